@@ -1,0 +1,16 @@
+/* base/compiler.h - GNU extensions behind names, so that no other file spells an attribute. */
+#ifndef AQ_BASE_COMPILER_H
+#define AQ_BASE_COMPILER_H
+
+#define AQ_NODISCARD __attribute__((warn_unused_result))
+#define AQ_NORETURN _Noreturn
+#define AQ_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#define AQ_UNUSED __attribute__((unused))
+#define AQ_LIKELY(x) __builtin_expect(!!(x), 1)
+#define AQ_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define AQ_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* The struct of `type` whose member `field` lies at `ptr`. */
+#define AQ_CONTAINER(ptr, type, field) ((type *)(void *)((char *)(ptr)-offsetof(type, field)))
+
+#endif

@@ -1,0 +1,30 @@
+/* duty/fetcher.h - asks the beacon node for what a duty needs and builds this node's unsigned set. Spec: core.md 7. Retries as core.md
+   10.8 until the duty's deadline. An empty set ends quietly (no call of done with a set). */
+#ifndef AQ_DUTY_FETCHER_H
+#define AQ_DUTY_FETCHER_H
+
+#include "duty/aggsigdb.h"
+#include "duty/dutydb.h"
+#include "duty/scheduler.h"
+
+typedef struct {
+  const aq_env *env;
+  aq_bn *bn;
+  const aq_chain *chain;
+  aq_aggsigdb *aggsigdb;
+  aq_dutydb *dutydb;
+  const uint8_t (*pubkey)[48];
+  uint32_t validator_cnt;
+  const char *graffiti;          /* at most 32 bytes */
+  bool builder_api;
+  void *arg;
+  void (*fetched)(void *arg, aq_duty duty, const aq_unsigned_set *set);
+  void (*failed)(void *arg, aq_duty duty, aq_status st, const char *why, bool final); /* each failed try */
+} aq_fetcher_cfg;
+
+typedef struct aq_fetcher aq_fetcher;
+aq_fetcher *aq_fetcher_new(const aq_fetcher_cfg *cfg);
+void aq_fetcher_free(aq_fetcher *f);
+void aq_fetcher_fetch(aq_fetcher *f, aq_duty duty, const aq_duty_defs *defs); /* defs copied */
+
+#endif

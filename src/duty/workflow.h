@@ -1,0 +1,54 @@
+/* duty/workflow.h - the duty path on one page: scheduler -> fetcher -> consensus -> dutydb -> (validator API) -> parsigdb -> parsigex ->
+   tss -> aggsigdb -> broadcaster, and the tracker that writes one verdict a duty. Spec: core.md 2, design 7. Production and simulator
+   both use this wiring. */
+#ifndef AQ_DUTY_WORKFLOW_H
+#define AQ_DUTY_WORKFLOW_H
+
+#include "cluster/lock.h"
+#include "consensus/consensus.h"
+#include "duty/aggsigdb.h"
+#include "duty/broadcaster.h"
+#include "duty/dutydb.h"
+#include "duty/fetcher.h"
+#include "duty/scheduler.h"
+#include "tss/tss.h"
+
+typedef struct {
+  const aq_env *env;
+  const aq_net *net;
+  const aq_store *store;
+  aq_bn *bn;
+  const aq_chain *chain;
+  const aq_lock *lock;
+  const aq_k1_key *key;
+  uint32_t self;                 /* operator index */
+  uint64_t started_ns;
+  bool enable_tss;
+  uint32_t tss_sessions_max;
+  bool tss_strict;
+  const char *graffiti;
+  bool builder_api;
+  const char *const *peer_names; /* by operator index, for logs and metrics */
+} aq_workflow_cfg;
+
+typedef struct aq_workflow aq_workflow;
+aq_workflow *aq_workflow_new(const aq_workflow_cfg *cfg);
+void aq_workflow_free(aq_workflow *w);
+AQ_NODISCARD aq_status aq_workflow_start(aq_workflow *w, aq_err *err); /* recovers, then starts the scheduler */
+
+aq_scheduler *aq_workflow_scheduler(aq_workflow *w);
+aq_dutydb *aq_workflow_dutydb(aq_workflow *w);
+aq_aggsigdb *aq_workflow_aggsigdb(aq_workflow *w);
+
+/* The validator client's partial signatures of one duty. Each is verified under this node's share, checked against what was agreed,
+   recorded in the store, kept, then sent to the peers; then done is called (never from inside), with a status an item:
+   AQ_OK, AQ_E_AUTH (signature), AQ_E_SLASH (journal), AQ_E_EXISTS (another payload of the same share), AQ_E_STALE, AQ_E_FORMAT
+   (contradicts the agreed object). Good items go through although others fail. Copied. */
+typedef struct {
+  uint32_t validator;            /* index in the lock */
+  aq_signed_data data;           /* partial signature in data.sig and in the value */
+} aq_partial;
+typedef void (*aq_submit_done)(void *arg, const aq_status *item, uint32_t cnt);
+void aq_workflow_submit(aq_workflow *w, aq_duty duty, const aq_partial *p, uint32_t cnt, aq_submit_done done, void *arg);
+
+#endif

@@ -1,0 +1,43 @@
+/* port/net.h - messages between the nodes of the cluster, as consensus and duties see them: peers are operator indices
+   (0-based), messages are whole protobuf messages without length prefix. Who dials, what is connected and how streams work is
+   the host's business (p2p/host.h). Spec: wire.md 3 and 4. */
+#ifndef AQ_PORT_NET_H
+#define AQ_PORT_NET_H
+
+#include "base/bytes.h"
+
+typedef enum {
+  AQ_PROTO_QBFT,     /* /charon/consensus/qbft/2.0.0      one way, 32 MiB */
+  AQ_PROTO_PARSIGEX, /* /charon/parsigex/2.0.0            one way, 32 MiB */
+  AQ_PROTO_PEERINFO, /* /charon/peerinfo/2.0.0            request and answer, 64 KiB */
+  AQ_PROTO_PRIORITY, /* /charon/priority/2.0.0 (both names) request and answer, 1 MiB */
+  AQ_PROTO_CNT
+} aq_net_proto;
+
+/* st: AQ_OK when the message was written and closed, AQ_E_TIMEOUT (7 s), AQ_E_CLOSED, AQ_E_LIMIT. Called exactly once, never
+   from inside send. done may be NULL. */
+typedef void (*aq_net_done)(void *arg, aq_status st);
+/* answer: valid during the call; empty unless st is AQ_OK. */
+typedef void (*aq_net_answer)(void *arg, aq_status st, aq_bytes answer);
+
+/* A request that waits for our answer: the host keeps it until respond or refuse was called, or 5 s have passed. */
+typedef struct aq_net_reply aq_net_reply;
+
+typedef struct {
+  void *arg;
+  void (*recv)(void *arg, uint32_t from, aq_bytes msg);                       /* one-way protocols */
+  void (*serve)(void *arg, uint32_t from, aq_bytes msg, aq_net_reply *reply); /* request protocols */
+} aq_net_handler;
+
+typedef struct aq_net {
+  void *ctx;
+  /* msg is copied. An unconnected peer is dialled first, as far as an address is known. */
+  void (*send)(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_done done, void *arg);
+  void (*request)(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_answer fn, void *arg);
+  void (*respond)(void *ctx, aq_net_reply *reply, aq_bytes answer); /* ends the reply */
+  void (*refuse)(void *ctx, aq_net_reply *reply);                   /* closes without an answer; ends the reply */
+  void (*handle)(void *ctx, aq_net_proto proto, const aq_net_handler *h); /* copied; one handler a protocol */
+  bool (*connected)(void *ctx, uint32_t peer);
+} aq_net;
+
+#endif
