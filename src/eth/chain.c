@@ -1,0 +1,94 @@
+#include "eth/chain.h"
+
+#include "crypto/hash.h"
+
+static const char *const fork_names[AQ_FORK_CNT] = {"phase0", "altair",  "bellatrix", "capella",
+                                                    "deneb",  "electra", "fulu"};
+
+const char *aq_fork_name(aq_fork f) { return (unsigned)f < AQ_FORK_CNT ? fork_names[f] : "unknown"; }
+
+static bool same_any_case(aq_bytes text, const char *lower) {
+  if (text.len != strlen(lower)) return false;
+  for (size_t i = 0; i < text.len; i++) {
+    uint8_t c = text.ptr[i];
+    if (c >= 'A' && c <= 'Z') c = (uint8_t)(c + 'a' - 'A');
+    if (c != (uint8_t)lower[i]) return false;
+  }
+  return true;
+}
+
+bool aq_fork_parse(aq_fork *out, aq_bytes text) {
+  for (unsigned f = 0; f < AQ_FORK_CNT; f++) {
+    if (!same_any_case(text, fork_names[f])) continue;
+    *out = (aq_fork)f;
+    return true;
+  }
+  return false;
+}
+
+aq_fork aq_chain_fork_at(const aq_chain *c, uint64_t epoch) {
+  for (unsigned f = AQ_FORK_CNT - 1; f > AQ_PHASE0; f--) {
+    if (c->fork[f].epoch != AQ_FAR_EPOCH && c->fork[f].epoch <= epoch) return (aq_fork)f;
+  }
+  return AQ_PHASE0;
+}
+
+/* core.md 13.8 */
+static const aq_network networks[] = {
+    {"mainnet", 1, {0x00, 0x00, 0x00, 0x00}, {0x03, 0x00, 0x00, 0x00}, 1606824023, 12},
+    {"goerli", 5, {0x00, 0x00, 0x10, 0x20}, {0x03, 0x00, 0x10, 0x20}, 1616508000, 12},
+    {"gnosis", 100, {0x00, 0x00, 0x00, 0x64}, {0x03, 0x00, 0x00, 0x64}, 1638993340, 5},
+    {"chiado", 10200, {0x00, 0x00, 0x00, 0x6f}, {0x03, 0x00, 0x00, 0x6f}, 1665396300, 5},
+    {"sepolia", 11155111, {0x90, 0x00, 0x00, 0x69}, {0x90, 0x00, 0x00, 0x72}, 1655733600, 12},
+    {"hoodi", 560048, {0x10, 0x00, 0x09, 0x10}, {0x40, 0x00, 0x09, 0x10}, 1742213400, 12},
+};
+
+const aq_network *aq_network_by_name(const char *name) {
+  if (strcmp(name, "prater") == 0) name = "goerli";
+  for (size_t i = 0; i < AQ_COUNT(networks); i++) {
+    if (strcmp(networks[i].name, name) == 0) return &networks[i];
+  }
+  return NULL;
+}
+
+const aq_network *aq_network_by_version(const uint8_t version[4]) {
+  for (size_t i = 0; i < AQ_COUNT(networks); i++) {
+    if (memcmp(networks[i].genesis_version, version, 4) == 0) return &networks[i];
+  }
+  return NULL;
+}
+
+const aq_network *aq_network_by_chain_id(uint64_t id) {
+  for (size_t i = 0; i < AQ_COUNT(networks); i++) {
+    if (networks[i].chain_id == id) return &networks[i];
+  }
+  return NULL;
+}
+
+void aq_compute_domain(uint8_t out[32], aq_domain_type type, const uint8_t version[4],
+                       const uint8_t genesis_validators_root[32]) {
+  uint8_t chunk[32] = {0}, fork_data_root[32];
+  memcpy(chunk, version, 4);
+  aq_sha256_pair(fork_data_root, chunk, genesis_validators_root);
+  aq_be32_put(out, (uint32_t)type);
+  memcpy(out + 4, fork_data_root, 28);
+}
+
+void aq_signing_root(uint8_t out[32], const uint8_t object_root[32], const uint8_t domain[32]) {
+  aq_sha256_pair(out, object_root, domain);
+}
+
+void aq_chain_signing_root(uint8_t out[32], const aq_chain *c, aq_domain_type type, uint64_t epoch,
+                           const uint8_t object_root[32]) {
+  static const uint8_t no_root[32];
+  const uint8_t *version = c->fork[aq_chain_fork_at(c, epoch)].version, *root = c->genesis_validators_root;
+  if (type == AQ_DOMAIN_APPLICATION_BUILDER || type == AQ_DOMAIN_DEPOSIT) {
+    version = c->genesis_version;
+    root = no_root;
+  } else if (type == AQ_DOMAIN_VOLUNTARY_EXIT && !aq_bytes_is_zero(aq_bytes_of(c->capella_version, 4))) {
+    version = c->capella_version; /* EIP-7044 */
+  }
+  uint8_t domain[32];
+  aq_compute_domain(domain, type, version, root);
+  aq_signing_root(out, object_root, domain);
+}
