@@ -9,13 +9,13 @@
 typedef struct {
   const aq_env *env;
   const aq_httpc *http;
-  aq_bn *bn;                     /* NULL: no beacon node (contract.md 17) */
-  const aq_chain *chain;         /* NULL until known: 503 meanwhile */
+  aq_bn *bn;             /* NULL: no beacon node (contract.md 17) */
+  const aq_chain *chain; /* NULL until known: 503 meanwhile */
   const aq_lock *lock;
   uint32_t self;
-  aq_workflow *workflow;         /* NULL until started */
-  const char *version;           /* "v0.1.0-abcdef0" */
-  bool simulated;                /* /v1/duty is open */
+  aq_workflow *workflow; /* NULL until started */
+  const char *version;   /* "v0.1.0-abcdef0" */
+  bool simulated;        /* /v1/duty is open */
 } aq_vapi_cfg;
 
 typedef struct aq_vapi aq_vapi;
@@ -25,6 +25,6 @@ void aq_vapi_free(aq_vapi *v);
 void aq_vapi_ready(aq_vapi *v, const aq_chain *chain, aq_workflow *workflow);
 void aq_vapi_unhealthy(aq_vapi *v, const char *why); /* /health answers 503 with it; NULL: healthy again */
 const aq_http_handler *aq_vapi_handler(aq_vapi *v);
-uint64_t aq_vapi_last_request_ns(const aq_vapi *v);  /* 0: none; for readiness */
+uint64_t aq_vapi_last_request_ns(const aq_vapi *v); /* 0: none; for readiness */
 
 #endif

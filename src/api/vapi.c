@@ -1,0 +1,510 @@
+#include "api/vapi_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+
+/* ---- keys ---- */
+
+static void *tagged(uint32_t i) { return (void *)(uintptr_t)(i + 1); }
+static int untagged(void *p) { return (int)(uintptr_t)p - 1; }
+
+int aq_vapi_by_share(const aq_vapi *v, const uint8_t share[48]) { return untagged(aq_map_get(&v->share, share)); }
+
+const uint8_t *aq_vapi_share(const aq_vapi *v, uint32_t validator) {
+  AQ_ASSERT(validator < v->cfg.lock->validator_cnt);
+  return v->cfg.lock->validators[validator].share[v->cfg.self];
+}
+
+/* ---- life of a call ---- */
+
+static void call_free(aq_call *c) {
+  aq_list_remove(&c->link);
+  aq_arena_free(&c->arena);
+  free(c);
+}
+
+static void call_release(aq_call *c) {
+  if (c->duty_wait.db) aq_dutydb_cancel(&c->duty_wait);
+  if (c->epoch_wait.owner) aq_sched_waiter_cancel(&c->epoch_wait);
+  if (c->duties_id) aq_scheduler_duties_cancel(aq_workflow_scheduler(c->v->cfg.workflow), c->duties_id);
+  if (c->proxy_id) c->v->cfg.http->cancel(c->v->cfg.http->ctx, c->proxy_id);
+  if (c->bn_id) aq_bn_cancel(c->v->cfg.bn, c->bn_id);
+  c->duties_id = c->proxy_id = c->bn_id = 0;
+  if (c->submits == 0) call_free(c);
+}
+
+static void call_gone(void *arg) {
+  aq_call *c = arg;
+  c->gone = true;
+  call_release(c);
+}
+
+void aq_call_done(aq_call *c, int code, const char *err) {
+  AQ_ASSERT(!c->answered);
+  c->answered = true;
+  char code_text[16];
+  snprintf(code_text, sizeof code_text, "%d", code);
+  const aq_env *env = c->v->cfg.env;
+  double ms = (double)(aq_mono_ns(env) - c->start_ns) / 1e6;
+  aq_metric_add(AQ_M_API_REQUESTS_TOTAL, 1, AQ_LABELS(c->label, code_text));
+  aq_metric_observe(AQ_M_API_LATENCY_MS, ms, AQ_LABELS(c->label));
+  if (c->route && c->route->name[0] != '/') {
+    aq_metric_observe(AQ_M_CORE_VALIDATORAPI_REQUEST_LATENCY_SECONDS, ms / 1e3, AQ_LABELS(c->route->name));
+    if (code >= 400) {
+      aq_metric_add(AQ_M_CORE_VALIDATORAPI_REQUEST_ERROR_TOTAL, 1, AQ_LABELS(c->route->name, code_text));
+    }
+  }
+  const char *result = code >= 400 ? "error" : code == 202 ? "accepted" : "ok";
+  AQ_LOG(code >= 400 ? AQ_LOG_ERROR : AQ_LOG_INFO, "api_request", AQ_INT("bytes", (int64_t)c->req->body.len),
+         AQ_INT("code", code), AQ_STR("err", err), AQ_INT("latency_ms", (int64_t)ms), AQ_STR("result", result),
+         AQ_STR("route", c->label), AQ_STR("trace_id", c->trace_id));
+  call_release(c);
+}
+
+void aq_call_answer(aq_call *c, int code, const aq_http_headers *h, aq_bytes body, const char *err) {
+  c->vt->respond(c->res, code, h, body);
+  aq_call_done(c, code, err);
+}
+
+void aq_call_json(aq_call *c, int code, aq_bytes body) {
+  const aq_http_header type = {"Content-Type", "application/json"};
+  aq_call_answer(c, code, &(aq_http_headers){&type, 1}, body, NULL);
+}
+
+void aq_call_empty(aq_call *c) { aq_call_answer(c, 200, &(aq_http_headers){NULL, 0}, aq_bytes_of("", 0), NULL); }
+
+void aq_call_error(aq_call *c, int code, const char *fmt, ...) {
+  char text[AQ_VAPI_TEXT_MAX];
+  va_list args;
+  va_start(args, fmt);
+  vsnprintf(text, sizeof text, fmt, args);
+  va_end(args);
+  aq_buf body = AQ_BUF(4096);
+  aq_buf_printf(&body, "{\"code\":%d,\"message\":", code);
+  aq_json_put_str(&body, aq_bytes_str(text));
+  aq_buf_put_u8(&body, '}');
+  const aq_http_header type = {"Content-Type", "application/json"};
+  aq_call_answer(c, code, &(aq_http_headers){&type, 1}, aq_buf_bytes(&body), text);
+  aq_buf_free(&body);
+}
+
+/* Errors of the runbook's own routes: the short text and a newline (contract.md 4). */
+static void call_plain(aq_call *c, int code, const char *text) {
+  const aq_http_header h[] = {
+      {"Content-Type", "text/plain; charset=utf-8"}, {"X-Content-Type-Options", "nosniff"}, {"Allow", "POST"}};
+  char body[AQ_VAPI_TEXT_MAX + 2];
+  int len = snprintf(body, sizeof body, "%s\n", text);
+  aq_call_answer(c, code, &(aq_http_headers){h, code == 405 ? 3u : 2u}, aq_bytes_of(body, (size_t)len), text);
+}
+
+/* ---- parsing ---- */
+
+bool aq_call_ready(aq_call *c) {
+  if (c->v->cfg.workflow && c->v->cfg.chain) return true;
+  aq_call_error(c, 503, "the node is starting: waiting for the beacon node");
+  return false;
+}
+
+bool aq_call_query_u64(aq_call *c, const char *name, uint64_t *out) {
+  char text[64];
+  if (!aq_http_query_get(c->req->query, name, text, sizeof text) || !text[0]) {
+    aq_call_error(c, 400, "missing query parameter %s", name);
+    return false;
+  }
+  if (aq_u64_parse(out, aq_bytes_str(text)) == AQ_OK) return true;
+  aq_call_error(c, 400, "invalid uint path parameter %s [%s]", name, text);
+  return false;
+}
+
+bool aq_call_param_u64(aq_call *c, int i, const char *name, uint64_t *out) {
+  if (aq_u64_parse(out, aq_bytes_str(c->param[i])) == AQ_OK) return true;
+  aq_call_error(c, 400, "invalid uint path parameter %s [%.64s]", name, c->param[i]);
+  return false;
+}
+
+bool aq_call_is_ssz(const aq_call *c) {
+  const char *type = aq_http_header_get(&c->req->headers, "Content-Type");
+  return type && strstr(type, "application/octet-stream");
+}
+
+/* The first of the two types named wins unless the other has the higher q; enough for what clients send. */
+bool aq_call_wants_ssz(const aq_call *c) {
+  const char *accept = aq_http_header_get(&c->req->headers, "Accept");
+  if (!accept) return false;
+  const char *ssz = strstr(accept, "application/octet-stream"), *json = strstr(accept, "application/json");
+  if (!ssz || !json) return ssz != NULL;
+  double q[2] = {1, 1};
+  const char *at[2] = {ssz, json};
+  for (int i = 0; i < 2; i++) {
+    size_t len = strcspn(at[i], ",");
+    const char *p = memchr(at[i], ';', len);
+    if (p && strncmp(p, ";q=", 3) == 0) q[i] = strtod(p + 3, NULL);
+  }
+  return q[0] > q[1] || (q[0] >= q[1] && ssz < json);
+}
+
+yyjson_doc *aq_call_body_json(aq_call *c) {
+  if (c->req->body.len == 0) {
+    aq_call_error(c, 400, "empty request body");
+    return NULL;
+  }
+  yyjson_doc *doc = aq_json_parse(c->req->body, AQ_VAPI_BLOCK_MAX, NULL);
+  if (!doc) aq_call_error(c, 400, "failed parsing json request body");
+  return doc;
+}
+
+bool aq_call_version(aq_call *c, uint64_t slot, bool needed, aq_fork *out) {
+  const char *text = aq_http_header_get(&c->req->headers, "Eth-Consensus-Version");
+  if (!text) {
+    if (needed) {
+      aq_call_error(c, 400, "missing header Eth-Consensus-Version");
+      return false;
+    }
+    *out = aq_chain_fork_at(c->v->cfg.chain, aq_epoch_of(&c->v->cfg.chain->clock, slot));
+    return true;
+  }
+  if (aq_fork_parse(out, aq_bytes_str(text))) return true;
+  aq_call_error(c, 400, "unknown Eth-Consensus-Version [%.32s]", text);
+  return false;
+}
+
+/* ---- submissions ---- */
+
+bool aq_call_items(aq_call *c, uint32_t cnt) {
+  c->item = aq_arena_array(&c->arena, cnt, sizeof *c->item);
+  c->why = aq_arena_array(&c->arena, cnt, sizeof *c->why);
+  c->item_cnt = cnt;
+  if (c->item && c->why) return true;
+  aq_call_error(c, 413, "too many items");
+  return false;
+}
+
+void aq_call_refuse(aq_call *c, uint32_t i, aq_status st, const char *why) {
+  c->item[i] = st;
+  c->why[i] = why;
+}
+
+static const char *item_text(const aq_call *c, uint32_t i) {
+  if (c->why[i]) return c->why[i];
+  switch (c->item[i]) {
+    case AQ_E_AUTH: return "the signature is not valid under this node's key share";
+    case AQ_E_SLASH: return "refused: it contradicts what this node signed before";
+    case AQ_E_EXISTS: return "another object was signed for this duty before";
+    case AQ_E_STALE: return "the duty is past its deadline";
+    case AQ_E_FORMAT: return "it differs from what the cluster agreed on";
+    default: return aq_status_text(c->item[i]);
+  }
+}
+
+void aq_call_submitted(aq_call *c) {
+  if (c->submits > 0 || c->answered) return;
+  if (c->gone) {
+    call_free(c);
+    return;
+  }
+  aq_buf body = AQ_BUF(1 << 20);
+  uint32_t bad = 0;
+  bool only_env = true;
+  for (uint32_t i = 0; i < c->item_cnt; i++) {
+    if (c->item[i] == AQ_OK) continue;
+    if (c->item[i] != AQ_E_IO && c->item[i] != AQ_E_CLOSED) only_env = false;
+    aq_buf_printf(&body, "%s{\"index\":%u,\"message\":", bad++ ? "," : "", i);
+    aq_json_put_str(&body, aq_bytes_str(item_text(c, i)));
+    aq_buf_put_u8(&body, '}');
+  }
+  if (bad == 0) {
+    aq_buf_free(&body);
+    aq_call_empty(c);
+    return;
+  }
+  int code = only_env ? 503 : 400;
+  const char *first = "";
+  for (uint32_t i = c->item_cnt; i-- > 0;) {
+    if (c->item[i] != AQ_OK) first = item_text(c, i);
+  }
+  aq_buf out = AQ_BUF(2 << 20);
+  aq_buf_printf(&out, "{\"code\":%d,\"message\":", code);
+  aq_json_put_str(&out, aq_bytes_str(first));
+  aq_buf_put_str(&out, ",\"failures\":[");
+  aq_buf_put_bytes(&out, aq_buf_bytes(&body));
+  aq_buf_put_str(&out, "]}");
+  const aq_http_header type = {"Content-Type", "application/json"};
+  aq_call_answer(c, code, &(aq_http_headers){&type, 1}, aq_buf_bytes(&out), first);
+  aq_buf_free(&body);
+  aq_buf_free(&out);
+}
+
+typedef struct {
+  aq_call *c;
+  uint32_t cnt;
+  uint32_t pos[];
+} submission;
+
+static void submit_done(void *arg, const aq_status *item, uint32_t cnt) {
+  submission *s = arg;
+  aq_call *c = s->c;
+  AQ_ASSERT(cnt == s->cnt && c->submits > 0);
+  for (uint32_t i = 0; i < cnt; i++) c->item[s->pos[i]] = item[i];
+  c->submits--;
+  aq_call_submitted(c);
+}
+
+void aq_call_submit(aq_call *c, aq_duty duty, const aq_partial *p, const uint32_t *pos, uint32_t cnt) {
+  submission *s = aq_arena_alloc(&c->arena, sizeof *s + cnt * sizeof s->pos[0]);
+  if (!s) {
+    for (uint32_t i = 0; i < cnt; i++) aq_call_refuse(c, pos[i], AQ_E_LIMIT, NULL);
+    return;
+  }
+  s->c = c;
+  s->cnt = cnt;
+  memcpy(s->pos, pos, cnt * sizeof pos[0]);
+  c->submits++;
+  aq_workflow_submit(c->v->cfg.workflow, duty, p, cnt, submit_done, s);
+}
+
+/* ---- own routes ---- */
+
+static void get_health(aq_call *c) {
+  const aq_http_header type = {"Content-Type", "text/plain; charset=utf-8"};
+  bool ok = c->v->why[0] == 0;
+  aq_call_answer(c, ok ? 200 : 503, &(aq_http_headers){&type, 1}, aq_bytes_str(ok ? "ok" : c->v->why),
+                 ok ? NULL : c->v->why);
+}
+
+static aq_duty_type manual_type(const char *text) {
+  if (!text) return AQ_DUTY_UNKNOWN;
+  if (strcmp(text, "attester") == 0) return AQ_DUTY_ATTESTER;
+  if (strcmp(text, "proposer") == 0) return AQ_DUTY_PROPOSER;
+  if (strcmp(text, "sync") == 0) return AQ_DUTY_SYNC_CONTRIBUTION;
+  return AQ_DUTY_UNKNOWN;
+}
+
+/* An absent number is 0, as in the Go node. */
+static bool member_u64(yyjson_val *obj, const char *name, uint64_t max, uint64_t *out) {
+  *out = 0;
+  return !yyjson_obj_get(obj, name) || (aq_json_u64(obj, name, out) && *out <= max);
+}
+
+static void post_duty(aq_call *c) {
+  if (strcmp(c->req->method, "POST") != 0) {
+    call_plain(c, 405, "method not allowed");
+    return;
+  }
+  if (c->req->body.len == 0) {
+    call_plain(c, 400, "empty body");
+    return;
+  }
+  yyjson_doc *doc = aq_json_parse(c->req->body, AQ_VAPI_SMALL_MAX, NULL);
+  yyjson_val *root = yyjson_doc_get_root(doc);
+  uint64_t height = 0, round = 0;
+  aq_duty_type type = manual_type(aq_json_str(root, "type"));
+  const char *bad = NULL;
+  if (!yyjson_is_obj(root))
+    bad = "invalid json";
+  else if (yyjson_obj_size(root) == 0)
+    bad = "empty";
+  else if (type == AQ_DUTY_UNKNOWN)
+    bad = "invalid type";
+  else if (!member_u64(root, "height", UINT64_C(1) << 62, &height))
+    bad = "height out of range";
+  else if (!member_u64(root, "round", UINT64_C(1) << 40, &round))
+    bad = "round out of range";
+  yyjson_doc_free(doc);
+  if (bad) {
+    call_plain(c, 400, bad);
+    return;
+  }
+  if (!c->v->cfg.simulated && c->v->cfg.workflow) {
+    call_plain(c, 403, "duty injection is for simulated networks");
+    return;
+  }
+  aq_status st = AQ_E_AGAIN;
+  if (c->v->cfg.workflow) {
+    st = aq_scheduler_inject(aq_workflow_scheduler(c->v->cfg.workflow), (aq_duty){height, type});
+  }
+  if (st == AQ_E_AGAIN)
+    call_plain(c, 503, "not ready");
+  else if (st == AQ_OK || st == AQ_E_EXISTS)
+    aq_call_answer(c, 202, &(aq_http_headers){NULL, 0}, aq_bytes_of("", 0), NULL);
+  else
+    call_plain(c, 400, st == AQ_E_STALE ? "duty is past its deadline" : "no such duty in this slot");
+}
+
+static void get_version(aq_call *c) {
+  aq_buf body = AQ_BUF(1024);
+  /* "charon" in it makes client libraries skip the RANDAO comparison (validator-api.md 12). */
+  aq_buf_printf(&body, "{\"data\":{\"version\":\"aequa/%s/charon-compatible/linux\"}}", c->v->cfg.version);
+  aq_call_json(c, 200, aq_buf_bytes(&body));
+  aq_buf_free(&body);
+}
+
+/* Registrations come pre-signed from the lock, fee recipients too (validator-api.md 11). */
+static void ignore(aq_call *c) { aq_call_empty(c); }
+static void retired(aq_call *c) { aq_call_error(c, 404, "NotFound"); }
+static void later(aq_call *c) {
+  aq_call_error(c, 501, "%s: this version does attester and proposer duties only", c->route->name);
+}
+
+#define ETH1 "/eth/v1/"
+#define ETH2 "/eth/v2/"
+const aq_route aq_vapi_routes[] = {
+    {NULL, "/health", "/health", get_health, AQ_VAPI_SMALL_MAX},
+    {NULL, "/v1/duty", "/v1/duty", post_duty, AQ_VAPI_SMALL_MAX},
+    {"GET", ETH1 "beacon/states/{}/validators", "get_validators", aq_vapi_get_validators, AQ_VAPI_BODY_MAX},
+    {"POST", ETH1 "beacon/states/{}/validators", "get_validators", aq_vapi_get_validators, AQ_VAPI_BODY_MAX},
+    {"GET", ETH1 "beacon/states/{}/validators/{}", "get_validator", aq_vapi_get_validator, AQ_VAPI_BODY_MAX},
+    {"POST", ETH1 "validator/duties/attester/{}", "attester_duties", aq_vapi_attester_duties, AQ_VAPI_BODY_MAX},
+    {"GET", ETH1 "validator/duties/proposer/{}", "proposer_duties", aq_vapi_proposer_duties, AQ_VAPI_BODY_MAX},
+    {"GET", ETH2 "validator/duties/proposer/{}", "proposer_duties_v2", aq_vapi_proposer_duties, AQ_VAPI_BODY_MAX},
+    {"POST", ETH1 "validator/duties/sync/{}", "sync_committee_duties", aq_vapi_sync_duties, AQ_VAPI_BODY_MAX},
+    {"GET", ETH1 "validator/attestation_data", "attestation_data", aq_vapi_attestation_data, AQ_VAPI_BODY_MAX},
+    {"POST", ETH2 "beacon/pool/attestations", "submit_attestations_v2", aq_vapi_submit_attestations, AQ_VAPI_BODY_MAX},
+    {"POST", ETH1 "beacon/pool/attestations", "submit_attestations", aq_vapi_submit_attestations, AQ_VAPI_BODY_MAX},
+    {"GET", "/eth/v3/validator/blocks/{}", "propose_block_v3", aq_vapi_propose_block, AQ_VAPI_BODY_MAX},
+    {"GET", ETH2 "validator/blocks/{}", "propose_block", aq_vapi_propose_block, AQ_VAPI_BODY_MAX},
+    {"POST", ETH1 "beacon/blocks", "submit_proposal_v1", aq_vapi_submit_block, AQ_VAPI_BLOCK_MAX},
+    {"POST", ETH2 "beacon/blocks", "submit_proposal_v2", aq_vapi_submit_block, AQ_VAPI_BLOCK_MAX},
+    {"POST", ETH1 "beacon/blinded_blocks", "submit_blinded_block_v1", aq_vapi_submit_block, AQ_VAPI_BLOCK_MAX},
+    {"POST", ETH2 "beacon/blinded_blocks", "submit_blinded_block_v2", aq_vapi_submit_block, AQ_VAPI_BLOCK_MAX},
+    {"POST", ETH1 "beacon/pool/voluntary_exits", "submit_voluntary_exit", aq_vapi_submit_exit, AQ_VAPI_BODY_MAX},
+    {"POST", ETH1 "validator/register_validator", "submit_validator_registration", ignore, AQ_VAPI_BODY_MAX},
+    {"POST", ETH1 "validator/prepare_beacon_proposer", "submit_proposal_preparations", ignore, AQ_VAPI_BODY_MAX},
+    {"POST", ETH1 "validator/beacon_committee_subscriptions", "beacon_committee_subscriptions", aq_vapi_subscribe_all,
+     AQ_VAPI_BODY_MAX},
+    {"POST", ETH1 "validator/sync_committee_subscriptions", "sync_committee_subscriptions", aq_vapi_subscribe_all,
+     AQ_VAPI_BODY_MAX},
+    {"GET", ETH1 "node/version", "node_version", get_version, AQ_VAPI_BODY_MAX},
+    {"GET", "/proposer_config", "proposer_config", retired, AQ_VAPI_BODY_MAX},
+    {"GET", "/teku_proposer_config", "teku_proposer_config", retired, AQ_VAPI_BODY_MAX},
+    {"GET", ETH1 "validator/blinded_blocks/{}", "propose_blinded_block", retired, AQ_VAPI_BODY_MAX},
+    /* A partial signature sent to a beacon node would be refused there: better to say so here. */
+    {"POST", ETH1 "validator/aggregate_and_proofs", "submit_aggregate_and_proofs", later, AQ_VAPI_BODY_MAX},
+    {"POST", ETH2 "validator/aggregate_and_proofs", "submit_aggregate_and_proofs_v2", later, AQ_VAPI_BODY_MAX},
+    {"POST", ETH1 "beacon/pool/sync_committees", "submit_sync_committee_messages", later, AQ_VAPI_BODY_MAX},
+    {"POST", ETH1 "validator/contribution_and_proofs", "submit_contribution_and_proofs", later, AQ_VAPI_BODY_MAX},
+    {"POST", ETH1 "validator/beacon_committee_selections", "aggregate_beacon_committee_selections", later,
+     AQ_VAPI_BODY_MAX},
+    {"POST", ETH1 "validator/sync_committee_selections", "aggregate_sync_committee_selections", later,
+     AQ_VAPI_BODY_MAX},
+};
+const size_t aq_vapi_route_cnt = AQ_COUNT(aq_vapi_routes);
+
+/* ---- routing ---- */
+
+/* Matches a template; {} takes one non-empty segment into param. */
+static bool match(const char *template, const char *path, char (*param)[128]) {
+  int found = 0;
+  while (*template) {
+    if (template[0] == '{') {
+      size_t len = strcspn(path, "/");
+      if (len == 0) return false;
+      if (param && found < 2) snprintf(param[found], sizeof param[0], "%.*s", (int)len, path);
+      found++;
+      template += 2;
+      path += len;
+    } else if (*template ++ != *path++) {
+      return false;
+    }
+  }
+  return *path == 0;
+}
+
+static const aq_route *find(const char *method, const char *path, char (*param)[128]) {
+  for (size_t i = 0; i < aq_vapi_route_cnt; i++) {
+    const aq_route *r = &aq_vapi_routes[i];
+    if (r->method && strcmp(r->method, method) != 0) continue;
+    if (match(r->path, path, param)) return r;
+  }
+  return NULL;
+}
+
+static size_t body_max(void *arg, const char *method, const char *path) {
+  (void)arg;
+  const aq_route *r = find(method, path, NULL);
+  return r ? r->body_max : AQ_VAPI_BODY_MAX;
+}
+
+/* The request's own id when it is short and printable, else the clock's digits as the Go node made them. */
+static void set_trace_id(aq_call *c) {
+  const char *text = aq_http_header_get(&c->req->headers, "X-Trace-ID");
+  size_t len = text ? strlen(text) : 0;
+  bool ok = len > 0 && len <= AQ_VAPI_TRACE_MAX;
+  for (size_t i = 0; ok && i < len; i++) ok = text[i] > ' ' && text[i] < 127;
+  if (ok)
+    snprintf(c->trace_id, sizeof c->trace_id, "%s", text);
+  else
+    snprintf(c->trace_id, sizeof c->trace_id, "%llu", (unsigned long long)aq_now_ns(c->v->cfg.env));
+}
+
+static void handle(void *arg, const aq_http_req *req, aq_http_res *res, const aq_http_server_vt *vt) {
+  aq_vapi *v = arg;
+  aq_call *c = calloc(1, sizeof *c);
+  if (!c) {
+    vt->respond(res, 503, &(aq_http_headers){NULL, 0}, aq_bytes_of("", 0));
+    return;
+  }
+  c->v = v;
+  c->req = req;
+  c->res = res;
+  c->vt = vt;
+  c->start_ns = aq_mono_ns(v->cfg.env);
+  aq_arena_init(&c->arena, 2 * (size_t)AQ_VAPI_BLOCK_MAX);
+  aq_list_push(&v->calls, &c->link);
+  set_trace_id(c);
+  vt->watch(res, call_gone, NULL, c);
+  c->route = find(req->method, req->path, c->param);
+  bool own = c->route && c->route->name[0] == '/';
+  c->label = c->route ? c->route->path : "proxy";
+  if (!own) {
+    v->last_request_ns = aq_now_ns(v->cfg.env);
+    aq_metric_add(AQ_M_CORE_VALIDATORAPI_REQUEST_TOTAL, 1,
+                  AQ_LABELS(c->route ? c->route->name : "proxy",
+                            aq_call_is_ssz(c) ? "application/octet-stream" : "application/json"));
+  }
+  if (c->route)
+    c->route->handle(c);
+  else
+    aq_vapi_proxy(c);
+}
+
+aq_vapi *aq_vapi_new(const aq_vapi_cfg *cfg) {
+  aq_vapi *v = calloc(1, sizeof *v);
+  AQ_ASSERT(v);
+  v->cfg = *cfg;
+  v->handler = (aq_http_handler){v, body_max, handle};
+  aq_list_init(&v->calls);
+  size_t max = (size_t)AQ_VALIDATORS_MAX * AQ_OPERATORS_MAX;
+  aq_map_init(&v->share, 48, max, NULL);
+  aq_map_init(&v->foreign, 48, max, NULL);
+  for (uint32_t i = 0; cfg->lock && i < cfg->lock->validator_cnt; i++) {
+    for (uint32_t op = 0; op < cfg->lock->def.operator_cnt; op++) {
+      const uint8_t *key = cfg->lock->validators[i].share[op];
+      aq_status st = op == cfg->self ? aq_map_put(&v->share, key, tagged(i)) : aq_map_put(&v->foreign, key, tagged(op));
+      AQ_ASSERT(st == AQ_OK);
+    }
+  }
+  return v;
+}
+
+void aq_vapi_free(aq_vapi *v) {
+  if (!v) return;
+  AQ_LIST_EACH(&v->calls, c, aq_call, link) {
+    c->submits = 0;
+    call_release(c);
+  }
+  aq_map_free(&v->share);
+  aq_map_free(&v->foreign);
+  free(v);
+}
+
+void aq_vapi_ready(aq_vapi *v, const aq_chain *chain, aq_workflow *workflow) {
+  v->cfg.chain = chain;
+  v->cfg.workflow = workflow;
+}
+
+void aq_vapi_unhealthy(aq_vapi *v, const char *why) { snprintf(v->why, sizeof v->why, "%s", why ? why : ""); }
+const aq_http_handler *aq_vapi_handler(aq_vapi *v) { return &v->handler; }
+uint64_t aq_vapi_last_request_ns(const aq_vapi *v) { return v->last_request_ns; }

@@ -1,0 +1,223 @@
+/* Attestations: data that the cluster agreed on, and the partial attestations of the validator client. Spec: validator-api.md 6.
+   The older routes (v1) are served too for chains before Electra. */
+#include "api/vapi_internal.h"
+
+#include "base/assert.h"
+
+/* ---- attestation_data ---- */
+
+static void data_known(void *arg, aq_status st, const aq_unsigned_data *data, const uint8_t *pubkey) {
+  (void)pubkey;
+  aq_call *c = arg;
+  if (st != AQ_OK) {
+    aq_call_error(c, 504, "waiting for consensus on the attestation data of slot %llu", (unsigned long long)c->slot);
+    return;
+  }
+  if (c->ssz) {
+    const aq_http_header h = {"Content-Type", "application/octet-stream"};
+    aq_call_answer(c, 200, &(aq_http_headers){&h, 1}, data->value, NULL);
+    return;
+  }
+  aq_buf body = AQ_BUF(4096);
+  aq_buf_put_str(&body, "{\"data\":");
+  aq_ssz_to_json(&body, &aq_t_attestation_data, data->value);
+  aq_buf_put_u8(&body, '}');
+  aq_call_json(c, 200, aq_buf_bytes(&body));
+  aq_buf_free(&body);
+}
+
+static void data_epoch_resolved(void *arg, bool ok) {
+  aq_call *c = arg;
+  aq_duty_defs defs;
+  aq_duty duty = {c->slot, AQ_DUTY_ATTESTER};
+  if (!ok) {
+    aq_call_error(c, 503, "the duties of slot %llu are not known yet", (unsigned long long)c->slot);
+    return;
+  }
+  /* Some clients ask in every slot and demote an endpoint on errors: 503 is the mildest (validator-api.md 18.2). */
+  if (aq_scheduler_defs(aq_workflow_scheduler(c->v->cfg.workflow), duty, &defs) != AQ_OK) {
+    aq_call_error(c, 503, "no validator of this cluster attests in slot %llu", (unsigned long long)c->slot);
+    return;
+  }
+  aq_dutydb_await(aq_workflow_dutydb(c->v->cfg.workflow), &c->duty_wait, aq_now_ns(c->v->cfg.env) + AQ_VAPI_CALL_NS);
+}
+
+void aq_vapi_attestation_data(aq_call *c) {
+  uint64_t index;
+  if (!aq_call_ready(c) || !aq_call_query_u64(c, "slot", &c->slot)) return;
+  if (!aq_call_query_u64(c, "committee_index", &index)) return;
+  c->ssz = aq_call_wants_ssz(c);
+  c->duty_wait.kind = AQ_DUTY_ATTESTER;
+  c->duty_wait.slot = c->slot;
+  c->duty_wait.index = index;
+  c->duty_wait.fn = data_known;
+  c->duty_wait.arg = c;
+  aq_scheduler_await_epoch(aq_workflow_scheduler(c->v->cfg.workflow), &c->epoch_wait,
+                           aq_epoch_of(&c->v->cfg.chain->clock, c->slot), aq_now_ns(c->v->cfg.env) + AQ_VAPI_CALL_NS,
+                           data_epoch_resolved, c);
+}
+
+/* ---- submission ---- */
+
+typedef struct {
+  aq_partial partial;
+  uint64_t slot;
+  bool good, taken;
+} item;
+
+/* A SingleAttestation becomes an Electra attestation with an empty bit list and one committee bit (core.md 4.2). */
+static const char *from_single(aq_call *c, item *it, aq_fork fork, yyjson_val *val) {
+  aq_buf ssz = AQ_BUF(1024);
+  const char *bad = NULL;
+  if (aq_ssz_from_json(&ssz, &aq_t_single_attestation, val, NULL) != AQ_OK) {
+    aq_buf_free(&ssz);
+    return "not a SingleAttestation";
+  }
+  aq_bytes in = aq_buf_bytes(&ssz);
+  uint64_t committee = aq_ssz_get_u64(&aq_t_single_attestation, in, "committee_index");
+  uint64_t attester = aq_ssz_get_u64(&aq_t_single_attestation, in, "attester_index");
+  aq_bytes data = aq_ssz_get(&aq_t_single_attestation, in, "data");
+  aq_bytes sig = aq_ssz_get(&aq_t_single_attestation, in, "signature");
+  it->slot = aq_ssz_get_u64(&aq_t_attestation_data, data, "slot");
+  uint8_t bits[8] = {0}, key[48];
+  const aq_dutydb *db = aq_workflow_dutydb(c->v->cfg.workflow);
+  if (committee >= 64) {
+    bad = "committee_index is not below 64";
+  } else if (aq_dutydb_pubkey_by_attestation(db, it->slot, committee, attester, key) != AQ_OK) {
+    bad = "no validator of this cluster has that attester duty, or consensus has not decided it";
+  } else {
+    bits[committee / 8] = (uint8_t)(1u << (committee % 8));
+    static const uint8_t no_bits = 1;
+    aq_buf value = AQ_BUF(1024);
+    const aq_bytes part[] = {aq_bytes_of(&no_bits, 1), data, sig, aq_bytes_of(bits, 8)};
+    if (aq_ssz_pack(&value, &aq_t_attestation_electra, part, 4) != AQ_OK) bad = "cannot be encoded";
+    it->partial.validator = (uint32_t)aq_lock_validator(c->v->cfg.lock, key);
+    it->partial.data = (aq_signed_data){.duty = AQ_DUTY_ATTESTER,
+                                        .fork = fork,
+                                        .has_index = true,
+                                        .validator_index = attester,
+                                        .slot = it->slot,
+                                        .type = &aq_t_attestation_electra,
+                                        .value = aq_arena_copy(&c->arena, aq_buf_bytes(&value))};
+    memcpy(it->partial.data.sig, sig.ptr, 96);
+    aq_buf_free(&value);
+  }
+  aq_buf_free(&ssz);
+  return bad;
+}
+
+/* The one set bit's position; false unless exactly one is set. */
+static bool single_bit(aq_bytes value, uint32_t *pos) {
+  aq_bytes bits = aq_ssz_get(&aq_t_attestation_phase0, value, "aggregation_bits");
+  const aq_ssz_type *t = aq_ssz_type_at(&aq_t_attestation_phase0, "aggregation_bits");
+  size_t cnt = aq_ssz_count(t, bits), found = 0;
+  for (size_t i = 0; i < cnt; i++) {
+    if (!aq_ssz_bit(t, bits, i)) continue;
+    *pos = (uint32_t)i;
+    found++;
+  }
+  return found == 1;
+}
+
+static const char *from_phase0(aq_call *c, item *it, aq_fork fork, yyjson_val *val) {
+  aq_buf ssz = AQ_BUF(1024);
+  const char *bad = NULL;
+  uint32_t bit = 0;
+  if (aq_ssz_from_json(&ssz, &aq_t_attestation_phase0, val, NULL) != AQ_OK) {
+    aq_buf_free(&ssz);
+    return "not an Attestation";
+  }
+  aq_bytes value = aq_arena_copy(&c->arena, aq_buf_bytes(&ssz));
+  aq_buf_free(&ssz);
+  aq_bytes data = aq_ssz_get(&aq_t_attestation_phase0, value, "data");
+  it->slot = aq_ssz_get_u64(&aq_t_attestation_data, data, "slot");
+  uint64_t committee = aq_ssz_get_u64(&aq_t_attestation_data, data, "index");
+  aq_duty_defs defs = {NULL, 0};
+  const aq_duty_def *def = NULL;
+  if (aq_scheduler_defs(aq_workflow_scheduler(c->v->cfg.workflow), (aq_duty){it->slot, AQ_DUTY_ATTESTER}, &defs) !=
+      AQ_OK) {
+    return "no validator of this cluster attests in that slot";
+  }
+  if (!single_bit(value, &bit)) return "exactly one aggregation bit must be set";
+  for (uint32_t i = 0; i < defs.cnt; i++) {
+    const aq_attester_duty *d = &defs.item[i].attester;
+    if (d->committee_index == committee && d->validator_committee_index == bit) def = &defs.item[i];
+  }
+  if (!def) return "no validator of this cluster has that position in the committee";
+  it->partial.validator = def->validator;
+  it->partial.data = (aq_signed_data){.duty = AQ_DUTY_ATTESTER,
+                                      .fork = fork,
+                                      .has_index = true,
+                                      .validator_index = def->validator_index,
+                                      .slot = it->slot,
+                                      .type = &aq_t_attestation_phase0,
+                                      .value = value};
+  memcpy(it->partial.data.sig, aq_ssz_get(&aq_t_attestation_phase0, value, "signature").ptr, 96);
+  return bad;
+}
+
+/* Submits all items of the first slot that is left; returns false when none is. */
+static bool submit_slot(aq_call *c, item *items, uint32_t cnt) {
+  aq_partial *p = aq_arena_array(&c->arena, cnt, sizeof *p);
+  uint32_t *pos = aq_arena_array(&c->arena, cnt, sizeof *pos);
+  uint32_t taken = 0;
+  uint64_t slot = 0;
+  for (uint32_t i = 0; p && pos && i < cnt; i++) {
+    if (!items[i].good || items[i].taken || (taken && items[i].slot != slot)) continue;
+    slot = items[i].slot;
+    items[i].taken = true;
+    p[taken] = items[i].partial;
+    pos[taken++] = i;
+  }
+  if (taken == 0) return false;
+  aq_call_submit(c, (aq_duty){slot, AQ_DUTY_ATTESTER}, p, pos, taken);
+  return true;
+}
+
+static void take_items(aq_call *c, yyjson_val *list, aq_fork fork) {
+  uint32_t cnt = (uint32_t)yyjson_arr_size(list);
+  item *items = aq_arena_array(&c->arena, cnt, sizeof *items);
+  if (!items) {
+    aq_call_error(c, 413, "too many attestations");
+    return;
+  }
+  if (!aq_call_items(c, cnt)) return;
+  size_t i, max;
+  yyjson_val *val;
+  yyjson_arr_foreach(list, i, max, val) {
+    const char *bad = fork >= AQ_ELECTRA ? from_single(c, &items[i], fork, val) : from_phase0(c, &items[i], fork, val);
+    items[i].good = !bad;
+    if (bad) aq_call_refuse(c, (uint32_t)i, AQ_E_FORMAT, bad);
+  }
+  uint32_t slots = 0;
+  c->submits++; /* the call outlives answers that come while it is still starting submissions */
+  while (slots < AQ_VAPI_SUBMITS_MAX && submit_slot(c, items, cnt)) slots++;
+  for (i = 0; i < cnt; i++) {
+    if (items[i].good && !items[i].taken) aq_call_refuse(c, (uint32_t)i, AQ_E_LIMIT, "too many slots in one request");
+  }
+  c->submits--;
+  aq_call_submitted(c);
+}
+
+void aq_vapi_submit_attestations(aq_call *c) {
+  aq_fork fork;
+  if (!aq_call_ready(c)) return;
+  bool v2 = strncmp(c->req->path, "/eth/v2/", 8) == 0;
+  uint64_t now_slot = aq_slot_at(&c->v->cfg.chain->clock, aq_now_ns(c->v->cfg.env));
+  if (!aq_call_version(c, now_slot, v2, &fork)) return;
+  if (!v2 && fork >= AQ_ELECTRA) {
+    aq_call_error(c, 404, "NotFound");
+    return;
+  }
+  if (aq_call_is_ssz(c)) {
+    aq_call_error(c, 415, "Cannot read the supplied content type.");
+    return;
+  }
+  yyjson_doc *doc = aq_call_body_json(c);
+  if (!doc) return;
+  if (yyjson_is_arr(yyjson_doc_get_root(doc)))
+    take_items(c, yyjson_doc_get_root(doc), fork);
+  else
+    aq_call_error(c, 400, "failed parsing json request body");
+  yyjson_doc_free(doc);
+}

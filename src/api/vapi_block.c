@@ -1,0 +1,216 @@
+/* Block proposals and voluntary exits. Spec: validator-api.md 8 and 11. GET v3 (and v2 on chains before Deneb) takes the partial RANDAO
+   reveal, waits for the cluster's block and hands it out; POST takes the signed block back. */
+#include "api/vapi_internal.h"
+
+#include "base/hex.h"
+
+/* ---- production ---- */
+
+static void answer_block(aq_call *c, const aq_unsigned_data *d) {
+  bool v3 = strncmp(c->req->path, "/eth/v3/", 8) == 0;
+  const char *version = aq_fork_name(d->fork), *blinded = d->blinded ? "true" : "false";
+  const aq_http_header h[] = {{"Content-Type", c->ssz ? "application/octet-stream" : "application/json"},
+                              {"Eth-Consensus-Version", version},
+                              {"Eth-Execution-Payload-Blinded", blinded},
+                              {"Eth-Execution-Payload-Value", "1"},
+                              {"Eth-Consensus-Block-Value", "1"}};
+  aq_http_headers headers = {h, v3 ? 5u : 2u};
+  if (c->ssz) {
+    aq_call_answer(c, 200, &headers, d->value, NULL);
+    return;
+  }
+  aq_buf body = AQ_BUF(256u << 20);
+  if (v3) {
+    aq_buf_printf(&body,
+                  "{\"execution_payload_blinded\":%s,\"execution_payload_value\":\"1\",\"consensus_block_value\":\"1\","
+                  "\"version\":\"%s\",\"data\":",
+                  blinded, version);
+  } else {
+    aq_buf_printf(&body, "{\"version\":\"%s\",\"data\":", version);
+  }
+  aq_ssz_to_json(&body, d->type, d->value);
+  aq_buf_put_u8(&body, '}');
+  if (aq_buf_status(&body) == AQ_OK)
+    aq_call_answer(c, 200, &headers, aq_buf_bytes(&body), NULL);
+  else
+    aq_call_error(c, 500, "the block is too large to be written as JSON");
+  aq_buf_free(&body);
+}
+
+static void block_known(void *arg, aq_status st, const aq_unsigned_data *data, const uint8_t *pubkey) {
+  (void)pubkey;
+  aq_call *c = arg;
+  if (st == AQ_OK)
+    answer_block(c, data);
+  else
+    aq_call_error(c, 504, "waiting for the RANDAO of the cluster or consensus on the block of slot %llu",
+                  (unsigned long long)c->slot);
+}
+
+static void randao_stored(void *arg, const aq_status *item, uint32_t cnt) {
+  (void)cnt;
+  aq_call *c = arg;
+  c->item[0] = item[0];
+  c->submits--;
+  if (c->gone || item[0] != AQ_OK) {
+    aq_call_submitted(c);
+    return;
+  }
+  c->duty_wait.kind = AQ_DUTY_PROPOSER;
+  c->duty_wait.slot = c->slot;
+  c->duty_wait.fn = block_known;
+  c->duty_wait.arg = c;
+  aq_dutydb_await(aq_workflow_dutydb(c->v->cfg.workflow), &c->duty_wait, aq_now_ns(c->v->cfg.env) + AQ_VAPI_CALL_NS);
+}
+
+static void propose_resolved(void *arg, bool ok) {
+  aq_call *c = arg;
+  aq_duty_defs defs;
+  aq_duty proposer = {c->slot, AQ_DUTY_PROPOSER};
+  if (!ok || aq_scheduler_defs(aq_workflow_scheduler(c->v->cfg.workflow), proposer, &defs) != AQ_OK || defs.cnt == 0) {
+    aq_call_error(c, 400, "no validator of this cluster proposes in slot %llu", (unsigned long long)c->slot);
+    return;
+  }
+  char text[2 + 192 + 2];
+  aq_partial p = {.validator = defs.item[0].validator, .data = {.duty = AQ_DUTY_RANDAO}};
+  if (!aq_http_query_get(c->req->query, "randao_reveal", text, sizeof text)) {
+    aq_call_error(c, 400, "missing 0x-hex query parameter randao_reveal");
+    return;
+  }
+  if (aq_hex_decode(p.data.sig, 96, aq_bytes_str(text), AQ_HEX_PREFIX) != AQ_OK) {
+    aq_call_error(c, 400, "invalid length for 0x-hex query parameter randao_reveal, expect 96 bytes");
+    return;
+  }
+  p.data.epoch = aq_epoch_of(&c->v->cfg.chain->clock, c->slot);
+  if (!aq_call_items(c, 1)) return;
+  c->submits++;
+  aq_workflow_submit(c->v->cfg.workflow, (aq_duty){c->slot, AQ_DUTY_RANDAO}, &p, 1, randao_stored, c);
+}
+
+void aq_vapi_propose_block(aq_call *c) {
+  if (!aq_call_ready(c) || !aq_call_param_u64(c, 0, "slot", &c->slot)) return;
+  const aq_clock *clock = &c->v->cfg.chain->clock;
+  aq_fork fork = aq_chain_fork_at(c->v->cfg.chain, aq_epoch_of(clock, c->slot));
+  if (strncmp(c->req->path, "/eth/v2/", 8) == 0 && fork >= AQ_DENEB) {
+    aq_call_error(c, 404, "NotFound");
+    return;
+  }
+  c->ssz = aq_call_wants_ssz(c);
+  aq_scheduler_await_epoch(aq_workflow_scheduler(c->v->cfg.workflow), &c->epoch_wait, aq_epoch_of(clock, c->slot),
+                           aq_now_ns(c->v->cfg.env) + AQ_VAPI_CALL_NS, propose_resolved, c);
+}
+
+/* ---- submission ---- */
+
+/* Where the signed block's slot lies: the contents wrap the block. */
+static const char *slot_path(const aq_ssz_type *t) {
+  return strcmp(t->field[0].name, "signed_block") == 0 ? "signed_block.message.slot" : "message.slot";
+}
+
+static const char *signature_path(const aq_ssz_type *t) {
+  return strcmp(t->field[0].name, "signed_block") == 0 ? "signed_block.signature" : "signature";
+}
+
+/* The fork of a JSON block without version header: that of its slot. */
+static bool json_fork(aq_call *c, yyjson_val *root, aq_fork *out) {
+  yyjson_val *outer = yyjson_obj_get(root, "signed_block");
+  uint64_t slot = 0;
+  if (!aq_json_u64(yyjson_obj_get(outer ? outer : root, "message"), "slot", &slot)) {
+    aq_call_error(c, 400, "failed parsing json request body: message.slot");
+    return false;
+  }
+  return aq_call_version(c, slot, false, out);
+}
+
+static void submit_value(aq_call *c, aq_fork fork, bool blinded, const aq_ssz_type *type, aq_bytes value) {
+  aq_duty duty = {aq_ssz_get_u64(type, value, slot_path(type)), AQ_DUTY_PROPOSER};
+  aq_duty_defs defs;
+  if (aq_scheduler_defs(aq_workflow_scheduler(c->v->cfg.workflow), duty, &defs) != AQ_OK || defs.cnt == 0) {
+    aq_call_error(c, 400, "no validator of this cluster proposes in slot %llu", (unsigned long long)duty.slot);
+    return;
+  }
+  aq_partial p = {
+      .validator = defs.item[0].validator,
+      .data = {
+          .duty = AQ_DUTY_PROPOSER, .fork = fork, .blinded = blinded, .slot = duty.slot, .type = type, .value = value}};
+  memcpy(p.data.sig, aq_ssz_get(type, value, signature_path(type)).ptr, 96);
+  const uint32_t pos = 0;
+  if (!aq_call_items(c, 1)) return;
+  aq_call_submit(c, duty, &p, &pos, 1);
+}
+
+static void submit_ssz(aq_call *c, bool blinded) {
+  aq_fork fork;
+  uint64_t now_slot = aq_slot_at(&c->v->cfg.chain->clock, aq_now_ns(c->v->cfg.env));
+  if (!aq_call_version(c, now_slot, false, &fork)) return;
+  const aq_ssz_type *type = aq_t_proposal(fork, blinded, true);
+  if (!type || aq_ssz_check(type, c->req->body) != AQ_OK) {
+    aq_call_error(c, 415, "failed parsing ssz request body");
+    return;
+  }
+  submit_value(c, fork, blinded, type, c->req->body);
+}
+
+static void submit_json(aq_call *c, bool blinded) {
+  yyjson_doc *doc = aq_call_body_json(c);
+  if (!doc) return;
+  aq_fork fork;
+  aq_err err = {0};
+  if (!json_fork(c, yyjson_doc_get_root(doc), &fork)) {
+    yyjson_doc_free(doc);
+    return;
+  }
+  const aq_ssz_type *type = aq_t_proposal(fork, blinded, true);
+  aq_buf value = AQ_BUF(AQ_VAPI_BLOCK_MAX);
+  if (!type || aq_ssz_from_json(&value, type, yyjson_doc_get_root(doc), &err) != AQ_OK) {
+    aq_call_error(c, 400, "failed parsing json request body: %.160s", err.text);
+  } else {
+    submit_value(c, fork, blinded, type, aq_buf_bytes(&value));
+  }
+  aq_buf_free(&value);
+  yyjson_doc_free(doc);
+}
+
+void aq_vapi_submit_block(aq_call *c) {
+  if (!aq_call_ready(c)) return;
+  bool blinded = strstr(c->req->path, "blinded_blocks") != NULL;
+  if (aq_call_is_ssz(c))
+    submit_ssz(c, blinded);
+  else
+    submit_json(c, blinded);
+}
+
+/* ---- voluntary exit ---- */
+
+void aq_vapi_submit_exit(aq_call *c) {
+  if (!aq_call_ready(c)) return;
+  yyjson_doc *doc = aq_call_body_json(c);
+  if (!doc) return;
+  aq_buf value = AQ_BUF(256);
+  aq_err err = {0};
+  if (aq_ssz_from_json(&value, &aq_t_signed_voluntary_exit, yyjson_doc_get_root(doc), &err) != AQ_OK) {
+    aq_call_error(c, 400, "failed parsing json request body: %.160s", err.text);
+  } else {
+    aq_bytes in = aq_buf_bytes(&value);
+    uint64_t index = aq_ssz_get_u64(&aq_t_signed_voluntary_exit, in, "message.validator_index");
+    uint64_t epoch = aq_ssz_get_u64(&aq_t_signed_voluntary_exit, in, "message.epoch");
+    uint64_t slot;
+    int validator = aq_scheduler_by_index(aq_workflow_scheduler(c->v->cfg.workflow), index);
+    if (validator < 0) {
+      aq_call_error(c, 400, "validator %llu is none of this cluster", (unsigned long long)index);
+    } else if (__builtin_mul_overflow(epoch, c->v->cfg.chain->clock.slots_per_epoch, &slot)) {
+      aq_call_error(c, 400, "epoch out of range");
+    } else if (aq_call_items(c, 1)) {
+      aq_partial p = {.validator = (uint32_t)validator,
+                      .data = {.duty = AQ_DUTY_EXIT,
+                               .epoch = epoch,
+                               .validator_index = index,
+                               .type = &aq_t_signed_voluntary_exit,
+                               .value = in}};
+      memcpy(p.data.sig, aq_ssz_get(&aq_t_signed_voluntary_exit, in, "signature").ptr, 96);
+      aq_call_submit(c, (aq_duty){slot, AQ_DUTY_EXIT}, &p, &(uint32_t){0}, 1);
+    }
+  }
+  aq_buf_free(&value);
+  yyjson_doc_free(doc);
+}

@@ -1,0 +1,112 @@
+/* api/vapi_internal.h - what the files of the validator API share: one call's state, the route table, answers. */
+#ifndef AQ_API_VAPI_INTERNAL_H
+#define AQ_API_VAPI_INTERNAL_H
+
+#include "api/vapi.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/metrics.h"
+#include "codec/json.h"
+
+enum {
+  AQ_VAPI_SMALL_MAX = 1 << 20,  /* own routes: contract.md 4 */
+  AQ_VAPI_BODY_MAX = 8 << 20,   /* validator-api.md 1 */
+  AQ_VAPI_BLOCK_MAX = 64 << 20, /* blocks with blobs */
+  AQ_VAPI_TRACE_MAX = 64,
+  AQ_VAPI_TEXT_MAX = 256,
+  AQ_VAPI_SUBMITS_MAX = 64 /* distinct slots of one submission */
+};
+#define AQ_VAPI_CALL_NS AQ_SECONDS(10) /* validator-api.md 2.3 */
+
+typedef struct aq_call aq_call;
+
+typedef struct {
+  const char *method; /* NULL: any */
+  const char *path;   /* template: {x} matches one segment */
+  const char *name;   /* route name of validator-api.md 3, label `endpoint` */
+  void (*handle)(aq_call *c);
+  size_t body_max;
+} aq_route;
+
+struct aq_vapi {
+  aq_vapi_cfg cfg;
+  aq_http_handler handler;
+  aq_list calls;
+  aq_map share;   /* own public share -> validator + 1 */
+  aq_map foreign; /* other nodes' public shares -> operator + 1 */
+  uint64_t last_request_ns;
+  char why[AQ_VAPI_TEXT_MAX]; /* "" = healthy */
+};
+
+/* One request from arrival to answer. Freed when answered or gone, and no submission is under way any more. */
+struct aq_call {
+  aq_vapi *v;
+  const aq_route *route;
+  const char *label; /* label `route` of the runbook's families */
+  const aq_http_req *req;
+  aq_http_res *res;
+  const aq_http_server_vt *vt;
+  aq_list link;
+  uint64_t start_ns;
+  char trace_id[AQ_VAPI_TRACE_MAX + 1];
+  char param[2][128]; /* path parameters in order */
+  bool answered, gone;
+  aq_arena arena;
+  uint32_t submits; /* submissions under way; the call lives as long */
+  aq_status *item;  /* statuses of a submission's items, by position in the request */
+  const char **why; /* text of an item refused before the submission, or NULL */
+  uint32_t item_cnt;
+  aq_dutydb_waiter duty_wait;
+  aq_sched_waiter epoch_wait;
+  void (*epoch_ready)(aq_call *c);
+  uint64_t duties_id, proxy_id, bn_id;
+  int proxy_code; /* of the beacon node's answer, 0 before it */
+  uint64_t slot;
+  bool ssz; /* answer in SSZ */
+};
+
+extern const aq_route aq_vapi_routes[];
+extern const size_t aq_vapi_route_cnt;
+
+/* ---- answers: each ends the call ---- */
+void aq_call_json(aq_call *c, int code, aq_bytes body);
+void aq_call_answer(aq_call *c, int code, const aq_http_headers *h, aq_bytes body, const char *err);
+void aq_call_error(aq_call *c, int code, const char *fmt, ...) AQ_PRINTF(3, 4);
+void aq_call_empty(aq_call *c);                           /* 200, no body */
+void aq_call_done(aq_call *c, int code, const char *err); /* accounting and release after a streamed answer */
+
+/* ---- parsing ---- */
+bool aq_call_ready(aq_call *c);                                      /* false: 503 was answered */
+bool aq_call_query_u64(aq_call *c, const char *name, uint64_t *out); /* false: 400 was answered */
+bool aq_call_param_u64(aq_call *c, int i, const char *name, uint64_t *out);
+yyjson_doc *aq_call_body_json(aq_call *c); /* NULL: 400 was answered; free the document */
+bool aq_call_is_ssz(const aq_call *c);     /* content type of the request */
+bool aq_call_wants_ssz(const aq_call *c);  /* Accept prefers SSZ */
+bool aq_call_version(aq_call *c, uint64_t slot, bool needed,
+                     aq_fork *out);                              /* Eth-Consensus-Version, else the fork of the slot */
+int aq_vapi_by_share(const aq_vapi *v, const uint8_t share[48]); /* validator, -1 */
+const uint8_t *aq_vapi_share(const aq_vapi *v, uint32_t validator);
+
+/* Items of a submission. start allocates item statuses (all AQ_OK); each submit takes those of one duty; when all came back the
+   answer is written: empty 200, or the indexed error form. */
+bool aq_call_items(aq_call *c, uint32_t cnt);
+void aq_call_refuse(aq_call *c, uint32_t i, aq_status st, const char *why);
+void aq_call_submit(aq_call *c, aq_duty duty, const aq_partial *p, const uint32_t *pos, uint32_t cnt);
+void aq_call_submitted(aq_call *c); /* all submits were started */
+
+/* ---- handlers by file ---- */
+void aq_vapi_get_validators(aq_call *c);
+void aq_vapi_get_validator(aq_call *c);
+void aq_vapi_attester_duties(aq_call *c);
+void aq_vapi_proposer_duties(aq_call *c);
+void aq_vapi_sync_duties(aq_call *c);
+void aq_vapi_attestation_data(aq_call *c);
+void aq_vapi_submit_attestations(aq_call *c);
+void aq_vapi_propose_block(aq_call *c);
+void aq_vapi_submit_block(aq_call *c);
+void aq_vapi_submit_exit(aq_call *c);
+void aq_vapi_proxy(aq_call *c);
+void aq_vapi_subscribe_all(aq_call *c); /* subscriptions: to every beacon node */
+
+#endif

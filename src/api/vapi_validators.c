@@ -1,0 +1,273 @@
+/* Validators and duties: what the beacon node says of the cluster's validators, with this node's share keys. Spec: validator-api.md
+   4 and 5. Asked without ids, only the cluster's validators are listed: a validator client has no use for the others. */
+#include "api/vapi_internal.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/hex.h"
+
+enum { IDS_MAX = AQ_VALIDATORS_MAX };
+
+typedef struct {
+  uint32_t *validator; /* lock indices in the order of the request */
+  uint32_t cnt;
+} id_list;
+
+/* The record of the beacon node with the share key in place of the group key. Quietly nothing when it is not known. */
+static void put_record(aq_buf *out, const aq_vapi *v, uint32_t validator, bool *first) {
+  const aq_validator_state *state = aq_scheduler_validator(aq_workflow_scheduler(v->cfg.workflow), validator);
+  if (!state || !state->known || !state->json) return;
+  yyjson_doc *doc = yyjson_read(state->json, strlen(state->json), 0);
+  yyjson_mut_doc *copy = doc ? yyjson_doc_mut_copy(doc, NULL) : NULL;
+  yyjson_mut_val *inner = yyjson_mut_obj_get(yyjson_mut_doc_get_root(copy), "validator");
+  char key[2 + 96 + 1] = "0x";
+  aq_hex_encode(key + 2, aq_bytes_of(aq_vapi_share(v, validator), 48));
+  yyjson_mut_val *old = yyjson_mut_obj_get(inner, "pubkey");
+  if (old) {
+    yyjson_mut_set_str(old, key);
+    size_t len = 0;
+    char *text = yyjson_mut_write(copy, 0, &len);
+    if (text) {
+      if (!*first) aq_buf_put_u8(out, ',');
+      *first = false;
+      aq_buf_put(out, text, len);
+      free(text);
+    }
+  }
+  yyjson_mut_doc_free(copy);
+  yyjson_doc_free(doc);
+}
+
+/* One id, a share key or an index. Returns false when the request was answered with an error. Unknown ones are left out: clients
+   poll for keys that are not deposited yet. */
+static bool add_id(aq_call *c, id_list *ids, const char *text) {
+  int validator = -1;
+  if (strncmp(text, "0x", 2) == 0) {
+    uint8_t key[48];
+    if (aq_hex_decode(key, sizeof key, aq_bytes_str(text), AQ_HEX_PREFIX) != AQ_OK) {
+      aq_call_error(c, 400, "invalid validator id [%.100s]", text);
+      return false;
+    }
+    validator = aq_vapi_by_share(c->v, key);
+    void *other = aq_map_get(&c->v->foreign, key);
+    if (validator < 0 && other) {
+      aq_call_error(c, 400, "the key share of node %u is loaded in the validator client of node %u",
+                    (unsigned)(uintptr_t)other - 1, c->v->cfg.self);
+      return false;
+    }
+  } else {
+    uint64_t index;
+    if (aq_u64_parse(&index, aq_bytes_str(text)) != AQ_OK) {
+      aq_call_error(c, 400, "invalid validator id [%.100s]", text);
+      return false;
+    }
+    validator = aq_scheduler_by_index(aq_workflow_scheduler(c->v->cfg.workflow), index);
+  }
+  if (validator < 0) return true;
+  if (ids->cnt >= IDS_MAX) {
+    aq_call_error(c, 400, "too many validator ids");
+    return false;
+  }
+  ids->validator[ids->cnt++] = (uint32_t)validator;
+  return true;
+}
+
+/* Comma list of one query parameter; blanks trimmed. */
+static bool add_list(aq_call *c, id_list *ids, char *text, bool *any) {
+  for (char *p = text; *p;) {
+    size_t len = strcspn(p, ",");
+    char *next = p[len] ? p + len + 1 : p + len;
+    p[len] = 0;
+    while (*p == ' ') p++;
+    size_t end = strlen(p);
+    while (end && p[end - 1] == ' ') p[--end] = 0;
+    if (*p) {
+      *any = true;
+      if (!add_id(c, ids, p)) return false;
+    }
+    p = next;
+  }
+  return true;
+}
+
+static bool ids_from_query(aq_call *c, id_list *ids, bool *any) {
+  size_t max = strlen(c->req->query) + 1;
+  char *text = aq_arena_alloc(&c->arena, max);
+  for (size_t nth = 0; text && aq_http_query_nth(c->req->query, "id", nth, text, max); nth++) {
+    if (!add_list(c, ids, text, any)) return false;
+  }
+  return true;
+}
+
+static bool ids_from_body(aq_call *c, id_list *ids, bool *any) {
+  if (c->req->body.len == 0) return true;
+  yyjson_doc *doc = aq_call_body_json(c);
+  if (!doc) return false;
+  yyjson_val *list = yyjson_obj_get(yyjson_doc_get_root(doc), "ids"), *val;
+  size_t i, max;
+  bool ok = true;
+  yyjson_arr_foreach(list, i, max, val) {
+    char number[32];
+    const char *text = yyjson_get_str(val);
+    if (!text) {
+      snprintf(number, sizeof number, "%llu", (unsigned long long)yyjson_get_uint(val));
+      text = number;
+    }
+    *any = true;
+    ok = add_id(c, ids, text);
+    if (!ok) break;
+  }
+  yyjson_doc_free(doc);
+  return ok;
+}
+
+static void answer_validators(aq_call *c, const id_list *ids) {
+  aq_buf body = AQ_BUF(64u << 20);
+  bool first = true;
+  aq_buf_put_str(&body, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":[");
+  for (uint32_t i = 0; i < ids->cnt; i++) put_record(&body, c->v, ids->validator[i], &first);
+  aq_buf_put_str(&body, "]}");
+  aq_call_json(c, 200, aq_buf_bytes(&body));
+  aq_buf_free(&body);
+}
+
+static void validators_ready(aq_call *c) {
+  id_list ids = {aq_arena_array(&c->arena, IDS_MAX, sizeof(uint32_t)), 0};
+  bool any = false;
+  if (!ids_from_query(c, &ids, &any)) return;
+  if (!any && !ids_from_body(c, &ids, &any)) return;
+  if (!any) {
+    for (uint32_t i = 0; i < c->v->cfg.lock->validator_cnt; i++) ids.validator[ids.cnt++] = i;
+  }
+  answer_validators(c, &ids);
+}
+
+static void validator_ready(aq_call *c) {
+  id_list ids = {aq_arena_array(&c->arena, 1, sizeof(uint32_t)), 0};
+  if (!add_id(c, &ids, c->param[1])) return;
+  aq_buf record = AQ_BUF(65536);
+  bool first = true;
+  if (ids.cnt) put_record(&record, c->v, ids.validator[0], &first);
+  if (record.len == 0) {
+    aq_call_error(c, 404, "NotFound");
+  } else {
+    aq_buf body = AQ_BUF(70000);
+    aq_buf_put_str(&body, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":");
+    aq_buf_put_bytes(&body, aq_buf_bytes(&record));
+    aq_buf_put_u8(&body, '}');
+    aq_call_json(c, 200, aq_buf_bytes(&body));
+    aq_buf_free(&body);
+  }
+  aq_buf_free(&record);
+}
+
+static void epoch_resolved(void *arg, bool ok) {
+  aq_call *c = arg;
+  if (ok)
+    c->epoch_ready(c);
+  else
+    aq_call_error(c, 503, "the validators are not known yet: the beacon node has not answered");
+}
+
+/* Runs fn once the current epoch is resolved: early calls wait instead of failing. */
+static void when_resolved(aq_call *c, void (*fn)(aq_call *c)) {
+  if (!aq_call_ready(c)) return;
+  const aq_env *env = c->v->cfg.env;
+  const aq_clock *clock = &c->v->cfg.chain->clock;
+  uint64_t epoch = aq_epoch_of(clock, aq_slot_at(clock, aq_now_ns(env)));
+  c->epoch_ready = fn;
+  aq_scheduler_await_epoch(aq_workflow_scheduler(c->v->cfg.workflow), &c->epoch_wait, epoch,
+                           aq_now_ns(env) + AQ_VAPI_CALL_NS, epoch_resolved, c);
+}
+
+void aq_vapi_get_validators(aq_call *c) { when_resolved(c, validators_ready); }
+void aq_vapi_get_validator(aq_call *c) { when_resolved(c, validator_ready); }
+
+/* ---- duties ---- */
+
+/* Swaps the group key of each duty for the share key. false: a key that is none of the cluster's. */
+static bool map_keys(const aq_vapi *v, yyjson_mut_doc *doc) {
+  yyjson_mut_val *list = yyjson_mut_obj_get(yyjson_mut_doc_get_root(doc), "data"), *item;
+  size_t i, max;
+  yyjson_mut_arr_foreach(list, i, max, item) {
+    yyjson_mut_val *key = yyjson_mut_obj_get(item, "pubkey");
+    const char *text = yyjson_mut_get_str(key);
+    uint8_t group[48];
+    if (!text || aq_hex_decode(group, sizeof group, aq_bytes_str(text), AQ_HEX_PREFIX) != AQ_OK) return false;
+    int validator = aq_lock_validator(v->cfg.lock, group);
+    if (validator < 0) return false;
+    char *share = unsafe_yyjson_mut_str_alc(doc, 98);
+    if (!share) return false;
+    char hex[97];
+    aq_hex_encode(hex, aq_bytes_of(aq_vapi_share(v, (uint32_t)validator), 48));
+    memcpy(share, "0x", 2);
+    memcpy(share + 2, hex, 96);
+    yyjson_mut_set_strn(key, share, 98);
+  }
+  return true;
+}
+
+/* True when the request named this validator index, or named none. */
+static bool asked(yyjson_val *indices, const char *text) {
+  if (yyjson_arr_size(indices) == 0) return true;
+  size_t i, max;
+  yyjson_val *val;
+  uint64_t want, have;
+  if (!text || aq_u64_parse(&want, aq_bytes_str(text)) != AQ_OK) return false;
+  yyjson_arr_foreach(indices, i, max, val) {
+    if (aq_json_val_u64(val, &have) && have == want) return true;
+  }
+  return false;
+}
+
+static void drop_unasked(yyjson_mut_doc *doc, yyjson_val *indices) {
+  yyjson_mut_val *list = yyjson_mut_obj_get(yyjson_mut_doc_get_root(doc), "data"), *item;
+  yyjson_mut_arr_iter it;
+  yyjson_mut_arr_iter_init(list, &it);
+  while ((item = yyjson_mut_arr_iter_next(&it))) {
+    if (!asked(indices, yyjson_mut_get_str(yyjson_mut_obj_get(item, "validator_index"))))
+      yyjson_mut_arr_iter_remove(&it);
+  }
+}
+
+static void duties_answer(void *arg, aq_status st, yyjson_val *answer) {
+  aq_call *c = arg;
+  c->duties_id = 0;
+  if (st != AQ_OK) {
+    aq_call_error(c, 503, "duties are not known: %s", aq_status_text(st));
+    return;
+  }
+  yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+  yyjson_mut_doc_set_root(doc, yyjson_val_mut_copy(doc, answer));
+  yyjson_doc *body = c->req->body.len ? aq_json_parse(c->req->body, AQ_VAPI_BODY_MAX, NULL) : NULL;
+  if (body) drop_unasked(doc, yyjson_doc_get_root(body));
+  yyjson_doc_free(body);
+  size_t len = 0;
+  char *text = map_keys(c->v, doc) ? yyjson_mut_write(doc, 0, &len) : NULL;
+  yyjson_mut_doc_free(doc);
+  if (text)
+    aq_call_json(c, 200, aq_bytes_of(text, len));
+  else
+    aq_call_error(c, 500, "the beacon node answered with a validator outside the cluster");
+  free(text);
+}
+
+static void duties(aq_call *c, aq_duties_kind kind) {
+  uint64_t epoch;
+  if (!aq_call_ready(c) || !aq_call_param_u64(c, 0, "epoch", &epoch)) return;
+  if (kind != AQ_DUTIES_PROPOSER) {
+    yyjson_doc *body = aq_call_body_json(c);
+    if (!body) return;
+    bool is_list = yyjson_is_arr(yyjson_doc_get_root(body));
+    yyjson_doc_free(body);
+    if (!is_list) {
+      aq_call_error(c, 400, "failed parsing json request body");
+      return;
+    }
+  }
+  c->duties_id = aq_scheduler_duties(aq_workflow_scheduler(c->v->cfg.workflow), kind, epoch, duties_answer, c);
+}
+
+void aq_vapi_attester_duties(aq_call *c) { duties(c, AQ_DUTIES_ATTESTER); }
+void aq_vapi_proposer_duties(aq_call *c) { duties(c, AQ_DUTIES_PROPOSER); }
+void aq_vapi_sync_duties(aq_call *c) { duties(c, AQ_DUTIES_SYNC); }
