@@ -1,0 +1,37 @@
+/* testnet/beacon.h - the simulated chain as a core over port/http: one beacon node for a whole test network. It answers what nodes and
+   validator clients ask, verifies every signature it is sent under the validators' real keys, counts what was done, missed, refused and
+   slashable, and misbehaves on request. Not a consensus client: no execution layer, no peers, empty blocks, every valid message counts.
+   Spec: core.md 12 and 15, beacon-APIs. */
+#ifndef AQ_TESTNET_BEACON_H
+#define AQ_TESTNET_BEACON_H
+
+#include "eth/types.h"
+#include "port/env.h"
+#include "port/http.h"
+
+typedef struct {
+  const aq_env *env;
+  const uint8_t (*pubkey)[48]; /* all validators of the chain, active from genesis; borrowed */
+  uint32_t validator_cnt;
+  uint64_t genesis_ns, slot_ns;
+  uint64_t slots_per_epoch;
+  uint8_t genesis_version[4];  /* fork i gets the version with i added to the first byte, as known test networks do */
+  uint64_t fork_epoch[AQ_FORK_CNT]; /* AQ_FAR_EPOCH: never */
+} aq_beacon_cfg;
+
+/* Faults, from the options and from POST /sim/fault {"path":"attestation_data","mode":"error|late|wrong|drop","ms":500,"count":3}. */
+
+typedef struct {
+  uint64_t attestations_ok, attestations_missed, attestations_late;
+  uint64_t blocks_ok, blocks_missed;
+  uint64_t bad, slashable, duplicates;
+} aq_beacon_stats;
+
+typedef struct aq_beacon aq_beacon;
+aq_beacon *aq_beacon_new(const aq_beacon_cfg *cfg);
+void aq_beacon_free(aq_beacon *b);
+void aq_beacon_start(aq_beacon *b);
+const aq_http_handler *aq_beacon_handler(aq_beacon *b); /* also GET /sim/stats: JSON of the counts, per validator and slot lists of misses */
+void aq_beacon_stats_get(const aq_beacon *b, aq_beacon_stats *out);
+
+#endif
