@@ -33,7 +33,8 @@
   X(QBFT_QC_BUILT_TOTAL, "qbft_qc_built_total", AQ_M_COUNTER, "kind", \
     "kind=prepare|commit", "quorum certificates completed") \
   X(QBFT_VIEW_CHANGES_TOTAL, "qbft_view_changes_total", AQ_M_COUNTER, "", "", "rounds raised") \
-  X(QBFT_TIMEOUTS_TOTAL, "qbft_timeouts_total", AQ_M_COUNTER, "phase", "", "round timers fired") \
+  X(QBFT_TIMEOUTS_TOTAL, "qbft_timeouts_total", AQ_M_COUNTER, "phase", \
+    "phase=idle|preprepared|prepared", "round timers fired") \
   X(QBFT_WAL_APPENDS_TOTAL, "qbft_wal_appends_total", AQ_M_COUNTER, "", "", "own votes journalled") \
   X(QBFT_WAL_RECOVER_TOTAL, "qbft_wal_recover_total", AQ_M_COUNTER, "result", \
     "result=ok|fail", "vote journals read at start") \

@@ -33,7 +33,8 @@ double aq_metric_value(aq_metric_id id, const char *const *label);              
 
 void aq_metrics_init(void);  /* forgets all values and writes the preset series at 0; called once at start, and by tests */
 void aq_metrics_write(aq_buf *out);
-/* Constant labels added to every core_*, app_*, p2p_ping_* (Charon) family, e.g. cluster_hash; copied. NULL: none. */
+/* Constant labels added to every family that Charon has too (core_*, app_*, cluster_*, p2p_ping_*, ...): lines name=value,
+   values unescaped, at most 12 and 1,000 bytes; copied. NULL: none. */
 void aq_metrics_const_labels(const char *text);
 
 const char *aq_metric_name(aq_metric_id id);
