@@ -75,7 +75,7 @@ static void bad_text(void **state) {
       {"/dns/a b/tcp/1", AQ_E_FORMAT},
       {"/sctp/1", AQ_E_UNSUPPORTED},
       {"/p2p/0OIl", AQ_E_FORMAT},
-      {"/p2p/16Uiu2", AQ_E_FORMAT},
+      {"/p2p/Qm", AQ_E_FORMAT},
       {"/p2p/baaaa", AQ_E_FORMAT},
   };
   for (size_t i = 0; i < AQ_COUNT(row); i++) {
