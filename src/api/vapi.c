@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/hex.h"
 
 /* ---- keys ---- */
 

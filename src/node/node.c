@@ -1,0 +1,442 @@
+#include "node/node_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/assert.h"
+#include "base/hex.h"
+#include "base/metrics.h"
+#include "crypto/aead.h"
+
+aq_status aq_host_port_parse(const char *text, char *host, size_t host_len, uint16_t *port) {
+  const char *colon = strrchr(text, ':');
+  uint64_t number;
+  if (!colon || aq_u64_parse(&number, aq_bytes_str(colon + 1)) != AQ_OK || number > 65535) return AQ_E_FORMAT;
+  size_t len = (size_t)(colon - text);
+  if (len >= 2 && text[0] == '[' && text[len - 1] == ']') text++, len -= 2;
+  if (len >= host_len) return AQ_E_FORMAT;
+  snprintf(host, host_len, "%.*s", (int)len, text);
+  if (len == 0) snprintf(host, host_len, "0.0.0.0");
+  *port = (uint16_t)number;
+  return AQ_OK;
+}
+
+/* One line per service started or stopped (contract.md 5), with its duration; err NULL: it went well. */
+static void service_op(const char *service, const char *op, uint64_t took_ns, const char *err) {
+  double ms = (double)took_ns / 1e6;
+  aq_metric_observe(AQ_M_SERVICE_OP_MS, ms, AQ_LABELS(service, op));
+  AQ_LOG(err ? AQ_LOG_ERROR : AQ_LOG_INFO, "service_op", AQ_STR("err", err), AQ_INT("latency_ms", (int64_t)ms),
+         AQ_STR("op", op), AQ_STR("result", err ? "error" : "ok"), AQ_STR("service", service));
+}
+
+static aq_status start_failed(const char *service, const aq_err *err) {
+  service_op(service, "start", 0, err->text[0] ? err->text : aq_status_text(err->status));
+  return err->status ? err->status : AQ_E_IO;
+}
+
+/* ---- files ---- */
+
+static void paths(aq_node *n) {
+  const aq_node_cfg *c = n->cfg;
+  if (c->private_key_file)
+    snprintf(n->key_path, sizeof n->key_path, "%s", c->private_key_file);
+  else
+    snprintf(n->key_path, sizeof n->key_path, "%s/charon-enr-private-key", c->data_dir);
+  if (c->lock_file)
+    snprintf(n->lock_path, sizeof n->lock_path, "%s", c->lock_file);
+  else
+    snprintf(n->lock_path, sizeof n->lock_path, "%s/cluster-lock.json", c->data_dir);
+  snprintf(n->store_path, sizeof n->store_path, "%s/aequa.db", c->data_dir);
+}
+
+static aq_status load_cluster(aq_node *n, aq_err *err) {
+  aq_status st = aq_identity_load(&n->key, n->key_path, err);
+  if (st != AQ_OK) return st;
+  aq_buf text = AQ_BUF(AQ_LOCK_BYTES_MAX);
+  st = aq_file_read(&text, n->lock_path, err);
+  if (st == AQ_OK) {
+    aq_err why = {0};
+    const aq_lock_opts opts = {.no_verify = n->cfg->no_verify};
+    st = aq_lock_load(&n->lock, aq_buf_bytes(&text), &opts, &why);
+    if (st != AQ_OK) st = aq_fail(err, st, "%.100s: %.130s", n->lock_path, why.text);
+  }
+  aq_buf_free(&text);
+  if (st != AQ_OK) return st;
+  uint8_t pubkey[33];
+  aq_k1_pubkey(pubkey, n->key);
+  int self = aq_lock_operator(n->lock, pubkey);
+  if (self < 0) {
+    return aq_fail(err, AQ_E_UNKNOWN,
+                   "%.100s is not the key of an operator of %.100s: use the directory made for this node", n->key_path,
+                   n->lock_path);
+  }
+  n->self = (uint32_t)self;
+  for (uint32_t i = 0; i < n->lock->def.operator_cnt; i++) {
+    memcpy(n->peers[i].pubkey, n->lock->def.operators[i].pubkey, 33);
+    aq_peer_name(n->peers[i].name, n->peers[i].pubkey);
+    n->peer_names[i] = n->peers[i].name;
+  }
+  return AQ_OK;
+}
+
+static void const_labels(const aq_node *n) {
+  char text[512];
+  const aq_network *net = aq_network_by_version(n->lock->def.fork_version);
+  snprintf(text, sizeof text, "cluster_hash=%.7s,cluster_name=%.64s,cluster_network=%s,cluster_peer=%s,nickname=%.32s",
+           n->lock->lock_hash_text + 2, n->lock->def.name ? n->lock->def.name : "", net ? net->name : "testnet",
+           n->peer_names[n->self], n->cfg->nickname ? n->cfg->nickname : "");
+  aq_metrics_const_labels(text);
+}
+
+static void keylock_tick(void *arg) {
+  aq_node *n = arg;
+  uint64_t now_ns = aq_now_ns(n->env);
+  if (aq_keylock_touch(n->key_path, "aequa run", n->lock->lock_hash_text, now_ns) != AQ_OK) {
+    AQ_LOG(AQ_LOG_WARN, "key_lock", AQ_STR("err", "cannot refresh the key lock file"), AQ_STR("path", n->key_path));
+  }
+  aq_timer_set(n->env, &n->keylock_timer, now_ns + AQ_SECONDS(1), keylock_tick, n);
+}
+
+/* ---- peers ---- */
+
+static void peer_addr(void *arg, uint32_t peer, const char *addr) {
+  aq_node *n = arg;
+  n->store->peer(n->store->ctx, peer, addr);
+}
+
+static void remembered_vote(void *arg, const aq_store_vote *v) { (void)arg, (void)v; }
+static void remembered_blob(void *arg, const aq_store_blob *b) { (void)arg, (void)b; }
+static void remembered_decided(void *arg, const aq_store_decided *d) { (void)arg, (void)d; }
+
+static void remembered_peer(void *arg, uint32_t peer, const char *addr) {
+  aq_node *n = arg;
+  if (peer < n->lock->def.operator_cnt && peer != n->self &&
+      aq_host_add_addr(n->host, (int)peer, addr, false, NULL) != AQ_OK) {
+    AQ_LOG(AQ_LOG_WARN, "p2p_addr", AQ_STR("addr", addr), AQ_STR("err", "a remembered address does not parse"));
+  }
+}
+
+static aq_status add_addresses(aq_node *n, aq_err *err) {
+  for (size_t i = 0; i < n->cfg->p2p_peers.cnt; i++) {
+    aq_status st = aq_host_add_addr(n->host, -1, n->cfg->p2p_peers.item[i], true, err);
+    if (st != AQ_OK) return st;
+  }
+  for (uint32_t i = 0; i < n->lock->def.operator_cnt; i++) {
+    aq_enr enr;
+    const char *text = n->lock->def.operators[i].enr;
+    if (i == n->self || !text || aq_enr_parse(&enr, aq_bytes_str(text), NULL) != AQ_OK || !enr.has_ip || !enr.has_tcp)
+      continue;
+    char addr[64];
+    snprintf(addr, sizeof addr, "%u.%u.%u.%u:%u", enr.ip[0], enr.ip[1], enr.ip[2], enr.ip[3], enr.tcp);
+    aq_status st = aq_host_add_addr(n->host, (int)i, addr, true, err);
+    if (st != AQ_OK) return st;
+  }
+  const aq_store_visitor v = {n, remembered_vote, remembered_blob, remembered_decided, remembered_peer};
+  return n->store->load(n->store->ctx, UINT64_MAX, &v);
+}
+
+/* "/ip4/10.0.0.1/tcp/3610" of a listener, with the external address in place of a wildcard when one is configured. */
+static void announce(aq_node *n, const char *host, uint16_t port) {
+  if (n->listen_addr_cnt >= AQ_NODE_LIST_MAX) return;
+  const char *kind = strchr(host, ':') ? "ip6" : "ip4", *name = host;
+  if (n->cfg->p2p_external_ip && n->cfg->p2p_external_ip[0]) name = n->cfg->p2p_external_ip;
+  if (n->cfg->p2p_external_hostname && n->cfg->p2p_external_hostname[0])
+    kind = "dns", name = n->cfg->p2p_external_hostname;
+  if (strcmp(name, "0.0.0.0") == 0 || strcmp(name, "::") == 0) return;
+  char *out = n->listen_addr[n->listen_addr_cnt];
+  snprintf(out, sizeof n->listen_addr[0], "/%s/%.90s/tcp/%u", kind, name, port);
+  n->listen_addrs[n->listen_addr_cnt++] = out;
+}
+
+static aq_status start_p2p(aq_node *n, aq_err *err) {
+  n->tcp = aq_uv_tcp_new(n->loop);
+  for (size_t i = 0; i < n->cfg->p2p_listen.cnt; i++) {
+    char host[128];
+    uint16_t port;
+    if (aq_host_port_parse(n->cfg->p2p_listen.item[i], host, sizeof host, &port) != AQ_OK) {
+      return aq_fail(err, AQ_E_FORMAT, "--p2p-tcp-address %.100s is not host:port", n->cfg->p2p_listen.item[i]);
+    }
+    aq_status st = aq_uv_tcp_listen(n->tcp, host, port, err);
+    if (st != AQ_OK) return st;
+    announce(n, host, port ? port : aq_uv_tcp_bound_port(n->tcp));
+  }
+  const aq_host_cfg cfg = {.env = n->env,
+                           .tcp = aq_uv_tcp_port(n->tcp),
+                           .key = n->key,
+                           .self = n->self,
+                           .peer_cnt = n->lock->def.operator_cnt,
+                           .peers = n->peers,
+                           .listen_addrs = n->listen_addrs,
+                           .listen_addr_cnt = n->listen_addr_cnt,
+                           .agent = "aequa/v" AQ_VERSION,
+                           .conns_max = n->cfg->p2p_max_conns,
+                           .rate_limit = n->cfg->p2p_rate_limit,
+                           .score_threshold = n->cfg->p2p_score_threshold,
+                           .peer_addr = peer_addr,
+                           .arg = n};
+  n->host = aq_host_new(&cfg);
+  aq_peerinfo_cfg info = {.env = n->env,
+                          .net = aq_host_net(n->host),
+                          .self = n->self,
+                          .peer_cnt = n->lock->def.operator_cnt,
+                          .peer_names = n->peer_names,
+                          .wire_version = "v1.11.0",
+                          .git_hash = "unknown",
+                          .nickname = n->cfg->nickname ? n->cfg->nickname : "",
+                          .builder_api = n->cfg->builder_api};
+  memcpy(info.lock_hash, n->lock->lock_hash, 32);
+  n->peerinfo = aq_peerinfo_new(&info);
+  aq_status st = add_addresses(n, err);
+  if (st != AQ_OK) return st;
+  aq_host_start(n->host);
+  aq_peerinfo_start(n->peerinfo);
+  return AQ_OK;
+}
+
+/* ---- beacon node and duties ---- */
+
+static void stop_loop(aq_node *n, int code) {
+  n->exit_code = code;
+  aq_loop_stop(n->loop);
+}
+
+/* Housekeeping of the store at each epoch end. */
+static void epoch_tick(void *arg) {
+  aq_node *n = arg;
+  const aq_clock *c = &n->chain.clock;
+  uint64_t slot = aq_slot_at(c, aq_now_ns(n->env)), keep = 3 * c->slots_per_epoch;
+  if (slot > keep) n->store->prune(n->store->ctx, slot - keep);
+  n->store->backup(n->store->ctx);
+  if (!n->cfg->enable_tss) {
+    AQ_LOG(AQ_LOG_WARN, "tss_off", AQ_STR("note", "threshold signing is off: other nodes must submit for the cluster"));
+  }
+  uint64_t next = (aq_epoch_of(c, slot) + 1) * c->slots_per_epoch;
+  aq_timer_set(n->env, &n->epoch_timer, aq_slot_start_ns(c, next), epoch_tick, n);
+}
+
+static bool network_matches(const aq_node *n) {
+  for (int f = 0; f < AQ_FORK_CNT; f++) {
+    if (memcmp(n->chain.fork[f].version, n->lock->def.fork_version, 4) == 0) return true;
+  }
+  return memcmp(n->chain.genesis_version, n->lock->def.fork_version, 4) == 0;
+}
+
+static void chain_loaded(void *arg, aq_status st, const aq_chain *chain, const char *why) {
+  aq_node *n = arg;
+  if (st != AQ_OK) {
+    service_op("consensus", "start", 0, why);
+    stop_loop(n, AQ_EXIT_FAILED);
+    return;
+  }
+  n->chain = *chain;
+  n->chain_known = true;
+  char text[256], version[9];
+  aq_hex_encode(version, aq_bytes_of(n->lock->def.fork_version, 4));
+  if (!network_matches(n)) {
+    snprintf(text, sizeof text,
+             "the beacon node is on another network: the cluster's fork version 0x%s is not in its schedule", version);
+    service_op("consensus", "start", 0, text);
+    stop_loop(n, AQ_EXIT_FAILED);
+    return;
+  }
+  const aq_network *net = aq_network_by_version(n->lock->def.fork_version);
+  memcpy(n->chain.genesis_version, n->lock->def.fork_version, 4);
+  if (net) memcpy(n->chain.capella_version, net->capella_version, 4);
+  uint64_t start_ns = aq_mono_ns(n->env);
+  const aq_workflow_cfg cfg = {.env = n->env,
+                               .net = aq_host_net(n->host),
+                               .store = n->store,
+                               .bn = n->bn,
+                               .chain = &n->chain,
+                               .lock = n->lock,
+                               .key = n->key,
+                               .self = n->self,
+                               .started_ns = n->started_ns,
+                               .enable_tss = n->cfg->enable_tss,
+                               .tss_sessions_max = n->cfg->tss_max_sessions,
+                               .tss_strict = n->cfg->tss_strict,
+                               .graffiti = n->graffiti,
+                               .builder_api = n->cfg->builder_api,
+                               .peer_names = n->peer_names};
+  aq_err err = {0};
+  n->workflow = aq_workflow_new(&cfg);
+  st = aq_workflow_start(n->workflow, &err);
+  service_op("consensus", "start", aq_mono_ns(n->env) - start_ns, st == AQ_OK ? NULL : err.text);
+  if (n->cfg->enable_tss) service_op("tss", "start", aq_mono_ns(n->env) - start_ns, NULL);
+  if (st != AQ_OK) {
+    stop_loop(n, AQ_EXIT_FAILED);
+    return;
+  }
+  aq_vapi_ready(n->vapi, &n->chain, n->workflow);
+  epoch_tick(n);
+  AQ_LOG(AQ_LOG_INFO, "node_ready",
+         AQ_INT("ready_ms", (int64_t)((aq_mono_ns(n->env) - n->started_mono_ns) / AQ_NS_PER_MS)));
+}
+
+static aq_status start_beacon(aq_node *n, aq_err *err) {
+  if (n->cfg->beacon.cnt == 0) return AQ_OK; /* healthy without one: contract.md 17 */
+  for (size_t i = 0; i < n->cfg->beacon_headers.cnt; i++) {
+    snprintf(n->header_text[i], sizeof n->header_text[i], "%s", n->cfg->beacon_headers.item[i]);
+    char *value = strchr(n->header_text[i], '=');
+    if (!value)
+      return aq_fail(err, AQ_E_FORMAT, "--beacon-node-headers wants name=value, not %.100s", n->header_text[i]);
+    *value++ = 0;
+    n->headers[i] = (aq_http_header){n->header_text[i], value};
+  }
+  n->curl = aq_curl_new(n->loop);
+  const aq_bn_cfg cfg = {.env = n->env,
+                         .http = aq_curl_port(n->curl),
+                         .endpoints = n->cfg->beacon.item,
+                         .endpoint_cnt = n->cfg->beacon.cnt,
+                         .fallbacks = n->cfg->beacon_fallback.item,
+                         .fallback_cnt = n->cfg->beacon_fallback.cnt,
+                         .headers = {n->headers, n->cfg->beacon_headers.cnt},
+                         .timeout_ns = n->cfg->beacon_timeout_ns,
+                         .submit_timeout_ns = n->cfg->beacon_submit_timeout_ns};
+  n->bn = aq_bn_new(&cfg);
+  return AQ_OK;
+}
+
+static aq_status serve(aq_node *n, aq_http_server **out, const char *flag, const char *addr, const aq_http_handler *h,
+                       aq_err *err) {
+  aq_http_server_cfg cfg = {.conns_max = 256, .idle_timeout_s = 120};
+  char host[128];
+  if (aq_host_port_parse(addr, host, sizeof host, &cfg.port) != AQ_OK) {
+    return aq_fail(err, AQ_E_FORMAT, "%s %.100s is not host:port", flag, addr);
+  }
+  cfg.host = host;
+  return aq_http_server_new(out, n->loop, &cfg, h, err);
+}
+
+static aq_status start_http(aq_node *n, aq_err *err) {
+  uint64_t start_ns = aq_mono_ns(n->env);
+  const aq_monitor_cfg mc = {n->env, n, aq_node_ready};
+  n->monitor = aq_monitor_new(&mc);
+  aq_status st = serve(n, &n->monitor_server, "--monitoring", n->cfg->monitoring, aq_monitor_handler(n->monitor), err);
+  if (st != AQ_OK) return st;
+  service_op("monitoring", "start", aq_mono_ns(n->env) - start_ns, NULL);
+  start_ns = aq_mono_ns(n->env);
+  const aq_vapi_cfg vc = {.env = n->env,
+                          .http = n->curl ? aq_curl_port(n->curl) : NULL,
+                          .bn = n->bn,
+                          .lock = n->lock,
+                          .self = n->self,
+                          .version = n->version,
+                          .simulated = aq_network_by_version(n->lock->def.fork_version) == NULL};
+  n->vapi = aq_vapi_new(&vc);
+  st = serve(n, &n->vapi_server, "--validator-api", n->cfg->validator_api, aq_vapi_handler(n->vapi), err);
+  if (st != AQ_OK) return st;
+  service_op("api", "start", aq_mono_ns(n->env) - start_ns, NULL);
+  return AQ_OK;
+}
+
+/* ---- start and stop ---- */
+
+static aq_status start_store(aq_node *n, aq_err *err) {
+  aq_sqlite_cfg cfg = {.path = n->store_path, .self = n->self, .accept_empty = n->cfg->accept_empty_store};
+  memcpy(cfg.lock_hash, n->lock->lock_hash, 32);
+  aq_status st = aq_sqlite_open(&n->sqlite, n->loop, &cfg, err);
+  if (st == AQ_OK) n->store = aq_sqlite_port(n->sqlite);
+  return st;
+}
+
+static aq_status start(aq_node *n) {
+  aq_err err = {0};
+  if (load_cluster(n, &err) != AQ_OK) return start_failed("cluster", &err);
+  const_labels(n);
+  aq_node_set_info(n);
+  if (n->cfg->private_key_lock) {
+    if (aq_keylock_take(n->key_path, "aequa run", n->lock->lock_hash_text, n->started_ns, &err) != AQ_OK) {
+      return start_failed("key_lock", &err);
+    }
+    keylock_tick(n);
+  }
+  if (start_store(n, &err) != AQ_OK) return start_failed("store", &err);
+  uint64_t start_ns = aq_mono_ns(n->env);
+  if (start_p2p(n, &err) != AQ_OK) return start_failed("p2p", &err);
+  service_op("p2p", "start", aq_mono_ns(n->env) - start_ns, NULL);
+  if (start_beacon(n, &err) != AQ_OK) return start_failed("beacon", &err);
+  if (start_http(n, &err) != AQ_OK) return start_failed("api", &err);
+  aq_node_status_start(n);
+  if (n->bn) aq_bn_load_chain(n->bn, chain_loaded, n);
+  return AQ_OK;
+}
+
+static void stop_service(aq_node *n, const char *service, void (*stop)(aq_node *n)) {
+  uint64_t start_ns = aq_mono_ns(n->env);
+  stop(n);
+  service_op(service, "stop", aq_mono_ns(n->env) - start_ns, NULL);
+}
+
+static void stop_api(aq_node *n) {
+  if (n->vapi_server) aq_http_server_free(n->vapi_server);
+}
+static void stop_monitoring(aq_node *n) {
+  if (n->monitor_server) aq_http_server_free(n->monitor_server);
+}
+static void stop_consensus(aq_node *n) {
+  if (n->workflow) aq_workflow_free(n->workflow);
+}
+static void stop_p2p(aq_node *n) {
+  if (n->host) aq_host_stop(n->host);
+}
+
+static void stop(aq_node *n) {
+  aq_timer_cancel(n->env, &n->status_timer);
+  aq_timer_cancel(n->env, &n->epoch_timer);
+  aq_timer_cancel(n->env, &n->keylock_timer);
+  if (n->vapi) aq_vapi_unhealthy(n->vapi, "shutting down");
+  stop_service(n, "api", stop_api);
+  if (n->cfg->enable_tss) service_op("tss", "stop", 0, NULL);
+  stop_service(n, "consensus", stop_consensus);
+  stop_service(n, "p2p", stop_p2p);
+  stop_service(n, "monitoring", stop_monitoring);
+  aq_vapi_free(n->vapi);
+  aq_monitor_free(n->monitor);
+  if (n->bn) aq_bn_free(n->bn);
+  if (n->curl) aq_curl_free(n->curl);
+  if (n->peerinfo) aq_peerinfo_free(n->peerinfo);
+  if (n->host) aq_host_free(n->host);
+  if (n->tcp) aq_uv_tcp_free(n->tcp);
+  if (n->sqlite) aq_sqlite_close(n->sqlite);
+}
+
+static void on_signal(void *arg, int signo) {
+  aq_node *n = arg;
+  AQ_LOG(AQ_LOG_INFO, "node_stop", AQ_INT("signal", signo));
+  stop_loop(n, AQ_EXIT_OK);
+}
+
+int aq_node_run(const aq_node_cfg *cfg) {
+  aq_node *n = calloc(1, sizeof *n);
+  AQ_ASSERT(n);
+  n->cfg = cfg;
+  aq_crypto_init();
+  aq_metrics_init();
+  aq_log_start(cfg->log_level, NULL, NULL);
+  n->loop = aq_loop_new(0);
+  n->env = aq_loop_env(n->loop);
+  n->started_ns = aq_now_ns(n->env);
+  n->started_mono_ns = aq_mono_ns(n->env);
+  n->exit_code = AQ_EXIT_OK;
+  snprintf(n->version, sizeof n->version, "v%s", AQ_VERSION);
+  snprintf(n->graffiti, sizeof n->graffiti, "%s",
+           cfg->graffiti && cfg->graffiti[0] ? cfg->graffiti : "aequa/v" AQ_VERSION);
+  paths(n);
+  aq_loop_on_signal(n->loop, on_signal, n);
+  AQ_LOG(AQ_LOG_INFO, "node_start", AQ_STR("data_dir", cfg->data_dir), AQ_STR("version", n->version));
+  if (start(n) == AQ_OK)
+    aq_loop_run(n->loop);
+  else
+    n->exit_code = AQ_EXIT_FAILED;
+  stop(n);
+  aq_loop_free(n->loop);
+  aq_lock_free(n->lock);
+  aq_k1_key_free(n->key);
+  int code = n->exit_code;
+  free(n);
+  aq_log_stop();
+  return code;
+}

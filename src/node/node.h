@@ -1,0 +1,44 @@
+/* node/node.h - builds a node from its configuration and runs it until a signal: wiring, lifecycle, readiness. Production only; the
+   simulator wires the same cores itself. Every failure to start is one log line that names the thing and the mend. */
+#ifndef AQ_NODE_NODE_H
+#define AQ_NODE_NODE_H
+
+#include "base/bytes.h"
+#include "base/log.h"
+
+enum { AQ_NODE_LIST_MAX = 32 };
+
+typedef struct {
+  const char *item[AQ_NODE_LIST_MAX];
+  size_t cnt;
+} aq_node_list;
+
+/* Strings are borrowed for the whole run. */
+typedef struct {
+  const char *data_dir;
+  const char *private_key_file, *lock_file; /* NULL: in data_dir */
+  bool private_key_lock, no_verify;
+  const char *validator_api, *monitoring; /* host:port */
+  aq_node_list p2p_listen;                /* host:port */
+  const char *p2p_external_ip, *p2p_external_hostname;
+  aq_node_list p2p_peers; /* host:port or multiaddr */
+  uint32_t p2p_max_conns, p2p_rate_limit;
+  int32_t p2p_score_threshold;
+  aq_node_list beacon, beacon_fallback; /* base URLs */
+  aq_node_list beacon_headers;          /* name=value */
+  uint64_t beacon_timeout_ns, beacon_submit_timeout_ns;
+  bool enable_tss, tss_strict;
+  uint32_t tss_max_sessions;
+  const char *graffiti, *nickname; /* NULL or "" */
+  bool builder_api, accept_empty_store;
+  aq_log_level log_level;
+} aq_node_cfg;
+
+enum { AQ_EXIT_OK = 0, AQ_EXIT_FAILED = 1, AQ_EXIT_USAGE = 2, AQ_EXIT_JOURNAL = 3 }; /* contract.md 1.3 */
+
+int aq_node_run(const aq_node_cfg *cfg);
+
+/* "host:port", "[v6]:port" or ":port" (all addresses) into its parts. */
+AQ_NODISCARD aq_status aq_host_port_parse(const char *text, char *host, size_t host_len, uint16_t *port);
+
+#endif

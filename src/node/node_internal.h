@@ -1,0 +1,57 @@
+/* node/node_internal.h - the running node, shared by lifecycle and status. */
+#ifndef AQ_NODE_NODE_INTERNAL_H
+#define AQ_NODE_NODE_INTERNAL_H
+
+#include "adapter/adapters.h"
+#include "api/monitor.h"
+#include "api/vapi.h"
+#include "cluster/datadir.h"
+#include "cluster/lock.h"
+#include "duty/workflow.h"
+#include "node/node.h"
+#include "p2p/host.h"
+#include "p2p/peerinfo.h"
+
+typedef struct {
+  const aq_node_cfg *cfg;
+  uint64_t started_ns, started_mono_ns;
+  char key_path[1024], lock_path[1024], store_path[1024];
+  aq_k1_key *key;
+  aq_lock *lock;
+  uint32_t self;
+  aq_host_peer peers[AQ_OPERATORS_MAX];
+  const char *peer_names[AQ_OPERATORS_MAX];
+  aq_loop *loop;
+  const aq_env *env;
+  aq_sqlite *sqlite;
+  const aq_store *store;
+  aq_uv_tcp *tcp;
+  aq_host *host;
+  aq_peerinfo *peerinfo;
+  aq_curl *curl;
+  aq_bn *bn;
+  aq_chain chain;
+  bool chain_known;
+  aq_workflow *workflow;
+  aq_vapi *vapi;
+  aq_monitor *monitor;
+  aq_http_server *vapi_server, *monitor_server;
+  aq_timer status_timer, epoch_timer, keylock_timer;
+  char listen_addr[AQ_NODE_LIST_MAX][128];
+  const char *listen_addrs[AQ_NODE_LIST_MAX];
+  size_t listen_addr_cnt;
+  char header_text[AQ_NODE_LIST_MAX][256];
+  aq_http_header headers[AQ_NODE_LIST_MAX];
+  char graffiti[33], version[64];
+  uint32_t quorum_misses; /* evaluations in a row without a quorum of peers */
+  int ready_state;
+  const char *ready_text;
+  int exit_code;
+} aq_node;
+
+/* status.c: readiness each slot, process figures at each scrape. */
+void aq_node_status_start(aq_node *n);
+int aq_node_ready(void *arg, const char **text);
+void aq_node_set_info(const aq_node *n);
+
+#endif
