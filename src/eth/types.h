@@ -13,6 +13,8 @@ extern const aq_ssz_type aq_t_attestation_phase0, aq_t_attestation_electra, aq_t
 extern const aq_ssz_type aq_t_aggregate_and_proof_phase0, aq_t_aggregate_and_proof_electra;
 extern const aq_ssz_type aq_t_signed_aggregate_and_proof_phase0, aq_t_signed_aggregate_and_proof_electra;
 extern const aq_ssz_type aq_t_sync_committee_message, aq_t_sync_committee_contribution;
+enum { AQ_CONTRIBUTIONS_MAX = 128 };                 /* one validator has at most one for each of 4 subcommittees */
+extern const aq_ssz_type aq_t_sync_committee_contributions; /* the plural unsigned payload (core.md 4.1); JSON on the wire */
 extern const aq_ssz_type aq_t_contribution_and_proof, aq_t_signed_contribution_and_proof;
 extern const aq_ssz_type aq_t_sync_aggregator_selection_data;
 extern const aq_ssz_type aq_t_voluntary_exit, aq_t_signed_voluntary_exit;
