@@ -1,0 +1,295 @@
+#include "adapter/loop.h"
+
+#include "adapter/workers.h"
+#include "base/assert.h"
+#include "base/metrics.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
+
+enum { STEP_MAX_NS = 1000 * 1000, CORES_USED_MAX = 4, DRAIN_MAX_MS = 1000 };
+
+typedef struct post {
+  struct post *next;
+  void (*fn)(void *arg);
+  void *arg;
+} post;
+
+struct aq_loop {
+  uv_loop_t uv;
+  uv_async_t async;
+  uv_poll_t tick;
+  uv_prepare_t prepare;
+  uv_signal_t sig[2];
+  int tick_fd; /* timerfd on the wall clock: the kernel follows clock steps */
+  aq_env env;
+  aq_workers *workers;
+  void (*on_signal)(void *arg, int signo);
+  void *signal_arg;
+
+  aq_timer **heap; /* from 1; ordered by (at_ns, seq) */
+  size_t cnt, cap;
+  uint64_t seq;
+  uint64_t armed_ns; /* what tick_fd waits for, 0: nothing */
+  uint64_t turn_ns;  /* wall clock of the turn while timers fire, else 0 */
+
+  uint64_t step_ns, step_idle_ns; /* at the last prepare */
+
+  pthread_mutex_t post_lock;
+  post *post_head, **post_tail;
+};
+
+/* ---- time and randomness ---- */
+
+static uint64_t clock_ns(clockid_t id) {
+  struct timespec t;
+  AQ_ASSERT(clock_gettime(id, &t) == 0);
+  return (uint64_t)t.tv_sec * AQ_NS_PER_SEC + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t env_now(void *ctx) {
+  (void)ctx;
+  return clock_ns(CLOCK_REALTIME);
+}
+
+static uint64_t env_mono(void *ctx) {
+  (void)ctx;
+  return clock_ns(CLOCK_MONOTONIC);
+}
+
+static void env_random(void *ctx, void *out, size_t len) {
+  (void)ctx;
+  uint8_t *p = out;
+  while (len > 0) {
+    ssize_t got = getrandom(p, len, 0);
+    if (got < 0 && errno == EINTR) continue;
+    AQ_ASSERT(got > 0);
+    p += got, len -= (size_t)got;
+  }
+}
+
+/* ---- timers ---- */
+
+static bool before(const aq_timer *a, const aq_timer *b) {
+  return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->seq < b->seq;
+}
+
+static void place(aq_loop *l, size_t pos, aq_timer *t) { l->heap[pos] = t, t->pos = pos; }
+
+static void sift_up(aq_loop *l, size_t pos, aq_timer *t) {
+  for (; pos > 1 && before(t, l->heap[pos / 2]); pos /= 2) place(l, pos, l->heap[pos / 2]);
+  place(l, pos, t);
+}
+
+static void sift_down(aq_loop *l, size_t pos, aq_timer *t) {
+  for (size_t child; (child = pos * 2) <= l->cnt; pos = child) {
+    if (child < l->cnt && before(l->heap[child + 1], l->heap[child])) child++;
+    if (!before(l->heap[child], t)) break;
+    place(l, pos, l->heap[child]);
+  }
+  place(l, pos, t);
+}
+
+static void heap_remove(aq_loop *l, aq_timer *t) {
+  size_t pos = t->pos;
+  AQ_ASSERT(pos >= 1 && pos <= l->cnt && l->heap[pos] == t);
+  aq_timer *last = l->heap[l->cnt--];
+  t->pos = 0;
+  if (last == t) return;
+  if (pos > 1 && before(last, l->heap[pos / 2]))
+    sift_up(l, pos, last);
+  else
+    sift_down(l, pos, last);
+}
+
+static void env_timer_cancel(void *ctx, aq_timer *t) {
+  if (t->pos) heap_remove(ctx, t);
+}
+
+static void env_timer_set(void *ctx, aq_timer *t, uint64_t at_ns, void (*fn)(void *), void *arg) {
+  aq_loop *l = ctx;
+  if (t->pos) heap_remove(l, t);
+  if (l->cnt + 2 > l->cap) {
+    size_t cap = l->cap ? l->cap * 2 : 64;
+    aq_timer **heap = realloc(l->heap, cap * sizeof *heap);
+    AQ_ASSERT(heap);
+    l->heap = heap, l->cap = cap;
+  }
+  /* One set in the past by a timer of this turn must not come before the older ones that are due. */
+  t->at_ns = at_ns < l->turn_ns ? l->turn_ns : at_ns;
+  t->fn = fn, t->arg = arg, t->seq = l->seq++;
+  sift_up(l, ++l->cnt, t);
+}
+
+static void fire_timers(aq_loop *l) {
+  uint64_t limit = l->seq;
+  l->turn_ns = clock_ns(CLOCK_REALTIME);
+  while (l->cnt && l->heap[1]->at_ns <= l->turn_ns && l->heap[1]->seq < limit) {
+    aq_timer *t = l->heap[1];
+    heap_remove(l, t);
+    t->fn(t->arg);
+  }
+  l->turn_ns = 0;
+}
+
+static void on_tick(uv_poll_t *h, int status, int events) {
+  (void)status, (void)events;
+  aq_loop *l = h->data;
+  uint64_t expirations;
+  ssize_t got = read(l->tick_fd, &expirations, sizeof expirations);
+  if (got > 0) l->armed_ns = 0;
+  fire_timers(l);
+}
+
+static void arm_tick(aq_loop *l) {
+  uint64_t at_ns = l->cnt ? l->heap[1]->at_ns : 0;
+  if (l->cnt && at_ns == 0) at_ns = 1; /* 0 would disarm */
+  if (at_ns == l->armed_ns) return;
+  uint64_t at = at_ns > INT64_MAX ? INT64_MAX : at_ns;
+  struct itimerspec spec = {.it_value = {(time_t)(at / AQ_NS_PER_SEC), (long)(at % AQ_NS_PER_SEC)}};
+  AQ_ASSERT(timerfd_settime(l->tick_fd, TFD_TIMER_ABSTIME, &spec, NULL) == 0);
+  l->armed_ns = at_ns;
+}
+
+/* Before each wait for events: the watchdog looks at the step that ends here. */
+static void on_prepare(uv_prepare_t *h) {
+  aq_loop *l = h->data;
+  uint64_t now = uv_hrtime(), idle = uv_metrics_idle_time(&l->uv);
+  if (l->step_ns && now - l->step_ns > idle - l->step_idle_ns + STEP_MAX_NS) {
+    aq_metric_add(AQ_M_LOOP_STALLS_TOTAL, 1, AQ_NO_LABELS);
+  }
+  l->step_ns = now, l->step_idle_ns = idle;
+  arm_tick(l);
+}
+
+/* ---- posts and jobs ---- */
+
+void aq_loop_post(aq_loop *l, void (*fn)(void *arg), void *arg) {
+  post *p = malloc(sizeof *p);
+  AQ_ASSERT(p);
+  *p = (post){NULL, fn, arg};
+  pthread_mutex_lock(&l->post_lock);
+  *l->post_tail = p;
+  l->post_tail = &p->next;
+  pthread_mutex_unlock(&l->post_lock);
+  uv_async_send(&l->async);
+}
+
+static bool run_posts(aq_loop *l) {
+  pthread_mutex_lock(&l->post_lock);
+  post *p = l->post_head;
+  l->post_head = NULL, l->post_tail = &l->post_head;
+  pthread_mutex_unlock(&l->post_lock);
+  bool any = p != NULL;
+  while (p) {
+    post *next = p->next;
+    p->fn(p->arg);
+    free(p);
+    p = next;
+  }
+  return any;
+}
+
+static void on_async(uv_async_t *h) {
+  aq_loop *l = h->data;
+  run_posts(l);
+  aq_workers_drain(l->workers);
+}
+
+static void wake(void *arg) { uv_async_send(&((aq_loop *)arg)->async); }
+
+static void env_work(void *ctx, aq_job *job) { aq_workers_submit(((aq_loop *)ctx)->workers, job); }
+
+/* ---- signals ---- */
+
+static void exit_now(int signo) { _exit(128 + signo); }
+
+static void on_first_signal(uv_signal_t *h, int signo) {
+  aq_loop *l = h->data;
+  struct sigaction second = {.sa_handler = exit_now};
+  for (size_t i = 0; i < AQ_COUNT(l->sig); i++) uv_signal_stop(&l->sig[i]);
+  sigaction(SIGINT, &second, NULL);
+  sigaction(SIGTERM, &second, NULL);
+  l->on_signal(l->signal_arg, signo);
+}
+
+void aq_loop_on_signal(aq_loop *l, void (*fn)(void *arg, int signo), void *arg) {
+  static const int signo[] = {SIGINT, SIGTERM};
+  l->on_signal = fn, l->signal_arg = arg;
+  for (size_t i = 0; i < AQ_COUNT(signo); i++) AQ_ASSERT(uv_signal_start(&l->sig[i], on_first_signal, signo[i]) == 0);
+}
+
+/* ---- life ---- */
+
+aq_loop *aq_loop_new(uint32_t workers) {
+  aq_loop *l = calloc(1, sizeof *l);
+  AQ_ASSERT(l);
+  signal(SIGPIPE, SIG_IGN);
+  uv_os_setenv("UV_THREADPOOL_SIZE", "2"); /* libuv's threads only resolve names here */
+  mallopt(M_ARENA_MAX, 2);                 /* else every thread brings an arena of its own */
+  AQ_ASSERT(uv_loop_init(&l->uv) == 0);
+  AQ_ASSERT(uv_loop_configure(&l->uv, UV_METRICS_IDLE_TIME) == 0);
+  l->tick_fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+  AQ_ASSERT(l->tick_fd >= 0);
+  AQ_ASSERT(uv_async_init(&l->uv, &l->async, on_async) == 0);
+  AQ_ASSERT(uv_poll_init(&l->uv, &l->tick, l->tick_fd) == 0);
+  AQ_ASSERT(uv_prepare_init(&l->uv, &l->prepare) == 0);
+  l->async.data = l->tick.data = l->prepare.data = l;
+  for (size_t i = 0; i < AQ_COUNT(l->sig); i++) {
+    AQ_ASSERT(uv_signal_init(&l->uv, &l->sig[i]) == 0);
+    l->sig[i].data = l;
+  }
+  AQ_ASSERT(uv_poll_start(&l->tick, UV_READABLE, on_tick) == 0);
+  AQ_ASSERT(uv_prepare_start(&l->prepare, on_prepare) == 0);
+  pthread_mutex_init(&l->post_lock, NULL);
+  l->post_tail = &l->post_head;
+  if (workers == 0) {
+    uint32_t cores = uv_available_parallelism();
+    workers = cores < CORES_USED_MAX ? cores : CORES_USED_MAX;
+  }
+  l->workers = aq_workers_new(workers, wake, l);
+  l->env = (aq_env){l, env_now, env_mono, env_random, env_timer_set, env_timer_cancel, env_work};
+  return l;
+}
+
+const aq_env *aq_loop_env(aq_loop *l) { return &l->env; }
+struct uv_loop_s *aq_loop_uv(aq_loop *l) {
+  return &l->uv;
+}
+void aq_loop_run(aq_loop *l) { uv_run(&l->uv, UV_RUN_DEFAULT); }
+void aq_loop_stop(aq_loop *l) { uv_stop(&l->uv); }
+
+/* Lets closed handles end. A name that is still being resolved may hold the loop: then its memory is left to the exit of
+   the process. */
+static bool run_down(aq_loop *l) {
+  for (int ms = 0; uv_run(&l->uv, UV_RUN_NOWAIT) != 0; ms++) {
+    if (ms >= DRAIN_MAX_MS) return false;
+    struct timespec pause = {0, (long)AQ_NS_PER_MS};
+    nanosleep(&pause, NULL);
+  }
+  return uv_loop_close(&l->uv) == 0;
+}
+
+void aq_loop_free(aq_loop *l) {
+  if (!l) return;
+  aq_workers_free(l->workers);
+  l->workers = NULL;
+  while (run_posts(l)) continue;
+  for (size_t i = 0; i < AQ_COUNT(l->sig); i++) uv_close((uv_handle_t *)&l->sig[i], NULL);
+  uv_close((uv_handle_t *)&l->async, NULL);
+  uv_close((uv_handle_t *)&l->tick, NULL);
+  uv_close((uv_handle_t *)&l->prepare, NULL);
+  bool ended = run_down(l);
+  close(l->tick_fd);
+  free(l->heap);
+  pthread_mutex_destroy(&l->post_lock);
+  if (ended) free(l);
+}

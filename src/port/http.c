@@ -1,0 +1,66 @@
+#include "port/http.h"
+
+#include <strings.h>
+
+const char *aq_http_header_get(const aq_http_headers *h, const char *name) {
+  for (size_t i = 0; i < h->cnt; i++) {
+    if (strcasecmp(h->item[i].name, name) == 0) return h->item[i].value;
+  }
+  return NULL;
+}
+
+static int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+/* One decoded character of form encoding at *p, which moves behind it; -1 for a bad escape or an escaped 0. */
+static int next_char(const char **p) {
+  char c = *(*p)++;
+  if (c == '+') return ' ';
+  if (c != '%') return (unsigned char)c;
+  int high = hex_digit((*p)[0]);
+  int low = high < 0 ? -1 : hex_digit((*p)[1]);
+  if (low < 0 || (high == 0 && low == 0)) return -1;
+  *p += 2;
+  return high * 16 + low;
+}
+
+static bool at_end(const char *p, char stop) { return *p == 0 || *p == '&' || *p == stop; }
+
+/* Compares the encoded name at *p; on a match *p stands at the '=' or at the end of the pair. */
+static bool name_matches(const char **p, const char *name) {
+  while (!at_end(*p, '=')) {
+    int c = next_char(p);
+    if (c < 0 || c != (unsigned char)*name) return false;
+    name++;
+  }
+  return *name == 0;
+}
+
+static bool copy_value(const char *p, char *out, size_t out_len) {
+  size_t len = 0;
+  while (!at_end(p, '&')) {
+    int c = next_char(&p);
+    if (c < 0 || len + 1 >= out_len) return false;
+    out[len++] = (char)c;
+  }
+  if (len >= out_len) return false;
+  out[len] = 0;
+  return true;
+}
+
+bool aq_http_query_nth(const char *query, const char *name, size_t nth, char *out, size_t out_len) {
+  for (const char *pair = query; *pair; pair += *pair == '&') {
+    const char *p = pair;
+    if (name_matches(&p, name) && nth-- == 0) return copy_value(p + (*p == '='), out, out_len);
+    while (*pair && *pair != '&') pair++;
+  }
+  return false;
+}
+
+bool aq_http_query_get(const char *query, const char *name, char *out, size_t out_len) {
+  return aq_http_query_nth(query, name, 0, out, out_len);
+}
