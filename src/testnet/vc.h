@@ -12,11 +12,11 @@
 typedef struct {
   const aq_env *env;
   const aq_httpc *http;
-  const aq_store *store;         /* AQ_SIGN_PARTIAL records of own keys: the slashing protection */
-  const char *url;               /* base URL of the beacon API */
-  const uint8_t (*secret)[32];   /* guarded memory, borrowed */
+  const aq_store *store;       /* AQ_SIGN_PARTIAL records of own keys: the slashing protection */
+  const char *url;             /* base URL of the beacon API */
+  const uint8_t (*secret)[32]; /* guarded memory, borrowed */
   uint32_t key_cnt;
-  bool ssz_blocks;               /* post blocks as SSZ */
+  bool ssz_blocks; /* post blocks as SSZ */
 } aq_vc_cfg;
 
 typedef struct {
@@ -25,7 +25,7 @@ typedef struct {
 
 typedef struct aq_vc aq_vc;
 aq_vc *aq_vc_new(const aq_vc_cfg *cfg);
-void aq_vc_start(aq_vc *v);      /* waits for the beacon API, then works until freed */
+void aq_vc_start(aq_vc *v); /* waits for the beacon API, then works until freed */
 void aq_vc_free(aq_vc *v);
 void aq_vc_stats_get(const aq_vc *v, aq_vc_stats *out);
 

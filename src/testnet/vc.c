@@ -1,0 +1,326 @@
+#include "testnet/vc_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/hex.h"
+#include "base/log.h"
+
+#define RETRY_NS AQ_MILLIS(500)
+
+void aq_vc_error(aq_vc *v, const char *what, uint64_t slot, aq_status st, const aq_bn_answer *ans) {
+  v->stats.errors++;
+  char text[200] = "";
+  if (ans && ans->body.len)
+    snprintf(text, sizeof text, "%.*s", (int)(ans->body.len < 180 ? ans->body.len : 180), (const char *)ans->body.ptr);
+  AQ_LOG(AQ_LOG_WARN, "vc_error", AQ_STR("answer", text[0] ? text : NULL), AQ_INT("code", ans ? ans->code : 0),
+         AQ_STR("err", aq_status_text(st)), AQ_STR("op", what), AQ_UINT("slot", slot));
+}
+
+static aq_vc_epoch *epoch_slot(aq_vc *v, uint64_t epoch) {
+  aq_vc_epoch *e = &v->epoch[epoch % 2];
+  if (e->asked && e->epoch == epoch) return e;
+  free(e->att);
+  free(e->prop);
+  *e = (aq_vc_epoch){.epoch = epoch};
+  return e;
+}
+
+static int key_by_hex(const aq_vc *v, const char *text) {
+  uint8_t pubkey[48];
+  if (!text || aq_hex_decode(pubkey, sizeof pubkey, aq_bytes_str(text), AQ_HEX_PREFIX) != AQ_OK) return -1;
+  for (uint32_t i = 0; i < v->cfg.key_cnt; i++) {
+    if (memcmp(v->key[i].pubkey, pubkey, 48) == 0) return (int)i;
+  }
+  return -1;
+}
+
+/* ---- the slot's work ---- */
+
+static void run_slot(aq_vc *v) {
+  uint64_t now_ns = aq_now_ns(v->cfg.env);
+  if (!v->ready || now_ns < v->chain.clock.genesis_ns) return;
+  uint64_t slot = aq_slot_at(&v->chain.clock, now_ns), epoch = aq_epoch_of(&v->chain.clock, slot);
+  const aq_vc_epoch *e = &v->epoch[epoch % 2];
+  if (!e->asked || e->epoch != epoch) return;
+  if (e->prop_known && v->prop_slot <= slot) {
+    v->prop_slot = slot + 1;
+    aq_vc_propose(v, slot, e);
+  }
+  if (e->att_known && v->att_slot <= slot &&
+      now_ns >= aq_duty_start_ns(&v->chain.clock, (aq_duty){slot, AQ_DUTY_ATTESTER})) {
+    v->att_slot = slot + 1;
+    aq_vc_attest(v, slot, e);
+  }
+}
+
+static void att_tick(void *arg) { run_slot(arg); }
+
+/* ---- duties ---- */
+
+typedef struct {
+  aq_vc *v;
+  uint64_t epoch;
+} epoch_call;
+
+static aq_vc_epoch *still_wanted(const epoch_call *call) {
+  aq_vc_epoch *e = &call->v->epoch[call->epoch % 2];
+  return e->asked && e->epoch == call->epoch ? e : NULL;
+}
+
+static void put_index_list(aq_buf *out, const aq_vc *v) {
+  bool first = true;
+  aq_buf_put_u8(out, '[');
+  for (uint32_t i = 0; i < v->cfg.key_cnt; i++) {
+    if (!v->key[i].known) continue;
+    aq_buf_printf(out, "%s\"%llu\"", first ? "" : ",", (unsigned long long)v->key[i].index);
+    first = false;
+  }
+  aq_buf_put_u8(out, ']');
+}
+
+static void subscribed(void *arg, aq_status st, const aq_bn_answer *ans) { (void)arg, (void)st, (void)ans; }
+
+/* Without it a real beacon node joins no subnet for us; a failure costs nothing here. */
+static void subscribe(aq_vc *v, yyjson_val *list) {
+  aq_buf body = AQ_BUF(8u << 20);
+  size_t i, max, cnt = 0;
+  yyjson_val *val;
+  aq_buf_put_u8(&body, '[');
+  yyjson_arr_foreach(list, i, max, val) {
+    uint64_t index, committee, committees, slot;
+    if (!aq_json_u64(val, "validator_index", &index) || !aq_json_u64(val, "committee_index", &committee) ||
+        !aq_json_u64(val, "committees_at_slot", &committees) || !aq_json_u64(val, "slot", &slot)) {
+      continue;
+    }
+    aq_buf_printf(&body,
+                  "%s{\"validator_index\":\"%llu\",\"committee_index\":\"%llu\",\"committees_at_slot\":\"%llu\","
+                  "\"slot\":\"%llu\",\"is_aggregator\":false}",
+                  cnt++ ? "," : "", (unsigned long long)index, (unsigned long long)committee,
+                  (unsigned long long)committees, (unsigned long long)slot);
+  }
+  aq_buf_put_u8(&body, ']');
+  const aq_bn_req req = {.endpoint = "submit_beacon_committee_subscriptions",
+                         .method = "POST",
+                         .path = "/eth/v1/validator/beacon_committee_subscriptions",
+                         .body = aq_buf_bytes(&body),
+                         .submit = true};
+  if (cnt) aq_bn_call(v->bn, &req, subscribed, v);
+  aq_buf_free(&body);
+}
+
+static void read_attesters(aq_vc *v, aq_vc_epoch *e, yyjson_val *list) {
+  size_t i, max;
+  yyjson_val *val;
+  e->att = calloc(yyjson_arr_size(list) + 1, sizeof *e->att);
+  if (!e->att) return;
+  yyjson_arr_foreach(list, i, max, val) {
+    aq_vc_att d = {0};
+    int key = key_by_hex(v, aq_json_str(val, "pubkey"));
+    if (key < 0 || !aq_json_u64(val, "slot", &d.slot) || !aq_json_u64(val, "committee_index", &d.committee_index) ||
+        !aq_json_u64(val, "committee_length", &d.committee_length) ||
+        !aq_json_u64(val, "validator_committee_index", &d.position)) {
+      continue;
+    }
+    d.key = (uint32_t)key;
+    e->att[e->att_cnt++] = d;
+  }
+  e->att_known = true;
+  subscribe(v, list);
+}
+
+static void attesters_answer(void *arg, aq_status st, const aq_bn_answer *ans) {
+  epoch_call *call = arg;
+  aq_vc *v = call->v;
+  aq_vc_epoch *e = still_wanted(call);
+  yyjson_doc *doc = st == AQ_OK ? aq_json_parse(ans->body, AQ_VC_ANSWER_MAX, NULL) : NULL;
+  if (e && doc && !e->att_known)
+    read_attesters(v, e, yyjson_obj_get(yyjson_doc_get_root(doc), "data"));
+  else if (e && !doc)
+    e->asked = false; /* the next slot asks again */
+  if (!doc && st != AQ_E_CLOSED) aq_vc_error(v, "attester_duties", call->epoch, st, ans);
+  yyjson_doc_free(doc);
+  free(call);
+  if (st != AQ_E_CLOSED) run_slot(v);
+}
+
+static void read_proposers(aq_vc *v, aq_vc_epoch *e, yyjson_val *list) {
+  size_t i, max;
+  yyjson_val *val;
+  e->prop = calloc(yyjson_arr_size(list) + 1, sizeof *e->prop);
+  if (!e->prop) return;
+  yyjson_arr_foreach(list, i, max, val) {
+    aq_vc_prop d = {0};
+    int key = key_by_hex(v, aq_json_str(val, "pubkey"));
+    if (key < 0 || !aq_json_u64(val, "slot", &d.slot)) continue;
+    d.key = (uint32_t)key;
+    e->prop[e->prop_cnt++] = d;
+  }
+  e->prop_known = true;
+}
+
+static void proposers_answer(void *arg, aq_status st, const aq_bn_answer *ans) {
+  epoch_call *call = arg;
+  aq_vc *v = call->v;
+  aq_vc_epoch *e = still_wanted(call);
+  yyjson_doc *doc = st == AQ_OK ? aq_json_parse(ans->body, AQ_VC_ANSWER_MAX, NULL) : NULL;
+  if (e && doc && !e->prop_known)
+    read_proposers(v, e, yyjson_obj_get(yyjson_doc_get_root(doc), "data"));
+  else if (e && !doc)
+    e->asked = false;
+  if (!doc && st != AQ_E_CLOSED) aq_vc_error(v, "proposer_duties", call->epoch, st, ans);
+  yyjson_doc_free(doc);
+  free(call);
+  if (st != AQ_E_CLOSED) run_slot(v);
+}
+
+static epoch_call *call_of(aq_vc *v, uint64_t epoch) {
+  epoch_call *call = malloc(sizeof *call);
+  AQ_ASSERT(call);
+  *call = (epoch_call){v, epoch};
+  return call;
+}
+
+static void ask_epoch(aq_vc *v, uint64_t epoch) {
+  aq_vc_epoch *e = epoch_slot(v, epoch);
+  if (e->asked) return;
+  e->asked = true;
+  char path[128];
+  if (!e->att_known) {
+    aq_buf body = AQ_BUF(4u << 20);
+    put_index_list(&body, v);
+    snprintf(path, sizeof path, "/eth/v1/validator/duties/attester/%llu", (unsigned long long)epoch);
+    const aq_bn_req req = {.endpoint = "attester_duties",
+                           .method = "POST",
+                           .path = path,
+                           .body = aq_buf_bytes(&body),
+                           .timeout_ns = AQ_VC_WAIT_NS};
+    aq_bn_call(v->bn, &req, attesters_answer, call_of(v, epoch));
+    aq_buf_free(&body);
+  }
+  if (!e->prop_known) {
+    snprintf(path, sizeof path, "/eth/v1/validator/duties/proposer/%llu", (unsigned long long)epoch);
+    const aq_bn_req req = {.endpoint = "proposer_duties", .method = "GET", .path = path, .timeout_ns = AQ_VC_WAIT_NS};
+    aq_bn_call(v->bn, &req, proposers_answer, call_of(v, epoch));
+  }
+}
+
+static void slot_tick(void *arg) {
+  aq_vc *v = arg;
+  const aq_clock *c = &v->chain.clock;
+  uint64_t now_ns = aq_now_ns(v->cfg.env), slot = aq_slot_at(c, now_ns), epoch = aq_epoch_of(c, slot);
+  bool begun = now_ns >= c->genesis_ns;
+  aq_timer_set(v->cfg.env, &v->slot_timer, aq_slot_start_ns(c, begun ? slot + 1 : 0), slot_tick, v);
+  ask_epoch(v, epoch);
+  if (slot % c->slots_per_epoch >= c->slots_per_epoch / 2) ask_epoch(v, epoch + 1);
+  if (!begun) return;
+  aq_timer_set(v->cfg.env, &v->att_timer, aq_duty_start_ns(c, (aq_duty){slot, AQ_DUTY_ATTESTER}), att_tick, v);
+  run_slot(v);
+}
+
+/* ---- start ---- */
+
+static void ask_keys(void *arg);
+
+static void keys_answer(void *arg, aq_status st, const aq_bn_answer *ans) {
+  aq_vc *v = arg;
+  if (st == AQ_E_CLOSED && v->closing) return;
+  yyjson_doc *doc = st == AQ_OK ? aq_json_parse(ans->body, AQ_VC_ANSWER_MAX, NULL) : NULL;
+  yyjson_val *list = yyjson_obj_get(yyjson_doc_get_root(doc), "data"), *val;
+  size_t i, max;
+  uint32_t known = 0;
+  yyjson_arr_foreach(list, i, max, val) {
+    int key = key_by_hex(v, aq_json_str(yyjson_obj_get(val, "validator"), "pubkey"));
+    uint64_t index;
+    if (key < 0 || !aq_json_u64(val, "index", &index)) continue;
+    v->key[key].known = true;
+    v->key[key].index = index;
+    known++;
+  }
+  if (!doc) aq_vc_error(v, "validators", 0, st, ans);
+  yyjson_doc_free(doc);
+  if (known == 0) {
+    aq_timer_set(v->cfg.env, &v->retry_timer, aq_now_ns(v->cfg.env) + RETRY_NS, ask_keys, v);
+    return;
+  }
+  AQ_LOG(AQ_LOG_INFO, "vc_ready", AQ_UINT("keys", v->cfg.key_cnt), AQ_UINT("known", known));
+  v->ready = true;
+  slot_tick(v);
+}
+
+static void ask_keys(void *arg) {
+  aq_vc *v = arg;
+  aq_buf body = AQ_BUF(4u << 20);
+  aq_buf_put_str(&body, "{\"ids\":[");
+  for (uint32_t i = 0; i < v->cfg.key_cnt; i++) {
+    aq_buf_put_str(&body, i ? ",\"0x" : "\"0x");
+    aq_buf_put_hex(&body, aq_bytes_of(v->key[i].pubkey, 48));
+    aq_buf_put_u8(&body, '"');
+  }
+  aq_buf_put_str(&body, "]}");
+  const aq_bn_req req = {.endpoint = "validators",
+                         .method = "POST",
+                         .path = "/eth/v1/beacon/states/head/validators",
+                         .body = aq_buf_bytes(&body),
+                         .timeout_ns = AQ_VC_WAIT_NS};
+  aq_bn_call(v->bn, &req, keys_answer, v);
+  aq_buf_free(&body);
+}
+
+static void chain_known(void *arg, aq_status st, const aq_chain *chain, const char *why) {
+  aq_vc *v = arg;
+  if (st != AQ_OK) {
+    AQ_LOG(AQ_LOG_ERROR, "vc_start", AQ_STR("err", why ? why : aq_status_text(st)));
+    return;
+  }
+  v->chain = *chain;
+  ask_keys(v);
+}
+
+aq_vc *aq_vc_new(const aq_vc_cfg *cfg) {
+  aq_vc *v = calloc(1, sizeof *v);
+  AQ_ASSERT(v);
+  v->cfg = *cfg;
+  v->key = calloc(cfg->key_cnt + 1, sizeof *v->key);
+  AQ_ASSERT(v->key);
+  for (uint32_t i = 0; i < cfg->key_cnt; i++) aq_bls_secret_to_pubkey(v->key[i].pubkey, cfg->secret[i]);
+  const aq_bn_cfg bn = {.env = cfg->env,
+                        .http = cfg->http,
+                        .endpoints = &v->cfg.url,
+                        .endpoint_cnt = 1,
+                        .timeout_ns = AQ_SECONDS(2),
+                        .submit_timeout_ns = AQ_VC_WAIT_NS};
+  v->bn = aq_bn_new(&bn);
+  return v;
+}
+
+void aq_vc_start(aq_vc *v) { aq_bn_load_chain(v->bn, chain_known, v); }
+
+static void destroy(aq_vc *v) {
+  for (int i = 0; i < 2; i++) {
+    free(v->epoch[i].att);
+    free(v->epoch[i].prop);
+  }
+  free(v->key);
+  free(v);
+}
+
+void aq_vc_unbusy(aq_vc *v) {
+  AQ_ASSERT(v->busy > 0);
+  if (--v->busy == 0 && v->closing) destroy(v);
+}
+
+void aq_vc_free(aq_vc *v) {
+  if (!v) return;
+  v->closing = true;
+  v->busy++;
+  aq_timer_cancel(v->cfg.env, &v->slot_timer);
+  aq_timer_cancel(v->cfg.env, &v->att_timer);
+  aq_timer_cancel(v->cfg.env, &v->retry_timer);
+  aq_bn_free(v->bn);
+  v->bn = NULL;
+  aq_vc_unbusy(v);
+}
+
+void aq_vc_stats_get(const aq_vc *v, aq_vc_stats *out) { *out = v->stats; }

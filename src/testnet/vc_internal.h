@@ -1,0 +1,57 @@
+/* testnet/vc_internal.h - the validator client's state, shared by its epoch part (vc.c) and its duty parts. */
+#ifndef AQ_TESTNET_VC_INTERNAL_H
+#define AQ_TESTNET_VC_INTERNAL_H
+
+#include "codec/json.h"
+#include "duty/bn.h"
+#include "eth/payload.h"
+#include "testnet/vc.h"
+
+enum { AQ_VC_ANSWER_MAX = 64 << 20 };
+#define AQ_VC_WAIT_NS AQ_SECONDS(12) /* the node answers once the cluster has decided */
+
+typedef struct {
+  uint8_t pubkey[48];
+  bool known; /* the beacon API knows it as active */
+  uint64_t index;
+} aq_vc_key;
+
+typedef struct {
+  uint32_t key;
+  uint64_t slot, committee_index, committee_length, position;
+} aq_vc_att;
+
+typedef struct {
+  uint32_t key;
+  uint64_t slot;
+} aq_vc_prop;
+
+typedef struct {
+  uint64_t epoch;
+  bool asked, att_known, prop_known;
+  aq_vc_att *att;
+  uint32_t att_cnt;
+  aq_vc_prop *prop;
+  uint32_t prop_cnt;
+} aq_vc_epoch;
+
+struct aq_vc {
+  aq_vc_cfg cfg;
+  aq_bn *bn;
+  aq_chain chain;
+  aq_vc_key *key;
+  bool keys_asked, ready;
+  aq_vc_epoch epoch[2]; /* by epoch mod 2 */
+  aq_timer slot_timer, att_timer, retry_timer;
+  uint64_t att_slot, prop_slot; /* next slot whose duty was not started yet */
+  uint32_t busy;                /* jobs and journal writes under way: freed when they are back */
+  bool closing;
+  aq_vc_stats stats;
+};
+
+void aq_vc_attest(aq_vc *v, uint64_t slot, const aq_vc_epoch *e);
+void aq_vc_propose(aq_vc *v, uint64_t slot, const aq_vc_epoch *e);
+void aq_vc_error(aq_vc *v, const char *what, uint64_t slot, aq_status st, const aq_bn_answer *ans);
+void aq_vc_unbusy(aq_vc *v);
+
+#endif
