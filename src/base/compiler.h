@@ -6,6 +6,7 @@
 #define AQ_NORETURN _Noreturn
 #define AQ_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define AQ_UNUSED __attribute__((unused))
+#define AQ_EXTENSION __extension__ /* before a type that pedantic C11 does not know */
 #define AQ_LIKELY(x) __builtin_expect(!!(x), 1)
 #define AQ_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define AQ_COUNT(array) (sizeof(array) / sizeof((array)[0]))
