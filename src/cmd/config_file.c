@@ -1,0 +1,55 @@
+#include "cmd/config_file.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cluster/datadir.h"
+#include "codec/json.h"
+
+/* Scalars as their text; a nested value cannot belong to a flag and is left out. */
+static const char *scalar_text(aq_arena *arena, yyjson_val *v) {
+  char num[32];
+  if (yyjson_is_str(v)) return aq_arena_str(arena, aq_bytes_of(yyjson_get_str(v), yyjson_get_len(v)));
+  if (yyjson_is_bool(v)) return yyjson_get_bool(v) ? "true" : "false";
+  if (!yyjson_is_uint(v)) return NULL;
+  int len = snprintf(num, sizeof num, "%llu", (unsigned long long)yyjson_get_uint(v));
+  return aq_arena_str(arena, aq_bytes_of(num, (size_t)len));
+}
+
+static aq_status pairs_of_json(aq_opt_pair **out, size_t *cnt, aq_arena *arena, aq_bytes text, aq_err *err) {
+  yyjson_doc *doc = aq_json_parse(text, AQ_CONFIG_FILE_MAX, err);
+  if (!doc) return AQ_E_FORMAT;
+  yyjson_val *root = yyjson_doc_get_root(doc), *key;
+  aq_status st = yyjson_is_obj(root) ? AQ_OK : aq_fail(err, AQ_E_FORMAT, "not a JSON object");
+  *out = st == AQ_OK ? aq_arena_array(arena, yyjson_obj_size(root) + 1, sizeof **out) : NULL;
+  if (st == AQ_OK && !*out) st = aq_fail(err, AQ_E_LIMIT, "too long");
+  yyjson_obj_iter it = yyjson_obj_iter_with(root);
+  while (st == AQ_OK && (key = yyjson_obj_iter_next(&it))) {
+    const char *value = scalar_text(arena, yyjson_obj_iter_get_val(key));
+    const char *name = aq_arena_str(arena, aq_bytes_of(yyjson_get_str(key), yyjson_get_len(key)));
+    if (value && name) (*out)[(*cnt)++] = (aq_opt_pair){name, value};
+  }
+  yyjson_doc_free(doc);
+  return st;
+}
+
+aq_status aq_config_file_load(const aq_opt_pair **out, size_t *cnt, aq_arena *arena, aq_err *err) {
+  static const char *const name[] = {"charon.json", "charon.toml", "charon.yaml", "charon.yml"};
+  *out = NULL;
+  *cnt = 0;
+  size_t i = 0;
+  while (i < AQ_COUNT(name) && access(name[i], F_OK) != 0) i++;
+  if (i == AQ_COUNT(name)) return AQ_OK;
+  aq_buf text = AQ_BUF(AQ_CONFIG_FILE_MAX);
+  aq_opt_pair *pair = NULL;
+  aq_err why = {AQ_OK, ""};
+  aq_status st = aq_file_read(&text, name[i], err);
+  if (st == AQ_OK) {
+    st = i == 0 ? pairs_of_json(&pair, cnt, arena, aq_buf_bytes(&text), &why)
+                : aq_options_file(&pair, cnt, arena, aq_buf_bytes(&text), &why);
+    if (st != AQ_OK) aq_fail(err, st, "%s: %s", name[i], why.text);
+  }
+  *out = pair;
+  aq_buf_free(&text);
+  return st;
+}
