@@ -227,7 +227,7 @@ static void chain_loaded(void *arg, aq_status st, const aq_chain *chain, const c
   aq_node *n = arg;
   if (st != AQ_OK) {
     service_op("consensus", "start", 0, why);
-    stop_loop(n, AQ_EXIT_FAILED);
+    stop_loop(n, AQ_NODE_FAILED);
     return;
   }
   n->chain = *chain;
@@ -238,7 +238,7 @@ static void chain_loaded(void *arg, aq_status st, const aq_chain *chain, const c
     snprintf(text, sizeof text,
              "the beacon node is on another network: the cluster's fork version 0x%s is not in its schedule", version);
     service_op("consensus", "start", 0, text);
-    stop_loop(n, AQ_EXIT_FAILED);
+    stop_loop(n, AQ_NODE_FAILED);
     return;
   }
   const aq_network *net = aq_network_by_version(n->lock->def.fork_version);
@@ -266,7 +266,7 @@ static void chain_loaded(void *arg, aq_status st, const aq_chain *chain, const c
   service_op("consensus", "start", aq_mono_ns(n->env) - start_ns, st == AQ_OK ? NULL : err.text);
   if (n->cfg->enable_tss) service_op("tss", "start", aq_mono_ns(n->env) - start_ns, NULL);
   if (st != AQ_OK) {
-    stop_loop(n, AQ_EXIT_FAILED);
+    stop_loop(n, AQ_NODE_FAILED);
     return;
   }
   aq_vapi_ready(n->vapi, &n->chain, n->workflow);
@@ -406,7 +406,7 @@ static void stop(aq_node *n) {
 static void on_signal(void *arg, int signo) {
   aq_node *n = arg;
   AQ_LOG(AQ_LOG_INFO, "node_stop", AQ_INT("signal", signo));
-  stop_loop(n, AQ_EXIT_OK);
+  stop_loop(n, AQ_NODE_STOPPED);
 }
 
 int aq_node_run(const aq_node_cfg *cfg) {
@@ -420,7 +420,7 @@ int aq_node_run(const aq_node_cfg *cfg) {
   n->env = aq_loop_env(n->loop);
   n->started_ns = aq_now_ns(n->env);
   n->started_mono_ns = aq_mono_ns(n->env);
-  n->exit_code = AQ_EXIT_OK;
+  n->exit_code = AQ_NODE_STOPPED;
   snprintf(n->version, sizeof n->version, "v%s", AQ_VERSION);
   snprintf(n->graffiti, sizeof n->graffiti, "%s",
            cfg->graffiti && cfg->graffiti[0] ? cfg->graffiti : "aequa/v" AQ_VERSION);
@@ -430,7 +430,7 @@ int aq_node_run(const aq_node_cfg *cfg) {
   if (start(n) == AQ_OK)
     aq_loop_run(n->loop);
   else
-    n->exit_code = AQ_EXIT_FAILED;
+    n->exit_code = AQ_NODE_FAILED;
   stop(n);
   aq_loop_free(n->loop);
   aq_lock_free(n->lock);

@@ -34,7 +34,8 @@ typedef struct {
   aq_log_level log_level;
 } aq_node_cfg;
 
-enum { AQ_EXIT_OK = 0, AQ_EXIT_FAILED = 1, AQ_EXIT_USAGE = 2, AQ_EXIT_JOURNAL = 3 }; /* contract.md 1.3 */
+/* Exit statuses (contract.md 1.3). */
+enum { AQ_NODE_STOPPED = 0, AQ_NODE_FAILED = 1, AQ_NODE_UNSAFE = 3 };
 
 int aq_node_run(const aq_node_cfg *cfg);
 

@@ -1,0 +1,100 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "adapter/adapters.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "cluster/datadir.h"
+#include "cmd/cmd.h"
+#include "crypto/aead.h"
+#include "crypto/hash.h"
+#include "testnet/vc.h"
+
+typedef struct {
+  const char *api, *keys_dir, *data_dir;
+  bool ssz_blocks;
+} validator_cfg;
+
+static const aq_option options[] = {
+    {.flag = "beacon-api",
+     .kind = AQ_OPT_STR,
+     .off = offsetof(validator_cfg, api),
+     .def = "http://127.0.0.1:4600",
+     .help = "base URL of the beacon API, normally the node's validator API"},
+    {.flag = "keys-dir",
+     .kind = AQ_OPT_PATH,
+     .off = offsetof(validator_cfg, keys_dir),
+     .def = ".charon/validator_keys",
+     .help = "directory of keystore-*.json with a .txt password beside each"},
+    {.flag = "data-dir",
+     .kind = AQ_OPT_PATH,
+     .off = offsetof(validator_cfg, data_dir),
+     .def = ".aequa",
+     .help = "where the slashing protection database lies"},
+    {.flag = "ssz-blocks",
+     .kind = AQ_OPT_BOOL,
+     .off = offsetof(validator_cfg, ssz_blocks),
+     .def = "true",
+     .help = "post blocks as SSZ instead of JSON"},
+};
+
+static void on_signal(void *arg, int signo) {
+  AQ_LOG(AQ_LOG_INFO, "vc_stop", AQ_INT("signal", signo));
+  aq_loop_stop(arg);
+}
+
+static int serve(const validator_cfg *c, aq_loop *loop, const aq_keys *keys) {
+  char path[1024];
+  snprintf(path, sizeof path, "%s/validator.db", c->data_dir);
+  aq_sqlite_cfg sc = {.path = path, .accept_empty = false};
+  aq_sha256(sc.lock_hash, aq_bytes_str("aequa validator client"));
+  aq_sqlite *db = NULL;
+  aq_err err = {0};
+  if (aq_sqlite_open(&db, loop, &sc, &err) != AQ_OK) return aq_cmd_fail("%s", err.text);
+  aq_curl *curl = aq_curl_new(loop);
+  const aq_vc_cfg vc = {.env = aq_loop_env(loop),
+                        .http = aq_curl_port(curl),
+                        .store = aq_sqlite_port(db),
+                        .url = c->api,
+                        .secret = (const uint8_t(*)[32])keys->secret,
+                        .key_cnt = keys->cnt,
+                        .ssz_blocks = c->ssz_blocks};
+  aq_vc *v = aq_vc_new(&vc);
+  aq_loop_on_signal(loop, on_signal, loop);
+  aq_vc_start(v);
+  aq_loop_run(loop);
+  aq_vc_free(v);
+  aq_curl_free(curl);
+  aq_sqlite_close(db);
+  return AQ_EXIT_OK;
+}
+
+static int run(const aq_cmd_ctx *ctx, void *cfg) {
+  (void)ctx;
+  const validator_cfg *c = cfg;
+  aq_crypto_init();
+  aq_metrics_init();
+  aq_keys keys = {NULL, 0};
+  aq_err err = {0};
+  if (aq_keys_load(&keys, c->keys_dir, &err) != AQ_OK) return aq_cmd_fail("%s", err.text);
+  if (keys.cnt == 0) return aq_cmd_fail("%s holds no keystore-*.json", c->keys_dir);
+  aq_log_start(AQ_LOG_INFO, NULL, NULL);
+  aq_loop *loop = aq_loop_new(1);
+  int rc = serve(c, loop, &keys);
+  aq_loop_free(loop);
+  aq_keys_free(&keys);
+  aq_log_stop();
+  return rc;
+}
+
+const aq_command aq_cmd_validator = {
+    .name = "validator",
+    .summary = "the built-in validator client",
+    .text =
+        "Attests and proposes with the keys of a directory, through any beacon API; keeps a slashing protection "
+        "database.",
+    .option = options,
+    .option_cnt = AQ_COUNT(options),
+    .cfg_size = sizeof(validator_cfg),
+    .run = run,
+};
