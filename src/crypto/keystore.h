@@ -14,8 +14,9 @@ typedef struct {
   const char *description; /* may be NULL */
 } aq_keystore_opts;
 
-/* Parses JSON of at most 64 KiB and decrypts. The password is used as EIP-2335 says (NFKD of non-ASCII is not done: refused with
-   AQ_E_UNSUPPORTED; control characters stripped). AQ_E_AUTH: wrong password. The caller wipes secret. */
+/* Parses JSON of at most 64 KiB and decrypts. Control characters of the password are stripped as EIP-2335 says. NFKD is not
+   done: a non-ASCII password works when it is in that form already, else AQ_E_UNSUPPORTED; writing refuses it. AQ_E_AUTH:
+   wrong password. The caller wipes secret. */
 AQ_NODISCARD aq_status aq_keystore_read(uint8_t secret[32], aq_bytes json, aq_bytes password, aq_err *err);
 AQ_NODISCARD aq_status aq_keystore_write(aq_buf *json, const uint8_t secret[32], aq_bytes password, const aq_keystore_opts *opts);
 
