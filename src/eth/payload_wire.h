@@ -1,0 +1,26 @@
+/* eth/payload_wire.h - what unsigned and signed payloads share: the versioned SSZ headers and the JSON alternatives. Private to
+   payload.c and payload_signed.c. Spec: core.md 4. */
+#ifndef AQ_ETH_PAYLOAD_WIRE_H
+#define AQ_ETH_PAYLOAD_WIRE_H
+
+#include "eth/payload.h"
+
+/* JSON of a block with its blobs: twice the SSZ and a little. The transports' own limits are lower or equal. */
+enum { AQ_PAYLOAD_JSON_MAX = 64 << 20 };
+
+/* u64 version, then (proposals) u8 blinded, then u32 offset of the value. */
+enum { AQ_HEADER_LEN = 12, AQ_HEADER_BLINDED_LEN = 13, AQ_HEADER_INDEX_LEN = 20 };
+
+bool aq_version_get(aq_fork *out, uint64_t version);
+/* Header with the offset at off_pos, which must lie in [off_pos + 4, len]; *rest is what it points to. */
+AQ_NODISCARD aq_status aq_header_get(aq_fork *fork, aq_bytes *rest, aq_bytes in, size_t off_pos);
+void aq_header_put(aq_buf *out, aq_fork fork);
+void aq_le32_append(aq_buf *out, uint32_t v);
+
+/* The first byte that is no white space, 0 when there is none. */
+uint8_t aq_first_char(aq_bytes in);
+/* Parses val as JSON of t; the serialised form goes into the arena. */
+AQ_NODISCARD aq_status aq_payload_json(aq_bytes *out, aq_arena *a, const aq_ssz_type *t, yyjson_val *val);
+bool aq_json_version(aq_fork *out, yyjson_val *obj);
+
+#endif
