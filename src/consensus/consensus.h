@@ -17,8 +17,8 @@ typedef struct {
   const aq_chain *chain;
   const aq_k1_key *key;
   uint32_t n, self;
-  const uint8_t (*peer_pubkey)[33];     /* n of them */
-  uint64_t started_ns;                  /* process start, for abstaining (7.3) */
+  const uint8_t (*peer_pubkey)[33];                 /* n of them */
+  uint64_t started_ns;                              /* process start, for abstaining (7.3) */
   bool linear_timer, eager_timer, proposal_timeout; /* feature flags; defaults false, true, true */
   void *arg;
   /* 5.1: may this value be prepared? Entries are decoded and canonical; keys of the lock are the caller's to check. */

@@ -1,0 +1,42 @@
+#include "consensus/timer.h"
+
+#include "base/assert.h"
+#include "base/time.h"
+
+aq_round_timer aq_round_timer_for(const aq_timer_flags *f, aq_duty_type type) {
+  if (f->linear && type == AQ_DUTY_PROPOSER) return AQ_ROUND_TIMER_LINEAR;
+  return f->eager ? AQ_ROUND_TIMER_EAGER : AQ_ROUND_TIMER_INC;
+}
+
+const char *aq_round_timer_name(aq_round_timer t) {
+  switch (t) {
+    case AQ_ROUND_TIMER_EAGER: return "eager_dlinear";
+    case AQ_ROUND_TIMER_INC: return "inc";
+    case AQ_ROUND_TIMER_LINEAR: return "linear";
+  }
+  return "unknown";
+}
+
+static uint64_t saturating_add(uint64_t a, uint64_t b) {
+  uint64_t sum;
+  return __builtin_add_overflow(a, b, &sum) ? AQ_NEVER - 1 : sum;
+}
+
+uint64_t aq_round_deadline_ns(const aq_timer_flags *f, const aq_clock *clock, aq_duty duty, int64_t round, bool again,
+                              uint64_t now_ns, uint64_t prev_ns) {
+  AQ_ASSERT(round >= 1 && round <= INT32_MAX);
+  uint64_t r = (uint64_t)round;
+  bool long_first = duty.type == AQ_DUTY_PROPOSER && f->proposal_timeout;
+  switch (aq_round_timer_for(f, duty.type)) {
+    case AQ_ROUND_TIMER_LINEAR:
+      if (round == 1) return saturating_add(now_ns, AQ_MILLIS(f->proposal_timeout ? 1500 : 1000));
+      return saturating_add(now_ns, AQ_MILLIS(200 * r));
+    case AQ_ROUND_TIMER_INC:
+      if (round == 1 && long_first) return saturating_add(now_ns, AQ_MILLIS(1500));
+      return saturating_add(now_ns, AQ_MILLIS(750 + 250 * r));
+    case AQ_ROUND_TIMER_EAGER: break;
+  }
+  uint64_t length_ns = AQ_MILLIS(1000 * r + (long_first ? 500 : 0));
+  if (!clock) return saturating_add(again ? prev_ns : now_ns, length_ns);
+  return saturating_add(aq_duty_start_ns(clock, duty), again ? 2 * length_ns : length_ns);
+}

@@ -1,0 +1,97 @@
+#include "consensus/timer.h"
+
+#include "aq_test.h"
+#include "base/time.h"
+#include "consensus/qbft.h"
+
+enum { SLOT_MS = 12000, SLOT = 1000 };
+
+static const aq_clock mainnet = {
+    .genesis_ns = AQ_SECONDS(1606824023), .slot_ns = AQ_MILLIS(SLOT_MS), .slots_per_epoch = 32};
+
+static aq_timer_flags flags_of(const char *features) {
+  aq_timer_flags f = {.linear = false, .eager = true, .proposal_timeout = true};
+  if (strstr(features, "linear_on")) f.linear = true;
+  if (strstr(features, "eager_off")) f.eager = false;
+  if (strstr(features, "no_proposal_timeout")) f.proposal_timeout = false;
+  return f;
+}
+
+/* Goal: rounds end when Charon's do, for every duty, flag combination and moment of arming.
+   Method: timers.json, first and second arming of rounds 1 to 6; an end in the past fires at once. */
+static void deadlines_of_charon(void **state) {
+  (void)state;
+  yyjson_doc *doc = aq_test_json("consensus/timers.json");
+  yyjson_val *cases = yyjson_obj_get(yyjson_doc_get_root(doc), "round_timers"), *c;
+  yyjson_arr_iter it = yyjson_arr_iter_with(cases);
+  size_t cnt = 0;
+  while ((c = yyjson_arr_iter_next(&it))) {
+    aq_timer_flags f = flags_of(aq_test_str(c, "features"));
+    aq_duty duty = {SLOT, (aq_duty_type)aq_test_u64(c, "duty_type")};
+    assert_string_equal(aq_round_timer_name(aq_round_timer_for(&f, duty.type)), aq_test_str(c, "timer"));
+    uint64_t now = aq_duty_start_ns(&mainnet, duty) + AQ_MILLIS(aq_test_u64(c, "now_after_duty_start_ms"));
+    yyjson_val *first = yyjson_obj_get(c, "first_call_fires_after_ms_round_1_to_6");
+    yyjson_val *second = yyjson_obj_get(c, "second_call_fires_after_ms_round_1_to_6");
+    assert_int_equal(yyjson_arr_size(first), 6);
+    for (size_t r = 0; r < 6; r++, cnt++) {
+      uint64_t at = aq_round_deadline_ns(&f, &mainnet, duty, (int64_t)r + 1, false, now, 0);
+      uint64_t again = aq_round_deadline_ns(&f, &mainnet, duty, (int64_t)r + 1, true, now, at);
+      assert_int_equal(at < now ? 0 : (at - now) / AQ_NS_PER_MS, yyjson_get_uint(yyjson_arr_get(first, r)));
+      assert_int_equal(again < now ? 0 : (again - now) / AQ_NS_PER_MS, yyjson_get_uint(yyjson_arr_get(second, r)));
+    }
+  }
+  assert_true(cnt > 300);
+  yyjson_doc_free(doc);
+}
+
+/* Goal: without genesis the first arming counts from now, the second from that end; no round overflows.
+   Method: formula of consensus.md 3, and the highest round. */
+static void without_a_clock(void **state) {
+  (void)state;
+  aq_timer_flags f = flags_of("default");
+  aq_duty duty = {SLOT, AQ_DUTY_ATTESTER};
+  assert_int_equal(aq_round_deadline_ns(&f, NULL, duty, 2, false, 500, 0), AQ_SECONDS(2) + 500);
+  assert_int_equal(aq_round_deadline_ns(&f, NULL, duty, 2, true, 900, AQ_SECONDS(2) + 500), AQ_SECONDS(4) + 500);
+  uint64_t last = aq_round_deadline_ns(&f, &mainnet, duty, INT32_MAX, true, 0, 0);
+  assert_true(last > aq_duty_start_ns(&mainnet, duty) && last < AQ_NEVER);
+}
+
+/* Goal: the same leader as Charon names, wrap cases included, and the same quorum for every cluster size.
+   Method: leader.json. */
+static void leaders_of_charon(void **state) {
+  (void)state;
+  yyjson_doc *doc = aq_test_json("consensus/leader.json");
+  yyjson_val *root = yyjson_doc_get_root(doc), *c;
+  yyjson_arr_iter it = yyjson_arr_iter_with(yyjson_obj_get(root, "leaders"));
+  while ((c = yyjson_arr_iter_next(&it))) {
+    yyjson_val *want = yyjson_obj_get(c, "leaders_round_1_to_8");
+    for (size_t r = 0; r < 8; r++) {
+      uint32_t got = aq_qbft_leader(aq_test_u64(c, "slot"), (int64_t)aq_test_u64(c, "type"), (int64_t)r + 1,
+                                    (uint32_t)aq_test_u64(c, "n"));
+      assert_int_equal(got, yyjson_get_uint(yyjson_arr_get(want, r)));
+    }
+  }
+  it = yyjson_arr_iter_with(yyjson_obj_get(root, "overflow_edges"));
+  while ((c = yyjson_arr_iter_next(&it))) {
+    int64_t want = yyjson_get_sint(yyjson_obj_get(c, "leader"));
+    uint32_t got = aq_qbft_leader(aq_test_u64(c, "slot"), (int64_t)aq_test_u64(c, "type"),
+                                  (int64_t)aq_test_u64(c, "round"), (uint32_t)aq_test_u64(c, "n"));
+    assert_int_equal(got, want < 0 ? UINT32_MAX : (uint32_t)want);
+  }
+  it = yyjson_arr_iter_with(yyjson_obj_get(root, "quorum"));
+  while ((c = yyjson_arr_iter_next(&it))) {
+    uint32_t n = (uint32_t)aq_test_u64(c, "n");
+    assert_int_equal(aq_qbft_quorum(n), aq_test_u64(c, "quorum"));
+    assert_int_equal(aq_qbft_faulty(n), aq_test_u64(c, "faulty"));
+  }
+  yyjson_doc_free(doc);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(deadlines_of_charon),
+      cmocka_unit_test(without_a_clock),
+      cmocka_unit_test(leaders_of_charon),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
