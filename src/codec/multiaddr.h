@@ -1,6 +1,6 @@
-/* codec/multiaddr.h - libp2p addresses, text and binary: /ip4 /ip6 /dns /dns4 /dns6 /dnsaddr /tcp /udp /quic-v1 /p2p /p2p-circuit and
-   the few names that relays put between them. Spec: wire.md vectors multiaddr.json, multiformats/multiaddr.
-   Does not resolve names and dials nothing. */
+/* codec/multiaddr.h - libp2p addresses, text and binary: /ip4 /ip6 /dns /dns4 /dns6 /dnsaddr /tcp /udp /quic-v1 /p2p
+   /p2p-circuit and the few names that relays put between them. Spec: wire.md vectors multiaddr.json,
+   multiformats/multiaddr. Does not resolve names and dials nothing. */
 #ifndef AQ_CODEC_MULTIADDR_H
 #define AQ_CODEC_MULTIADDR_H
 
@@ -33,8 +33,8 @@ enum {
   AQ_MA_WSS = 478
 };
 
-/* Text to binary, appended. "/ipfs/" is read as "/p2p/"; peer ids as base58 or CIDv1. AQ_E_FORMAT, AQ_E_LIMIT, AQ_E_UNSUPPORTED
-   (a protocol that is not in the list); out is as before then. */
+/* Text to binary, appended. "/ipfs/" is read as "/p2p/"; peer ids as base58 or CIDv1. AQ_E_FORMAT, AQ_E_LIMIT,
+   AQ_E_UNSUPPORTED (a protocol that is not in the list); out is as before then. */
 AQ_NODISCARD aq_status aq_multiaddr_parse(aq_buf *out, aq_bytes text);
 /* Binary to text, appended; the same failures. */
 AQ_NODISCARD aq_status aq_multiaddr_print(aq_buf *out, aq_bytes bin);

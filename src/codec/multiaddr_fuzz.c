@@ -1,7 +1,8 @@
 #include "base/assert.h"
 #include "codec/multiaddr.h"
 
-/* Binary that passes prints as text that parses to the same bytes, and text that parses is printable; nothing crashes. */
+/* Binary that passes prints as text that parses to the same bytes, and text that parses is printable; nothing
+   crashes. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   aq_bytes in = aq_bytes_of(data, len);

@@ -87,7 +87,7 @@ static void bad_text(void **state) {
 }
 
 /* Goal: no truncated or oversized binary address passes.
-   Method: every prefix of a circuit address must be a whole number of parts or fail; too many parts, too long a name. */
+   Method: every prefix of a circuit address must be a whole number of parts or fail; too many parts. */
 static void bad_binary(void **state) {
   (void)state;
   aq_buf bin = aq_test_hex(
