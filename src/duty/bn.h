@@ -8,7 +8,7 @@
 #include "port/env.h"
 #include "port/http.h"
 
-enum { AQ_BN_ENDPOINTS_MAX = 16 };
+enum { AQ_BN_ENDPOINTS_MAX = 16, AQ_BN_CALLS_MAX = 4096, AQ_BN_BODY_MAX = 64 << 20 };
 
 typedef struct {
   const aq_env *env;
@@ -26,7 +26,8 @@ typedef struct {
   aq_http_headers headers;
 } aq_bn_answer;
 
-/* st: AQ_OK for 2xx; AQ_E_REFUSED for another code (the best answer is given); AQ_E_TIMEOUT, AQ_E_CLOSED without one. */
+/* st: AQ_OK for 2xx; AQ_E_REFUSED for another code, AQ_E_FORMAT when `good` refused (the most telling answer is given, its body cut
+   at 64 KiB, without headers); AQ_E_TIMEOUT, AQ_E_CLOSED, AQ_E_LIMIT without one (ans NULL). */
 typedef void (*aq_bn_fn)(void *arg, aq_status st, const aq_bn_answer *ans);
 
 typedef struct {
@@ -38,6 +39,10 @@ typedef struct {
   const char *consensus_version;  /* Eth-Consensus-Version, NULL: none */
   bool submit;                    /* to every beacon node, the submit timeout; OK when one took it */
   uint64_t timeout_ns;            /* 0: the default */
+  size_t body_max;                /* of an answer; 0: AQ_BN_BODY_MAX */
+  /* Judges a 2xx answer of one beacon node (same arg as fn); false makes it count as that node's failure, so that garbage of one node
+     does not win over a good answer of another. When all fail the call ends with AQ_E_FORMAT or AQ_E_REFUSED. NULL: all are good. */
+  bool (*good)(void *arg, const aq_bn_answer *ans);
 } aq_bn_req;
 
 typedef struct aq_bn aq_bn;

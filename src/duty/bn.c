@@ -1,0 +1,290 @@
+#include "duty/bn_internal.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/metrics.h"
+
+/* ---- endpoints ---- */
+
+/* scheme://user:password@host/path -> scheme://host/path */
+static void addr_of(char out[AQ_BN_ADDR_MAX], const char *url) {
+  const char *host = strstr(url, "://");
+  host = host ? host + 3 : url;
+  size_t scheme_len = (size_t)(host - url), host_len = strcspn(host, "/");
+  for (size_t i = 0; i < host_len; i++) {
+    if (url[scheme_len + i] == '@') host = url + scheme_len + i + 1;
+  }
+  aq_buf b = AQ_BUF(AQ_BN_ADDR_MAX - 1);
+  aq_buf_put(&b, url, scheme_len);
+  aq_buf_put_str(&b, host);
+  memcpy(out, aq_buf_cstr(&b), b.len + 1);
+  if (b.failed) out[0] = 0;
+  aq_buf_free(&b);
+}
+
+static uint64_t minute_now(const aq_bn *b) { return aq_mono_ns(b->cfg.env) / AQ_SECONDS(60); }
+
+static void ep_turn(aq_bn_endpoint *ep, uint64_t minute) {
+  if (ep->minute == minute) return;
+  ep->ok_before = ep->minute + 1 == minute ? ep->ok_now : 0;
+  ep->ok_now = 0;
+  ep->minute = minute;
+}
+
+static void ep_good(aq_bn_endpoint *ep) {
+  ep_turn(ep, minute_now(ep->bn));
+  ep->ok_now++;
+}
+
+static uint32_t ep_score(const aq_bn_endpoint *ep, uint64_t minute) {
+  if (ep->minute == minute) return ep->ok_now + ep->ok_before;
+  return ep->minute + 1 == minute ? ep->ok_now : 0;
+}
+
+const char *aq_bn_best(const aq_bn *b) {
+  uint64_t minute = minute_now(b);
+  const aq_bn_endpoint *best = &b->ep[0];
+  for (size_t i = 1; i < b->ep_cnt; i++) {
+    if (ep_score(&b->ep[i], minute) > ep_score(best, minute)) best = &b->ep[i];
+  }
+  return b->ep_cnt ? best->url : "";
+}
+
+aq_bn *aq_bn_new(const aq_bn_cfg *cfg) {
+  AQ_ASSERT(cfg->endpoint_cnt <= AQ_BN_ENDPOINTS_MAX && cfg->fallback_cnt <= AQ_BN_ENDPOINTS_MAX);
+  aq_bn *b = calloc(1, sizeof *b);
+  AQ_ASSERT(b);
+  b->cfg = *cfg;
+  if (b->cfg.timeout_ns == 0) b->cfg.timeout_ns = AQ_SECONDS(2);
+  if (b->cfg.submit_timeout_ns == 0) b->cfg.submit_timeout_ns = AQ_SECONDS(2);
+  aq_list_init(&b->calls);
+  for (size_t i = 0; i < cfg->endpoint_cnt + cfg->fallback_cnt; i++) {
+    aq_bn_endpoint *ep = &b->ep[b->ep_cnt++];
+    ep->bn = b;
+    ep->url = i < cfg->endpoint_cnt ? cfg->endpoints[i] : cfg->fallbacks[i - cfg->endpoint_cnt];
+    addr_of(ep->addr, ep->url);
+    aq_sse_init(&ep->stream.sse);
+  }
+  return b;
+}
+
+/* ---- calls ---- */
+
+static void call_free(aq_bn_call_rec *c) {
+  aq_bn *b = c->bn;
+  for (size_t i = 0; i < c->leg_cnt; i++) {
+    if (c->leg[i].http_id) b->cfg.http->cancel(b->cfg.http->ctx, c->leg[i].http_id);
+  }
+  aq_timer_cancel(b->cfg.env, &c->timer);
+  aq_list_remove(&c->link);
+  b->call_cnt--;
+  aq_arena_free(&c->arena);
+  free(c);
+}
+
+static void call_account(const aq_bn_call_rec *c, bool ok) {
+  const char *const *label = AQ_LABELS(c->req.endpoint);
+  aq_metric_add(AQ_M_APP_ETH2_REQUESTS_TOTAL, 1, label);
+  if (!ok) aq_metric_add(AQ_M_APP_ETH2_ERRORS_TOTAL, 1, label);
+  double s = (double)(aq_mono_ns(c->bn->cfg.env) - c->start_ns) / 1e9;
+  aq_metric_observe(AQ_M_APP_ETH2_LATENCY_SECONDS, s, label);
+}
+
+/* Ends the call without a good answer: unlinked first, so that a cancel from inside fn finds nothing. */
+static void call_fail(aq_bn_call_rec *c, aq_status st, const aq_bn_answer *ans) {
+  call_account(c, false);
+  aq_bn_fn fn = c->fn;
+  void *arg = c->arg;
+  c->answered = true;
+  aq_list_remove(&c->link);
+  fn(arg, st, ans);
+  call_free(c);
+}
+
+static void leg_done(void *arg, aq_status st, const aq_httpc_res *res);
+
+static void call_start(aq_bn_call_rec *c, const aq_bn_endpoint *first, size_t cnt) {
+  aq_bn *b = c->bn;
+  aq_http_header h[4 + 16];
+  size_t n = 0;
+  h[n++] = (aq_http_header){"Accept", c->req.accept};
+  if (c->req.content_type) h[n++] = (aq_http_header){"Content-Type", c->req.content_type};
+  if (c->req.consensus_version) h[n++] = (aq_http_header){"Eth-Consensus-Version", c->req.consensus_version};
+  for (size_t i = 0; i < b->cfg.headers.cnt && n < AQ_COUNT(h); i++) h[n++] = b->cfg.headers.item[i];
+  c->leg_cnt = c->open = cnt;
+  for (size_t i = 0; i < cnt; i++) {
+    aq_bn_leg *leg = &c->leg[i];
+    aq_buf url = AQ_BUF(1 << 20);
+    aq_buf_printf(&url, "%s%s", first[i].url, c->req.path);
+    const aq_httpc_req req = {.method = c->req.method,
+                              .url = aq_buf_cstr(&url),
+                              .headers = {h, n},
+                              .body = c->req.body,
+                              .timeout_ns = c->req.timeout_ns,
+                              .body_max = c->req.body_max};
+    const aq_httpc_cb cb = {.arg = leg, .done = leg_done};
+    *leg = (aq_bn_leg){c, &b->ep[&first[i] - b->ep], 0};
+    leg->http_id = b->cfg.http->start(b->cfg.http->ctx, &req, &cb);
+    aq_buf_free(&url);
+  }
+}
+
+/* How much a failure tells the caller: a clear refusal beats a missing route, that a broken node, that silence. */
+static int failure_rank(aq_status st, const aq_bn_answer *ans) {
+  if (st == AQ_E_LIMIT) return 3;
+  if (!ans) return st == AQ_E_TIMEOUT ? 2 : 1;
+  if (ans->code >= 200 && ans->code <= 299) return 5;
+  if (ans->code == 404 || ans->code == 405) return 6;
+  return ans->code >= 400 && ans->code <= 499 ? 7 : 4;
+}
+
+static void keep_failure(aq_bn_call_rec *c, aq_status st, const aq_bn_answer *ans) {
+  int rank = failure_rank(st, ans);
+  if (rank <= c->best_rank) return;
+  aq_bn_answer best = {0};
+  if (ans) {
+    size_t len = ans->body.len < AQ_BN_ERROR_BODY_MAX ? ans->body.len : AQ_BN_ERROR_BODY_MAX;
+    best.code = ans->code;
+    best.body = aq_arena_copy(&c->arena, aq_bytes_of(ans->body.ptr, len));
+    best.content_type = aq_arena_str(&c->arena, aq_bytes_str(ans->content_type));
+    if (!best.body.ptr || !best.content_type) return;
+  }
+  c->best_rank = rank;
+  c->best_st = st;
+  c->best = best;
+}
+
+/* Fallbacks are for nodes that are down or not synced (core.md 12.1); a refusal would be repeated. */
+static bool wants_fallback(const aq_bn_call_rec *c) {
+  return !c->on_fallbacks && c->bn->cfg.fallback_cnt > 0 && c->best_rank < 6;
+}
+
+static void stage_end(aq_bn_call_rec *c) {
+  if (c->answered) {
+    call_free(c);
+  } else if (wants_fallback(c)) {
+    c->on_fallbacks = true;
+    c->best_rank = 0;
+    call_start(c, &c->bn->ep[c->bn->cfg.endpoint_cnt], c->bn->cfg.fallback_cnt);
+  } else {
+    bool has = c->best_st == AQ_E_REFUSED || c->best_st == AQ_E_FORMAT;
+    call_fail(c, c->best_st, has ? &c->best : NULL);
+  }
+}
+
+static void call_good(aq_bn_call_rec *c, const aq_bn_answer *ans) {
+  call_account(c, true);
+  aq_metric_set(AQ_M_APP_ETH2_USING_FALLBACK, c->on_fallbacks ? 1 : 0, AQ_NO_LABELS);
+  c->answered = true;
+  aq_bn_fn fn = c->fn;
+  void *arg = c->arg;
+  if (c->req.submit && c->open > 0) {
+    fn(arg, AQ_OK, ans);
+    return;
+  }
+  aq_list_remove(&c->link);
+  for (size_t i = 0; i < c->leg_cnt; i++) {
+    if (c->leg[i].http_id) c->bn->cfg.http->cancel(c->bn->cfg.http->ctx, c->leg[i].http_id);
+    c->leg[i].http_id = 0;
+  }
+  fn(arg, AQ_OK, ans);
+  call_free(c);
+}
+
+static void leg_done(void *arg, aq_status st, const aq_httpc_res *res) {
+  aq_bn_leg *leg = arg;
+  aq_bn_call_rec *c = leg->call;
+  leg->http_id = 0;
+  c->open--;
+  aq_bn_answer ans = {0};
+  if (st == AQ_OK) {
+    ans = (aq_bn_answer){.code = res->code, .body = res->body, .headers = res->headers};
+    const char *type = aq_http_header_get(&res->headers, "Content-Type");
+    ans.content_type = type ? type : "";
+    if (ans.code < 200 || ans.code > 299) {
+      st = AQ_E_REFUSED;
+    } else if (c->answered) {
+      ep_good(leg->ep);
+    } else if (!c->req.good || c->req.good(c->arg, &ans)) {
+      ep_good(leg->ep);
+      call_good(c, &ans);
+      return;
+    } else {
+      st = AQ_E_FORMAT;
+    }
+  }
+  if (!c->answered && st != AQ_OK) keep_failure(c, st, st == AQ_E_REFUSED || st == AQ_E_FORMAT ? &ans : NULL);
+  if (c->open == 0) stage_end(c);
+}
+
+static void not_started(void *arg) {
+  aq_bn_call_rec *c = arg;
+  call_fail(c, c->best_st, NULL);
+}
+
+static const char *copy_str(aq_arena *a, const char *s) { return s ? aq_arena_str(a, aq_bytes_str(s)) : NULL; }
+
+static void copy_req(aq_bn_call_rec *c, const aq_bn_req *req) {
+  aq_arena *a = &c->arena;
+  c->req = *req;
+  c->req.endpoint = copy_str(a, req->endpoint);
+  c->req.method = copy_str(a, req->method);
+  c->req.path = copy_str(a, req->path);
+  c->req.accept = copy_str(a, req->accept ? req->accept : "application/json");
+  c->req.content_type = copy_str(a, req->content_type ? req->content_type : req->body.len ? "application/json" : NULL);
+  c->req.consensus_version = copy_str(a, req->consensus_version);
+  c->req.body = aq_arena_copy(a, req->body.len ? req->body : aq_bytes_of("", 0));
+  if (req->timeout_ns == 0) c->req.timeout_ns = req->submit ? c->bn->cfg.submit_timeout_ns : c->bn->cfg.timeout_ns;
+  if (req->body_max == 0) c->req.body_max = AQ_BN_BODY_MAX;
+}
+
+uint64_t aq_bn_call(aq_bn *b, const aq_bn_req *req, aq_bn_fn fn, void *arg) {
+  aq_bn_call_rec *c = calloc(1, sizeof *c);
+  AQ_ASSERT(c);
+  c->bn = b;
+  c->id = ++b->last_id;
+  c->fn = fn;
+  c->arg = arg;
+  c->start_ns = aq_mono_ns(b->cfg.env);
+  aq_arena_init(&c->arena, SIZE_MAX / 2); /* our own request, then one error answer per beacon node */
+  copy_req(c, req);
+  AQ_ASSERT(c->req.endpoint && c->req.method && c->req.path && c->req.accept && c->req.body.ptr);
+  aq_list_push(&b->calls, &c->link);
+  b->call_cnt++;
+  if (b->ep_cnt == 0 || b->call_cnt > AQ_BN_CALLS_MAX) {
+    c->best_st = b->ep_cnt ? AQ_E_LIMIT : AQ_E_CLOSED;
+    aq_timer_set(b->cfg.env, &c->timer, aq_now_ns(b->cfg.env), not_started, c);
+  } else if (b->cfg.endpoint_cnt == 0) {
+    c->on_fallbacks = true;
+    call_start(c, b->ep, b->ep_cnt);
+  } else {
+    call_start(c, b->ep, b->cfg.endpoint_cnt);
+  }
+  return c->id;
+}
+
+void aq_bn_cancel(aq_bn *b, uint64_t id) {
+  AQ_LIST_EACH(&b->calls, c, aq_bn_call_rec, link) {
+    if (c->id != id) continue;
+    if (!c->answered) call_free(c);
+    return;
+  }
+}
+
+void aq_bn_free(aq_bn *b) {
+  if (!b) return;
+  aq_bn_stream_stop(b);
+  aq_bn_load_stop(b);
+  while (!aq_list_empty(&b->calls)) {
+    aq_bn_call_rec *c = AQ_CONTAINER(b->calls.next, aq_bn_call_rec, link);
+    if (c->answered)
+      call_free(c);
+    else
+      call_fail(c, AQ_E_CLOSED, NULL);
+  }
+  for (size_t i = 0; i < b->ep_cnt; i++) aq_sse_free(&b->ep[i].stream.sse);
+  free(b);
+}
+
+void aq_bn_health_get(const aq_bn *b, aq_bn_health *out) { *out = b->health; }

@@ -1,0 +1,107 @@
+/* duty/bn_internal.h - what the files of the beacon node client share: its state, one call, the event streams. */
+#ifndef AQ_DUTY_BN_INTERNAL_H
+#define AQ_DUTY_BN_INTERNAL_H
+
+#include "base/arena.h"
+#include "base/list.h"
+#include "duty/bn.h"
+#include "duty/bn_sse.h"
+
+enum {
+  AQ_BN_ALL_MAX = 2 * AQ_BN_ENDPOINTS_MAX,
+  AQ_BN_ERROR_BODY_MAX = 64 << 10,
+  AQ_BN_SMALL_MAX = 1 << 20, /* genesis, spec, fork schedule, node */
+  AQ_BN_ADDR_MAX = 96
+};
+
+typedef struct aq_bn_endpoint aq_bn_endpoint;
+
+/* One event stream: connected, or waiting for `timer` to connect again. */
+typedef struct {
+  aq_sse sse;
+  uint64_t http_id;  /* 0: not connected */
+  aq_timer timer;    /* reconnects; while connected: the stall check */
+  uint64_t pause_ns; /* before the next connection */
+  uint64_t heard_ns; /* last byte, monotonic */
+  bool few_topics;   /* this node refuses block_gossip (Lodestar 1.5.1) */
+  bool opened;       /* a 2xx head came */
+  uint64_t gossip_slot, gossip_ns;
+} aq_bn_stream;
+
+struct aq_bn_endpoint {
+  aq_bn *bn;
+  const char *url;            /* borrowed, may hold a password */
+  char addr[AQ_BN_ADDR_MAX];  /* without user and password: labels and logs */
+  uint64_t minute;            /* of ok_now */
+  uint32_t ok_now, ok_before; /* answers in this minute and the one before */
+  aq_bn_stream stream;
+};
+
+typedef struct aq_bn_call_rec aq_bn_call_rec;
+
+typedef struct {
+  aq_bn_call_rec *call;
+  aq_bn_endpoint *ep;
+  uint64_t http_id; /* 0: ended */
+} aq_bn_leg;
+
+struct aq_bn_call_rec {
+  aq_list link;
+  aq_bn *bn;
+  uint64_t id;
+  aq_bn_req req; /* its strings and body lie in the arena */
+  aq_bn_fn fn;
+  void *arg;
+  aq_arena arena;
+  aq_timer timer; /* ends a call that could not start */
+  uint64_t start_ns;
+  bool answered; /* fn was called: a submission goes on with the other nodes */
+  bool on_fallbacks;
+  aq_bn_leg leg[AQ_BN_ENDPOINTS_MAX];
+  size_t leg_cnt, open;
+  int best_rank; /* 0: no failure yet */
+  aq_status best_st;
+  aq_bn_answer best;
+};
+
+typedef struct {
+  aq_bn *bn;
+  int step;
+  uint32_t tries;
+  uint64_t call_id;
+  aq_timer timer;
+  aq_chain chain;
+  uint8_t genesis_fork_version[4];
+  void (*fn)(void *arg, aq_status st, const aq_chain *chain, const char *why);
+  void *arg;
+} aq_bn_load;
+
+struct aq_bn {
+  aq_bn_cfg cfg;
+  aq_bn_endpoint ep[AQ_BN_ALL_MAX]; /* primaries first */
+  size_t ep_cnt;
+  aq_list calls;
+  size_t call_cnt;
+  uint64_t last_id;
+  aq_bn_load *load;
+  bool chain_known;
+  aq_clock clock;
+  bool subscribed;
+  aq_bn_events events;
+  uint64_t head_slot; /* of the last head event handed on */
+  uint8_t head_block[32];
+  bool head_seen;
+  uint64_t reorg_slot, reorg_depth;
+  bool reorg_seen;
+  uint8_t reorg_head[32];
+  aq_timer health_timer;
+  uint64_t syncing_id, peers_id, peers_asked_ns;
+  aq_bn_health health;
+};
+
+void aq_bn_stream_stop(aq_bn *b);
+void aq_bn_load_stop(aq_bn *b);
+/* One event of a stream; text limits were checked by the parser. */
+void aq_bn_event(aq_bn_endpoint *ep, const char *name, aq_bytes data);
+
+#endif
