@@ -1,7 +1,7 @@
 /* tss/tss.h - signing sessions: partial signatures in, verified group signatures out. Spec: tss.md. One session per (duty, validator,
    subcommittee); roots are computed by the caller from the payload, never taken from a message. Optimistic combination in batches by
    root, one pairing check, bisection to the culprit when it fails. Pairings run as jobs of the environment; callbacks come on the loop
-   thread. Without --enable-tss no aq_tss exists. */
+   thread and must not call back into aq_tss. Without --enable-tss no aq_tss exists. */
 #ifndef AQ_TSS_TSS_H
 #define AQ_TSS_TSS_H
 
@@ -38,6 +38,7 @@ typedef struct {
   const aq_clock *clock;
   uint32_t sessions_max;               /* AEQUA_TSS_MAX_SESSIONS, 0: hard cap only */
   bool strict;
+  const char *const *peer_names;       /* n, for logs and metrics; NULL: share indices */
   void *arg;
   void (*signature)(void *arg, const aq_tss_key *key, const uint8_t root[32], const uint8_t sig[96]); /* verified */
   void (*blame)(void *arg, const aq_tss_key *key, uint32_t share_idx, aq_blame why);
