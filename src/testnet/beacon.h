@@ -15,7 +15,7 @@ typedef struct {
   uint32_t validator_cnt;
   uint64_t genesis_ns, slot_ns;
   uint64_t slots_per_epoch;
-  uint8_t genesis_version[4];  /* fork i gets the version with i added to the first byte, as known test networks do */
+  uint8_t genesis_version[4]; /* fork i gets the version with i added to the first byte, as known test networks do */
   uint64_t fork_epoch[AQ_FORK_CNT]; /* AQ_FAR_EPOCH: never */
 } aq_beacon_cfg;
 
@@ -31,7 +31,8 @@ typedef struct aq_beacon aq_beacon;
 aq_beacon *aq_beacon_new(const aq_beacon_cfg *cfg);
 void aq_beacon_free(aq_beacon *b);
 void aq_beacon_start(aq_beacon *b);
-const aq_http_handler *aq_beacon_handler(aq_beacon *b); /* also GET /sim/stats: JSON of the counts, per validator and slot lists of misses */
+const aq_http_handler *aq_beacon_handler(
+    aq_beacon *b); /* also GET /sim/stats: JSON of the counts, per validator and slot lists of misses */
 void aq_beacon_stats_get(const aq_beacon *b, aq_beacon_stats *out);
 
 #endif

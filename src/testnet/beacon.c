@@ -1,0 +1,207 @@
+#include "testnet/beacon.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/hex.h"
+#include "base/log.h"
+#include "testnet/beacon_internal.h"
+
+/* ---- calls ---- */
+
+void aq_sim_call_free(aq_sim_call *c) {
+  aq_list_remove(&c->link);
+  aq_timer_cancel(c->b->cfg.env, &c->timer);
+  free(c);
+}
+
+static void call_gone(void *arg) {
+  aq_sim_call *c = arg;
+  c->gone = true;
+  if (c->jobs == 0) aq_sim_call_free(c);
+}
+
+void aq_sim_answer(aq_sim_call *c, int code, const char *type, aq_bytes body) {
+  const aq_http_header h = {"Content-Type", type};
+  c->vt->respond(c->res, code, &(aq_http_headers){&h, type ? 1u : 0u}, body);
+  aq_sim_call_free(c);
+}
+
+void aq_sim_json(aq_sim_call *c, aq_buf *body) {
+  AQ_ASSERT(!body->failed);
+  aq_sim_answer(c, 200, "application/json", aq_buf_bytes(body));
+  aq_buf_free(body);
+}
+
+void aq_sim_error(aq_sim_call *c, int code, const char *text) {
+  aq_buf body = AQ_BUF(8192);
+  aq_buf_printf(&body, "{\"code\":%d,\"message\":", code);
+  aq_json_put_str(&body, aq_bytes_str(text));
+  aq_buf_put_u8(&body, '}');
+  aq_sim_answer(c, code, "application/json", aq_buf_bytes(&body));
+  aq_buf_free(&body);
+}
+
+void aq_sim_ok(aq_sim_call *c) { aq_sim_answer(c, 200, NULL, aq_bytes_of("", 0)); }
+
+/* ---- routing and faults ---- */
+
+static bool match(const char *template, const char *path, char (*param)[128]) {
+  int found = 0;
+  while (*template) {
+    if (template[0] == '{') {
+      size_t len = strcspn(path, "/");
+      if (len == 0) return false;
+      if (found < 2) snprintf(param[found], sizeof param[0], "%.*s", (int)(len < 127 ? len : 127), path);
+      found++;
+      template += 2;
+      path += len;
+    } else if (*template ++ != *path++) {
+      return false;
+    }
+  }
+  return *path == 0;
+}
+
+static void dispatch(aq_sim_call *c) {
+  for (size_t i = 0; i < aq_sim_route_cnt; i++) {
+    const aq_sim_route *r = &aq_sim_routes[i];
+    if (strcmp(r->method, c->req->method) == 0 && match(r->path, c->req->path, c->param)) {
+      r->handle(c);
+      return;
+    }
+  }
+  aq_sim_error(c, 404, "NotFound");
+}
+
+static void late(void *arg) { dispatch(arg); }
+
+static aq_sim_fault *fault_for(aq_beacon *b, const char *path) {
+  for (int i = 0; i < AQ_SIM_FAULTS_MAX; i++) {
+    if (b->fault[i].left && strstr(path, b->fault[i].path)) return &b->fault[i];
+  }
+  return NULL;
+}
+
+static void handle(void *arg, const aq_http_req *req, aq_http_res *res, const aq_http_server_vt *vt) {
+  aq_beacon *b = arg;
+  aq_sim_call *c = calloc(1, sizeof *c);
+  AQ_ASSERT(c);
+  *c = (aq_sim_call){.b = b, .req = req, .res = res, .vt = vt};
+  aq_list_push(&b->calls, &c->link);
+  vt->watch(res, call_gone, NULL, c);
+  aq_sim_fault *f = strncmp(req->path, "/sim/", 5) == 0 ? NULL : fault_for(b, req->path);
+  if (!f) {
+    dispatch(c);
+    return;
+  }
+  f->left--;
+  switch (f->mode) {
+    case AQ_FAULT_ERROR: aq_sim_error(c, 500, "simulated failure"); break;
+    case AQ_FAULT_LATE: aq_timer_set(b->cfg.env, &c->timer, aq_now_ns(b->cfg.env) + AQ_MILLIS(f->ms), late, c); break;
+    case AQ_FAULT_DROP: break; /* never answered: the client's own limit ends it */
+    case AQ_FAULT_WRONG:
+      aq_sim_answer(c, 200, "application/json", aq_bytes_str("{\"data\":{\"slot\":\"no number\""));
+      break;
+  }
+}
+
+static size_t body_max(void *arg, const char *method, const char *path) {
+  (void)arg, (void)method, (void)path;
+  return AQ_SIM_BODY_MAX;
+}
+
+/* ---- misses ---- */
+
+/* Two slots after its own a duty that was not seen counts as missed; one that comes later moves to `late`. */
+static void count_misses(aq_beacon *b, uint64_t slot) {
+  const aq_sim_epoch *e = aq_sim_seats(b, slot / b->cfg.slots_per_epoch);
+  bool any = false;
+  for (uint32_t i = 0; i < b->cfg.validator_cnt; i++) {
+    if (e->seat[i].slot_off != slot % b->cfg.slots_per_epoch || b->validator[i].seen_slot > slot) continue;
+    b->stats.attestations_missed++;
+    any = true;
+  }
+  if (any && b->missed_att_cnt < AQ_SIM_MISSES_MAX) b->missed_att[b->missed_att_cnt++] = slot;
+  if (slot == 0 || aq_sim_block_at(b, slot)) return;
+  b->stats.blocks_missed++;
+  if (b->missed_block_cnt < AQ_SIM_MISSES_MAX) b->missed_block[b->missed_block_cnt++] = slot;
+}
+
+static void slot_tick(void *arg) {
+  aq_beacon *b = arg;
+  uint64_t now_ns = aq_now_ns(b->cfg.env);
+  if (now_ns >= b->cfg.genesis_ns) {
+    uint64_t slot = aq_sim_now_slot(b);
+    while (b->checked_slot + 2 <= slot) count_misses(b, b->checked_slot++);
+    aq_timer_set(b->cfg.env, &b->slot_timer, aq_slot_start_ns(&b->chain.clock, slot + 1), slot_tick, b);
+  } else {
+    aq_timer_set(b->cfg.env, &b->slot_timer, b->cfg.genesis_ns, slot_tick, b);
+  }
+}
+
+/* ---- life ---- */
+
+static void fill_chain(aq_beacon *b) {
+  aq_chain *ch = &b->chain;
+  ch->clock = (aq_clock){b->cfg.genesis_ns, b->cfg.slot_ns, b->cfg.slots_per_epoch};
+  ch->epochs_per_sync_period = 256;
+  ch->target_aggregators_per_committee = 16;
+  ch->sync_committee_size = 512;
+  memcpy(ch->genesis_version, b->cfg.genesis_version, 4);
+  for (int f = 0; f < AQ_FORK_CNT; f++) {
+    ch->fork[f].epoch = f == AQ_PHASE0 ? 0 : b->cfg.fork_epoch[f];
+    memcpy(ch->fork[f].version, b->cfg.genesis_version, 4);
+    ch->fork[f].version[0] = (uint8_t)(b->cfg.genesis_version[0] + f);
+  }
+  memcpy(ch->capella_version, ch->fork[AQ_CAPELLA].version, 4);
+  aq_sha256(ch->genesis_validators_root, aq_bytes_of(b->cfg.pubkey, (size_t)b->cfg.validator_cnt * 48));
+  aq_sha256(b->genesis_root, aq_bytes_of(ch->genesis_validators_root, 32));
+}
+
+aq_beacon *aq_beacon_new(const aq_beacon_cfg *cfg) {
+  AQ_ASSERT(cfg->validator_cnt > 0 && cfg->slots_per_epoch > 0 && cfg->slot_ns > 0);
+  aq_beacon *b = calloc(1, sizeof *b);
+  AQ_ASSERT(b);
+  b->cfg = *cfg;
+  b->handler = (aq_http_handler){b, body_max, handle};
+  aq_list_init(&b->calls);
+  aq_list_init(&b->streams);
+  b->validator = calloc(cfg->validator_cnt, sizeof *b->validator);
+  AQ_ASSERT(b->validator);
+  for (uint32_t i = 0; i < cfg->validator_cnt; i++) {
+    if (aq_bls_pk_decode(&b->validator[i].pk, cfg->pubkey[i]) == AQ_OK) continue;
+    aq_beacon_free(b);
+    return NULL;
+  }
+  fill_chain(b);
+  return b;
+}
+
+void aq_beacon_free(aq_beacon *b) {
+  if (!b) return;
+  aq_timer_cancel(b->cfg.env, &b->slot_timer);
+  AQ_LIST_EACH(&b->calls, c, aq_sim_call, link) aq_sim_call_free(c);
+  AQ_LIST_EACH(&b->streams, s, aq_sim_stream, link) {
+    aq_list_remove(&s->link);
+    free(s);
+  }
+  for (uint32_t i = 0; i < b->cfg.validator_cnt; i++) free(b->validator[i].vote);
+  for (size_t i = 0; i < b->block_cap; i++) {
+    if (!b->block[i]) continue;
+    aq_buf_free(&b->block[i]->ssz);
+    free(b->block[i]);
+  }
+  for (int i = 0; i < 4; i++) {
+    free(b->epoch[i].seat);
+    free(b->epoch[i].order);
+  }
+  free(b->block);
+  free(b->validator);
+  free(b);
+}
+
+void aq_beacon_start(aq_beacon *b) { slot_tick(b); }
+const aq_http_handler *aq_beacon_handler(aq_beacon *b) { return &b->handler; }
+void aq_beacon_stats_get(const aq_beacon *b, aq_beacon_stats *out) { *out = b->stats; }

@@ -1,0 +1,548 @@
+/* The simulated chain's answers: beacon API routes that only read, faults and statistics. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/hex.h"
+#include "testnet/beacon_internal.h"
+
+typedef unsigned long long ull;
+
+static void put_hex(aq_buf *out, const void *ptr, size_t len) {
+  aq_buf_put_str(out, "\"0x");
+  aq_buf_put_hex(out, aq_bytes_of(ptr, len));
+  aq_buf_put_u8(out, '"');
+}
+
+static void put_epoch(aq_buf *out, uint64_t epoch) { aq_buf_printf(out, "\"%llu\"", (ull)epoch); }
+
+/* ---- config ---- */
+
+static void get_genesis(aq_sim_call *c) {
+  const aq_beacon *b = c->b;
+  aq_buf out = AQ_BUF(4096);
+  aq_buf_printf(&out, "{\"data\":{\"genesis_time\":\"%llu\",\"genesis_validators_root\":",
+                (ull)(b->cfg.genesis_ns / AQ_NS_PER_SEC));
+  put_hex(&out, b->chain.genesis_validators_root, 32);
+  aq_buf_put_str(&out, ",\"genesis_fork_version\":");
+  put_hex(&out, b->chain.genesis_version, 4);
+  aq_buf_put_str(&out, "}}");
+  aq_sim_json(c, &out);
+}
+
+static void get_spec(aq_sim_call *c) {
+  static const char *const upper[AQ_FORK_CNT] = {"GENESIS", "ALTAIR",  "BELLATRIX", "CAPELLA",
+                                                 "DENEB",   "ELECTRA", "FULU"};
+  static const struct {
+    const char *name;
+    uint32_t value;
+  } domain[] = {{"BEACON_PROPOSER", 0},
+                {"BEACON_ATTESTER", 1},
+                {"RANDAO", 2},
+                {"DEPOSIT", 3},
+                {"VOLUNTARY_EXIT", 4},
+                {"SELECTION_PROOF", 5},
+                {"AGGREGATE_AND_PROOF", 6},
+                {"SYNC_COMMITTEE", 7},
+                {"SYNC_COMMITTEE_SELECTION_PROOF", 8},
+                {"CONTRIBUTION_AND_PROOF", 9}};
+  const aq_beacon *b = c->b;
+  aq_buf out = AQ_BUF(16384);
+  uint64_t slot_s = (b->cfg.slot_ns + AQ_NS_PER_SEC - 1) / AQ_NS_PER_SEC;
+  aq_buf_printf(&out,
+                "{\"data\":{\"CONFIG_NAME\":\"aequa-sim\",\"PRESET_BASE\":\"mainnet\",\"SECONDS_PER_SLOT\":\"%llu\","
+                "\"SLOT_DURATION_MS\":\"%llu\",\"SLOTS_PER_EPOCH\":\"%llu\"",
+                (ull)slot_s, (ull)(b->cfg.slot_ns / AQ_NS_PER_MS), (ull)b->cfg.slots_per_epoch);
+  for (int f = 0; f < AQ_FORK_CNT; f++) {
+    aq_buf_printf(&out, ",\"%s_FORK_VERSION\":", upper[f]);
+    put_hex(&out, b->chain.fork[f].version, 4);
+    if (f > 0) aq_buf_printf(&out, ",\"%s_FORK_EPOCH\":\"%llu\"", upper[f], (ull)b->chain.fork[f].epoch);
+  }
+  for (size_t i = 0; i < AQ_COUNT(domain); i++)
+    aq_buf_printf(&out, ",\"DOMAIN_%s\":\"0x%02x000000\"", domain[i].name, domain[i].value);
+  aq_buf_put_str(&out,
+                 ",\"DOMAIN_APPLICATION_BUILDER\":\"0x00000001\",\"EPOCHS_PER_SYNC_COMMITTEE_PERIOD\":\"256\","
+                 "\"SYNC_COMMITTEE_SIZE\":\"512\",\"SYNC_COMMITTEE_SUBNET_COUNT\":\"4\",\"TARGET_AGGREGATORS_PER_"
+                 "COMMITTEE\":\"16\","
+                 "\"TARGET_AGGREGATORS_PER_SYNC_SUBCOMMITTEE\":\"16\",\"MAX_COMMITTEES_PER_SLOT\":\"64\","
+                 "\"DEPOSIT_CHAIN_ID\":\"1337\",\"DEPOSIT_NETWORK_ID\":\"1337\","
+                 "\"DEPOSIT_CONTRACT_ADDRESS\":\"0x0000000000000000000000000000000000000000\"}}");
+  aq_sim_json(c, &out);
+}
+
+static void put_fork(aq_buf *out, const aq_beacon *b, int f) {
+  aq_buf_put_str(out, "{\"previous_version\":");
+  put_hex(out, b->chain.fork[f ? f - 1 : 0].version, 4);
+  aq_buf_put_str(out, ",\"current_version\":");
+  put_hex(out, b->chain.fork[f].version, 4);
+  aq_buf_printf(out, ",\"epoch\":\"%llu\"}", (ull)b->chain.fork[f].epoch);
+}
+
+static void get_fork_schedule(aq_sim_call *c) {
+  aq_buf out = AQ_BUF(8192);
+  aq_buf_put_str(&out, "{\"data\":[");
+  for (int f = 0; f < AQ_FORK_CNT; f++) {
+    if (c->b->chain.fork[f].epoch == AQ_FAR_EPOCH) continue;
+    if (f) aq_buf_put_u8(&out, ',');
+    put_fork(&out, c->b, f);
+  }
+  aq_buf_put_str(&out, "]}");
+  aq_sim_json(c, &out);
+}
+
+static void get_fork(aq_sim_call *c) {
+  aq_fork f = aq_chain_fork_at(&c->b->chain, aq_epoch_of(&c->b->chain.clock, aq_sim_now_slot(c->b)));
+  aq_buf out = AQ_BUF(4096);
+  aq_buf_put_str(&out, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":");
+  put_fork(&out, c->b, (int)f);
+  aq_buf_put_u8(&out, '}');
+  aq_sim_json(c, &out);
+}
+
+static void fixed(aq_sim_call *c, const char *json) { aq_sim_answer(c, 200, "application/json", aq_bytes_str(json)); }
+static void get_deposit_contract(aq_sim_call *c) {
+  fixed(c, "{\"data\":{\"chain_id\":\"1337\",\"address\":\"0x0000000000000000000000000000000000000000\"}}");
+}
+static void get_version(aq_sim_call *c) { fixed(c, "{\"data\":{\"version\":\"aequa-sim/v" AQ_VERSION "\"}}"); }
+static void get_version2(aq_sim_call *c) {
+  fixed(c, "{\"data\":{\"beacon_node\":{\"code\":\"AQ\",\"name\":\"aequa-sim\",\"version\":\"v" AQ_VERSION
+           "\",\"commit\":\"00000000\"}}}");
+}
+static void get_peer_count(aq_sim_call *c) {
+  fixed(c, "{\"data\":{\"disconnected\":\"0\",\"connecting\":\"0\",\"connected\":\"50\",\"disconnecting\":\"0\"}}");
+}
+static void get_identity(aq_sim_call *c) {
+  fixed(c,
+        "{\"data\":{\"peer_id\":\"sim\",\"enr\":\"\",\"p2p_addresses\":[],\"discovery_addresses\":[],"
+        "\"metadata\":{\"seq_number\":\"0\",\"attnets\":\"0x0000000000000000\",\"syncnets\":\"0x00\"}}}");
+}
+static void get_health(aq_sim_call *c) { aq_sim_ok(c); }
+static void ignore(aq_sim_call *c) { aq_sim_ok(c); }
+
+static void get_syncing(aq_sim_call *c) {
+  aq_buf out = AQ_BUF(1024);
+  aq_buf_printf(
+      &out,
+      "{\"data\":{\"head_slot\":\"%llu\",\"sync_distance\":\"0\",\"is_syncing\":false,\"is_optimistic\":false,"
+      "\"el_offline\":false}}",
+      (ull)aq_sim_now_slot(c->b));
+  aq_sim_json(c, &out);
+}
+
+/* ---- validators ---- */
+
+static void put_validator(aq_buf *out, const aq_beacon *b, uint64_t i) {
+  aq_buf_printf(
+      out, "{\"index\":\"%llu\",\"balance\":\"32000000000\",\"status\":\"active_ongoing\",\"validator\":{\"pubkey\":",
+      (ull)i);
+  put_hex(out, b->cfg.pubkey[i], 48);
+  aq_buf_put_str(out,
+                 ",\"withdrawal_credentials\":\"0x0100000000000000000000000000000000000000000000000000000000000000\","
+                 "\"effective_balance\":\"32000000000\",\"slashed\":false,\"activation_eligibility_epoch\":\"0\","
+                 "\"activation_epoch\":\"0\",\"exit_epoch\":\"18446744073709551615\","
+                 "\"withdrawable_epoch\":\"18446744073709551615\"}}");
+}
+
+static int64_t validator_id(const aq_beacon *b, const char *text) {
+  uint8_t key[48];
+  uint64_t index;
+  if (aq_hex_decode(key, sizeof key, aq_bytes_str(text), AQ_HEX_PREFIX) == AQ_OK) {
+    for (uint32_t i = 0; i < b->cfg.validator_cnt; i++) {
+      if (memcmp(b->cfg.pubkey[i], key, 48) == 0) return i;
+    }
+    return -1;
+  }
+  return aq_u64_parse(&index, aq_bytes_str(text)) == AQ_OK && index < b->cfg.validator_cnt ? (int64_t)index : -1;
+}
+
+static void put_listed(aq_buf *out, const aq_beacon *b, const char *id, uint32_t *cnt) {
+  int64_t i = validator_id(b, id);
+  if (i < 0) return;
+  if ((*cnt)++) aq_buf_put_u8(out, ',');
+  put_validator(out, b, (uint64_t)i);
+}
+
+static void ids_of_body(aq_sim_call *c, aq_buf *out, uint32_t *cnt, bool *any) {
+  yyjson_doc *doc = aq_json_parse(c->req->body, AQ_SIM_BODY_MAX, NULL);
+  yyjson_val *val;
+  size_t i, max;
+  yyjson_arr_foreach(yyjson_obj_get(yyjson_doc_get_root(doc), "ids"), i, max, val) {
+    *any = true;
+    if (yyjson_is_str(val)) put_listed(out, c->b, yyjson_get_str(val), cnt);
+  }
+  yyjson_doc_free(doc);
+}
+
+static void ids_of_query(aq_sim_call *c, aq_buf *out, uint32_t *cnt, bool *any) {
+  size_t max = strlen(c->req->query) + 1;
+  char *text = malloc(max);
+  AQ_ASSERT(text);
+  for (size_t nth = 0; aq_http_query_nth(c->req->query, "id", nth, text, max); nth++) {
+    for (char *p = text; *p;) {
+      size_t len = strcspn(p, ",");
+      char *next = p[len] ? p + len + 1 : p + len;
+      p[len] = 0;
+      *any = true;
+      put_listed(out, c->b, p, cnt);
+      p = next;
+    }
+  }
+  free(text);
+}
+
+static void get_validators(aq_sim_call *c) {
+  aq_buf out = AQ_BUF(AQ_SIM_BODY_MAX);
+  uint32_t cnt = 0;
+  bool any = false;
+  aq_buf_put_str(&out, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":[");
+  ids_of_query(c, &out, &cnt, &any);
+  if (c->req->body.len) ids_of_body(c, &out, &cnt, &any);
+  for (uint32_t i = 0; !any && i < c->b->cfg.validator_cnt; i++) {
+    if (cnt++) aq_buf_put_u8(&out, ',');
+    put_validator(&out, c->b, i);
+  }
+  aq_buf_put_str(&out, "]}");
+  aq_sim_json(c, &out);
+}
+
+static void get_validator(aq_sim_call *c) {
+  int64_t i = validator_id(c->b, c->param[1]);
+  if (i < 0) {
+    aq_sim_error(c, 404, "NotFound");
+    return;
+  }
+  aq_buf out = AQ_BUF(4096);
+  aq_buf_put_str(&out, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":");
+  put_validator(&out, c->b, (uint64_t)i);
+  aq_buf_put_u8(&out, '}');
+  aq_sim_json(c, &out);
+}
+
+/* ---- duties ---- */
+
+static void put_duties_head(aq_buf *out, const aq_beacon *b, uint64_t epoch) {
+  uint64_t first = epoch * b->cfg.slots_per_epoch;
+  aq_buf_put_str(out, "{\"dependent_root\":");
+  put_hex(out, aq_sim_root_at(b, first ? first - 1 : 0), 32);
+  aq_buf_put_str(out, ",\"execution_optimistic\":false,\"data\":[");
+}
+
+static bool epoch_param(aq_sim_call *c, uint64_t *epoch) {
+  uint64_t now = aq_epoch_of(&c->b->chain.clock, aq_sim_now_slot(c->b));
+  if (aq_u64_parse(epoch, aq_bytes_str(c->param[0])) == AQ_OK && *epoch <= now + 1) return true;
+  aq_sim_error(c, 400, "epoch is too far ahead");
+  return false;
+}
+
+static void post_attester_duties(aq_sim_call *c) {
+  aq_beacon *b = c->b;
+  uint64_t epoch, index;
+  if (!epoch_param(c, &epoch)) return;
+  const aq_sim_epoch *e = aq_sim_seats(b, epoch);
+  yyjson_doc *doc = aq_json_parse(c->req->body, AQ_SIM_BODY_MAX, NULL);
+  yyjson_val *val;
+  size_t i, max;
+  uint32_t cnt = 0;
+  aq_buf out = AQ_BUF(AQ_SIM_BODY_MAX);
+  put_duties_head(&out, b, epoch);
+  yyjson_arr_foreach(yyjson_doc_get_root(doc), i, max, val) {
+    if (!aq_json_val_u64(val, &index) || index >= b->cfg.validator_cnt) continue;
+    const aq_sim_seat *s = &e->seat[index];
+    if (cnt++) aq_buf_put_u8(&out, ',');
+    aq_buf_put_str(&out, "{\"pubkey\":");
+    put_hex(&out, b->cfg.pubkey[index], 48);
+    aq_buf_printf(
+        &out,
+        ",\"slot\":\"%llu\",\"validator_index\":\"%llu\",\"committee_index\":\"%u\",\"committee_length\":\"%u\","
+        "\"committees_at_slot\":\"%u\",\"validator_committee_index\":\"%u\"}",
+        (ull)(epoch * b->cfg.slots_per_epoch + s->slot_off), (ull)index, s->committee,
+        aq_sim_committee_size(b, s->slot_off, s->committee), aq_sim_committees(b), s->position);
+  }
+  yyjson_doc_free(doc);
+  aq_buf_put_str(&out, "]}");
+  aq_sim_json(c, &out);
+}
+
+static void get_proposer_duties(aq_sim_call *c) {
+  aq_beacon *b = c->b;
+  uint64_t epoch;
+  if (!epoch_param(c, &epoch)) return;
+  aq_buf out = AQ_BUF(AQ_SIM_BODY_MAX);
+  put_duties_head(&out, b, epoch);
+  uint64_t first = epoch * b->cfg.slots_per_epoch;
+  for (uint64_t slot = first ? first : 1; slot < first + b->cfg.slots_per_epoch; slot++) {
+    uint64_t who = aq_sim_proposer(b, slot);
+    aq_buf_put_str(&out, slot == (first ? first : 1) ? "{\"pubkey\":" : ",{\"pubkey\":");
+    put_hex(&out, b->cfg.pubkey[who], 48);
+    aq_buf_printf(&out, ",\"slot\":\"%llu\",\"validator_index\":\"%llu\"}", (ull)slot, (ull)who);
+  }
+  aq_buf_put_str(&out, "]}");
+  aq_sim_json(c, &out);
+}
+
+static void post_sync_duties(aq_sim_call *c) { fixed(c, "{\"execution_optimistic\":false,\"data\":[]}"); }
+
+/* ---- what validators sign ---- */
+
+static void get_attestation_data(aq_sim_call *c) {
+  char text[32];
+  uint64_t slot, index;
+  if (!aq_http_query_get(c->req->query, "slot", text, sizeof text) ||
+      aq_u64_parse(&slot, aq_bytes_str(text)) != AQ_OK ||
+      !aq_http_query_get(c->req->query, "committee_index", text, sizeof text) ||
+      aq_u64_parse(&index, aq_bytes_str(text)) != AQ_OK) {
+    aq_sim_error(c, 400, "slot and committee_index are needed");
+    return;
+  }
+  if (slot > aq_sim_now_slot(c->b) || slot + 2 * c->b->cfg.slots_per_epoch < aq_sim_now_slot(c->b)) {
+    aq_sim_error(c, 400, "slot is not the current or previous epoch's");
+    return;
+  }
+  bool electra = aq_chain_fork_at(&c->b->chain, slot / c->b->cfg.slots_per_epoch) >= AQ_ELECTRA;
+  aq_att_data data;
+  uint8_t ssz[128];
+  aq_sim_att_data(c->b, slot, electra ? 0 : index, &data);
+  aq_att_data_put(ssz, &data);
+  aq_buf out = AQ_BUF(4096);
+  aq_buf_put_str(&out, "{\"data\":");
+  aq_ssz_to_json(&out, &aq_t_attestation_data, aq_bytes_of(ssz, sizeof ssz));
+  aq_buf_put_u8(&out, '}');
+  aq_sim_json(c, &out);
+}
+
+static void answer_block(aq_sim_call *c, aq_fork fork, aq_bytes value) {
+  const char *accept = aq_http_header_get(&c->req->headers, "Accept");
+  bool ssz = accept && strncmp(accept, "application/octet-stream", 24) == 0,
+       v3 = strncmp(c->req->path, "/eth/v3/", 8) == 0;
+  const aq_http_header h[] = {{"Content-Type", ssz ? "application/octet-stream" : "application/json"},
+                              {"Eth-Consensus-Version", aq_fork_name(fork)},
+                              {"Eth-Execution-Payload-Blinded", "false"},
+                              {"Eth-Execution-Payload-Value", "1"},
+                              {"Eth-Consensus-Block-Value", "1"}};
+  aq_buf out = AQ_BUF(AQ_SIM_BODY_MAX);
+  if (!ssz) {
+    aq_buf_printf(&out, "{\"version\":\"%s\"", aq_fork_name(fork));
+    if (v3)
+      aq_buf_put_str(
+          &out,
+          ",\"execution_payload_blinded\":false,\"execution_payload_value\":\"1\",\"consensus_block_value\":\"1\"");
+    aq_buf_put_str(&out, ",\"data\":");
+    aq_ssz_to_json(&out, aq_t_proposal(fork, false, false), value);
+    aq_buf_put_u8(&out, '}');
+  }
+  c->vt->respond(c->res, 200, &(aq_http_headers){h, 5}, ssz ? value : aq_buf_bytes(&out));
+  aq_buf_free(&out);
+  aq_sim_call_free(c);
+}
+
+static void get_block_proposal(aq_sim_call *c) {
+  uint64_t slot;
+  char text[200];
+  uint8_t randao[96], graffiti[32] = {0};
+  if (aq_u64_parse(&slot, aq_bytes_str(c->param[0])) != AQ_OK || slot == 0 || slot > aq_sim_now_slot(c->b) + 1) {
+    aq_sim_error(c, 400, "slot is not the current one");
+    return;
+  }
+  if (!aq_http_query_get(c->req->query, "randao_reveal", text, sizeof text) ||
+      aq_hex_decode(randao, sizeof randao, aq_bytes_str(text), AQ_HEX_PREFIX) != AQ_OK) {
+    aq_sim_error(c, 400, "randao_reveal is needed");
+    return;
+  }
+  if (aq_http_query_get(c->req->query, "graffiti", text, sizeof text) &&
+      aq_hex_decode(graffiti, sizeof graffiti, aq_bytes_str(text), AQ_HEX_PREFIX) != AQ_OK) {
+    aq_sim_error(c, 400, "graffiti is not 32 bytes of hex");
+    return;
+  }
+  aq_buf value = AQ_BUF(1 << 20);
+  aq_fork fork = aq_chain_fork_at(&c->b->chain, slot / c->b->cfg.slots_per_epoch);
+  if (aq_sim_make_block(c->b, slot, randao, graffiti, &value) == AQ_OK)
+    answer_block(c, fork, aq_buf_bytes(&value));
+  else
+    aq_sim_error(c, 500, "no block could be made");
+  aq_buf_free(&value);
+}
+
+/* "head", "genesis", a slot or a root; NULL for what is not there (genesis has no block). */
+static const aq_sim_block *block_id(const aq_beacon *b, const char *id) {
+  uint64_t slot = b->head_slot;
+  uint8_t root[32];
+  if (strcmp(id, "head") == 0 || strcmp(id, "justified") == 0 || strcmp(id, "finalized") == 0)
+    return aq_sim_block_at(b, slot);
+  if (aq_u64_parse(&slot, aq_bytes_str(id)) == AQ_OK) return aq_sim_block_at(b, slot);
+  if (aq_hex_decode(root, sizeof root, aq_bytes_str(id), AQ_HEX_PREFIX) != AQ_OK) return NULL;
+  for (size_t i = 0; i < b->block_cap; i++) {
+    if (b->block[i] && memcmp(b->block[i]->root, root, 32) == 0) return b->block[i];
+  }
+  return NULL;
+}
+
+static void get_block_root(aq_sim_call *c) {
+  const aq_sim_block *block = block_id(c->b, c->param[0]);
+  bool head = strcmp(c->param[0], "head") == 0 || strcmp(c->param[0], "genesis") == 0;
+  if (!block && !head) {
+    aq_sim_error(c, 404, "NotFound");
+    return;
+  }
+  aq_buf out = AQ_BUF(1024);
+  aq_buf_put_str(&out, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":{\"root\":");
+  put_hex(&out, block ? block->root : c->b->genesis_root, 32);
+  aq_buf_put_str(&out, "}}");
+  aq_sim_json(c, &out);
+}
+
+static void get_block(aq_sim_call *c) {
+  const aq_sim_block *block = block_id(c->b, c->param[0]);
+  if (!block) {
+    aq_sim_error(c, 404, "NotFound");
+    return;
+  }
+  aq_buf out = AQ_BUF(AQ_SIM_BODY_MAX);
+  aq_buf_printf(&out, "{\"version\":\"%s\",\"execution_optimistic\":false,\"finalized\":false,\"data\":",
+                aq_fork_name(block->fork));
+  aq_ssz_to_json(&out, aq_t_signed_block(block->fork), aq_buf_bytes(&block->ssz));
+  aq_buf_put_u8(&out, '}');
+  aq_sim_json(c, &out);
+}
+
+static void get_finality(aq_sim_call *c) {
+  const aq_beacon *b = c->b;
+  uint64_t epoch = aq_epoch_of(&b->chain.clock, aq_sim_now_slot(b)), back[3] = {2, 1, 2};
+  static const char *const name[] = {"previous_justified", "current_justified", "finalized"};
+  aq_buf out = AQ_BUF(4096);
+  aq_buf_put_str(&out, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":{");
+  for (int i = 0; i < 3; i++) {
+    uint64_t e = epoch > back[i] ? epoch - back[i] : 0;
+    aq_buf_printf(&out, "%s\"%s\":{\"epoch\":", i ? "," : "", name[i]);
+    put_epoch(&out, e);
+    aq_buf_put_str(&out, ",\"root\":");
+    put_hex(&out, aq_sim_root_at(b, e * b->cfg.slots_per_epoch), 32);
+    aq_buf_put_u8(&out, '}');
+  }
+  aq_buf_put_str(&out, "}}");
+  aq_sim_json(c, &out);
+}
+
+/* ---- events ---- */
+
+static void stream_gone(void *arg) {
+  aq_sim_stream *s = arg;
+  aq_list_remove(&s->link);
+  s->b->stream_cnt--;
+  free(s);
+}
+
+static void get_events(aq_sim_call *c) {
+  if (c->b->stream_cnt >= AQ_SIM_STREAMS_MAX) {
+    aq_sim_error(c, 503, "too many event streams");
+    return;
+  }
+  aq_sim_stream *s = calloc(1, sizeof *s);
+  AQ_ASSERT(s);
+  *s = (aq_sim_stream){.res = c->res, .vt = c->vt, .b = c->b};
+  s->head = strstr(c->req->query, "head") != NULL;
+  s->block = strstr(c->req->query, "block") != NULL;
+  aq_list_push(&c->b->streams, &s->link);
+  c->b->stream_cnt++;
+  const aq_http_header h = {"Content-Type", "text/event-stream"};
+  c->vt->watch(c->res, stream_gone, NULL, s);
+  c->vt->begin(c->res, 200, &(aq_http_headers){&h, 1});
+  c->vt->write(c->res, aq_bytes_str(": here\n\n"));
+  aq_sim_call_free(c);
+}
+
+/* ---- faults and statistics ---- */
+
+static void post_fault(aq_sim_call *c) {
+  static const char *const modes[] = {"error", "late", "drop", "wrong"};
+  yyjson_doc *doc = aq_json_parse(c->req->body, 65536, NULL);
+  yyjson_val *root = yyjson_doc_get_root(doc);
+  const char *path = aq_json_str(root, "path"), *mode = aq_json_str(root, "mode");
+  aq_sim_fault f = {.left = 1};
+  uint64_t count = 1;
+  bool ok = path && mode && strlen(path) < sizeof f.path, known = false, placed = false;
+  for (size_t i = 0; ok && i < AQ_COUNT(modes); i++) {
+    if (strcmp(mode, modes[i]) == 0) f.mode = (aq_fault_mode)i, known = true;
+  }
+  if (ok && known) {
+    snprintf(f.path, sizeof f.path, "%s", path);
+    aq_json_u64(root, "ms", &f.ms);
+    aq_json_u64(root, "count", &count);
+    f.left = (uint32_t)count;
+    for (int i = 0; i < AQ_SIM_FAULTS_MAX && !placed; i++) {
+      if (c->b->fault[i].left) continue;
+      c->b->fault[i] = f;
+      placed = true;
+    }
+  }
+  yyjson_doc_free(doc);
+  if (placed)
+    aq_sim_ok(c);
+  else
+    aq_sim_error(c, 400,
+                 "want {\"path\":..,\"mode\":\"error|late|drop|wrong\",\"ms\":..,\"count\":..}, at most 16 at a time");
+}
+
+static void put_slots(aq_buf *out, const char *name, const uint64_t *slot, uint32_t cnt) {
+  aq_buf_printf(out, ",\"%s\":[", name);
+  for (uint32_t i = 0; i < cnt; i++) aq_buf_printf(out, "%s%llu", i ? "," : "", (ull)slot[i]);
+  aq_buf_put_u8(out, ']');
+}
+
+static void get_stats(aq_sim_call *c) {
+  const aq_beacon *b = c->b;
+  const aq_beacon_stats *s = &b->stats;
+  aq_buf out = AQ_BUF(65536);
+  aq_buf_printf(&out,
+                "{\"slot\":%llu,\"attestations\":{\"ok\":%llu,\"missed\":%llu,\"late\":%llu},\"blocks\":{\"ok\":%llu,"
+                "\"missed\":%llu},"
+                "\"bad\":%llu,\"slashable\":%llu,\"duplicates\":%llu,\"last_bad\":",
+                (ull)aq_sim_now_slot(b), (ull)s->attestations_ok, (ull)s->attestations_missed,
+                (ull)s->attestations_late, (ull)s->blocks_ok, (ull)s->blocks_missed, (ull)s->bad, (ull)s->slashable,
+                (ull)s->duplicates);
+  aq_json_put_str(&out, aq_bytes_str(b->last_bad));
+  put_slots(&out, "missed_attestation_slots", b->missed_att, b->missed_att_cnt);
+  put_slots(&out, "missed_block_slots", b->missed_block, b->missed_block_cnt);
+  aq_buf_put_u8(&out, '}');
+  aq_sim_json(c, &out);
+}
+
+#define V1 "/eth/v1/"
+#define V2 "/eth/v2/"
+const aq_sim_route aq_sim_routes[] = {
+    {"GET", V1 "beacon/genesis", get_genesis},
+    {"GET", V1 "config/spec", get_spec},
+    {"GET", V1 "config/fork_schedule", get_fork_schedule},
+    {"GET", V1 "config/deposit_contract", get_deposit_contract},
+    {"GET", V1 "node/version", get_version},
+    {"GET", V2 "node/version", get_version2},
+    {"GET", V1 "node/syncing", get_syncing},
+    {"GET", V1 "node/health", get_health},
+    {"GET", V1 "node/peer_count", get_peer_count},
+    {"GET", V1 "node/identity", get_identity},
+    {"GET", V1 "beacon/states/{}/validators", get_validators},
+    {"POST", V1 "beacon/states/{}/validators", get_validators},
+    {"GET", V1 "beacon/states/{}/validators/{}", get_validator},
+    {"GET", V1 "beacon/states/{}/fork", get_fork},
+    {"GET", V1 "beacon/states/{}/finality_checkpoints", get_finality},
+    {"POST", V1 "validator/duties/attester/{}", post_attester_duties},
+    {"GET", V1 "validator/duties/proposer/{}", get_proposer_duties},
+    {"GET", V2 "validator/duties/proposer/{}", get_proposer_duties},
+    {"POST", V1 "validator/duties/sync/{}", post_sync_duties},
+    {"GET", V1 "validator/attestation_data", get_attestation_data},
+    {"POST", V1 "beacon/pool/attestations", aq_sim_post_attestations},
+    {"POST", V2 "beacon/pool/attestations", aq_sim_post_attestations},
+    {"GET", V2 "validator/blocks/{}", get_block_proposal},
+    {"GET", "/eth/v3/validator/blocks/{}", get_block_proposal},
+    {"POST", V1 "beacon/blocks", aq_sim_post_block},
+    {"POST", V2 "beacon/blocks", aq_sim_post_block},
+    {"GET", V1 "beacon/blocks/{}/root", get_block_root},
+    {"GET", V2 "beacon/blocks/{}", get_block},
+    {"POST", V1 "validator/beacon_committee_subscriptions", ignore},
+    {"POST", V1 "validator/sync_committee_subscriptions", ignore},
+    {"POST", V1 "validator/prepare_beacon_proposer", ignore},
+    {"POST", V1 "validator/register_validator", ignore},
+    {"GET", V1 "events", get_events},
+    {"POST", "/sim/fault", post_fault},
+    {"GET", "/sim/stats", get_stats},
+};
+const size_t aq_sim_route_cnt = AQ_COUNT(aq_sim_routes);

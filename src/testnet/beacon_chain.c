@@ -1,0 +1,188 @@
+/* The chain's own state: who attests and proposes when, blocks and their roots, what an attestation should say. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "testnet/beacon_internal.h"
+
+uint64_t aq_sim_now_slot(const aq_beacon *b) { return aq_slot_at(&b->chain.clock, aq_now_ns(b->cfg.env)); }
+
+const aq_sim_block *aq_sim_block_at(const aq_beacon *b, uint64_t slot) {
+  return slot < b->block_cap ? b->block[slot] : NULL;
+}
+
+const uint8_t *aq_sim_root_at(const aq_beacon *b, uint64_t slot) {
+  for (uint64_t s = slot < b->head_slot ? slot : b->head_slot; s > 0; s--) {
+    const aq_sim_block *block = aq_sim_block_at(b, s);
+    if (block) return block->root;
+  }
+  return b->genesis_root;
+}
+
+/* ---- duties ---- */
+
+uint32_t aq_sim_committees(const aq_beacon *b) {
+  uint64_t cnt = b->cfg.validator_cnt / b->cfg.slots_per_epoch / 8;
+  return cnt < 1 ? 1 : cnt > AQ_SIM_COMMITTEES_MAX ? AQ_SIM_COMMITTEES_MAX : (uint32_t)cnt;
+}
+
+/* Seat number in the shuffled order -> slot, committee, position, dealt like cards. */
+static aq_sim_seat seat_of(const aq_beacon *b, uint32_t pos) {
+  uint32_t spe = (uint32_t)b->cfg.slots_per_epoch, cc = aq_sim_committees(b), in_slot = pos / spe;
+  return (aq_sim_seat){pos % spe, in_slot % cc, in_slot / cc};
+}
+
+uint32_t aq_sim_committee_size(const aq_beacon *b, uint32_t slot_off, uint32_t committee) {
+  uint32_t spe = (uint32_t)b->cfg.slots_per_epoch, cc = aq_sim_committees(b), cnt = 0;
+  for (uint32_t pos = slot_off + committee * spe; pos < b->cfg.validator_cnt; pos += cc * spe) cnt++;
+  return cnt;
+}
+
+static uint64_t mix(uint64_t z) {
+  z += 0x9e3779b97f4a7c15u;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return z ^ (z >> 31);
+}
+
+const aq_sim_epoch *aq_sim_seats(aq_beacon *b, uint64_t epoch) {
+  aq_sim_epoch *e = &b->epoch[epoch % 4];
+  if (e->filled && e->epoch == epoch) return e;
+  uint32_t cnt = b->cfg.validator_cnt;
+  if (!e->seat) {
+    e->seat = calloc(cnt, sizeof *e->seat);
+    e->order = calloc(cnt, sizeof *e->order);
+    AQ_ASSERT(e->seat && e->order);
+  }
+  for (uint32_t i = 0; i < cnt; i++) e->order[i] = i;
+  uint64_t seed = mix(epoch);
+  for (uint32_t i = cnt; i > 1; i--) { /* Fisher and Yates */
+    seed = mix(seed);
+    uint32_t j = (uint32_t)(seed % i), t = e->order[i - 1];
+    e->order[i - 1] = e->order[j];
+    e->order[j] = t;
+  }
+  for (uint32_t pos = 0; pos < cnt; pos++) e->seat[e->order[pos]] = seat_of(b, pos);
+  e->epoch = epoch;
+  e->filled = true;
+  return e;
+}
+
+uint64_t aq_sim_proposer(const aq_beacon *b, uint64_t slot) { return mix(slot ^ 0x5bd1e995u) % b->cfg.validator_cnt; }
+
+void aq_sim_att_data(const aq_beacon *b, uint64_t slot, uint64_t index, aq_att_data *out) {
+  uint64_t spe = b->cfg.slots_per_epoch, epoch = slot / spe, source = epoch ? epoch - 1 : 0;
+  *out = (aq_att_data){.slot = slot, .index = index, .source_epoch = source, .target_epoch = epoch};
+  memcpy(out->beacon_block_root, aq_sim_root_at(b, slot), 32);
+  memcpy(out->source_root, aq_sim_root_at(b, source * spe), 32);
+  memcpy(out->target_root, aq_sim_root_at(b, epoch * spe), 32);
+}
+
+/* ---- blocks ---- */
+
+/* `in` with the field replaced; takes the place of *in. */
+static aq_status with(aq_buf *in, const aq_ssz_type *t, const char *path, const void *ptr, size_t len) {
+  aq_buf out = AQ_BUF(in->max);
+  aq_status st = aq_ssz_with(&out, t, aq_buf_bytes(in), path, aq_bytes_of(ptr, len));
+  if (st != AQ_OK) {
+    aq_buf_free(&out);
+    return st;
+  }
+  aq_buf_free(in);
+  *in = out;
+  return AQ_OK;
+}
+
+static aq_status with_u64(aq_buf *in, const aq_ssz_type *t, const char *path, uint64_t v) {
+  uint8_t le[8];
+  aq_le64_put(le, v);
+  return with(in, t, path, le, sizeof le);
+}
+
+static bool has_field(const aq_ssz_type *t, const char *name) {
+  for (uint32_t i = 0; i < t->field_cnt; i++) {
+    if (strcmp(t->field[i].name, name) == 0) return true;
+  }
+  return false;
+}
+
+/* A sync aggregate without bits carries the point at infinity. */
+static aq_status fill_body(aq_beacon *b, aq_buf *out, const aq_ssz_type *t, uint64_t slot) {
+  const aq_ssz_type *body = aq_ssz_type_at(t, "body");
+  aq_status st = AQ_OK;
+  uint8_t infinity[96] = {0xc0};
+  if (has_field(body, "sync_aggregate"))
+    st = with(out, t, "body.sync_aggregate.sync_committee_signature", infinity, 96);
+  if (st != AQ_OK || !has_field(body, "execution_payload")) return st;
+  uint8_t hash[32];
+  uint64_t time_s = aq_slot_start_ns(&b->chain.clock, slot) / AQ_NS_PER_SEC;
+  aq_sha256(hash, aq_bytes_of(&slot, sizeof slot));
+  st = with_u64(out, t, "body.execution_payload.block_number", slot);
+  if (st == AQ_OK) st = with_u64(out, t, "body.execution_payload.timestamp", time_s);
+  if (st == AQ_OK) st = with_u64(out, t, "body.execution_payload.gas_limit", 30000000);
+  if (st == AQ_OK) st = with(out, t, "body.execution_payload.block_hash", hash, 32);
+  return st;
+}
+
+aq_status aq_sim_make_block(aq_beacon *b, uint64_t slot, const uint8_t randao[96], const uint8_t graffiti[32],
+                            aq_buf *out) {
+  aq_fork fork = aq_chain_fork_at(&b->chain, aq_epoch_of(&b->chain.clock, slot));
+  const aq_ssz_type *t = aq_t_block(fork);
+  aq_buf block = AQ_BUF(1 << 20);
+  uint8_t state[32], seed[40];
+  memcpy(seed, aq_sim_root_at(b, slot ? slot - 1 : 0), 32);
+  aq_le64_put(seed + 32, slot);
+  aq_sha256(state, aq_bytes_of(seed, sizeof seed));
+  aq_status st = aq_ssz_default(&block, t);
+  if (st == AQ_OK) st = with_u64(&block, t, "slot", slot);
+  if (st == AQ_OK) st = with_u64(&block, t, "proposer_index", aq_sim_proposer(b, slot));
+  if (st == AQ_OK) st = with(&block, t, "parent_root", seed, 32);
+  if (st == AQ_OK) st = with(&block, t, "state_root", state, 32);
+  if (st == AQ_OK) st = with(&block, t, "body.randao_reveal", randao, 96);
+  if (st == AQ_OK) st = with(&block, t, "body.graffiti", graffiti, 32);
+  if (st == AQ_OK) st = fill_body(b, &block, t, slot);
+  if (st == AQ_OK && fork >= AQ_DENEB) {
+    const aq_bytes part[] = {aq_buf_bytes(&block), aq_bytes_of("", 0), aq_bytes_of("", 0)};
+    st = aq_ssz_pack(out, aq_t_block_contents(fork), part, 3);
+  } else if (st == AQ_OK) {
+    aq_buf_put_bytes(out, aq_buf_bytes(&block));
+    st = aq_buf_status(out);
+  }
+  aq_buf_free(&block);
+  return st;
+}
+
+bool aq_sim_add_block(aq_beacon *b, uint64_t slot, const uint8_t root[32], const uint8_t parent[32], aq_fork fork,
+                      aq_bytes ssz) {
+  if (aq_sim_block_at(b, slot)) return false;
+  if (slot >= b->block_cap) {
+    size_t cap = (size_t)slot * 2 + 64;
+    aq_sim_block **grown = realloc(b->block, cap * sizeof *grown);
+    AQ_ASSERT(grown);
+    memset(grown + b->block_cap, 0, (cap - b->block_cap) * sizeof *grown);
+    b->block = grown;
+    b->block_cap = cap;
+  }
+  aq_sim_block *block = calloc(1, sizeof *block);
+  AQ_ASSERT(block);
+  *block =
+      (aq_sim_block){.slot = slot, .proposer = aq_sim_proposer(b, slot), .fork = fork, .ssz = AQ_BUF(AQ_SIM_BODY_MAX)};
+  memcpy(block->root, root, 32);
+  memcpy(block->parent, parent, 32);
+  aq_buf_put_bytes(&block->ssz, ssz);
+  b->block[slot] = block;
+  if (slot > b->head_slot) b->head_slot = slot;
+  return true;
+}
+
+/* ---- events ---- */
+
+void aq_sim_event(aq_beacon *b, const char *topic, const char *json) {
+  char text[1024];
+  int len = snprintf(text, sizeof text, "event: %s\ndata: %s\n\n", topic, json);
+  AQ_LIST_EACH(&b->streams, s, aq_sim_stream, link) {
+    bool wanted = (strcmp(topic, "head") == 0 && s->head) || (strcmp(topic, "block") == 0 && s->block);
+    if (wanted)
+      s->vt->write(s->res, aq_bytes_of(text, (size_t)len)); /* a slow reader is cut by the server's own limit */
+  }
+}

@@ -1,0 +1,360 @@
+/* What the chain is sent: every signature is verified under the validator's key before anything counts; conflicts of valid ones are
+   slashable. Spec: consensus-specs phase0 beacon-chain.md "is_slashable_attestation_data". */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/hex.h"
+#include "base/log.h"
+#include "testnet/beacon_internal.h"
+
+void aq_sim_bad(aq_beacon *b, const char *why, uint64_t slot, uint64_t validator) {
+  b->stats.bad++;
+  snprintf(b->last_bad, sizeof b->last_bad, "slot %llu validator %llu: %s", (unsigned long long)slot,
+           (unsigned long long)validator, why);
+  AQ_LOG(AQ_LOG_WARN, "chain_bad", AQ_STR("reason", why), AQ_UINT("slot", slot), AQ_UINT("validator", validator));
+}
+
+/* ---- attestations ---- */
+
+typedef struct {
+  aq_job job;
+  aq_sim_call *c;
+  const aq_bls_pk *pk;
+  uint64_t validator;
+  aq_att_data data;
+  uint8_t signing_root[32], data_root[32], sig[96];
+  bool valid;
+} att_check;
+
+static bool slashable_with(const aq_sim_vote *a, const aq_sim_vote *b) {
+  bool same = memcmp(a->root, b->root, 32) == 0;
+  if (!same && a->target == b->target) return true;
+  return (a->source < b->source && b->target < a->target) || (b->source < a->source && a->target < b->target);
+}
+
+/* Remembers a valid vote; false when it was known. */
+static bool add_vote(aq_beacon *b, uint64_t index, const att_check *k) {
+  aq_sim_validator *v = &b->validator[index];
+  aq_sim_vote vote = {.source = k->data.source_epoch, .target = k->data.target_epoch};
+  memcpy(vote.root, k->data_root, 32);
+  for (uint32_t i = 0; i < v->vote_cnt; i++) {
+    if (memcmp(v->vote[i].root, vote.root, 32) == 0) return false;
+    if (!slashable_with(&v->vote[i], &vote)) continue;
+    b->stats.slashable++;
+    AQ_LOG(AQ_LOG_ERROR, "chain_slashable", AQ_STR("kind", "attestation"), AQ_UINT("slot", k->data.slot),
+           AQ_UINT("validator", index));
+  }
+  if (!v->vote) v->vote = calloc(AQ_SIM_VOTES_MAX, sizeof *v->vote);
+  AQ_ASSERT(v->vote);
+  if (v->vote_cnt == AQ_SIM_VOTES_MAX) {
+    memmove(v->vote, v->vote + 1, (AQ_SIM_VOTES_MAX - 1) * sizeof *v->vote);
+    v->vote_cnt--;
+  }
+  v->vote[v->vote_cnt++] = vote;
+  return true;
+}
+
+static bool known_vote(const aq_beacon *b, uint64_t index, const uint8_t root[32]) {
+  const aq_sim_validator *v = &b->validator[index];
+  for (uint32_t i = v->vote_cnt; i-- > 0;) {
+    if (memcmp(v->vote[i].root, root, 32) == 0) return true;
+  }
+  return false;
+}
+
+static void finish(aq_sim_call *c) {
+  if (c->jobs > 0) return;
+  if (c->gone)
+    aq_sim_call_free(c);
+  else if (c->bad)
+    aq_sim_error(c, 400, c->b->last_bad);
+  else
+    aq_sim_ok(c);
+}
+
+static void att_run(aq_job *job) {
+  att_check *k = AQ_CONTAINER(job, att_check, job);
+  aq_bls_point hash, sig;
+  aq_bls_hash(&hash, k->signing_root);
+  k->valid = aq_bls_sig_decode(&sig, k->sig, true) == AQ_OK && aq_bls_verify_points(k->pk, &hash, &sig);
+}
+
+static void att_done(aq_job *job) {
+  att_check *k = AQ_CONTAINER(job, att_check, job);
+  aq_sim_call *c = k->c;
+  aq_beacon *b = c->b;
+  if (!k->valid) {
+    aq_sim_bad(b, "attestation signature is wrong", k->data.slot, k->validator);
+    c->bad++;
+  } else if (!add_vote(b, k->validator, k)) {
+    b->stats.duplicates++;
+  } else if (k->data.slot + b->cfg.slots_per_epoch < aq_sim_now_slot(b)) {
+    b->stats.attestations_late++;
+  } else {
+    b->stats.attestations_ok++;
+    aq_sim_validator *v = &b->validator[k->validator];
+    if (v->seen_slot < k->data.slot + 1) v->seen_slot = k->data.slot + 1;
+    if (k->data.slot < b->checked_slot && b->stats.attestations_missed > 0)
+      b->stats.attestations_missed--, b->stats.attestations_late++;
+  }
+  free(k);
+  c->jobs--;
+  finish(c);
+}
+
+/* True for the root of a block at or at most `depth` slots before the slot. */
+static bool recent_root(const aq_beacon *b, const uint8_t root[32], uint64_t slot, uint64_t depth) {
+  for (uint64_t s = slot + 1; s-- > 0 && slot - s <= depth;) {
+    if (memcmp(aq_sim_root_at(b, s), root, 32) == 0) return true;
+  }
+  return false;
+}
+
+/* Epochs must be right; roots may be those of a moment earlier, when a boundary block had not come yet. */
+static const char *wrong_data(const aq_beacon *b, const aq_att_data *d, aq_fork fork) {
+  enum { DEPTH = 64 };
+  aq_att_data want;
+  if (d->slot > aq_sim_now_slot(b)) return "slot is in the future";
+  if (fork >= AQ_ELECTRA && d->index != 0) return "data.index is not 0";
+  aq_sim_att_data(b, d->slot, d->index, &want);
+  if (d->target_epoch != want.target_epoch || d->source_epoch != want.source_epoch)
+    return "source or target epoch is wrong";
+  if (!recent_root(b, d->target_root, d->target_epoch * b->cfg.slots_per_epoch, DEPTH)) return "target root is wrong";
+  if (!recent_root(b, d->source_root, d->source_epoch * b->cfg.slots_per_epoch, DEPTH)) return "source root is wrong";
+  return recent_root(b, d->beacon_block_root, d->slot, DEPTH) ? NULL : "head is not a recent block";
+}
+
+static void check_att(aq_sim_call *c, uint64_t validator, aq_bytes data, const uint8_t *sig) {
+  aq_beacon *b = c->b;
+  att_check *k = calloc(1, sizeof *k);
+  AQ_ASSERT(k);
+  k->c = c, k->validator = validator, k->pk = &b->validator[validator].pk;
+  aq_att_data_get(&k->data, data);
+  memcpy(k->sig, sig, 96);
+  aq_ssz_root(k->data_root, &aq_t_attestation_data, data);
+  if (known_vote(b, validator, k->data_root)) { /* each node of a cluster submits the same */
+    b->stats.duplicates++;
+    free(k);
+    return;
+  }
+  aq_chain_signing_root(k->signing_root, &b->chain, AQ_DOMAIN_BEACON_ATTESTER, k->data.target_epoch, k->data_root);
+  k->job = (aq_job){.run = att_run, .done = att_done, .priority = AQ_JOB_DUTY};
+  c->jobs++;
+  aq_work(b->cfg.env, &k->job);
+}
+
+/* The validator of a seat, -1. */
+static int64_t by_seat(aq_beacon *b, uint64_t slot, uint64_t committee, uint64_t position) {
+  const aq_sim_epoch *e = aq_sim_seats(b, slot / b->cfg.slots_per_epoch);
+  for (uint32_t i = 0; i < b->cfg.validator_cnt; i++) {
+    const aq_sim_seat *s = &e->seat[i];
+    if (s->slot_off == slot % b->cfg.slots_per_epoch && s->committee == committee && s->position == position) return i;
+  }
+  return -1;
+}
+
+static const char *take_single(aq_sim_call *c, yyjson_val *val, aq_fork fork) {
+  aq_buf ssz = AQ_BUF(4096);
+  const char *why = NULL;
+  const aq_ssz_type *t = &aq_t_single_attestation;
+  if (aq_ssz_from_json(&ssz, t, val, NULL) != AQ_OK) why = "not a SingleAttestation";
+  if (!why) {
+    aq_bytes in = aq_buf_bytes(&ssz), data = aq_ssz_get(t, in, "data");
+    aq_att_data d;
+    aq_att_data_get(&d, data);
+    uint64_t who = aq_ssz_get_u64(t, in, "attester_index");
+    why = who >= c->b->cfg.validator_cnt ? "no such validator" : wrong_data(c->b, &d, fork);
+    if (!why) {
+      const aq_sim_seat *s = &aq_sim_seats(c->b, d.slot / c->b->cfg.slots_per_epoch)->seat[who];
+      bool seated =
+          s->slot_off == d.slot % c->b->cfg.slots_per_epoch && s->committee == aq_ssz_get_u64(t, in, "committee_index");
+      if (!seated)
+        why = "the validator has no seat in that committee";
+      else
+        check_att(c, who, data, aq_ssz_get(t, in, "signature").ptr);
+    }
+  }
+  aq_buf_free(&ssz);
+  return why;
+}
+
+static const char *take_phase0(aq_sim_call *c, yyjson_val *val, aq_fork fork) {
+  aq_buf ssz = AQ_BUF(4096);
+  const char *why = NULL;
+  const aq_ssz_type *t = &aq_t_attestation_phase0, *bits_type = aq_ssz_type_at(t, "aggregation_bits");
+  if (aq_ssz_from_json(&ssz, t, val, NULL) != AQ_OK) why = "not an Attestation";
+  if (!why) {
+    aq_bytes in = aq_buf_bytes(&ssz), data = aq_ssz_get(t, in, "data"), bits = aq_ssz_get(t, in, "aggregation_bits");
+    aq_att_data d;
+    aq_att_data_get(&d, data);
+    size_t cnt = aq_ssz_count(bits_type, bits), set = 0, pos = 0;
+    for (size_t i = 0; i < cnt; i++) {
+      if (aq_ssz_bit(bits_type, bits, i)) set++, pos = i;
+    }
+    int64_t who = set == 1 ? by_seat(c->b, d.slot, d.index, pos) : -1;
+    why = set != 1 ? "not exactly one bit" : who < 0 ? "no validator has that seat" : wrong_data(c->b, &d, fork);
+    if (!why) check_att(c, (uint64_t)who, data, aq_ssz_get(t, in, "signature").ptr);
+  }
+  aq_buf_free(&ssz);
+  return why;
+}
+
+void aq_sim_post_attestations(aq_sim_call *c) {
+  aq_beacon *b = c->b;
+  aq_fork fork = aq_chain_fork_at(&b->chain, aq_epoch_of(&b->chain.clock, aq_sim_now_slot(b)));
+  const char *version = aq_http_header_get(&c->req->headers, "Eth-Consensus-Version");
+  yyjson_doc *doc = aq_json_parse(c->req->body, AQ_SIM_BODY_MAX, NULL);
+  yyjson_val *list = yyjson_doc_get_root(doc), *val;
+  size_t i, max;
+  bool v2 = strncmp(c->req->path, "/eth/v2/", 8) == 0;
+  if (!yyjson_is_arr(list) || (v2 && !version) || (version && !aq_fork_parse(&fork, aq_bytes_str(version)))) {
+    aq_sim_bad(b, "attestations without version or list", 0, 0);
+    aq_sim_error(c, 400, b->last_bad);
+  } else {
+    c->jobs++;
+    yyjson_arr_foreach(list, i, max, val) {
+      const char *why = fork >= AQ_ELECTRA ? take_single(c, val, fork) : take_phase0(c, val, fork);
+      if (!why) continue;
+      aq_sim_bad(b, why, 0, i);
+      c->bad++;
+    }
+    c->jobs--;
+    finish(c);
+  }
+  yyjson_doc_free(doc);
+}
+
+/* ---- blocks ---- */
+
+typedef struct {
+  aq_job job;
+  aq_sim_call *c;
+  aq_fork fork;
+  uint64_t slot, proposer;
+  const aq_bls_pk *pk;
+  uint8_t root[32], parent[32], signing_root[32], randao_root[32], sig[96], randao[96];
+  aq_buf ssz; /* signed block */
+  bool valid, randao_valid;
+} block_check;
+
+static void block_run(aq_job *job) {
+  block_check *k = AQ_CONTAINER(job, block_check, job);
+  aq_bls_point hash, sig;
+  aq_bls_hash(&hash, k->signing_root);
+  k->valid = aq_bls_sig_decode(&sig, k->sig, true) == AQ_OK && aq_bls_verify_points(k->pk, &hash, &sig);
+  aq_bls_hash(&hash, k->randao_root);
+  k->randao_valid = aq_bls_sig_decode(&sig, k->randao, true) == AQ_OK && aq_bls_verify_points(k->pk, &hash, &sig);
+}
+
+static void announce(aq_beacon *b, const block_check *k) {
+  char root[65], state[65], json[512];
+  aq_hex_encode(root, aq_bytes_of(k->root, 32));
+  aq_hex_encode(state, aq_bytes_of(k->parent, 32));
+  snprintf(json, sizeof json, "{\"slot\":\"%llu\",\"block\":\"0x%s\",\"execution_optimistic\":false}",
+           (unsigned long long)k->slot, root);
+  aq_sim_event(b, "block", json);
+  snprintf(json, sizeof json,
+           "{\"slot\":\"%llu\",\"block\":\"0x%s\",\"state\":\"0x%s\",\"epoch_transition\":false,\"execution_"
+           "optimistic\":false}",
+           (unsigned long long)k->slot, root, state);
+  aq_sim_event(b, "head", json);
+}
+
+static void block_done(aq_job *job) {
+  block_check *k = AQ_CONTAINER(job, block_check, job);
+  aq_sim_call *c = k->c;
+  aq_beacon *b = c->b;
+  const aq_sim_block *known = aq_sim_block_at(b, k->slot);
+  if (!k->valid || !k->randao_valid) {
+    aq_sim_bad(b, k->valid ? "RANDAO reveal is wrong" : "block signature is wrong", k->slot, k->proposer);
+    c->bad++;
+  } else if (known && memcmp(known->root, k->root, 32) != 0) {
+    b->stats.slashable++;
+    AQ_LOG(AQ_LOG_ERROR, "chain_slashable", AQ_STR("kind", "block"), AQ_UINT("slot", k->slot),
+           AQ_UINT("validator", k->proposer));
+  } else if (known) {
+    b->stats.duplicates++;
+  } else {
+    aq_sim_add_block(b, k->slot, k->root, k->parent, k->fork, aq_buf_bytes(&k->ssz));
+    b->stats.blocks_ok++;
+    announce(b, k);
+  }
+  aq_buf_free(&k->ssz);
+  free(k);
+  c->jobs--;
+  finish(c);
+}
+
+static const char *wrong_block(const aq_beacon *b, const block_check *k) {
+  if (k->slot > aq_sim_now_slot(b) || k->slot == 0) return "block is from the future";
+  if (k->proposer != aq_sim_proposer(b, k->slot)) return "not the proposer of that slot";
+  if (aq_chain_fork_at(&b->chain, aq_epoch_of(&b->chain.clock, k->slot)) != k->fork) return "block of another fork";
+  for (uint64_t s = k->slot; s-- > 0 && k->slot - s < 64;) {
+    if (memcmp(aq_sim_root_at(b, s), k->parent, 32) == 0) return NULL;
+  }
+  return "parent is not known";
+}
+
+/* signed: SSZ of what travels (contents from Deneb). */
+static void check_block(aq_sim_call *c, aq_fork fork, const aq_ssz_type *type, aq_bytes in) {
+  aq_beacon *b = c->b;
+  bool contents = fork >= AQ_DENEB;
+  aq_bytes sb = contents ? aq_ssz_get(type, in, "signed_block") : in;
+  const aq_ssz_type *st = aq_t_signed_block(fork), *bt = aq_t_block(fork);
+  aq_bytes block = aq_ssz_get(st, sb, "message");
+  block_check *k = calloc(1, sizeof *k);
+  AQ_ASSERT(k);
+  *k = (block_check){.c = c,
+                     .fork = fork,
+                     .ssz = AQ_BUF(AQ_SIM_BODY_MAX),
+                     .slot = aq_ssz_get_u64(bt, block, "slot"),
+                     .proposer = aq_ssz_get_u64(bt, block, "proposer_index")};
+  memcpy(k->parent, aq_ssz_get(bt, block, "parent_root").ptr, 32);
+  memcpy(k->sig, aq_ssz_get(st, sb, "signature").ptr, 96);
+  memcpy(k->randao, aq_ssz_get(bt, block, "body.randao_reveal").ptr, 96);
+  const char *why = wrong_block(b, k);
+  if (why) {
+    aq_sim_bad(b, why, k->slot, k->proposer);
+    free(k);
+    aq_sim_error(c, 400, b->last_bad);
+    return;
+  }
+  uint8_t le[8], epoch_root[32];
+  uint64_t epoch = aq_epoch_of(&b->chain.clock, k->slot);
+  aq_ssz_root(k->root, bt, block);
+  aq_chain_signing_root(k->signing_root, &b->chain, AQ_DOMAIN_BEACON_PROPOSER, epoch, k->root);
+  aq_le64_put(le, epoch);
+  aq_ssz_root(epoch_root, &aq_t_u64, aq_bytes_of(le, 8));
+  aq_chain_signing_root(k->randao_root, &b->chain, AQ_DOMAIN_RANDAO, epoch, epoch_root);
+  k->pk = &b->validator[k->proposer].pk;
+  aq_buf_put_bytes(&k->ssz, sb);
+  k->job = (aq_job){.run = block_run, .done = block_done, .priority = AQ_JOB_PROPOSAL};
+  c->jobs++;
+  aq_work(b->cfg.env, &k->job);
+}
+
+void aq_sim_post_block(aq_sim_call *c) {
+  aq_beacon *b = c->b;
+  aq_fork fork = aq_chain_fork_at(&b->chain, aq_epoch_of(&b->chain.clock, aq_sim_now_slot(b)));
+  const char *version = aq_http_header_get(&c->req->headers, "Eth-Consensus-Version");
+  const char *content = aq_http_header_get(&c->req->headers, "Content-Type");
+  const aq_ssz_type *type = NULL;
+  if (!version || aq_fork_parse(&fork, aq_bytes_str(version))) type = aq_t_proposal(fork, false, true);
+  aq_buf ssz = AQ_BUF(AQ_SIM_BODY_MAX);
+  if (content && strstr(content, "octet-stream")) {
+    if (type && aq_ssz_check(type, c->req->body) != AQ_OK) type = NULL;
+    aq_buf_put_bytes(&ssz, c->req->body);
+  } else {
+    yyjson_doc *doc = aq_json_parse(c->req->body, AQ_SIM_BODY_MAX, NULL);
+    if (!doc || (type && aq_ssz_from_json(&ssz, type, yyjson_doc_get_root(doc), NULL) != AQ_OK)) type = NULL;
+    yyjson_doc_free(doc);
+  }
+  if (type) {
+    check_block(c, fork, type, aq_buf_bytes(&ssz));
+  } else {
+    aq_sim_bad(b, "block does not parse", 0, 0);
+    aq_sim_error(c, 400, b->last_bad);
+  }
+  aq_buf_free(&ssz);
+}
