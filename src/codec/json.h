@@ -1,5 +1,5 @@
-/* codec/json.h - reading JSON (yyjson) with limits, small getters, and string escaping for writing. A document borrows its input
-   for nothing: yyjson copies. Limits: input size by the caller; nesting 64. */
+/* codec/json.h - reading JSON (yyjson) with limits, small getters, and string escaping for writing. A document
+   borrows its input for nothing: yyjson copies. Limits: input size by the caller; nesting 64. */
 #ifndef AQ_CODEC_JSON_H
 #define AQ_CODEC_JSON_H
 
@@ -9,13 +9,14 @@
 
 enum { AQ_JSON_DEPTH_MAX = 64 };
 
-/* NULL on malformed input (err says where) or input over max. Free with yyjson_doc_free. Duplicate members: the first is found. */
+/* NULL on malformed input (err says where) or input over max. Free with yyjson_doc_free. Duplicate members: the first
+   is found. */
 yyjson_doc *aq_json_parse(aq_bytes text, size_t max, aq_err *err);
 
 /* Members of an object; all return false (and leave out untouched) when absent or of another form. */
-bool aq_json_u64(yyjson_val *obj, const char *name, uint64_t *out);          /* decimal string or number */
+bool aq_json_u64(yyjson_val *obj, const char *name, uint64_t *out);            /* decimal string or number */
 bool aq_json_hex(yyjson_val *obj, const char *name, uint8_t *out, size_t len); /* 0x, exactly len bytes */
-const char *aq_json_str(yyjson_val *obj, const char *name);                  /* NULL */
+const char *aq_json_str(yyjson_val *obj, const char *name);                    /* NULL */
 bool aq_json_val_u64(yyjson_val *val, uint64_t *out);
 
 void aq_json_put_str(aq_buf *out, aq_bytes text); /* quoted and escaped; invalid UTF-8 becomes U+FFFD */

@@ -5,8 +5,8 @@
 
 enum { CHUNK = 32, LEVELS = 64 };
 
-/* A Merkle tree whose leaves arrive from left to right: node[k] waits for its right sibling on level k while bit k of cnt is
-   set. Memory does not depend on the number of leaves. */
+/* A Merkle tree whose leaves arrive from left to right: node[k] waits for its right sibling on level k while bit k of
+   cnt is set. Memory does not depend on the number of leaves. */
 typedef struct {
   uint8_t node[LEVELS][CHUNK];
   uint64_t cnt;

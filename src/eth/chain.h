@@ -1,5 +1,5 @@
-/* eth/chain.h - forks as data, the schedule of one chain, domains and signing roots. Spec: core.md 5 and 13.8, cluster.md 4.4 and
-   4.6. Pure. */
+/* eth/chain.h - forks as data, the schedule of one chain, domains and signing roots. Spec: core.md 5 and 13.8,
+   cluster.md 4.4 and 4.6. Pure. */
 #ifndef AQ_ETH_CHAIN_H
 #define AQ_ETH_CHAIN_H
 
@@ -8,13 +8,13 @@
 
 typedef enum { AQ_PHASE0, AQ_ALTAIR, AQ_BELLATRIX, AQ_CAPELLA, AQ_DENEB, AQ_ELECTRA, AQ_FULU, AQ_FORK_CNT } aq_fork;
 
-const char *aq_fork_name(aq_fork f);                 /* "electra" */
-bool aq_fork_parse(aq_fork *out, aq_bytes text);     /* any case */
+const char *aq_fork_name(aq_fork f);             /* "electra" */
+bool aq_fork_parse(aq_fork *out, aq_bytes text); /* any case */
 
 #define AQ_FAR_EPOCH UINT64_MAX
 
 typedef struct {
-  uint64_t epoch;      /* AQ_FAR_EPOCH: not scheduled */
+  uint64_t epoch; /* AQ_FAR_EPOCH: not scheduled */
   uint8_t version[4];
 } aq_fork_at;
 
@@ -22,12 +22,12 @@ typedef struct {
 typedef struct {
   aq_clock clock;
   uint8_t genesis_version[4]; /* of the lock's network; used by builder registrations and deposits */
-  uint8_t capella_version[4]; /* EIP-7044; zero when the chain has none yet: the version active at the exit's epoch then */
+  uint8_t capella_version[4]; /* EIP-7044; zero when there is none yet: the version active at the exit's epoch then */
   uint8_t genesis_validators_root[32];
   aq_fork_at fork[AQ_FORK_CNT];
-  uint64_t epochs_per_sync_period;      /* 256 */
+  uint64_t epochs_per_sync_period;           /* 256 */
   uint64_t target_aggregators_per_committee; /* 16 */
-  uint64_t sync_committee_size;         /* 512 */
+  uint64_t sync_committee_size;              /* 512 */
 } aq_chain;
 
 aq_fork aq_chain_fork_at(const aq_chain *c, uint64_t epoch); /* the newest fork with epoch <= this one */
@@ -57,9 +57,11 @@ typedef enum {
   AQ_DOMAIN_APPLICATION_BUILDER = 0x00000001
 } aq_domain_type; /* the four bytes as written, big endian */
 
-void aq_compute_domain(uint8_t out[32], aq_domain_type type, const uint8_t version[4], const uint8_t genesis_validators_root[32]);
+void aq_compute_domain(uint8_t out[32], aq_domain_type type, const uint8_t version[4],
+                       const uint8_t genesis_validators_root[32]);
 void aq_signing_root(uint8_t out[32], const uint8_t object_root[32], const uint8_t domain[32]);
 /* Signing root on this chain: domain of the type at the epoch, with the exceptions for exits and registrations. */
-void aq_chain_signing_root(uint8_t out[32], const aq_chain *c, aq_domain_type type, uint64_t epoch, const uint8_t object_root[32]);
+void aq_chain_signing_root(uint8_t out[32], const aq_chain *c, aq_domain_type type, uint64_t epoch,
+                           const uint8_t object_root[32]);
 
 #endif

@@ -1,4 +1,5 @@
-/* eth/duty.h - a duty is (slot, type). Numbers are wire values and never change. Spec: core.md 1 and 3.2, consensus.md 2.2. */
+/* eth/duty.h - a duty is (slot, type). Numbers are wire values and never change. Spec: core.md 1 and 3.2,
+   consensus.md 2.2. */
 #ifndef AQ_ETH_DUTY_H
 #define AQ_ETH_DUTY_H
 
@@ -31,14 +32,14 @@ typedef struct {
 } aq_duty;
 
 static inline bool aq_duty_eq(aq_duty a, aq_duty b) { return a.slot == b.slot && a.type == b.type; }
-const char *aq_duty_name(aq_duty_type type);        /* "attester"; "unknown" outside the list */
-bool aq_duty_type_valid(int64_t type);              /* 1..13 */
-bool aq_duty_has_consensus(aq_duty_type type);      /* 1, 2, 9, 12, 13 */
+const char *aq_duty_name(aq_duty_type type);   /* "attester"; "unknown" outside the list */
+bool aq_duty_type_valid(int64_t type);         /* 1..13 */
+bool aq_duty_has_consensus(aq_duty_type type); /* 1, 2, 9, 12, 13 */
 
 /* Time of the chain, as the beacon node says it. */
 typedef struct {
-  uint64_t genesis_ns;  /* Unix */
-  uint64_t slot_ns;     /* D */
+  uint64_t genesis_ns; /* Unix */
+  uint64_t slot_ns;    /* D */
   uint64_t slots_per_epoch;
 } aq_clock;
 
@@ -66,9 +67,9 @@ typedef struct {
 /* One partial signature with its payload. */
 typedef struct {
   uint8_t pubkey[48];
-  aq_bytes data;       /* core.md 4.2, with the partial signature inside */
-  uint8_t sig[96];     /* the same signature */
-  uint32_t share_idx;  /* 1..n, as on the wire */
+  aq_bytes data;      /* core.md 4.2, with the partial signature inside */
+  uint8_t sig[96];    /* the same signature */
+  uint32_t share_idx; /* 1..n, as on the wire */
 } aq_parsig;
 typedef struct {
   const aq_parsig *item;

@@ -1,6 +1,6 @@
-/* eth/payload.h - the payloads that travel between nodes: unsigned data in consensus values and signed data in partial signature
-   sets, both ways, and what is signed in each. Spec: core.md 4 and 5, wire.md 7.3. Views point into the input; JSON input is
-   converted into the arena. */
+/* eth/payload.h - the payloads that travel between nodes: unsigned data in consensus values and signed data in
+   partial signature sets, both ways, and what is signed in each. Spec: core.md 4 and 5, wire.md 7.3. Views point into
+   the input; JSON input is converted into the arena. */
 #ifndef AQ_ETH_PAYLOAD_H
 #define AQ_ETH_PAYLOAD_H
 
@@ -49,8 +49,8 @@ AQ_NODISCARD aq_status aq_signed_encode(aq_buf *out, const aq_signed_data *in);
 AQ_NODISCARD aq_status aq_signed_with_sig(aq_signed_data *out, aq_arena *a, const aq_signed_data *in,
                                           const uint8_t sig[96]);
 
-/* Message root (decides which partials belong together), domain and epoch; then the signing root on this chain. Both are zero for
-   AQ_DUTY_SIGNATURE, which does not say what it signs. */
+/* Message root (decides which partials belong together), domain and epoch; then the signing root on this chain. Both
+   are zero for AQ_DUTY_SIGNATURE, which does not say what it signs. */
 void aq_signed_message_root(uint8_t out[32], const aq_signed_data *d);
 void aq_signed_signing_root(uint8_t out[32], const aq_chain *c, const aq_signed_data *d);
 

@@ -1,9 +1,10 @@
 #include "base/hex.h"
+#include "codec/base64.h"
 #include "codec/json.h"
 #include "crypto/hash.h"
 #include "eth/payload_wire.h"
 
-enum { SIG_LEN = 96, SIG_BASE64_LEN = 128 };
+enum { SIG_LEN = 96 };
 
 /* ---- reading ---- */
 
@@ -129,27 +130,14 @@ static aq_status json_form(aq_signed_data *d, yyjson_val **val) {
   return AQ_E_FORMAT;
 }
 
-static int base64_digit(uint8_t c) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (c >= '0' && c <= '9') return c - '0' + 52;
-  return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* 96 bytes are 128 digits without padding. */
 static bool sig_from_base64(uint8_t sig[SIG_LEN], yyjson_val *val) {
-  const uint8_t *text = (const uint8_t *)yyjson_get_str(val);
-  if (!text || yyjson_get_len(val) != SIG_BASE64_LEN) return false;
-  for (size_t i = 0; i < SIG_BASE64_LEN / 4; i++) {
-    uint32_t v = 0;
-    for (size_t k = 0; k < 4; k++) {
-      int digit = base64_digit(text[4 * i + k]);
-      if (digit < 0) return false;
-      v = v << 6 | (uint32_t)digit;
-    }
-    sig[3 * i] = (uint8_t)(v >> 16), sig[3 * i + 1] = (uint8_t)(v >> 8), sig[3 * i + 2] = (uint8_t)v;
-  }
-  return true;
+  aq_buf raw = AQ_BUF(SIG_LEN);
+  bool ok = yyjson_is_str(val) &&
+            aq_base64_decode(&raw, aq_bytes_of(yyjson_get_str(val), yyjson_get_len(val)), AQ_BASE64_STD) == AQ_OK &&
+            raw.len == SIG_LEN;
+  if (ok) memcpy(sig, raw.ptr, SIG_LEN);
+  aq_buf_free(&raw);
+  return ok;
 }
 
 static bool json_only(aq_signed_data *d, yyjson_val *root) {
@@ -229,16 +217,6 @@ static void put_registration(aq_buf *out, const aq_signed_data *d) {
   aq_buf_put_str(out, "}}");
 }
 
-static void put_base64(aq_buf *out, const uint8_t sig[SIG_LEN]) {
-  static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  aq_buf_put_u8(out, '"');
-  for (size_t i = 0; i < SIG_LEN; i += 3) {
-    uint32_t v = (uint32_t)sig[i] << 16 | (uint32_t)sig[i + 1] << 8 | sig[i + 2];
-    for (int shift = 18; shift >= 0; shift -= 6) aq_buf_put_u8(out, (uint8_t)digit[v >> shift & 63]);
-  }
-  aq_buf_put_u8(out, '"');
-}
-
 static void put_selection(aq_buf *out, const aq_signed_data *d) {
   aq_buf_printf(out, "{\"validator_index\":\"%llu\",\"slot\":\"%llu\"", (unsigned long long)d->validator_index,
                 (unsigned long long)d->slot);
@@ -285,7 +263,11 @@ aq_status aq_signed_encode(aq_buf *out, const aq_signed_data *in) {
       break;
     case AQ_DUTY_PREPARE_AGGREGATOR:
     case AQ_DUTY_PREPARE_SYNC_CONTRIBUTION: put_selection(out, in); break;
-    case AQ_DUTY_SIGNATURE: put_base64(out, in->sig); break;
+    case AQ_DUTY_SIGNATURE:
+      aq_buf_put_u8(out, '"');
+      aq_base64_encode(out, aq_bytes_of(in->sig, SIG_LEN), AQ_BASE64_STD);
+      aq_buf_put_u8(out, '"');
+      break;
     case AQ_DUTY_UNKNOWN:
     case AQ_DUTY_BUILDER_PROPOSER:
     case AQ_DUTY_INFO_SYNC:

@@ -85,7 +85,8 @@ static void check_message(const aq_chain *chain, yyjson_val *v) {
   aq_arena_free(&a);
 }
 
-/* Goal: signed payloads of every duty and fork are read and written byte for byte as Charon does, and sign the same root.
+/* Goal: signed payloads of every duty and fork are read and written byte for byte as Charon does, and sign the same
+   root.
    Method: wire/parsigex.json, with the JSON forms of old peers. */
 static void signed_vectors(void **state) {
   (void)state;

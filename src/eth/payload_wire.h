@@ -1,5 +1,5 @@
-/* eth/payload_wire.h - what unsigned and signed payloads share: the versioned SSZ headers and the JSON alternatives. Private to
-   payload.c and payload_signed.c. Spec: core.md 4. */
+/* eth/payload_wire.h - what unsigned and signed payloads share: the versioned SSZ headers and the JSON alternatives.
+   Private to payload.c and payload_signed.c. Spec: core.md 4. */
 #ifndef AQ_ETH_PAYLOAD_WIRE_H
 #define AQ_ETH_PAYLOAD_WIRE_H
 

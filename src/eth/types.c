@@ -193,7 +193,8 @@ LOCAL(body_electra, 0, BODY_HEAD, BODY_OPS(electra), F(sync_aggregate, sync_aggr
 LOCAL(blinded_body_electra, 0, BODY_HEAD, BODY_OPS(electra), F(sync_aggregate, sync_aggregate),
       F(execution_payload_header, payload_header_deneb), BODY_TAIL_DENEB, F(execution_requests, execution_requests));
 
-/* consensus-specs fulu validator.md: FIELD_ELEMENTS_PER_EXT_BLOB * MAX_BLOB_COMMITMENTS_PER_BLOCK; in use are 128 a blob. */
+/* consensus-specs fulu validator.md: FIELD_ELEMENTS_PER_EXT_BLOB * MAX_BLOB_COMMITMENTS_PER_BLOCK; in use are 128 a
+   blob. */
 LIST(cell_proofs, aq_t_pubkey, 8192 * 4096);
 
 /* ---- blocks and contents ---- */

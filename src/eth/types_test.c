@@ -258,7 +258,8 @@ static void damage_vector(const aq_ssz_type *t, aq_bytes ssz, yyjson_val *vector
 }
 
 /* Goal: no damaged value crashes, and one that is accepted is accepted to its last byte.
-   Method: every prefix, one more byte, and a bit flipped in every byte of the vectors; the JSON round trip shows what was read. */
+   Method: every prefix, one more byte, and a bit flipped in every byte of the vectors; the JSON round trip shows what
+   was read. */
 static void damaged_values(void **state) {
   (void)state;
   each_vector(damage_vector);
