@@ -107,8 +107,10 @@ static bool item_init(aq_tss *s, tss_batch *b, tss_item *it, const tss_session *
 static tss_batch *batch_new(aq_tss *s, uint32_t max) {
   tss_batch *b = calloc(1, sizeof *b);
   if (!b) return NULL;
-  aq_arena_init(&b->arena, (size_t)max * (sizeof(tss_item) + sizeof(tss_root) + sizeof(aq_bls_item) + 8 * ((size_t)s->n + 2) + 256 +
-                                          (size_t)s->t * (96 + sizeof(aq_bls_pk) + sizeof(aq_bls_point) + 64)) + 65536);
+  aq_arena_init(&b->arena,
+                (size_t)max * (sizeof(tss_item) + sizeof(tss_root) + sizeof(aq_bls_item) + 8 * ((size_t)s->n + 2) +
+                               256 + (size_t)s->t * (96 + sizeof(aq_bls_pk) + sizeof(aq_bls_point) + 64)) +
+                    65536);
   b->tss = s;
   b->n = s->n;
   b->t = s->t;
@@ -175,9 +177,12 @@ static void batch_free(tss_batch *b) {
 static void chunk_done(aq_job *job) {
   tss_batch *b = AQ_CONTAINER(job, tss_chunk, job)->batch;
   if (--b->chunks_left > 0) return;
-  if (!b->tss) batch_free(b);
-  else if (b->chunk_cnt == 1) batch_done(b);
-  else aq_work(b->tss->cfg.env, &b->job);
+  if (!b->tss)
+    batch_free(b);
+  else if (b->chunk_cnt == 1)
+    batch_done(b);
+  else
+    aq_work(b->tss->cfg.env, &b->job);
 }
 
 static bool start(aq_tss *s, bool proposals) {
@@ -216,7 +221,9 @@ void tss_kick(aq_tss *s) {
 
 /* The first fault in a failed batch names it in the metric. */
 static void count_failed(const tss_batch *b) {
-  static const char *const name[] = {[TSS_F_ENCODING] = "encoding", [TSS_F_SUBGROUP] = "subgroup", [TSS_F_SIGNATURE] = "signature",
+  static const char *const name[] = {[TSS_F_ENCODING] = "encoding",
+                                     [TSS_F_SUBGROUP] = "subgroup",
+                                     [TSS_F_SIGNATURE] = "signature",
                                      [TSS_F_DOUBT] = "signature"};
   for (uint32_t i = 0; i < b->cnt; i++) {
     for (uint32_t j = 0; j < b->t; j++) {
@@ -257,8 +264,10 @@ static void item_failed(aq_tss *s, const tss_batch *b, const tss_item *it, tss_s
   }
   if (it->local_fault) { /* 6.1 step 5: the lock or the root is wrong, nobody is to blame */
     e->broken = true;
-    AQ_LOG(AQ_LOG_ERROR, "tss_session", AQ_STR("duty", aq_duty_name(it->key.duty.type)), AQ_UINT("slot", it->key.duty.slot),
-           AQ_STR("err", "verified partials combine to a wrong signature: the cluster lock is wrong"), AQ_UINT("validator", it->key.validator));
+    AQ_LOG(AQ_LOG_ERROR, "tss_session", AQ_STR("duty", aq_duty_name(it->key.duty.type)),
+           AQ_UINT("slot", it->key.duty.slot),
+           AQ_STR("err", "verified partials combine to a wrong signature: the cluster lock is wrong"),
+           AQ_UINT("validator", it->key.validator));
   }
 }
 
@@ -285,8 +294,10 @@ static void batch_done(tss_batch *b) {
       last->batches++;
     }
     if (b->cnt > last->batch_max) last->batch_max = b->cnt;
-    if (it->ok && (!e->has_root || memcmp(e->root, b->root[it->root].root, 32) == 0)) item_ok(s, b, it, e, (dice & 7) == 0);
-    else if (!it->ok) item_failed(s, b, it, e);
+    if (it->ok && (!e->has_root || memcmp(e->root, b->root[it->root].root, 32) == 0))
+      item_ok(s, b, it, e, (dice & 7) == 0);
+    else if (!it->ok)
+      item_failed(s, b, it, e);
   }
   /* A failing column made its peer suspect for all: only now look again. */
   for (uint32_t i = 0; i < b->cnt; i++) {

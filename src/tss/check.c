@@ -7,7 +7,8 @@
 /* Verification of one suspect peer's partial, amortised over a batch; 25 % of a core a slot for them all (tss.md 3, 6.3). */
 #define COST_NS UINT64_C(300000)
 
-static tss_check_entry *entry_new(aq_tss *s, const aq_tss_key *key, uint32_t share, const uint8_t root[32], const uint8_t sig[96]) {
+static tss_check_entry *entry_new(aq_tss *s, const aq_tss_key *key, uint32_t share, const uint8_t root[32],
+                                  const uint8_t sig[96]) {
   tss_check_entry *e;
   if (!aq_list_empty(&s->free_entry)) {
     e = AQ_CONTAINER(s->free_entry.next, tss_check_entry, link);
@@ -72,7 +73,8 @@ static void check_free(tss_check *c) {
 static tss_check *check_new(aq_tss *s, uint32_t max) {
   tss_check *c = calloc(1, sizeof *c);
   if (!c) return NULL;
-  aq_arena_init(&c->arena, (size_t)max * (sizeof(tss_check_item) + sizeof(tss_root) + sizeof(aq_bls_item) + 64) + 65536);
+  aq_arena_init(&c->arena,
+                (size_t)max * (sizeof(tss_check_item) + sizeof(tss_root) + sizeof(aq_bls_item) + 64) + 65536);
   c->tss = s;
   c->item = aq_arena_array(&c->arena, max, sizeof *c->item);
   c->root = aq_arena_array(&c->arena, max, sizeof *c->root);
@@ -93,8 +95,10 @@ static void settle(aq_tss *s, const tss_check *c, const tss_check_item *it) {
   if (!e || e->id != it->id || e->state == TSS_S_LINGER) return;
   tss_group *g = tss_group_of(e, c->root[it->root].root);
   if (!g || g->state[it->share - 1] != TSS_P_HELD) return;
-  if (it->fault == TSS_F_NONE) g->state[it->share - 1] = TSS_P_GOOD;
-  else tss_drop(e, g, it->share, true);
+  if (it->fault == TSS_F_NONE)
+    g->state[it->share - 1] = TSS_P_GOOD;
+  else
+    tss_drop(e, g, it->share, true);
   tss_advance(s, e);
 }
 
@@ -138,7 +142,8 @@ static bool start(aq_tss *s, aq_list *from, uint8_t priority) {
       it->pk = cl->share[(size_t)e->key.validator * s->n + e->share - 1];
       it->root = tss_root_index(s, c->root, &c->root_cnt, e->root);
       memcpy(it->raw, e->raw, 96);
-      if (!audit && (e->key.duty.type == AQ_DUTY_PROPOSER || e->key.duty.type == AQ_DUTY_RANDAO)) priority = AQ_JOB_PROPOSAL;
+      if (!audit && (e->key.duty.type == AQ_DUTY_PROPOSER || e->key.duty.type == AQ_DUTY_RANDAO))
+        priority = AQ_JOB_PROPOSAL;
     }
     if (audit) s->audit_cnt--;
     entry_free(s, e);
@@ -203,11 +208,12 @@ static void local_done(aq_job *job) {
   free(l);
 }
 
-void aq_tss_verify_local(const aq_env *env, const aq_tss_cluster *cluster, const aq_tss_partial *p, uint32_t cnt, aq_tss_verified fn,
-                         void *arg) {
+void aq_tss_verify_local(const aq_env *env, const aq_tss_cluster *cluster, const aq_tss_partial *p, uint32_t cnt,
+                         aq_tss_verified fn, void *arg) {
   local_job *l = calloc(1, sizeof *l);
   AQ_ASSERT(l && cnt > 0);
-  aq_arena_init(&l->arena, (size_t)cnt * (sizeof(tss_check_item) + sizeof(tss_root) + sizeof(aq_bls_item) + 64) + 65536);
+  aq_arena_init(&l->arena,
+                (size_t)cnt * (sizeof(tss_check_item) + sizeof(tss_root) + sizeof(aq_bls_item) + 64) + 65536);
   l->cnt = cnt;
   l->item = aq_arena_array(&l->arena, cnt, sizeof *l->item);
   l->root = aq_arena_array(&l->arena, cnt, sizeof *l->root);

@@ -10,14 +10,14 @@
 #include "tss/tss.h"
 
 enum {
-  TSS_BATCH_MAX = 256,     /* sessions of one batch, tss.md 5 */
-  TSS_CHUNK = 16,          /* sessions of one job, so that a proposal can overtake */
-  TSS_GROUPS_MAX = 4,      /* tss.md 3; more only where (n-1)/3 liars could fill them */
+  TSS_BATCH_MAX = 256, /* sessions of one batch, tss.md 5 */
+  TSS_CHUNK = 16,      /* sessions of one job, so that a proposal can overtake */
+  TSS_GROUPS_MAX = 4,  /* tss.md 3; more only where (n-1)/3 liars could fill them */
   TSS_HASHES_MAX = 4096,
-  TSS_AUDIT_MAX = 4096,    /* late partials waiting for a look; more are not looked at */
+  TSS_AUDIT_MAX = 4096, /* late partials waiting for a look; more are not looked at */
   TSS_AUDIT_BATCH = 64,
-  TSS_EXEMPT_MAX = 10,     /* sessions without a deadline a (share, validator, type) */
-  TSS_IN_FLIGHT_MAX = 2,   /* batches; what becomes ready meanwhile collects */
+  TSS_EXEMPT_MAX = 10,   /* sessions without a deadline a (share, validator, type) */
+  TSS_IN_FLIGHT_MAX = 2, /* batches; what becomes ready meanwhile collects */
   TSS_SELFTEST_S = 30,
   TSS_SUSPECT_EPOCHS = 2
 };
@@ -41,22 +41,22 @@ typedef struct tss_duty {
   aq_timer timer;
   aq_duty duty;
   bool expired;
-  uint32_t open, cnt;                        /* sessions not ended, sessions in memory */
-  uint32_t ok, failed, batches, batch_max;   /* since the last summary line */
+  uint32_t open, cnt;                      /* sessions not ended, sessions in memory */
+  uint32_t ok, failed, batches, batch_max; /* since the last summary line */
   uint64_t slowest_ns;
 } tss_duty;
 
 typedef struct tss_session {
   aq_list in_duty;
-  aq_list queue;     /* TSS_S_OPEN of a remote opener: by age; TSS_S_READY: waiting for a batch */
-  aq_list exempt;    /* duties without a deadline: by age */
+  aq_list queue;  /* TSS_S_OPEN of a remote opener: by age; TSS_S_READY: waiting for a batch */
+  aq_list exempt; /* duties without a deadline: by age */
   tss_duty *duty;
-  uint64_t id;       /* never reused: a late result finds nobody */
+  uint64_t id; /* never reused: a late result finds nobody */
   uint32_t validator, sub;
   tss_state state;
   bool armed, has_root, had_threshold, in_flight, broken;
-  uint8_t root[32];  /* agreed; of the signature once lingering */
-  uint32_t seen, banned; /* bit share - 1 */
+  uint8_t root[32];              /* agreed; of the signature once lingering */
+  uint32_t seen, banned;         /* bit share - 1 */
   uint64_t entered_ns, armed_ns; /* monotonic */
   tss_group *group;
   uint32_t group_cnt;
@@ -67,9 +67,9 @@ typedef struct {
 } tss_exempt;
 
 typedef struct {
-  uint64_t level, filled_ns;  /* token bucket, in tokens times slot_ns */
-  uint64_t suspect_until_ns;  /* monotonic; 0: good standing */
-  uint64_t blame_slot;        /* last slot with a log line, plus one */
+  uint64_t level, filled_ns; /* token bucket, in tokens times slot_ns */
+  uint64_t suspect_until_ns; /* monotonic; 0: good standing */
+  uint64_t blame_slot;       /* last slot with a log line, plus one */
 } tss_peer;
 
 typedef struct tss_hash {
@@ -88,11 +88,11 @@ typedef struct {
 typedef struct {
   aq_tss_key key;
   uint64_t id;
-  uint32_t root;      /* index of the batch's roots */
+  uint32_t root; /* index of the batch's roots */
   aq_bls_pk pk;
-  uint32_t *idx;      /* t share indices; the arrays below go with it */
+  uint32_t *idx; /* t share indices; the arrays below go with it */
   uint8_t (*raw)[96];
-  bool *good;         /* verified before */
+  bool *good; /* verified before */
   aq_bls_pk *share;
   aq_bls_point *point;
   tss_fault *fault;
@@ -111,9 +111,9 @@ typedef struct {
 } tss_chunk;
 
 struct tss_batch {
-  aq_job job;          /* the pairing, after the chunks */
+  aq_job job; /* the pairing, after the chunks */
   aq_list link;
-  aq_tss *tss;         /* NULL: the subsystem is gone */
+  aq_tss *tss; /* NULL: the subsystem is gone */
   aq_arena arena;
   tss_item *item;
   uint32_t cnt, t, n;
@@ -121,8 +121,8 @@ struct tss_batch {
   uint32_t root_cnt;
   tss_chunk *chunk;
   uint32_t chunk_cnt, chunks_left;
-  uint8_t *rnd;        /* 8 * cnt * (n + 1) */
-  aq_bls_item *list;   /* cnt, for the checks */
+  uint8_t *rnd;      /* 8 * cnt * (n + 1) */
+  aq_bls_item *list; /* cnt, for the checks */
   bool failed;
   uint64_t started_ns;
 };
@@ -130,7 +130,7 @@ struct tss_batch {
 typedef struct tss_check_entry {
   aq_list link;
   aq_tss_key key;
-  uint64_t id;         /* 0: audit */
+  uint64_t id; /* 0: audit */
   uint32_t share;
   uint64_t since_ns;
   uint8_t root[32], raw[96];
@@ -174,15 +174,15 @@ struct aq_tss {
   uint32_t n, t, group_max;
   uint64_t next_id;
   uint32_t open, open_max;
-  aq_arena arena;                 /* sessions, groups, entries; recycled through the lists below */
+  aq_arena arena; /* sessions, groups, entries; recycled through the lists below */
   aq_list free_session, free_entry;
   tss_group *free_group;
   aq_map sessions, duties, exempts, hashes;
   aq_list duty_list, remote_open, ready, hash_list;
-  aq_list batches, checks;        /* in flight */
+  aq_list batches, checks; /* in flight */
   uint32_t batch_cnt, check_cnt, audit_cnt;
-  aq_list held, audit;            /* entries waiting for a check */
-  tss_peer *peer;                 /* n */
+  aq_list held, audit;             /* entries waiting for a check */
+  tss_peer *peer;                  /* n */
   uint64_t budget_slot, budget_ns; /* verification work for suspect peers this slot */
   aq_timer tick;
   uint64_t last_end_ns;
@@ -205,15 +205,16 @@ void tss_duty_summary(tss_duty *d);
 /* tss.c */
 bool tss_suspect(aq_tss *s, uint32_t share);
 void tss_distrust(aq_tss *s, uint32_t share);
-void tss_bad(aq_tss *s, const aq_tss_key *key, uint32_t share, aq_blame why); /* counts, logs, reports; lowers the standing */
-void tss_advance(aq_tss *s, tss_session *e);      /* does what the session's state now asks for */
+void tss_bad(aq_tss *s, const aq_tss_key *key, uint32_t share,
+             aq_blame why);                  /* counts, logs, reports; lowers the standing */
+void tss_advance(aq_tss *s, tss_session *e); /* does what the session's state now asks for */
 void tss_drop(tss_session *e, tss_group *g, uint32_t share, bool ban);
 static inline aq_blame tss_blame_of(tss_fault f) {
   return f == TSS_F_ENCODING ? AQ_BLAME_ENCODING : f == TSS_F_SUBGROUP ? AQ_BLAME_SUBGROUP : AQ_BLAME_SIGNATURE;
 }
 
 /* batch.c, check.c, hashes.c, selftest.c */
-void tss_kick(aq_tss *s);                         /* starts what may start: batches, checks, audit */
+void tss_kick(aq_tss *s); /* starts what may start: batches, checks, audit */
 bool tss_eligible(const tss_session *e, const tss_group *g);
 uint32_t tss_usable(aq_tss *s, const tss_group *g); /* bit set of shares */
 void tss_hold(aq_tss *s, tss_session *e, tss_group *g, uint32_t share);
@@ -229,7 +230,8 @@ void tss_selftest_stop(aq_tss *s);
 /* work.c: pure */
 void tss_work_combine(tss_batch *b, uint32_t from, uint32_t to);
 void tss_work_verify(tss_batch *b);
-void tss_work_check(tss_check_item *item, uint32_t cnt, tss_root *root, uint32_t root_cnt, const uint8_t *rnd, tss_check_work *w);
+void tss_work_check(tss_check_item *item, uint32_t cnt, tss_root *root, uint32_t root_cnt, const uint8_t *rnd,
+                    tss_check_work *w);
 bool tss_check_work_init(tss_check_work *w, aq_arena *a, uint32_t cnt);
 
 static inline double tss_ms(uint64_t ns) { return (double)ns / 1e6; }

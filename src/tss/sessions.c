@@ -10,8 +10,9 @@
 enum { KEY_LEN = 20, DUTY_KEY_LEN = 12, EXEMPT_KEY_LEN = 8 };
 
 static const char *const result_name[] = {
-    [AQ_TSS_OK] = "ok",           [AQ_TSS_TIMEOUT] = "timeout", [AQ_TSS_INVALID] = "invalid",
-    [AQ_TSS_CONFLICT] = "conflict", [AQ_TSS_UNARMED] = "unarmed", [AQ_TSS_CANCELLED] = "cancelled",
+    [AQ_TSS_OK] = "ok",           [AQ_TSS_TIMEOUT] = "timeout",
+    [AQ_TSS_INVALID] = "invalid", [AQ_TSS_CONFLICT] = "conflict",
+    [AQ_TSS_UNARMED] = "unarmed", [AQ_TSS_CANCELLED] = "cancelled",
 };
 
 static void key_bytes(uint8_t out[KEY_LEN], const aq_tss_key *key) {
@@ -51,8 +52,10 @@ tss_group *tss_group_add(aq_tss *s, tss_session *e, const uint8_t root[32], bool
     return NULL;
   }
   tss_group *g = s->free_group;
-  if (g) s->free_group = g->next;
-  else g = aq_arena_alloc(&s->arena, sizeof *g + (size_t)s->n * 97);
+  if (g)
+    s->free_group = g->next;
+  else
+    g = aq_arena_alloc(&s->arena, sizeof *g + (size_t)s->n * 97);
   if (!g) return NULL;
   memset(g, 0, sizeof *g + (size_t)s->n * 97);
   memcpy(g->root, root, 32);
@@ -85,8 +88,8 @@ static void duty_key(uint8_t out[DUTY_KEY_LEN], aq_duty d) {
 void tss_duty_summary(tss_duty *d) {
   if (d->open > 0 || d->ok + d->failed == 0) return;
   AQ_LOG(AQ_LOG_INFO, "tss_duty", AQ_UINT("batch_max", d->batch_max), AQ_UINT("batches", d->batches),
-         AQ_STR("duty", aq_duty_name(d->duty.type)), AQ_UINT("failed", d->failed), AQ_UINT("latency_ms", d->slowest_ns / 1000000),
-         AQ_UINT("ok", d->ok), AQ_UINT("slot", d->duty.slot));
+         AQ_STR("duty", aq_duty_name(d->duty.type)), AQ_UINT("failed", d->failed),
+         AQ_UINT("latency_ms", d->slowest_ns / 1000000), AQ_UINT("ok", d->ok), AQ_UINT("slot", d->duty.slot));
   d->ok = d->failed = d->batches = d->batch_max = 0;
   d->slowest_ns = 0;
 }
@@ -122,9 +125,10 @@ static void log_end(const aq_tss *s, const tss_session *e, aq_tss_result result,
   char id[64], hex[97];
   if (aq_tbls_recover_pubkey(key, &s->cfg.cluster->group[e->validator], &one, 1) != AQ_OK) memset(key, 0, sizeof key);
   aq_hex_encode(hex, aq_bytes_of(key, 48));
-  snprintf(id, sizeof id, "%s/%llu/%.7s", aq_duty_name(e->duty->duty.type), (unsigned long long)e->duty->duty.slot, hex);
-  AQ_LOG(level, "tss_session", AQ_STR("id", id), AQ_UINT("latency_ms", took_ns / 1000000), AQ_STR("phase", phase[e->state]),
-         AQ_STR("result", result_name[result]));
+  snprintf(id, sizeof id, "%s/%llu/%.7s", aq_duty_name(e->duty->duty.type), (unsigned long long)e->duty->duty.slot,
+           hex);
+  AQ_LOG(level, "tss_session", AQ_STR("id", id), AQ_UINT("latency_ms", took_ns / 1000000),
+         AQ_STR("phase", phase[e->state]), AQ_STR("result", result_name[result]));
 }
 
 /* The session's only end: counts, then tells the owner. It lingers or is freed by the caller. */
@@ -140,8 +144,10 @@ static void end(aq_tss *s, tss_session *e, aq_tss_result result) {
   aq_metric_add(AQ_M_TSS_SESSIONS_TOTAL, 1, AQ_LABELS(result_name[result]));
   tss_duty *d = e->duty;
   d->open--;
-  if (result == AQ_TSS_OK) d->ok++;
-  else if (result != AQ_TSS_UNARMED) d->failed++;
+  if (result == AQ_TSS_OK)
+    d->ok++;
+  else if (result != AQ_TSS_UNARMED)
+    d->failed++;
   if (took > d->slowest_ns) d->slowest_ns = took;
   aq_tss_key key = tss_key_of(e);
   uint32_t partials = (uint32_t)__builtin_popcount(e->seen);

@@ -44,9 +44,9 @@ void tss_bad(aq_tss *s, const aq_tss_key *key, uint32_t share, aq_blame why) {
   if (p->blame_slot != key->duty.slot + 1) {
     char buf[16];
     p->blame_slot = key->duty.slot + 1;
-    AQ_LOG(AQ_LOG_WARN, "tss_blame", AQ_STR("duty", aq_duty_name(key->duty.type)), AQ_STR("peer", peer_name(s, share, buf)),
-           AQ_STR("reason", reason[why]), AQ_UINT("share", share), AQ_UINT("slot", key->duty.slot),
-           AQ_UINT("validator", key->validator));
+    AQ_LOG(AQ_LOG_WARN, "tss_blame", AQ_STR("duty", aq_duty_name(key->duty.type)),
+           AQ_STR("peer", peer_name(s, share, buf)), AQ_STR("reason", reason[why]), AQ_UINT("share", share),
+           AQ_UINT("slot", key->duty.slot), AQ_UINT("validator", key->validator));
   }
   if (s->cfg.blame) s->cfg.blame(s->cfg.arg, key, share, why);
 }
@@ -79,7 +79,8 @@ uint32_t tss_usable(aq_tss *s, const tss_group *g) {
   uint32_t set = 0;
   for (uint32_t share = 1; share <= s->n; share++) {
     uint8_t st = g->state[share - 1];
-    if (st == TSS_P_GOOD || (st == TSS_P_FRESH && !s->cfg.strict && !tss_suspect(s, share))) set |= UINT32_C(1) << (share - 1);
+    if (st == TSS_P_GOOD || (st == TSS_P_FRESH && !s->cfg.strict && !tss_suspect(s, share)))
+      set |= UINT32_C(1) << (share - 1);
   }
   return set;
 }
@@ -176,8 +177,10 @@ aq_status aq_tss_remote(aq_tss *s, const aq_tss_partial *p, uint32_t cnt) {
   bool any = false;
   for (uint32_t i = 0; i < cnt; i++) {
     aq_status st = remote_one(s, &p[i]);
-    if (st == AQ_OK) any = true;
-    else out = st;
+    if (st == AQ_OK)
+      any = true;
+    else
+      out = st;
   }
   tss_kick(s);
   return any && out == AQ_E_DUP ? AQ_OK : out;
@@ -217,7 +220,8 @@ void aq_tss_agreed(aq_tss *s, const aq_tss_key *key, const uint8_t root[32]) {
   if (!e) e = tss_open(s, key, false, &st);
   if (!e || e->state == TSS_S_LINGER) return;
   if (e->has_root) {
-    if (memcmp(e->root, root, 32) != 0) AQ_LOG(AQ_LOG_ERROR, "tss_agreed", AQ_STR("err", "a second root was agreed"), AQ_UINT("slot", key->duty.slot));
+    if (memcmp(e->root, root, 32) != 0)
+      AQ_LOG(AQ_LOG_ERROR, "tss_agreed", AQ_STR("err", "a second root was agreed"), AQ_UINT("slot", key->duty.slot));
     return;
   }
   memcpy(e->root, root, 32);
@@ -266,8 +270,8 @@ aq_tss *aq_tss_new(const aq_tss_cfg *cfg) {
   aq_arena_init(&s->arena, sessions_max * (sizeof(tss_session) + 32) + (size_t)hard * group_len * 2 +
                                ((size_t)hard * 2 + TSS_AUDIT_MAX) * (sizeof(tss_check_entry) + 32));
   maps_init(s, sessions_max);
-  aq_list *const list[] = {&s->free_session, &s->free_entry, &s->duty_list, &s->remote_open, &s->ready, &s->hash_list,
-                           &s->batches,      &s->checks,     &s->held,      &s->audit};
+  aq_list *const list[] = {&s->free_session, &s->free_entry, &s->duty_list, &s->remote_open, &s->ready,
+                           &s->hash_list,    &s->batches,    &s->checks,    &s->held,        &s->audit};
   for (size_t i = 0; i < AQ_COUNT(list); i++) aq_list_init(list[i]);
   s->peer = calloc(c->n, sizeof *s->peer);
   if (!s->peer) {

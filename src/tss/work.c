@@ -72,8 +72,10 @@ static void check_column(tss_batch *b, aq_bls_item *list, uint32_t share) {
   }
   if (cnt == 0) return;
   if (cnt == 1) {
-    if (aq_bls_verify_points(list[0].pk, list[0].hash, list[0].sig)) *proved = true;
-    else *fault = TSS_F_SIGNATURE;
+    if (aq_bls_verify_points(list[0].pk, list[0].hash, list[0].sig))
+      *proved = true;
+    else
+      *fault = TSS_F_SIGNATURE;
     return;
   }
   bool ok = aq_bls_verify_batch(list, cnt, b->rnd + (size_t)8 * b->cnt * share);
@@ -81,8 +83,10 @@ static void check_column(tss_batch *b, aq_bls_item *list, uint32_t share) {
     tss_item *it = &b->item[i];
     for (uint32_t j = 0; j < b->t && !it->ok; j++) {
       if (it->idx[j] != share || it->good[j] || it->fault[j] != TSS_F_NONE) continue;
-      if (ok) it->proved[j] = true;
-      else it->fault[j] = TSS_F_DOUBT;
+      if (ok)
+        it->proved[j] = true;
+      else
+        it->fault[j] = TSS_F_DOUBT;
     }
   }
 }
@@ -108,7 +112,8 @@ void tss_work_verify(tss_batch *b) {
 }
 
 /* Marks the bad ones of a run of items that are all in the subgroup. */
-static void search(tss_check_item **part, size_t cnt, const tss_root *root, const uint8_t *rnd, aq_bls_item *list, bool *bad) {
+static void search(tss_check_item **part, size_t cnt, const tss_root *root, const uint8_t *rnd, aq_bls_item *list,
+                   bool *bad) {
   for (size_t i = 0; i < cnt; i++) {
     list[i] = (aq_bls_item){&part[i]->pk, &root[part[i]->root].point, &part[i]->point};
     bad[i] = false;
@@ -129,13 +134,16 @@ bool tss_check_work_init(tss_check_work *w, aq_arena *a, uint32_t cnt) {
 
 /* Verifies partials, one peer after the other when they do not verify together, so that a good peer costs one check. Items stand in
    the order of their shares. */
-void tss_work_check(tss_check_item *item, uint32_t cnt, tss_root *root, uint32_t root_cnt, const uint8_t *rnd, tss_check_work *w) {
+void tss_work_check(tss_check_item *item, uint32_t cnt, tss_root *root, uint32_t root_cnt, const uint8_t *rnd,
+                    tss_check_work *w) {
   for (uint32_t i = 0; i < root_cnt; i++) hash_root(&root[i]);
   size_t good = 0;
   for (uint32_t i = 0; i < cnt; i++) {
     if (!decode(&item[i].point, item[i].raw, &item[i].fault)) continue;
-    if (!aq_bls_in_subgroup(&item[i].point)) item[i].fault = TSS_F_SUBGROUP;
-    else w->part[good++] = &item[i];
+    if (!aq_bls_in_subgroup(&item[i].point))
+      item[i].fault = TSS_F_SUBGROUP;
+    else
+      w->part[good++] = &item[i];
   }
   for (size_t i = 0; i < good; i++) {
     w->list[i] = (aq_bls_item){&w->part[i]->pk, &root[w->part[i]->root].point, &w->part[i]->point};
