@@ -1,0 +1,121 @@
+#include "consensus/validity.h"
+
+#include "base/hex.h"
+#include "codec/pb.h"
+#include "core.pb-c.h"
+#include "eth/payload.h"
+
+enum { KEY_LEN = 98, PUBKEY_LEN = 48, ATTESTER_LEN = 232, PROPOSER_HEAD = 13, AGGREGATOR_HEAD = 12, SUBCOMMITTEES = 4 };
+
+static bool parse_key(uint8_t out[PUBKEY_LEN], const char *key) {
+  aq_bytes text = aq_bytes_str(key);
+  if (text.len != KEY_LEN || key[0] != '0' || key[1] != 'x') return false;
+  for (size_t i = 2; i < text.len; i++) {
+    if (key[i] >= 'A' && key[i] <= 'F') return false;
+  }
+  return aq_hex_decode(out, PUBKEY_LEN, text, AQ_HEX_PREFIX) == AQ_OK;
+}
+
+aq_status aq_value_decode(aq_unsigned_set *out, aq_arena *a, aq_bytes canonical) {
+  const Corepb__UnsignedDataSet *s = aq_pb_unpack(a, &corepb__unsigned_data_set__descriptor, canonical);
+  *out = (aq_unsigned_set){NULL, 0};
+  if (!s || s->n_set == 0 || s->n_set > UINT32_MAX || s->base.n_unknown_fields) return AQ_E_FORMAT;
+  aq_unsigned *item = aq_arena_array(a, s->n_set, sizeof *item);
+  if (!item) return AQ_E_LIMIT;
+  for (size_t i = 0; i < s->n_set; i++) {
+    if (!parse_key(item[i].pubkey, s->set[i]->key)) return AQ_E_FORMAT;
+    if (i && memcmp(item[i - 1].pubkey, item[i].pubkey, PUBKEY_LEN) >= 0) return AQ_E_FORMAT;
+    item[i].data = aq_bytes_of(s->set[i]->value.data, s->set[i]->value.len);
+  }
+  *out = (aq_unsigned_set){item, (uint32_t)s->n_set};
+  return AQ_OK;
+}
+
+aq_status aq_value_readable(aq_arena *a, aq_duty_type type, const aq_unsigned_set *set, aq_err *err) {
+  for (uint32_t i = 0; i < set->cnt; i++) {
+    aq_unsigned_data d;
+    aq_status st = aq_unsigned_decode(&d, a, type, set->item[i].data);
+    if (st) return aq_fail(err, st, "entry %u does not decode", i);
+  }
+  return AQ_OK;
+}
+
+/* The proposer writes exactly the offsets of consensus.md 5; other ones and surplus bytes are tolerated on decisions only. */
+static bool exact_form(const aq_unsigned_data *d, aq_bytes data) {
+  uintptr_t at = (uintptr_t)d->value.ptr, from = (uintptr_t)data.ptr;
+  if (at < from || at >= from + data.len) return true; /* converted from JSON, which the parser took whole */
+  if (d->duty == AQ_DUTY_ATTESTER) return data.len == ATTESTER_LEN;
+  if (d->duty == AQ_DUTY_PROPOSER) return data.len == PROPOSER_HEAD + d->value.len;
+  if (d->duty == AQ_DUTY_AGGREGATOR) return data.len == AGGREGATOR_HEAD + d->value.len || data.len == d->value.len;
+  return true;
+}
+
+static aq_status attester_valid(const aq_chain *chain, aq_duty duty, const aq_unsigned *e, const aq_unsigned_data *d,
+                                aq_err *err) {
+  aq_att_data data;
+  aq_att_data_get(&data, d->value);
+  if (data.slot != duty.slot || d->attester.slot != duty.slot) return aq_fail(err, AQ_E_FORMAT, "attester: other slot");
+  if (memcmp(d->attester.pubkey, e->pubkey, PUBKEY_LEN) != 0)
+    return aq_fail(err, AQ_E_FORMAT, "attester: other validator");
+  if (data.index != 0 && data.index != d->attester.committee_index)
+    return aq_fail(err, AQ_E_FORMAT, "attester: neither index 0 nor that of the committee");
+  if (data.source_epoch > data.target_epoch) return aq_fail(err, AQ_E_FORMAT, "attester: source after target");
+  if (data.target_epoch != aq_epoch_of(&chain->clock, duty.slot))
+    return aq_fail(err, AQ_E_FORMAT, "attester: target is not the slot's epoch");
+  return AQ_OK;
+}
+
+static aq_status proposer_valid(const aq_chain *chain, aq_duty duty, const aq_unsigned_data *d, aq_err *err) {
+  bool contents = !d->blinded && d->fork >= AQ_DENEB;
+  if (aq_ssz_get_u64(d->type, d->value, contents ? "block.slot" : "slot") != duty.slot)
+    return aq_fail(err, AQ_E_FORMAT, "proposer: other slot");
+  if (d->fork != aq_chain_fork_at(chain, aq_epoch_of(&chain->clock, duty.slot)))
+    return aq_fail(err, AQ_E_FORMAT, "proposer: version is not the slot's fork");
+  return AQ_OK;
+}
+
+static bool contribution_ok(const aq_ssz_type *t, aq_bytes in, uint64_t slot) {
+  return aq_ssz_get_u64(t, in, "slot") == slot && aq_ssz_get_u64(t, in, "subcommittee_index") < SUBCOMMITTEES;
+}
+
+static aq_status contribution_valid(aq_duty duty, const aq_unsigned_data *d, aq_err *err) {
+  bool ok = true;
+  if (d->type->kind == AQ_SSZ_LIST) {
+    size_t cnt = aq_ssz_count(d->type, d->value);
+    ok = cnt > 0;
+    for (size_t i = 0; i < cnt && ok; i++)
+      ok = contribution_ok(d->type->elem, aq_ssz_elem(d->type, d->value, i), duty.slot);
+  } else {
+    ok = contribution_ok(d->type, d->value, duty.slot);
+  }
+  return ok ? AQ_OK : aq_fail(err, AQ_E_FORMAT, "sync contribution: other slot or subcommittee out of range");
+}
+
+static aq_status entry_valid(const aq_chain *chain, aq_duty duty, const aq_unsigned *e, const aq_unsigned_data *d,
+                             aq_err *err) {
+  if (!exact_form(d, e->data)) return aq_fail(err, AQ_E_FORMAT, "entry has other bytes than its content needs");
+  if (duty.type == AQ_DUTY_ATTESTER) return attester_valid(chain, duty, e, d, err);
+  if (duty.type == AQ_DUTY_PROPOSER) return proposer_valid(chain, duty, d, err);
+  if (duty.type == AQ_DUTY_SYNC_CONTRIBUTION) return contribution_valid(duty, d, err);
+  if (aq_ssz_get_u64(d->type, d->value, "data.slot") != duty.slot)
+    return aq_fail(err, AQ_E_FORMAT, "aggregator: other slot");
+  return AQ_OK;
+}
+
+aq_status aq_value_valid(aq_arena *a, const aq_chain *chain, aq_duty duty, const aq_unsigned_set *set, aq_err *err) {
+  if (set->cnt == 0) return aq_fail(err, AQ_E_FORMAT, "no entry");
+  if (duty.type == AQ_DUTY_PROPOSER && set->cnt != 1) return aq_fail(err, AQ_E_FORMAT, "proposer: more than one entry");
+  for (uint32_t i = 0; i < set->cnt; i++) {
+    aq_unsigned_data d;
+    aq_status st = aq_unsigned_decode(&d, a, duty.type, set->item[i].data);
+    if (st) return aq_fail(err, st, "entry %u does not decode", i);
+    st = entry_valid(chain, duty, &set->item[i], &d, err);
+    if (st) return st;
+  }
+  return AQ_OK;
+}
+
+bool aq_value_priority_ok(aq_arena *a, aq_bytes canonical) {
+  const Corepb__PriorityResult *r = aq_pb_unpack(a, &corepb__priority_result__descriptor, canonical);
+  return r && r->base.n_unknown_fields == 0 && (r->n_msgs || r->n_topics);
+}
