@@ -1,0 +1,404 @@
+#include "adapter/adapters.h"
+#include "base/assert.h"
+#include "base/list.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <uv.h>
+
+enum {
+  BODY_DEFAULT_MAX = 64 << 20,
+  HEADERS_MAX = 128,
+  HEADERS_BYTES_MAX = 64 * 1024,
+  CONNS_KEPT = 8,
+  CONNS_PER_HOST = 16,
+  RECV_BUFFER = 16 * 1024,
+  CONNECT_LIMIT_MS = 5000,
+};
+
+typedef struct {
+  aq_list node; /* in aq_curl.requests until it is freed */
+  aq_curl *owner;
+  uint64_t id;
+  CURL *easy;
+  struct curl_slist *sent_headers;
+  aq_httpc_cb cb;
+  bool added;     /* the multi handle has it */
+  bool cancelled; /* no callback any more */
+  bool ended;
+  bool streamed, over_limit;
+  bool want_pause, paused, want_resume;
+  bool head_told;
+  aq_status early; /* could not even be started */
+  int code;
+  aq_buf body;
+  aq_buf text; /* header lines as "name\0value\0" */
+  size_t header_cnt;
+} request;
+
+typedef struct {
+  uv_poll_t h;
+  aq_curl *owner;
+  curl_socket_t fd;
+} socket_watch;
+
+struct aq_curl {
+  aq_loop *loop;
+  const aq_env *env;
+  aq_httpc port;
+  CURLM *multi;     /* made with the first request */
+  uv_timer_t timer; /* monotonic: time limits do not care about the wall clock */
+  aq_timer kick;
+  aq_list requests;
+  uint64_t next_id;
+  unsigned inside; /* calls of libcurl in progress: it must not be entered again */
+};
+
+/* ---- ends ---- */
+
+static void collect(aq_curl *c);
+
+static void kick_run(void *arg);
+
+/* Work that must not happen inside a callback of libcurl or of the caller's start. */
+static void kick(aq_curl *c) { aq_timer_set(c->env, &c->kick, 0, kick_run, c); }
+
+static void request_free(request *r) {
+  aq_curl *c = r->owner;
+  if (r->added) curl_multi_remove_handle(c->multi, r->easy);
+  curl_easy_cleanup(r->easy);
+  curl_slist_free_all(r->sent_headers);
+  aq_buf_free(&r->body);
+  aq_buf_free(&r->text);
+  aq_list_remove(&r->node);
+  free(r);
+}
+
+static aq_http_headers header_views(const request *r, aq_http_header *item) {
+  const char *p = (const char *)r->text.ptr;
+  for (size_t i = 0; i < r->header_cnt; i++) {
+    item[i].name = p, p += strlen(p) + 1;
+    item[i].value = p, p += strlen(p) + 1;
+  }
+  return (aq_http_headers){item, r->header_cnt};
+}
+
+static void tell_head(request *r) {
+  aq_http_header item[HEADERS_MAX];
+  if (r->head_told || !r->streamed || r->cancelled) return;
+  r->head_told = true;
+  aq_http_headers h = header_views(r, item);
+  if (r->cb.head) r->cb.head(r->cb.arg, r->code, &h);
+}
+
+static void finish(request *r, aq_status st) {
+  aq_http_header item[HEADERS_MAX];
+  r->ended = true;
+  if (r->cancelled) return;
+  if (st == AQ_OK) tell_head(r);
+  if (r->cancelled) return;
+  aq_httpc_res res = {st == AQ_OK ? r->code : 0, {item, 0}, {NULL, 0}};
+  if (st == AQ_OK) res.headers = header_views(r, item), res.body = aq_buf_bytes(&r->body);
+  r->cb.done(r->cb.arg, st, &res);
+}
+
+static aq_status status_of(const request *r, CURLcode code) {
+  if (r->over_limit) return AQ_E_LIMIT;
+  if (code == CURLE_OK) return AQ_OK;
+  return code == CURLE_OPERATION_TIMEDOUT ? AQ_E_TIMEOUT : AQ_E_CLOSED;
+}
+
+/* ---- driving libcurl ---- */
+
+static void drive(aq_curl *c, curl_socket_t fd, int events) {
+  int running;
+  c->inside++;
+  curl_multi_socket_action(c->multi, fd, events, &running);
+  c->inside--;
+  collect(c);
+}
+
+static void on_timer(uv_timer_t *h) { drive(h->data, CURL_SOCKET_TIMEOUT, 0); }
+
+static int on_timeout_wanted(CURLM *multi, long ms, void *arg) {
+  (void)multi;
+  aq_curl *c = arg;
+  if (ms < 0)
+    uv_timer_stop(&c->timer);
+  else
+    uv_timer_start(&c->timer, on_timer, (uint64_t)ms, 0);
+  return 0;
+}
+
+static void on_socket_ready(uv_poll_t *h, int status, int events) {
+  socket_watch *w = AQ_CONTAINER(h, socket_watch, h);
+  int flags = status < 0 ? CURL_CSELECT_ERR : 0;
+  if (events & UV_READABLE) flags |= CURL_CSELECT_IN;
+  if (events & UV_WRITABLE) flags |= CURL_CSELECT_OUT;
+  drive(w->owner, w->fd, flags);
+}
+
+static void on_watch_closed(uv_handle_t *h) { free(AQ_CONTAINER(h, socket_watch, h)); }
+
+static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *arg, void *ctx) {
+  (void)easy;
+  aq_curl *c = arg;
+  socket_watch *w = ctx;
+  if (what == CURL_POLL_REMOVE) {
+    if (w) uv_close((uv_handle_t *)&w->h, on_watch_closed);
+    return 0;
+  }
+  if (!w) {
+    w = calloc(1, sizeof *w);
+    if (!w) return -1;
+    if (uv_poll_init_socket(aq_loop_uv(c->loop), &w->h, fd) != 0) {
+      free(w);
+      return -1;
+    }
+    w->owner = c, w->fd = fd;
+    curl_multi_assign(c->multi, fd, w);
+  }
+  int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+  return uv_poll_start(&w->h, events, on_socket_ready) == 0 ? 0 : -1;
+}
+
+/* Outside of libcurl: tells what has ended and frees it. Callbacks may start and cancel requests. */
+static void collect(aq_curl *c) {
+  if (c->inside) return;
+  int left;
+  for (CURLMsg *msg; (msg = curl_multi_info_read(c->multi, &left));) {
+    request *r;
+    if (msg->msg != CURLMSG_DONE || curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &r) != CURLE_OK) continue;
+    CURLcode code = msg->data.result;
+    curl_multi_remove_handle(c->multi, r->easy);
+    r->added = false;
+    finish(r, status_of(r, code));
+  }
+  AQ_LIST_EACH(&c->requests, r, request, node) {
+    if (r->ended || r->cancelled) request_free(r);
+  }
+}
+
+static void add_waiting(aq_curl *c) {
+  AQ_LIST_EACH(&c->requests, r, request, node) {
+    if (r->added || r->ended || r->cancelled) continue;
+    if (r->early == AQ_OK && curl_multi_add_handle(c->multi, r->easy) == CURLM_OK)
+      r->added = true;
+    else
+      finish(r, r->early != AQ_OK ? r->early : AQ_E_CLOSED);
+  }
+}
+
+static void resume_waiting(aq_curl *c) {
+  AQ_LIST_EACH(&c->requests, r, request, node) {
+    if (!r->want_resume || r->cancelled || r->ended) continue;
+    r->want_resume = r->want_pause = false;
+    if (!r->paused) continue;
+    r->paused = false;
+    c->inside++; /* delivers what was held back */
+    curl_easy_pause(r->easy, CURLPAUSE_CONT);
+    c->inside--;
+  }
+}
+
+static void kick_run(void *arg) {
+  aq_curl *c = arg;
+  add_waiting(c);
+  resume_waiting(c);
+  collect(c);
+}
+
+/* ---- what arrives ---- */
+
+static void take_header(request *r, const char *line, size_t len) {
+  const char *colon = memchr(line, ':', len);
+  if (!colon || r->header_cnt == HEADERS_MAX) return;
+  const char *value = colon + 1, *end = line + len;
+  while (value < end && (*value == ' ' || *value == '\t')) value++;
+  while (end > value && strchr("\r\n \t", end[-1])) end--;
+  if (memchr(line, 0, len)) return;
+  aq_buf_put(&r->text, line, (size_t)(colon - line));
+  aq_buf_put_u8(&r->text, 0);
+  aq_buf_put(&r->text, value, (size_t)(end - value));
+  aq_buf_put_u8(&r->text, 0);
+  if (!r->text.failed) r->header_cnt++;
+}
+
+static size_t on_header(char *line, size_t size, size_t cnt, void *arg) {
+  request *r = arg;
+  size_t len = size * cnt;
+  if (r->cancelled) return 0;
+  if (len > 5 && memcmp(line, "HTTP/", 5) == 0) {
+    aq_buf_reset(&r->text); /* an interim answer came before */
+    r->header_cnt = 0;
+    return len;
+  }
+  if (len > 2) {
+    take_header(r, line, len);
+    r->over_limit = r->text.failed;
+    return r->text.failed ? 0 : len;
+  }
+  long code = 0;
+  curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &code);
+  r->code = (int)code;
+  if (code >= 200) tell_head(r);
+  return len;
+}
+
+static size_t on_body(char *data, size_t size, size_t cnt, void *arg) {
+  request *r = arg;
+  size_t len = size * cnt;
+  if (r->cancelled) return 0;
+  if (!r->streamed) {
+    aq_buf_put(&r->body, data, len);
+    r->over_limit = r->body.failed;
+    return r->body.failed ? 0 : len;
+  }
+  if (r->want_pause) {
+    r->paused = true;
+    return CURL_WRITEFUNC_PAUSE;
+  }
+  if (!r->cb.data(r->cb.arg, aq_bytes_of(data, len))) r->want_pause = true;
+  return r->cancelled ? 0 : len;
+}
+
+/* ---- requests ---- */
+
+static bool add_header(request *r, const char *name, const char *value) {
+  char line[8192];
+  int len = snprintf(line, sizeof line, *value ? "%s: %s" : "%s;", name, value);
+  if (len < 0 || (size_t)len >= sizeof line || strpbrk(line, "\r\n")) return false;
+  struct curl_slist *list = curl_slist_append(r->sent_headers, line);
+  if (list) r->sent_headers = list;
+  return list != NULL;
+}
+
+/* A bare "Name:" keeps libcurl from adding a header of its own. */
+static bool drop_header(request *r, const char *line) {
+  struct curl_slist *list = curl_slist_append(r->sent_headers, line);
+  if (list) r->sent_headers = list;
+  return list != NULL;
+}
+
+static bool set_headers(request *r, const aq_httpc_req *req) {
+  bool ok = drop_header(r, "Expect:");
+  if (!aq_http_header_get(&req->headers, "Content-Type")) ok = ok && drop_header(r, "Content-Type:");
+  if (!aq_http_header_get(&req->headers, "User-Agent")) ok = ok && add_header(r, "User-Agent", "aequa/" AQ_VERSION);
+  for (size_t i = 0; ok && i < req->headers.cnt; i++) {
+    const aq_http_header *h = &req->headers.item[i];
+    if (strcasecmp(h->name, "Content-Length") == 0 || strcasecmp(h->name, "Transfer-Encoding") == 0) continue;
+    ok = add_header(r, h->name, h->value);
+  }
+  return ok && curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->sent_headers) == CURLE_OK;
+}
+
+static bool set_method(request *r, const aq_httpc_req *req) {
+  CURL *e = r->easy;
+  if (strcmp(req->method, "HEAD") == 0) return curl_easy_setopt(e, CURLOPT_NOBODY, 1L) == CURLE_OK;
+  if (strcmp(req->method, "GET") != 0 || req->body.len > 0) {
+    const char *body = req->body.len > 0 ? (const char *)req->body.ptr : "";
+    bool has_body = req->body.len > 0 || strcmp(req->method, "POST") == 0 || strcmp(req->method, "PUT") == 0;
+    if (has_body && (curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body.len) != CURLE_OK ||
+                     curl_easy_setopt(e, CURLOPT_COPYPOSTFIELDS, body) != CURLE_OK)) {
+      return false;
+    }
+    return curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, req->method) == CURLE_OK;
+  }
+  return true;
+}
+
+static bool set_options(request *r, const aq_httpc_req *req) {
+  CURL *e = r->easy;
+  uint64_t ms = (req->timeout_ns + AQ_NS_PER_MS - 1) / AQ_NS_PER_MS;
+  if (ms > INT32_MAX) ms = INT32_MAX;
+  curl_easy_setopt(e, CURLOPT_PRIVATE, r);
+  curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
+  curl_easy_setopt(e, CURLOPT_WRITEDATA, r);
+  curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+  curl_easy_setopt(e, CURLOPT_HEADERDATA, r);
+  curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(e, CURLOPT_NOPROGRESS, 1L);
+  curl_easy_setopt(e, CURLOPT_PROXY, "");
+  curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+  curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)RECV_BUFFER);
+  curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_LIMIT_MS);
+  curl_easy_setopt(e, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+  if (ms) curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)ms);
+  return curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+         curl_easy_setopt(e, CURLOPT_URL, req->url) == CURLE_OK && set_method(r, req) && set_headers(r, req);
+}
+
+static void make_multi(aq_curl *c) {
+  AQ_ASSERT(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
+  c->multi = curl_multi_init();
+  AQ_ASSERT(c->multi);
+  curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_socket_wanted);
+  curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
+  curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_timeout_wanted);
+  curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
+  curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)CONNS_KEPT);
+  curl_multi_setopt(c->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)CONNS_PER_HOST);
+}
+
+static uint64_t port_start(void *ctx, const aq_httpc_req *req, const aq_httpc_cb *cb) {
+  aq_curl *c = ctx;
+  if (!c->multi) make_multi(c);
+  request *r = calloc(1, sizeof *r);
+  AQ_ASSERT(r);
+  r->owner = c, r->id = ++c->next_id, r->cb = *cb, r->streamed = cb->data != NULL;
+  aq_buf_init(&r->body, req->body_max ? req->body_max : BODY_DEFAULT_MAX);
+  aq_buf_init(&r->text, HEADERS_BYTES_MAX);
+  r->easy = curl_easy_init();
+  AQ_ASSERT(r->easy);
+  if (!set_options(r, req)) r->early = AQ_E_CLOSED;
+  aq_list_push(&c->requests, &r->node);
+  kick(c);
+  return r->id;
+}
+
+static request *find(aq_curl *c, uint64_t id) {
+  AQ_LIST_EACH(&c->requests, r, request, node) {
+    if (r->id == id && !r->cancelled && !r->ended) return r;
+  }
+  return NULL;
+}
+
+static void port_resume(void *ctx, uint64_t id) {
+  request *r = find(ctx, id);
+  if (!r) return;
+  r->want_resume = true;
+  kick(ctx);
+}
+
+static void port_cancel(void *ctx, uint64_t id) {
+  aq_curl *c = ctx;
+  request *r = find(c, id);
+  if (!r) return;
+  r->cancelled = true;
+  kick(c);
+}
+
+aq_curl *aq_curl_new(aq_loop *l) {
+  aq_curl *c = calloc(1, sizeof *c);
+  AQ_ASSERT(c);
+  c->loop = l, c->env = aq_loop_env(l);
+  c->port = (aq_httpc){c, port_start, port_resume, port_cancel};
+  aq_list_init(&c->requests);
+  AQ_ASSERT(uv_timer_init(aq_loop_uv(l), &c->timer) == 0);
+  c->timer.data = c;
+  return c;
+}
+
+const aq_httpc *aq_curl_port(aq_curl *c) { return &c->port; }
+
+static void on_timer_closed(uv_handle_t *h) { free(h->data); }
+
+void aq_curl_free(aq_curl *c) {
+  if (!c) return;
+  AQ_LIST_EACH(&c->requests, r, request, node) { request_free(r); }
+  if (c->multi) curl_multi_cleanup(c->multi);
+  aq_timer_cancel(c->env, &c->kick);
+  uv_close((uv_handle_t *)&c->timer, on_timer_closed);
+}
