@@ -10,12 +10,13 @@
 
 extern char **environ;
 
-extern const aq_command aq_cmd_beacon, aq_cmd_run, aq_cmd_validator, aq_cmd_health, aq_cmd_version, aq_cmd_help;
+extern const aq_command aq_cmd_beacon, aq_cmd_testnet, aq_cmd_run, aq_cmd_validator, aq_cmd_health, aq_cmd_version, aq_cmd_help;
 
 const aq_command *const aq_commands[] = {
     &aq_cmd_run,
     &aq_cmd_validator,
     &aq_cmd_beacon,
+    &aq_cmd_testnet,
     &aq_cmd_health,
     &aq_cmd_version,
     &aq_cmd_help,

@@ -1,0 +1,456 @@
+#include "node/testnet.h"
+
+#include <dirent.h>
+#include <ftw.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "crypto/aead.h"
+#include "node/testnet_internal.h"
+
+extern char **environ;
+
+/* The network of simulated clusters; each fork adds one to the first byte. */
+#define SIM_FORK_VERSION "0x50000038"
+#define SIM_CAPELLA_VERSION "0x53000038"
+enum { SIM_CHAIN_ID = 1337, GENESIS_DELAY_S = 3, FOREIGN_DELAY_S = 12 };
+#define STOP_GRACE_NS AQ_SECONDS(5)
+
+typedef unsigned long long ull;
+
+/* ---- directories, ports, cluster ---- */
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw) {
+  (void)st, (void)kind, (void)ftw;
+  return remove(path);
+}
+
+static aq_status make_dir(aq_testnet *t, aq_err *err) {
+  const char *tmp = getenv("TMPDIR");
+  if (t->cfg->work_dir && t->cfg->work_dir[0]) {
+    snprintf(t->dir, sizeof t->dir, "%s", t->cfg->work_dir);
+    if (mkdir(t->dir, 0755) == 0 || access(t->dir, W_OK) == 0) return AQ_OK;
+    return aq_fail(err, AQ_E_IO, "--dir %.150s cannot be made or written", t->dir);
+  }
+  snprintf(t->dir, sizeof t->dir, "%.900s/aequa-testnet-XXXXXX", tmp && tmp[0] ? tmp : "/tmp");
+  if (!mkdtemp(t->dir)) return aq_fail(err, AQ_E_IO, "cannot make a directory under %.150s", tmp ? tmp : "/tmp");
+  t->own_dir = true;
+  return AQ_OK;
+}
+
+/* A port that was free a moment ago. */
+static uint16_t free_port(void) {
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t len = sizeof addr;
+  if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof addr) != 0 ||
+      getsockname(fd, (struct sockaddr *)&addr, &len) != 0) {
+    addr.sin_port = 0;
+  }
+  if (fd >= 0) close(fd);
+  return ntohs(addr.sin_port);
+}
+
+static void choose_ports(aq_testnet *t) {
+  uint16_t base = t->cfg->base_port;
+  for (uint32_t i = 0; i < t->cfg->nodes; i++) {
+    t->vapi_port[i] = base ? (uint16_t)(base + i) : free_port();
+    t->monitor_port[i] = base ? (uint16_t)(base + 20 + i) : free_port();
+    t->p2p_port[i] = free_port();
+  }
+  t->beacon_port = free_port();
+}
+
+static int run_and_wait(char *const *argv) {
+  pid_t pid;
+  int status = -1;
+  if (posix_spawn(&pid, argv[0], NULL, NULL, argv, environ) != 0) return -1;
+  if (waitpid(pid, &status, 0) != pid) return -1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static aq_status make_cluster(aq_testnet *t, aq_err *err) {
+  char nodes[32], validators[32], dir[1200], genesis[64];
+  snprintf(nodes, sizeof nodes, "--nodes=%u", t->cfg->nodes);
+  snprintf(validators, sizeof validators, "--num-validators=%u", t->cfg->validators);
+  snprintf(dir, sizeof dir, "--cluster-dir=%s", t->dir);
+  snprintf(genesis, sizeof genesis, "--testnet-genesis-timestamp=%llu", (ull)t->genesis_s);
+  char *const argv[] = {t->self,
+                        "create",
+                        "cluster",
+                        nodes,
+                        validators,
+                        dir,
+                        genesis,
+                        "--name=testnet",
+                        "--insecure-keys",
+                        "--fee-recipient-addresses=0x0000000000000000000000000000000000000001",
+                        "--withdrawal-addresses=0x0000000000000000000000000000000000000002",
+                        "--testnet-name=aequa-sim",
+                        "--testnet-fork-version=" SIM_FORK_VERSION,
+                        "--testnet-chain-id=1337",
+                        "--testnet-capella-hard-fork=" SIM_CAPELLA_VERSION,
+                        NULL};
+  fflush(stdout);
+  int out = dup(STDOUT_FILENO);
+  char log[1200];
+  snprintf(log, sizeof log, "%s/create.log", t->dir);
+  if (out < 0 || !freopen(log, "w", stdout)) return aq_fail(err, AQ_E_IO, "cannot write %.200s", log);
+  int rc = run_and_wait(argv);
+  fflush(stdout);
+  dup2(out, STDOUT_FILENO);
+  close(out);
+  if (rc == 0) return AQ_OK;
+  return aq_fail(err, AQ_E_IO, "the cluster could not be made: see %.200s", log);
+}
+
+static const char *cluster_dir(const aq_testnet *t) {
+  return t->cfg->cluster_dir && t->cfg->cluster_dir[0] ? t->cfg->cluster_dir : t->dir;
+}
+
+/* ---- children ---- */
+
+static void beacon_child(aq_testnet *t) {
+  aq_child *c = t->beacon = aq_child_new(t, "beacon", -1);
+  aq_child_arg(c, "%s", t->self);
+  aq_child_arg(c, "beacon");
+  aq_child_arg(c, "--listen=127.0.0.1:%u", t->beacon_port);
+  aq_child_arg(c, "--lock-file=%s/node0/cluster-lock.json", cluster_dir(t));
+  aq_child_arg(c, "--genesis-time=%llu", (ull)t->genesis_s);
+  aq_child_arg(c, "--slot-time=%llums", (ull)(t->cfg->slot_ns / AQ_NS_PER_MS));
+  aq_child_arg(c, "--slots-per-epoch=%llu", (ull)t->cfg->slots_per_epoch);
+  aq_child_arg(c, "--fork=%s", t->cfg->fork && t->cfg->fork[0] ? t->cfg->fork : "fulu");
+}
+
+static void put_peers(const aq_testnet *t, uint32_t self, char *out, size_t len) {
+  size_t at = 0;
+  out[0] = 0;
+  for (uint32_t i = 0; i < t->cfg->nodes; i++) {
+    if (i == self) continue;
+    at += (size_t)snprintf(out + at, len - at, "%s127.0.0.1:%u", at ? "," : "", t->p2p_port[i]);
+    AQ_ASSERT(at < len);
+  }
+}
+
+static void node_child(aq_testnet *t, uint32_t i) {
+  char name[32], peers[AQ_TESTNET_NODES_MAX * 24];
+  const char *foreign = t->cfg->binary[i];
+  snprintf(name, sizeof name, "node%u", i);
+  aq_child *c = t->node[i] = aq_child_new(t, name, (int)i);
+  put_peers(t, i, peers, sizeof peers);
+  aq_child_arg(c, "%s", foreign ? foreign : t->self);
+  aq_child_arg(c, "run");
+  aq_child_arg(c, "--private-key-file=%s/node%u/charon-enr-private-key", cluster_dir(t), i);
+  aq_child_arg(c, "--lock-file=%s/node%u/cluster-lock.json", cluster_dir(t), i);
+  aq_child_arg(c, "--validator-api-address=127.0.0.1:%u", t->vapi_port[i]);
+  aq_child_arg(c, "--monitoring-address=127.0.0.1:%u", t->monitor_port[i]);
+  aq_child_arg(c, "--p2p-tcp-address=127.0.0.1:%u", t->p2p_port[i]);
+  aq_child_arg(c, "--beacon-node-endpoints=%s", t->beacon_url);
+  if (foreign) { /* flags that Charon has: an unknown network and no relay */
+    aq_child_arg(c, "--p2p-relays=");
+    aq_child_arg(c, "--testnet-name=aequa-sim");
+    aq_child_arg(c, "--testnet-fork-version=" SIM_FORK_VERSION);
+    aq_child_arg(c, "--testnet-capella-hard-fork=" SIM_CAPELLA_VERSION);
+    aq_child_arg(c, "--testnet-chain-id=%d", SIM_CHAIN_ID);
+    aq_child_arg(c, "--testnet-genesis-timestamp=%llu", (ull)t->genesis_s);
+  } else {
+    aq_child_arg(c, "--data-dir=%s/node%u", cluster_dir(t), i);
+    aq_child_arg(c, "--p2p-peers=%s", peers);
+    if (t->cfg->tss[i]) aq_child_arg(c, "--enable-tss");
+    if (t->cfg->log_level && t->cfg->log_level[0]) aq_child_arg(c, "--log-level=%s", t->cfg->log_level);
+  }
+  snprintf(t->report.node[i].binary, sizeof t->report.node[i].binary, "%s", foreign ? foreign : "aequa");
+}
+
+static void vc_child(aq_testnet *t, uint32_t i) {
+  char name[32];
+  snprintf(name, sizeof name, "vc%u", i);
+  aq_child *c = t->vc[i] = aq_child_new(t, name, -1);
+  bool foreign = t->cfg->validator_binary && t->cfg->validator_binary[0];
+  aq_child_arg(c, "%s", foreign ? t->cfg->validator_binary : t->self);
+  aq_child_arg(c, "validator");
+  aq_child_arg(c, "--beacon-api=http://127.0.0.1:%u", t->vapi_port[i]);
+  aq_child_arg(c, "--keys-dir=%s/node%u/validator_keys", cluster_dir(t), i);
+  aq_child_arg(c, "--data-dir=%s/node%u", cluster_dir(t), i);
+}
+
+/* ---- stopping ---- */
+
+static void kill_late(void *arg) {
+  aq_testnet *t = arg;
+  for (uint32_t i = 0; i < t->child_cnt; i++) {
+    if (t->child[i].running) fprintf(stderr, "%s did not stop in time and is killed\n", t->child[i].name);
+    aq_child_signal(&t->child[i], SIGKILL);
+  }
+}
+
+static void await_children(void *arg) {
+  aq_testnet *t = arg;
+  if (aq_children_gone(t) && t->asks == 0) {
+    aq_loop_stop(t->loop);
+    return;
+  }
+  aq_timer_set(t->env, &t->slot_timer, aq_now_ns(t->env) + AQ_MILLIS(10), await_children, t);
+}
+
+static void stop_children(aq_testnet *t) {
+  if (t->stopping) return;
+  t->stopping = true;
+  for (uint32_t i = 0; i < t->child_cnt; i++) aq_child_signal(&t->child[i], SIGTERM);
+  aq_timer_set(t->env, &t->kill_timer, aq_now_ns(t->env) + STOP_GRACE_NS, kill_late, t);
+  await_children(t);
+}
+
+static void on_signal(void *arg, int signo) {
+  (void)signo;
+  stop_children(arg);
+}
+
+/* ---- questions ---- */
+
+typedef struct {
+  aq_testnet *t;
+  uint32_t node;
+} question;
+
+static void chain_answer(void *arg, aq_status st, const aq_httpc_res *res) {
+  question *q = arg;
+  if (st == AQ_OK && res->code == 200 && aq_report_chain(&q->t->report, res->body) != AQ_OK) {
+    fprintf(stderr, "the chain's statistics do not parse\n");
+  }
+  q->t->asks--;
+  free(q);
+}
+
+/* Sum of the family's lines that hold `label`; enough of the text format for our own figures. */
+static uint64_t metric_sum(const char *text, const char *name, const char *label) {
+  double sum = 0;
+  size_t len = strlen(name);
+  for (const char *p = text; p; p = strchr(p, '\n'), p = p ? p + 1 : NULL) {
+    if (strncmp(p, name, len) != 0 || (p[len] != '{' && p[len] != ' ')) continue;
+    const char *end = strchr(p, '\n'), *value = p;
+    if (!end) break;
+    const char *found = label ? strstr(p, label) : p;
+    if (!found || found > end) continue;
+    for (const char *c = p; c < end; c++) {
+      if (*c == ' ') value = c + 1;
+    }
+    sum += strtod(value, NULL);
+  }
+  return (uint64_t)sum;
+}
+
+static void metrics_answer(void *arg, aq_status st, const aq_httpc_res *res) {
+  question *q = arg;
+  aq_testnet *t = q->t;
+  if (st == AQ_OK && res->code == 200) {
+    aq_buf text = AQ_BUF(64u << 20);
+    aq_buf_put_bytes(&text, res->body);
+    const char *s = aq_buf_cstr(&text);
+    aq_report_node *n = &t->report.node[q->node];
+    bool ours = !t->cfg->binary[q->node];
+    t->conns[q->node] = (uint32_t)metric_sum(s, ours ? "p2p_conns_open" : "p2p_peer_connection_types", NULL);
+    n->bytes_in = ours ? metric_sum(s, "p2p_bytes_total", "direction=\"rx\"")
+                       : metric_sum(s, "p2p_peer_network_receive_bytes_total", NULL);
+    n->bytes_out = ours ? metric_sum(s, "p2p_bytes_total", "direction=\"tx\"")
+                        : metric_sum(s, "p2p_peer_network_sent_bytes_total", NULL);
+    aq_buf_free(&text);
+  } else {
+    t->conns[q->node] = 0;
+  }
+  t->asks--;
+  free(q);
+}
+
+static void ask(aq_testnet *t, const char *url, void (*fn)(void *, aq_status, const aq_httpc_res *), uint32_t node) {
+  question *q = malloc(sizeof *q);
+  AQ_ASSERT(q);
+  *q = (question){t, node};
+  const aq_httpc_req req = {.method = "GET", .url = url, .timeout_ns = AQ_SECONDS(2)};
+  const aq_httpc_cb cb = {.arg = q, .done = fn};
+  t->asks++;
+  aq_curl_port(t->curl)->start(aq_curl_port(t->curl)->ctx, &req, &cb);
+}
+
+static void ask_all(aq_testnet *t) {
+  char url[300];
+  if (t->beacon) {
+    snprintf(url, sizeof url, "%s/sim/stats", t->beacon_url);
+    ask(t, url, chain_answer, 0);
+  }
+  for (uint32_t i = 0; i < t->cfg->nodes; i++) {
+    aq_child_sample(t->node[i]);
+    if (!t->node[i]->running) continue;
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/metrics", t->monitor_port[i]);
+    ask(t, url, metrics_answer, i);
+  }
+}
+
+/* ---- the plan ---- */
+
+static void start_node(aq_testnet *t, uint32_t i) {
+  aq_err err = {0};
+  if (!t->node[i]->running && aq_child_start(t->node[i], &err) != AQ_OK) fprintf(stderr, "%s\n", err.text);
+}
+
+static void follow_plan(aq_testnet *t) {
+  for (uint32_t i = 0; i < t->cfg->plan_cnt; i++) {
+    aq_testnet_step *s = &t->cfg->plan[i];
+    if (s->done || s->slot > t->slot) continue;
+    s->done = true;
+    if (s->restart)
+      start_node(t, s->node);
+    else
+      aq_child_signal(t->node[s->node], SIGKILL);
+    printf("slot %llu: node %u %s\n", (ull)t->slot, s->node, s->restart ? "started again" : "killed");
+  }
+}
+
+static uint64_t next_random(aq_testnet *t) {
+  t->rng ^= t->rng << 13, t->rng ^= t->rng >> 7, t->rng ^= t->rng << 17;
+  return t->rng;
+}
+
+static void chaos_kill(void *arg) {
+  aq_testnet *t = arg;
+  if (t->stopping) return;
+  t->revive = (int)(next_random(t) % t->cfg->nodes);
+  aq_child_signal(t->node[t->revive], SIGKILL);
+}
+
+/* Kills at a random moment of the slot, so that every step of a duty is hit sooner or later. */
+static void chaos(aq_testnet *t) {
+  if (!t->cfg->chaos_slots) return;
+  if (t->revive >= 0) {
+    start_node(t, (uint32_t)t->revive);
+    if (t->node[t->revive]->running) t->revive = -1;
+  } else if (t->slot % t->cfg->chaos_slots == 0) {
+    aq_timer_set(t->env, &t->kill_timer, aq_now_ns(t->env) + next_random(t) % t->cfg->slot_ns, chaos_kill, t);
+  }
+}
+
+static void slot_tick(void *arg) {
+  aq_testnet *t = arg;
+  uint64_t now_ns = aq_now_ns(t->env), genesis_ns = AQ_SECONDS(t->genesis_s);
+  if (t->stopping) return;
+  if (now_ns < genesis_ns) {
+    aq_timer_set(t->env, &t->slot_timer, genesis_ns, slot_tick, t);
+    return;
+  }
+  t->slot = (now_ns - genesis_ns) / t->cfg->slot_ns;
+  if (t->cfg->slots && t->slot >= t->cfg->slots + 2) { /* two slots later the last one's misses are counted */
+    stop_children(t);
+    return;
+  }
+  follow_plan(t);
+  chaos(t);
+  aq_testnet_show(t, false);
+  ask_all(t);
+  aq_timer_set(t->env, &t->slot_timer, genesis_ns + (t->slot + 1) * t->cfg->slot_ns, slot_tick, t);
+}
+
+/* ---- start ---- */
+
+static aq_status start_children(aq_testnet *t, aq_err *err) {
+  if (t->beacon) {
+    aq_status st = aq_child_start(t->beacon, err);
+    if (st != AQ_OK) return st;
+  }
+  for (uint32_t i = 0; i < t->cfg->nodes; i++) {
+    aq_status st = aq_child_start(t->node[i], err);
+    if (st == AQ_OK) st = aq_child_start(t->vc[i], err);
+    if (st != AQ_OK) return st;
+  }
+  return AQ_OK;
+}
+
+static aq_status start(aq_testnet *t, aq_err *err) {
+  bool foreign = false;
+  for (uint32_t i = 0; i < t->cfg->nodes; i++) foreign = foreign || t->cfg->binary[i];
+  aq_status st = make_dir(t, err);
+  if (st != AQ_OK) return st;
+  choose_ports(t);
+  t->genesis_s = aq_now_ns(t->env) / AQ_NS_PER_SEC + (foreign ? FOREIGN_DELAY_S : GENESIS_DELAY_S);
+  if (!(t->cfg->cluster_dir && t->cfg->cluster_dir[0])) st = make_cluster(t, err);
+  if (st != AQ_OK) return st;
+  if (t->cfg->beacon_url && t->cfg->beacon_url[0]) {
+    snprintf(t->beacon_url, sizeof t->beacon_url, "%s", t->cfg->beacon_url);
+  } else {
+    snprintf(t->beacon_url, sizeof t->beacon_url, "http://127.0.0.1:%u", t->beacon_port);
+    beacon_child(t);
+  }
+  for (uint32_t i = 0; i < t->cfg->nodes; i++) {
+    node_child(t, i);
+    vc_child(t, i);
+  }
+  return start_children(t, err);
+}
+
+static void write_report(const aq_testnet *t) {
+  if (!t->cfg->report_path || !t->cfg->report_path[0]) return;
+  aq_buf out = AQ_BUF(16u << 20);
+  aq_report_write(&out, &t->report);
+  FILE *f = fopen(t->cfg->report_path, "w");
+  if (!f || fwrite(out.ptr, 1, out.len, f) != out.len) fprintf(stderr, "cannot write %s\n", t->cfg->report_path);
+  if (f) fclose(f);
+  aq_buf_free(&out);
+}
+
+static int verdict(const aq_testnet *t) {
+  uint64_t failed = 0;
+  for (int d = 0; d < AQ_DUTY_CNT; d++) failed += t->report.duty[d].failed;
+  if (t->report.slashable) return 3;
+  return failed || t->failed ? 1 : 0;
+}
+
+static void release(aq_testnet *t, int rc) {
+  for (uint32_t i = 0; i < t->child_cnt; i++) {
+    for (uint32_t a = 0; a < t->child[i].arg_cnt; a++) free(t->child[i].arg[a]);
+    if (t->child[i].log) fclose(t->child[i].log);
+  }
+  if (t->own_dir && !t->cfg->keep && rc == 0)
+    nftw(t->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+  else if (t->dir[0])
+    printf("logs and stores: %s\n", t->dir);
+  aq_report_free(&t->report);
+  free(t);
+}
+
+int aq_testnet_run(aq_testnet_cfg *cfg) {
+  aq_testnet *t = calloc(1, sizeof *t);
+  AQ_ASSERT(t);
+  t->cfg = cfg;
+  t->revive = -1;
+  t->rng = cfg->seed ? cfg->seed : 1;
+  aq_report_init(&t->report, cfg->nodes);
+  ssize_t len = readlink("/proc/self/exe", t->self, sizeof t->self - 1);
+  AQ_ASSERT(len > 0);
+  t->loop = aq_loop_new(1);
+  t->env = aq_loop_env(t->loop);
+  t->curl = aq_curl_new(t->loop);
+  aq_loop_on_signal(t->loop, on_signal, t);
+  aq_err err = {0};
+  int rc = 1;
+  if (start(t, &err) == AQ_OK) {
+    slot_tick(t);
+    aq_loop_run(t->loop);
+    aq_testnet_show(t, true);
+    write_report(t);
+    rc = verdict(t);
+  } else {
+    fprintf(stderr, "aequa: %s\n", err.text);
+    stop_children(t);
+    aq_loop_run(t->loop);
+  }
+  aq_curl_free(t->curl);
+  aq_loop_free(t->loop);
+  release(t, rc);
+  return rc;
+}

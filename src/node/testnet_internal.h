@@ -1,0 +1,67 @@
+/* node/testnet_internal.h - the running test network. */
+#ifndef AQ_NODE_TESTNET_INTERNAL_H
+#define AQ_NODE_TESTNET_INTERNAL_H
+
+#include <stdio.h>
+#include <uv.h>
+
+#include "adapter/adapters.h"
+#include "node/testnet.h"
+#include "testnet/report.h"
+
+enum { AQ_CHILD_ARGS_MAX = 40, AQ_CHILD_LINE_MAX = 16384, AQ_CHILDREN_MAX = 2 * AQ_TESTNET_NODES_MAX + 2 };
+
+typedef struct aq_testnet aq_testnet;
+
+/* A process with its output in a log file; lines of nodes also go to the report. */
+typedef struct {
+  aq_testnet *t;
+  char name[32], log_path[1024];
+  char *arg[AQ_CHILD_ARGS_MAX + 1];
+  uint32_t arg_cnt;
+  int node; /* index for the report, -1: none */
+  uv_process_t process;
+  uv_pipe_t out;
+  FILE *log;
+  bool running, out_open, expected_end;
+  uint32_t open_handles, starts;
+  int exit_code;
+  char line[AQ_CHILD_LINE_MAX];
+  size_t line_len;
+  uint64_t cpu_ms_before; /* of earlier processes of this child */
+} aq_child;
+
+struct aq_testnet {
+  aq_testnet_cfg *cfg;
+  aq_loop *loop;
+  const aq_env *env;
+  aq_curl *curl;
+  char dir[1024], beacon_url[256], self[1024];
+  bool own_dir;
+  uint64_t genesis_s;
+  aq_child child[AQ_CHILDREN_MAX];
+  uint32_t child_cnt;
+  aq_child *node[AQ_TESTNET_NODES_MAX], *vc[AQ_TESTNET_NODES_MAX], *beacon;
+  uint16_t vapi_port[AQ_TESTNET_NODES_MAX], monitor_port[AQ_TESTNET_NODES_MAX], p2p_port[AQ_TESTNET_NODES_MAX],
+      beacon_port;
+  uint32_t conns[AQ_TESTNET_NODES_MAX];
+  aq_report report;
+  aq_timer slot_timer, kill_timer;
+  uint64_t slot, rng;
+  int revive; /* node that chaos killed, -1 */
+  bool stopping, failed, table_drawn;
+  uint32_t asks; /* HTTP questions under way */
+};
+
+/* testnet_proc.c */
+aq_child *aq_child_new(aq_testnet *t, const char *name, int node);
+void aq_child_arg(aq_child *c, const char *fmt, ...) AQ_PRINTF(2, 3);
+AQ_NODISCARD aq_status aq_child_start(aq_child *c, aq_err *err);
+void aq_child_signal(aq_child *c, int signo);
+void aq_child_sample(aq_child *c); /* memory and CPU into the report */
+bool aq_children_gone(const aq_testnet *t);
+
+/* testnet_table.c */
+void aq_testnet_show(aq_testnet *t, bool last);
+
+#endif
