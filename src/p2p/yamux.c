@@ -19,6 +19,7 @@ typedef struct {
   bool ours, counted; /* counted: ours, its SYN may leave or has left, and is not acknowledged */
   bool syn_due, ack_due, fin_due, rst_due;
   bool fin_out, fin_in, rst_in;
+  bool keep;  /* the output stays whole until the end */
   bool owned; /* false: before own, and after release or reset */
   void *owner;
   aq_buf out;
@@ -44,6 +45,7 @@ struct aq_yamux {
 
   uint8_t head[HEADER_LEN]; /* the frame being read */
   uint32_t head_len, body_left;
+  stream *ended;       /* its RESET was taken by the owner, who may still reclaim */
   stream *body_stream; /* NULL: the body is skipped */
   bool body_fin;
 
@@ -125,6 +127,11 @@ static void stream_free(aq_yamux *y, stream *s) {
   aq_map_del(&y->streams, &s->id);
   aq_buf_free(&s->out);
   free(s);
+}
+
+static void free_ended(aq_yamux *y) {
+  if (y->ended) stream_free(y, y->ended);
+  y->ended = NULL;
 }
 
 static void free_if_done(aq_yamux *y, stream *s) {
@@ -285,6 +292,7 @@ static void body(aq_yamux *y, size_t *used, aq_bytes in) {
 aq_status aq_yamux_recv(aq_yamux *y, size_t *used, aq_bytes in, uint64_t now_ns) {
   AQ_ASSERT(y->event_pos == y->event_cnt);
   y->event_pos = y->event_cnt = 0;
+  free_ended(y);
   y->now_ns = y->recv_ns = now_ns;
   *used = 0;
   if (in.len == 0) return AQ_OK;
@@ -311,13 +319,14 @@ static bool deliver(aq_yamux *y, aq_yamux_ev *ev) {
   bool owned = s->owned;
   ev->owner = s->owner;
   if (ev->kind == AQ_YAMUX_EV_RESET)
-    stream_free(y, s);
+    y->ended = s;
   else if (ev->kind == AQ_YAMUX_EV_FIN)
     free_if_done(y, s);
   return owned;
 }
 
 bool aq_yamux_next(aq_yamux *y, aq_yamux_ev *ev) {
+  free_ended(y);
   while (y->event_pos < y->event_cnt) {
     *ev = y->event[y->event_pos++];
     if (deliver(y, ev)) return true;
@@ -350,7 +359,7 @@ static uint16_t open_flags(stream *s) {
 }
 
 static void drop_sent(stream *s) {
-  if (unsent(s) > 0) return;
+  if (unsent(s) > 0 || s->keep) return;
   if (s->out.cap > AQ_YAMUX_SMALL)
     aq_buf_free(&s->out);
   else
@@ -433,6 +442,7 @@ static size_t put_control(aq_yamux *y, uint8_t *out, size_t room) {
 
 size_t aq_yamux_send(aq_yamux *y, uint8_t *out, size_t out_len, uint64_t now_ns) {
   y->now_ns = now_ns;
+  free_ended(y);
   size_t len = put_control(y, out, out_len);
   if (y->dead) return len;
   while (out_len - len >= HEADER_LEN + 1) {
@@ -443,6 +453,11 @@ size_t aq_yamux_send(aq_yamux *y, uint8_t *out, size_t out_len, uint64_t now_ns)
     len += put;
   }
   return len;
+}
+
+bool aq_yamux_due(const aq_yamux *y) {
+  if (y->pong_cnt || y->ping_due || y->refused_cnt || y->goaway_due) return true;
+  return !y->dead && (!aq_list_empty(&y->fast) || !aq_list_empty(&y->bulk));
 }
 
 /* ---- owners ---- */
@@ -473,6 +488,7 @@ aq_status aq_yamux_write(aq_yamux *y, uint32_t id, aq_bytes data) {
   stream *s = find_owned(y, id);
   AQ_ASSERT(!s->fin_due && !s->fin_out);
   if (data.len > AQ_YAMUX_OUT_MAX - unsent(s)) return AQ_E_LIMIT;
+  AQ_ASSERT(!s->keep);
   if (s->out_off > 0) {
     aq_buf_drop_front(&s->out, s->out_off);
     s->out_off = 0;
@@ -500,6 +516,18 @@ aq_status aq_yamux_give(aq_yamux *y, uint32_t id, aq_buf *data) {
   *data = AQ_BUF(data->max);
   make_ready(y, s);
   return AQ_OK;
+}
+
+void aq_yamux_keep(aq_yamux *y, uint32_t id) { find_owned(y, id)->keep = true; }
+
+bool aq_yamux_reclaim(aq_yamux *y, uint32_t id, aq_buf *data) {
+  stream *s = find_owned(y, id);
+  if (!s->keep || s->out.len == 0) return false;
+  aq_list_remove(&s->ready);
+  *data = s->out;
+  aq_buf_init(&s->out, AQ_YAMUX_OUT_MAX);
+  s->out_off = 0;
+  return true;
 }
 
 size_t aq_yamux_unsent(const aq_yamux *y, uint32_t id) { return unsent(find_owned(y, id)); }

@@ -63,6 +63,8 @@ AQ_NODISCARD aq_status aq_yamux_recv(aq_yamux *y, size_t *used, aq_bytes in, uin
 bool aq_yamux_next(aq_yamux *y, aq_yamux_ev *ev);
 size_t aq_yamux_send(aq_yamux *y, uint8_t *out, size_t out_len, uint64_t now_ns); /* whole frames; 0: nothing due */
 
+bool aq_yamux_due(const aq_yamux *y); /* send would write something, given room */
+
 /* Owner side. A stream belongs to its owner until RESET, reset or release; ids of others are asserted away. */
 AQ_NODISCARD aq_status aq_yamux_open(aq_yamux *y, uint32_t *stream, void *owner); /* AQ_E_LIMIT, AQ_E_CLOSED */
 void aq_yamux_own(aq_yamux *y, uint32_t stream, void *owner);
@@ -70,6 +72,10 @@ AQ_NODISCARD aq_status aq_yamux_write(aq_yamux *y, uint32_t stream,
                                       aq_bytes data); /* copied; AQ_E_LIMIT: nothing was taken */
 AQ_NODISCARD aq_status aq_yamux_give(aq_yamux *y, uint32_t stream,
                                      aq_buf *data); /* takes the memory; data is empty then */
+/* What give took, whole, while nothing of it was dropped: for a second try after RESET or the end of the connection. Asked for
+   with keep before; false when there is nothing. The stream is of no use afterwards. */
+void aq_yamux_keep(aq_yamux *y, uint32_t stream);
+bool aq_yamux_reclaim(aq_yamux *y, uint32_t stream, aq_buf *data);
 size_t aq_yamux_unsent(const aq_yamux *y, uint32_t stream);
 void aq_yamux_credit(aq_yamux *y, uint32_t stream, size_t bytes);  /* reader consumed: reopens the window by halves */
 void aq_yamux_window(aq_yamux *y, uint32_t stream, size_t window); /* largest credit from now on, up to WINDOW_MAX */
