@@ -18,9 +18,9 @@ void aq_arena_init(aq_arena *a, size_t max);
 void aq_arena_free(aq_arena *a);  /* releases everything; usable again with the same max */
 void aq_arena_reset(aq_arena *a); /* forgets everything, keeps the oldest block for the next use */
 
-void *aq_arena_alloc(aq_arena *a, size_t len);  /* zeroed; NULL over the limit */
+void *aq_arena_alloc(aq_arena *a, size_t len);              /* zeroed; NULL over the limit */
 void *aq_arena_array(aq_arena *a, size_t cnt, size_t size); /* zeroed; NULL on overflow or over the limit */
 aq_bytes aq_arena_copy(aq_arena *a, aq_bytes src); /* ptr NULL over the limit; an empty src gives a non-NULL ptr */
-char *aq_arena_str(aq_arena *a, aq_bytes src);  /* 0-terminated copy; NULL over the limit */
+char *aq_arena_str(aq_arena *a, aq_bytes src);     /* 0-terminated copy; NULL over the limit */
 
 #endif

@@ -130,8 +130,10 @@ aq_bytes aq_rd_bytes(aq_rd *r, size_t len) {
 void aq_rd_copy(aq_rd *r, void *out, size_t len) {
   aq_bytes b = aq_rd_bytes(r, len);
   if (len == 0) return;
-  if (b.len == len) memcpy(out, b.ptr, len);
-  else memset(out, 0, len);
+  if (b.len == len)
+    memcpy(out, b.ptr, len);
+  else
+    memset(out, 0, len);
 }
 
 uint8_t aq_rd_u8(aq_rd *r) {

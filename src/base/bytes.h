@@ -21,8 +21,8 @@ static inline aq_bytes aq_bytes_str(const char *s) { return (aq_bytes){(const ui
 static inline bool aq_bytes_eq(aq_bytes a, aq_bytes b) {
   return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
-bool aq_bytes_is_zero(aq_bytes b);                     /* true for the empty view */
-int aq_bytes_cmp(aq_bytes a, aq_bytes b);              /* bytewise, the shorter first on a tie: <0, 0, >0 */
+bool aq_bytes_is_zero(aq_bytes b);                         /* true for the empty view */
+int aq_bytes_cmp(aq_bytes a, aq_bytes b);                  /* bytewise, the shorter first on a tie: <0, 0, >0 */
 aq_bytes aq_bytes_sub(aq_bytes b, size_t off, size_t len); /* asserts that the range lies inside */
 
 /* Sums and products on lengths: false on overflow, *out untouched then. */
@@ -42,17 +42,17 @@ typedef struct {
 #define AQ_BUF(max_len) ((aq_buf){NULL, 0, 0, (max_len), false})
 
 void aq_buf_init(aq_buf *b, size_t max);
-void aq_buf_free(aq_buf *b);   /* releases the memory; the buffer is empty and usable again */
-void aq_buf_reset(aq_buf *b);  /* length 0, failed false, memory kept */
+void aq_buf_free(aq_buf *b);  /* releases the memory; the buffer is empty and usable again */
+void aq_buf_reset(aq_buf *b); /* length 0, failed false, memory kept */
 void aq_buf_put(aq_buf *b, const void *ptr, size_t len);
 void aq_buf_put_bytes(aq_buf *b, aq_bytes bytes);
 void aq_buf_put_u8(aq_buf *b, uint8_t v);
 void aq_buf_put_str(aq_buf *b, const char *s);
 void aq_buf_printf(aq_buf *b, const char *fmt, ...) AQ_PRINTF(2, 3);
-void aq_buf_put_hex(aq_buf *b, aq_bytes bytes);        /* lower case, no prefix */
-uint8_t *aq_buf_extend(aq_buf *b, size_t len);         /* len zero bytes at the end; NULL when failed */
-void aq_buf_drop_front(aq_buf *b, size_t len);         /* moves the rest to the front */
-const char *aq_buf_cstr(aq_buf *b);                    /* 0-terminated (the 0 is not counted); "" when failed */
+void aq_buf_put_hex(aq_buf *b, aq_bytes bytes); /* lower case, no prefix */
+uint8_t *aq_buf_extend(aq_buf *b, size_t len);  /* len zero bytes at the end; NULL when failed */
+void aq_buf_drop_front(aq_buf *b, size_t len);  /* moves the rest to the front */
+const char *aq_buf_cstr(aq_buf *b);             /* 0-terminated (the 0 is not counted); "" when failed */
 static inline aq_bytes aq_buf_bytes(const aq_buf *b) { return aq_bytes_of(b->ptr, b->len); }
 AQ_NODISCARD static inline aq_status aq_buf_status(const aq_buf *b) { return b->failed ? AQ_E_LIMIT : AQ_OK; }
 
@@ -68,8 +68,8 @@ typedef struct {
 static inline aq_rd aq_rd_of(aq_bytes b) { return (aq_rd){b.ptr, b.len, false}; }
 static inline bool aq_rd_ok(const aq_rd *r) { return !r->failed; }
 static inline bool aq_rd_done(const aq_rd *r) { return !r->failed && r->left == 0; } /* everything was consumed */
-aq_bytes aq_rd_bytes(aq_rd *r, size_t len);            /* a view into the input; empty on failure */
-void aq_rd_copy(aq_rd *r, void *out, size_t len);      /* zeros on failure */
+aq_bytes aq_rd_bytes(aq_rd *r, size_t len);       /* a view into the input; empty on failure */
+void aq_rd_copy(aq_rd *r, void *out, size_t len); /* zeros on failure */
 uint8_t aq_rd_u8(aq_rd *r);
 uint16_t aq_rd_be16(aq_rd *r);
 uint32_t aq_rd_be32(aq_rd *r);
@@ -85,12 +85,8 @@ static inline uint32_t aq_be32_get(const uint8_t *p) {
 static inline uint32_t aq_le32_get(const uint8_t *p) {
   return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
 }
-static inline uint64_t aq_le64_get(const uint8_t *p) {
-  return (uint64_t)aq_le32_get(p + 4) << 32 | aq_le32_get(p);
-}
-static inline uint64_t aq_be64_get(const uint8_t *p) {
-  return (uint64_t)aq_be32_get(p) << 32 | aq_be32_get(p + 4);
-}
+static inline uint64_t aq_le64_get(const uint8_t *p) { return (uint64_t)aq_le32_get(p + 4) << 32 | aq_le32_get(p); }
+static inline uint64_t aq_be64_get(const uint8_t *p) { return (uint64_t)aq_be32_get(p) << 32 | aq_be32_get(p + 4); }
 static inline void aq_be16_put(uint8_t *p, uint16_t v) { p[0] = (uint8_t)(v >> 8), p[1] = (uint8_t)v; }
 static inline void aq_be32_put(uint8_t *p, uint32_t v) {
   p[0] = (uint8_t)(v >> 24), p[1] = (uint8_t)(v >> 16), p[2] = (uint8_t)(v >> 8), p[3] = (uint8_t)v;

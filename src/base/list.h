@@ -23,9 +23,8 @@ static inline void aq_list_remove(aq_list *node) { /* harmless twice */
 }
 
 /* `it` may be removed from the list and freed inside the body. */
-#define AQ_LIST_EACH(head, it, type, field)                                                            \
-  for (type *it = AQ_CONTAINER((head)->next, type, field),                                             \
-            *it##_next = AQ_CONTAINER(it->field.next, type, field);                                    \
+#define AQ_LIST_EACH(head, it, type, field)                                                                        \
+  for (type *it = AQ_CONTAINER((head)->next, type, field), *it##_next = AQ_CONTAINER(it->field.next, type, field); \
        &it->field != (head); it = it##_next, it##_next = AQ_CONTAINER(it->field.next, type, field))
 
 #endif

@@ -15,8 +15,8 @@ static void sip_round(uint64_t v[4]) {
 
 /* SipHash-1-3 over the key padded with zeros to eight bytes; all keys of a map have one length. */
 static uint64_t hash(const aq_map *m, const uint8_t *key) {
-  uint64_t v[4] = {m->seed[0] ^ 0x736f6d6570736575u, m->seed[1] ^ 0x646f72616e646f6du,
-                   m->seed[0] ^ 0x6c7967656e657261u, m->seed[1] ^ 0x7465646279746573u};
+  uint64_t v[4] = {m->seed[0] ^ 0x736f6d6570736575u, m->seed[1] ^ 0x646f72616e646f6du, m->seed[0] ^ 0x6c7967656e657261u,
+                   m->seed[1] ^ 0x7465646279746573u};
   for (size_t off = 0; off < m->key_len; off += 8) {
     uint8_t block[8] = {0};
     size_t len = m->key_len - off < 8 ? m->key_len - off : 8;

@@ -8,23 +8,23 @@
 
 #include "base/compiler.h"
 
-#define AQ_STATUS_MAP(X)                                                  \
-  X(AGAIN, -1, AGAIN, "more input or room needed")                        \
-  X(TRUNC, -2, PEER, "input ends inside an item")                         \
-  X(LIMIT, -3, PEER, "a length or count is over its limit")               \
-  X(FORMAT, -4, PEER, "bytes violate the encoding")                       \
-  X(AUTH, -5, PEER, "signature or MAC is wrong")                          \
-  X(UNJUST, -6, PEER, "consensus message lacks its justification")        \
-  X(STALE, -7, PEER, "duty is past its deadline")                         \
-  X(IO, -8, ENV, "the system refused an operation")                       \
-  X(TIMEOUT, -9, ENV, "no answer before the deadline")                    \
-  X(SLASH, -10, ENV, "signing or voting would contradict the journal")    \
-  X(NOTFOUND, -11, ENV, "there is no such thing")                         \
-  X(EXISTS, -12, ENV, "it is there already")                              \
-  X(DUP, -13, PEER, "an equal item was received before")                  \
-  X(UNKNOWN, -14, PEER, "names something outside the cluster")            \
-  X(CLOSED, -15, ENV, "the other side is gone or we are stopping")        \
-  X(UNSUPPORTED, -16, ENV, "this build or version does not do that")      \
+#define AQ_STATUS_MAP(X)                                               \
+  X(AGAIN, -1, AGAIN, "more input or room needed")                     \
+  X(TRUNC, -2, PEER, "input ends inside an item")                      \
+  X(LIMIT, -3, PEER, "a length or count is over its limit")            \
+  X(FORMAT, -4, PEER, "bytes violate the encoding")                    \
+  X(AUTH, -5, PEER, "signature or MAC is wrong")                       \
+  X(UNJUST, -6, PEER, "consensus message lacks its justification")     \
+  X(STALE, -7, PEER, "duty is past its deadline")                      \
+  X(IO, -8, ENV, "the system refused an operation")                    \
+  X(TIMEOUT, -9, ENV, "no answer before the deadline")                 \
+  X(SLASH, -10, ENV, "signing or voting would contradict the journal") \
+  X(NOTFOUND, -11, ENV, "there is no such thing")                      \
+  X(EXISTS, -12, ENV, "it is there already")                           \
+  X(DUP, -13, PEER, "an equal item was received before")               \
+  X(UNKNOWN, -14, PEER, "names something outside the cluster")         \
+  X(CLOSED, -15, ENV, "the other side is gone or we are stopping")     \
+  X(UNSUPPORTED, -16, ENV, "this build or version does not do that")   \
   X(REFUSED, -17, ENV, "the other side answered with an error")
 
 typedef int aq_status;

@@ -208,8 +208,8 @@ bool aq_bls_verify_batch(const aq_bls_item *items, size_t cnt, const uint8_t *rn
   return true;
 }
 
-/* Halves; four and fewer one by one (tss.md 6.1). When the left half of a failing range is good, the right half needs no
-   check of its own before it is cut again. */
+/* Halves; four and fewer one by one (tss.md 6.1). When the left half of a failing range is good, the right half needs
+   no check of its own before it is cut again. */
 size_t aq_bls_find_bad(bool *bad, const aq_bls_item *items, size_t cnt, const uint8_t *rnd) {
   enum { SINGLES = 4, STACK_MAX = 64 };
   struct {

@@ -77,7 +77,8 @@ static void test_secrets(void **state) {
 }
 
 /* Goal: every encoding that the ciphersuite forbids is refused.
-   Method: infinity, all zero, flags, x over the modulus, off the curve, points outside the subgroup, for keys and signatures. */
+   Method: infinity, all zero, flags, x over the modulus, off the curve, points outside the subgroup, for keys and
+   signatures. */
 static void test_decode(void **state) {
   (void)state;
   uint8_t pub[48] = {0}, sig[96] = {0}, root[32] = {1}, good_pub[48], good[96], sk[32];

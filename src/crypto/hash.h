@@ -19,8 +19,8 @@ void aq_hmac_sha256(uint8_t out[32], aq_bytes key, aq_bytes in);
 
 /* Root of the zero subtree of that depth; depth <= 64. */
 const uint8_t *aq_zero_hash(unsigned depth);
-/* Merkle root of the bytes cut into 32-byte chunks, padded with zero chunks to 2^depth leaves; depth < 0: to the next power
-   of two. No length mixed in. Empty input: the zero hash of the depth (32 zero bytes for depth <= 0). */
+/* Merkle root of the bytes cut into 32-byte chunks, padded with zero chunks to 2^depth leaves; depth < 0: to the next
+   power of two. No length mixed in. Empty input: the zero hash of the depth (32 zero bytes for depth <= 0). */
 void aq_merkle_bytes(uint8_t out[32], aq_bytes in, int depth);
 
 #endif

@@ -1,5 +1,5 @@
-/* crypto/k1.h - secp256k1: node identities, ENR, Charon's 65-byte and libp2p's DER signatures. Spec: wire.md 1, cluster.md 1.
-   RFC 6979 nonces, low S. The secret key lies in guarded memory and has no way out but a file write. */
+/* crypto/k1.h - secp256k1: node identities, ENR, Charon's 65-byte and libp2p's DER signatures. Spec: wire.md 1,
+   cluster.md 1. RFC 6979 nonces, low S. The secret key lies in guarded memory and has no way out but a file write. */
 #ifndef AQ_CRYPTO_K1_H
 #define AQ_CRYPTO_K1_H
 
@@ -10,8 +10,8 @@ typedef struct aq_k1_key aq_k1_key; /* sodium_malloc pages, wiped by free */
 AQ_NODISCARD aq_status aq_k1_key_new(aq_k1_key **out, const uint8_t secret[32]); /* AQ_E_FORMAT: not in [1, n-1] */
 aq_k1_key *aq_k1_key_generate(void);                                             /* from the system's randomness */
 void aq_k1_key_free(aq_k1_key *k);
-void aq_k1_pubkey(uint8_t out[33], const aq_k1_key *k);     /* compressed */
-void aq_k1_export(uint8_t out[32], const aq_k1_key *k);     /* for writing the key file; the caller wipes */
+void aq_k1_pubkey(uint8_t out[33], const aq_k1_key *k); /* compressed */
+void aq_k1_export(uint8_t out[32], const aq_k1_key *k); /* for writing the key file; the caller wipes */
 
 /* 65 bytes R || S || V (V 0 or 1) over a 32-byte digest as it is. */
 void aq_k1_sign(uint8_t out[65], const aq_k1_key *k, const uint8_t digest[32]);

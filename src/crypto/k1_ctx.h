@@ -1,4 +1,5 @@
-/* crypto/k1_ctx.h - the one secp256k1 context: made and randomised once, read only afterwards, so any thread may use it. */
+/* crypto/k1_ctx.h - the one secp256k1 context: made and randomised once, read only afterwards, so any thread may use
+   it. */
 #ifndef AQ_CRYPTO_K1_CTX_H
 #define AQ_CRYPTO_K1_CTX_H
 

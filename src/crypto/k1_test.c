@@ -18,7 +18,8 @@ static aq_k1_key *key_of(const uint8_t secret[32]) {
 }
 
 /* Goal: 65-byte signatures are those of Charon: RFC 6979, low S, V 0 or 1; they verify with V 27 and 28 too.
-   Method: signatures recorded from Charon's code and from an independent library, then each wrong V and each flipped byte. */
+   Method: signatures recorded from Charon's code and from an independent library, then each wrong V and each flipped
+   byte. */
 static void test_sign65(void **state) {
   (void)state;
   yyjson_doc *doc = aq_test_json("crypto/k1.json");
