@@ -13,7 +13,9 @@ aq_child *aq_child_new(aq_testnet *t, const char *name, int node) {
   c->t = t;
   c->node = node;
   snprintf(c->name, sizeof c->name, "%s", name);
-  snprintf(c->log_path, sizeof c->log_path, "%.900s/%s.log", t->dir, c->name);
+  char path[sizeof c->log_path]; /* not into *t while reading from it */
+  snprintf(path, sizeof path, "%.900s/%.31s.log", t->dir, name);
+  memcpy(c->log_path, path, sizeof path);
   return c;
 }
 

@@ -1,0 +1,57 @@
+"""Goal: a cluster of our own nodes does every duty, and keeps its promises when nodes die.
+Method: `aequa testnet` with one second slots; its report is judged, which counts what the simulated chain saw."""
+import json, os, sys
+from common import check, run, workdir
+
+def testnet(name, *args, slots=20, rc=(0,)):
+    with workdir(name) as d:
+        report = os.path.join(d, "r.json")
+        p = run("testnet", "--slot-time", "1s", "--slots", str(slots), "--report", report, "--dir", d, *args, timeout=170)
+        print(p.stdout[-3000:], p.stderr[-2000:])
+        check(p.returncode in rc, f"exit status {p.returncode}, wanted one of {rc}")
+        r = json.load(open(report))
+    check(r["slashable"] == 0, f"{r['slashable']} slashable messages")
+    check(r["bad"] == 0, f"{r['bad']} messages that the chain refused")
+    return r
+
+def all_done(r, slots):
+    for duty in ("attester", "proposer"):
+        d = r["duties"][duty]
+        check(d["failed"] == 0, f"{duty}: {d['failed']} failed")
+        check(d["ok"] >= slots - 2, f"{duty}: only {d['ok']} done in {slots} slots")
+
+def plain():
+    r = testnet("plain", "--nodes", "4", "--validators", "8", slots=20)
+    all_done(r, 20)
+    for n in r["nodes"]:
+        check(n["bytes_in"] > 0 and n["bytes_out"] > 0 and n["ready_ms"] > 0 and n["rss_kib_max"] > 0, f"figures of node {n['index']}")
+
+def kill():
+    all_done(testnet("kill", "--validators", "8", "--kill", "2@6", slots=20), 20)
+
+def restart():
+    all_done(testnet("restart", "--validators", "8", "--kill", "2@5", "--restart", "2@10", slots=22), 22)
+
+def seven():
+    all_done(testnet("seven", "--nodes", "7", "--validators", "4", "--kill", "1@5", "--kill", "4@5", slots=20), 20)
+
+def two_down():
+    r = testnet("two_down", "--validators", "8", "--kill", "1@6", "--kill", "2@6", "--restart", "1@14", "--restart", "2@14", slots=30, rc=(1,))
+    for duty in ("attester", "proposer"):
+        d = r["duties"][duty]
+        check(d["failed"] >= 4, f"{duty}: duties went on with two of four down ({d['failed']} failed)")
+        check(d["ok"] >= 14, f"{duty}: only {d['ok']} done: they did not start again")
+        check(d["failed"] <= 12, f"{duty}: {d['failed']} failed: they did not start again in time")
+
+def one_tss():
+    r = testnet("one_tss", "--validators", "8", "--tss", "0", slots=20, rc=(0, 1))
+    a = r["duties"]["attester"]
+    check(a["failed"] == 0 and a["ok"] >= 18, f"attester: {a}")
+    check(r["duties"]["proposer"]["ok"] >= 4, f"proposer: {r['duties']['proposer']}")
+
+def chaos():
+    r = testnet("chaos", "--validators", "8", "--chaos", "3", "--seed", "7", slots=40, rc=(0, 1))
+    check(r["duties"]["attester"]["ok"] >= 36, f"attester: {r['duties']['attester']}")
+
+{f.__name__: f for f in (plain, kill, restart, seven, two_down, one_tss, chaos)}[sys.argv[1]]()
+print("ok")
