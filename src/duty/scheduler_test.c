@@ -1,0 +1,590 @@
+#include "duty/scheduler.h"
+
+#include "aq_test.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "codec/json.h"
+#include "duty/fake_http.h"
+
+/* A chain of 4 s slots, 8 an epoch; validators 0..2 of the cluster have indices 10..12, validator 3 is unknown to the chain. */
+enum { SPE = 8, VALIDATORS = 4, TRIGGERS_MAX = 256 };
+#define GENESIS AQ_SECONDS(1700000000)
+#define SLOT AQ_SECONDS(4)
+
+static const char *const urls[] = {"http://bn"};
+static uint8_t keys[VALIDATORS][48];
+
+typedef struct {
+  aq_duty duty;
+  uint64_t at_ns;
+  uint32_t cnt;
+  aq_duty_def def[4];
+} fired;
+
+typedef struct {
+  fake_env env;
+  fake_http http;
+  aq_chain chain;
+  aq_bn *bn;
+  aq_scheduler *s;
+  /* the beacon node */
+  bool down, no_post, no_next_proposers, garbage;
+  const char *raw_attester; /* instead of the made answer */
+  uint64_t shift;           /* moves all attester duties: a changed shuffling */
+  uint64_t delay_ns;
+  /* what the scheduler did */
+  fired fired[TRIGGERS_MAX];
+  size_t fired_cnt;
+  uint64_t slots[TRIGGERS_MAX];
+  size_t slot_cnt;
+} fixture;
+
+static void put_key(aq_buf *out, uint32_t i) {
+  aq_buf_put_str(out, "\"0x");
+  aq_buf_put_hex(out, aq_bytes_of(keys[i], 48));
+  aq_buf_put_str(out, "\"");
+}
+
+static void validators_json(aq_buf *out, const char *asked) {
+  size_t n = 0;
+  aq_buf_put_str(out, "{\"execution_optimistic\":false,\"data\":[");
+  for (uint32_t i = 0; i < 3; i++) {
+    char hex[97];
+    for (int b = 0; b < 48; b++) snprintf(hex + 2 * b, 3, "%02x", keys[i][b]);
+    if (!strstr(asked, hex)) continue;
+    aq_buf_printf(
+        out, "%s{\"index\":\"%u\",\"balance\":\"32000000000\",\"status\":\"active_ongoing\",\"validator\":{\"pubkey\":",
+        n++ ? "," : "", 10 + i);
+    put_key(out, i);
+    aq_buf_put_str(out, ",\"activation_epoch\":\"0\"}}");
+  }
+  aq_buf_put_str(out, "]}");
+}
+
+/* Validator i attests in slot 3 i + shift of the epoch; validator 1 proposes slot 5, a stranger slot 6. */
+static void attesters_json(fixture *f, aq_buf *out, uint64_t epoch) {
+  aq_buf_printf(out, "{\"dependent_root\":\"0x%064llx\",\"execution_optimistic\":false,\"data\":[",
+                (unsigned long long)(epoch + f->shift));
+  for (uint32_t i = 0; i < 3; i++) {
+    aq_buf_printf(
+        out,
+        "%s{\"slot\":\"%llu\",\"validator_index\":\"%u\",\"committee_index\":\"%u\",\"committee_length\":\"9\","
+        "\"committees_at_slot\":\"4\",\"validator_committee_index\":\"%u\",\"pubkey\":",
+        i ? "," : "", (unsigned long long)(epoch * SPE + (3 * i + f->shift) % SPE), 10 + i, i, i + 1);
+    put_key(out, i);
+    aq_buf_put_str(out, "}");
+  }
+  aq_buf_put_str(out, "]}");
+}
+
+static void proposers_json(aq_buf *out, uint64_t epoch) {
+  aq_buf_printf(out,
+                "{\"dependent_root\":\"0x%064llx\",\"execution_optimistic\":true,\"data\":[{\"slot\":\"%llu\","
+                "\"validator_index\":\"11\",\"pubkey\":",
+                (unsigned long long)epoch, (unsigned long long)(epoch * SPE + 5));
+  put_key(out, 1);
+  aq_buf_printf(out, "},{\"slot\":\"%llu\",\"validator_index\":\"77\",\"pubkey\":\"0x",
+                (unsigned long long)(epoch * SPE + 6));
+  for (int i = 0; i < 48; i++) aq_buf_put_str(out, "99");
+  aq_buf_put_str(out, "\"}]}");
+}
+
+static uint64_t now_epoch(const fixture *f) {
+  return aq_epoch_of(&f->chain.clock, aq_slot_at(&f->chain.clock, f->env.wall_ns));
+}
+
+static void handle(void *arg, fake_ex *ex) {
+  fixture *f = arg;
+  aq_buf out = AQ_BUF(1 << 20);
+  const char *duties = strstr(ex->url, "/eth/v1/validator/duties/");
+  uint64_t epoch = duties ? strtoull(strrchr(duties, '/') + 1, NULL, 10) : 0;
+  int code = 200;
+  if (f->down) {
+    fake_http_fail(ex, f->delay_ns, AQ_E_CLOSED);
+    return;
+  }
+  if (strstr(ex->url, "/eth/v1/beacon/states/head/validators")) {
+    if (f->no_post && strcmp(ex->method, "POST") == 0)
+      code = 404;
+    else
+      validators_json(&out, ex->body.len ? aq_buf_cstr(&ex->body) : ex->url);
+  } else if (duties && strstr(duties, "attester")) {
+    if (f->raw_attester)
+      aq_buf_put_str(&out, f->raw_attester);
+    else
+      attesters_json(f, &out, epoch);
+  } else if (duties && strstr(duties, "proposer")) {
+    if (f->no_next_proposers && epoch > now_epoch(f))
+      code = 400;
+    else
+      proposers_json(&out, epoch);
+  } else if (duties && strstr(duties, "sync")) {
+    aq_buf_put_str(&out,
+                   "{\"execution_optimistic\":false,\"data\":[{\"validator_index\":\"12\","
+                   "\"validator_sync_committee_indices\":[\"5\",\"300\"],\"pubkey\":");
+    put_key(&out, 2);
+    aq_buf_put_str(&out, "}]}");
+  } else {
+    code = 404;
+  }
+  if (f->garbage) out.len /= 2;
+  fake_http_answer(ex, f->delay_ns, code, aq_buf_cstr(&out));
+  aq_buf_free(&out);
+}
+
+static void on_slot(void *arg, uint64_t slot) {
+  fixture *f = arg;
+  assert_true(f->slot_cnt < TRIGGERS_MAX);
+  f->slots[f->slot_cnt++] = slot;
+}
+
+static void on_trigger(void *arg, aq_duty duty, const aq_duty_defs *defs) {
+  fixture *f = arg;
+  assert_true(f->fired_cnt < TRIGGERS_MAX && defs->cnt > 0 && defs->cnt <= 4);
+  fired *t = &f->fired[f->fired_cnt++];
+  *t = (fired){.duty = duty, .at_ns = f->env.wall_ns, .cnt = defs->cnt};
+  memcpy(t->def, defs->item, defs->cnt * sizeof *defs->item);
+}
+
+static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)line, (void)len; }
+
+static void open_fixture(fixture *f, uint64_t now_ns, uint32_t types) {
+  memset(f, 0, sizeof *f);
+  aq_log_start(AQ_LOG_ERROR, quiet, NULL);
+  aq_metrics_init();
+  for (uint32_t i = 0; i < VALIDATORS; i++) memset(keys[i], 0xa0 + (int)i, 48);
+  fake_env_init(&f->env, now_ns);
+  fake_http_init(&f->http, &f->env, handle, f);
+  f->delay_ns = AQ_MILLIS(5);
+  f->chain.clock = (aq_clock){GENESIS, SLOT, SPE};
+  for (int k = 0; k < AQ_FORK_CNT; k++) f->chain.fork[k].epoch = 0;
+  const aq_bn_cfg bn = {.env = &f->env.env, .http = &f->http.http, .endpoints = urls, .endpoint_cnt = 1};
+  f->bn = aq_bn_new(&bn);
+  const aq_scheduler_cfg cfg = {.env = &f->env.env,
+                                .bn = f->bn,
+                                .chain = &f->chain,
+                                .pubkey = (const uint8_t(*)[48])keys,
+                                .validator_cnt = VALIDATORS,
+                                .types = types,
+                                .arg = f,
+                                .slot = on_slot,
+                                .trigger = on_trigger};
+  f->s = aq_scheduler_new(&cfg);
+}
+
+static void close_fixture(fixture *f) {
+  aq_scheduler_free(f->s);
+  aq_bn_free(f->bn);
+  assert_int_equal(fake_http_open_cnt(&f->http), 0);
+  assert_null(fake_env_first_timer(&f->env));
+  fake_http_free(&f->http);
+}
+
+#define BOTH ((1u << AQ_DUTY_ATTESTER) | (1u << AQ_DUTY_PROPOSER))
+
+static uint64_t start_of(uint64_t slot) { return GENESIS + slot * SLOT; }
+
+static const fired *find(const fixture *f, uint64_t slot, aq_duty_type type) {
+  const fired *found = NULL;
+  for (size_t i = 0; i < f->fired_cnt; i++) {
+    if (!aq_duty_eq(f->fired[i].duty, (aq_duty){slot, type})) continue;
+    assert_null(found); /* never twice */
+    found = &f->fired[i];
+  }
+  return found;
+}
+
+/* Goal: each duty triggers once, at its offset to the nanosecond, with the right definitions; slots are announced at their start.
+   Method: start before genesis, run three epochs, compare with the fake's duties. */
+static void triggers_at_the_right_time(void **state) {
+  (void)state;
+  static fixture f;
+  open_fixture(&f, GENESIS - AQ_SECONDS(30), BOTH);
+  aq_scheduler_start(f.s);
+  assert_int_equal(f.http.log_cnt, 0);
+  fake_env_run_until(&f.env, start_of(3 * SPE) - 1);
+  assert_int_equal(f.slot_cnt, 3 * SPE);
+  for (size_t i = 0; i < f.slot_cnt; i++) assert_int_equal(f.slots[i], i);
+  assert_int_equal(f.fired_cnt, 3 * 3 + 3);
+  for (uint64_t e = 0; e < 3; e++) {
+    for (uint32_t i = 0; i < 3; i++) {
+      const fired *t = find(&f, e * SPE + 3 * i, AQ_DUTY_ATTESTER);
+      assert_non_null(t);
+      assert_true(t->at_ns == start_of(t->duty.slot) + SLOT / 3);
+      assert_int_equal(t->cnt, 1);
+      assert_int_equal(t->def[0].validator, i);
+      assert_int_equal(t->def[0].validator_index, 10 + i);
+      assert_int_equal(t->def[0].attester.committee_index, i);
+      assert_int_equal(t->def[0].attester.validator_committee_index, i + 1);
+      assert_int_equal(t->def[0].attester.committee_length, 9);
+      assert_int_equal(t->def[0].attester.slot, t->duty.slot);
+      assert_memory_equal(t->def[0].attester.pubkey, keys[i], 48);
+    }
+    const fired *p = find(&f, e * SPE + 5, AQ_DUTY_PROPOSER);
+    assert_non_null(p);
+    assert_true(p->at_ns == start_of(p->duty.slot));
+    assert_int_equal(p->def[0].validator, 1);
+  }
+  assert_true(aq_metric_value(AQ_M_CORE_SCHEDULER_SKIPPED_SLOTS_TOTAL, AQ_NO_LABELS) == 0);
+  assert_true(aq_metric_value(AQ_M_CORE_SCHEDULER_DUTY_TOTAL, AQ_LABELS("attester")) == 9);
+  assert_true(aq_metric_value(AQ_M_CORE_SCHEDULER_VALIDATORS_ACTIVE, AQ_NO_LABELS) == 3);
+  assert_true(aq_metric_value(AQ_M_CORE_SCHEDULER_CURRENT_EPOCH, AQ_NO_LABELS) == 2);
+  close_fixture(&f);
+}
+
+/* Goal: aggregator and sync contribution trigger at 2D/3 when their bits are set, with positions, and not else.
+   Method: one epoch with all bits. */
+static void other_types_by_bit(void **state) {
+  (void)state;
+  static fixture f;
+  open_fixture(&f, GENESIS - AQ_SECONDS(5), (1u << AQ_DUTY_AGGREGATOR) | (1u << AQ_DUTY_SYNC_CONTRIBUTION));
+  aq_scheduler_start(f.s);
+  fake_env_run_until(&f.env, start_of(SPE) - 1);
+  const fired *a = find(&f, 3, AQ_DUTY_AGGREGATOR);
+  assert_true(a && a->at_ns == start_of(3) + 2 * SLOT / 3);
+  assert_null(find(&f, 3, AQ_DUTY_ATTESTER));
+  for (uint64_t slot = 0; slot < SPE; slot++) {
+    const fired *c = find(&f, slot, AQ_DUTY_SYNC_CONTRIBUTION);
+    assert_true(c && c->cnt == 1 && c->def[0].validator == 2 && c->def[0].sync_position_cnt == 2);
+    assert_int_equal(c->def[0].sync_positions[1], 300);
+  }
+  close_fixture(&f);
+}
+
+/* Goal: a late start triggers the running slot's duties at once if their deadline is not past, and nothing older.
+   Method: start in slot 5 at 3 s: the attester of slot 5 (shifted) triggers, its proposer is past D/3 + D/12; start at 1.5 s: both. */
+static void late_start(void **state) {
+  (void)state;
+  static fixture f;
+  open_fixture(&f, start_of(5) + AQ_SECONDS(3), BOTH);
+  f.shift = 5; /* validator 0 in slot 5 */
+  aq_scheduler_start(f.s);
+  fake_env_run_for(&f.env, AQ_MILLIS(100));
+  assert_int_equal(f.fired_cnt, 1);
+  assert_non_null(find(&f, 5, AQ_DUTY_ATTESTER));
+  assert_int_equal(f.slots[0], 5);
+  close_fixture(&f);
+  open_fixture(&f, start_of(5) + AQ_MILLIS(1500), BOTH);
+  f.shift = 5;
+  aq_scheduler_start(f.s);
+  fake_env_run_for(&f.env, AQ_MILLIS(100));
+  assert_int_equal(f.fired_cnt, 2);
+  assert_non_null(find(&f, 5, AQ_DUTY_PROPOSER));
+  close_fixture(&f);
+}
+
+/* Goal: a beacon node that is away at the start, or goes for an epoch, costs only what it must.
+   Method: down for two slots, then up; then down from mid-epoch over the next epoch's first half. */
+static void node_gone_and_back(void **state) {
+  (void)state;
+  static fixture f;
+  open_fixture(&f, start_of(1), BOTH);
+  f.down = true;
+  aq_scheduler_start(f.s);
+  fake_env_run_until(&f.env, start_of(3) - 1);
+  assert_int_equal(f.fired_cnt, 0);
+  aq_duty_defs defs;
+  assert_int_equal(aq_scheduler_defs(f.s, (aq_duty){3, AQ_DUTY_ATTESTER}, &defs), AQ_E_AGAIN);
+  f.down = false;
+  fake_env_run_until(&f.env, start_of(4));
+  assert_non_null(find(&f, 3, AQ_DUTY_ATTESTER));
+  fake_env_run_until(&f.env, start_of(6)); /* the next epoch is resolved */
+  f.down = true;
+  fake_env_run_until(&f.env, start_of(SPE + 7));
+  for (uint64_t slot = SPE; slot < SPE + 7; slot += 3) assert_non_null(find(&f, slot, AQ_DUTY_ATTESTER));
+  assert_non_null(find(&f, SPE + 5, AQ_DUTY_PROPOSER));
+  f.down = false;
+  fake_env_run_until(&f.env, start_of(3 * SPE));
+  assert_non_null(find(&f, 2 * SPE, AQ_DUTY_ATTESTER));
+  close_fixture(&f);
+}
+
+/* Goal: the old Lodestar's routes work: validators by GET, remembered; no proposer duties ahead.
+   Method: POST answers 404; proposers of the next epoch 400. */
+static void old_lodestar(void **state) {
+  (void)state;
+  static fixture f;
+  open_fixture(&f, start_of(0), BOTH);
+  f.no_post = f.no_next_proposers = true;
+  aq_scheduler_start(f.s);
+  fake_env_run_until(&f.env, start_of(2 * SPE) - 1);
+  assert_int_equal(fake_http_count(&f.http, "POST http://bn/eth/v1/beacon/states/head/validators"), 1);
+  assert_int_equal(fake_http_count(&f.http, "GET http://bn/eth/v1/beacon/states/head/validators?id=0xa0a0"), 2);
+  assert_non_null(find(&f, SPE + 3, AQ_DUTY_ATTESTER));
+  assert_non_null(find(&f, 5, AQ_DUTY_PROPOSER));
+  assert_non_null(find(&f, SPE + 5, AQ_DUTY_PROPOSER));
+  close_fixture(&f);
+}
+
+/* Goal: duties are asked again at the epoch's start, and a changed shuffling replaces the old one.
+   Method: epoch 1 is resolved in epoch 0, then all duties move by one slot; also an announced reorganisation. */
+static void shuffling_changes(void **state) {
+  (void)state;
+  static fixture f;
+  open_fixture(&f, start_of(0), BOTH);
+  aq_scheduler_start(f.s);
+  fake_env_run_until(&f.env, start_of(7));
+  aq_duty_defs defs;
+  assert_int_equal(aq_scheduler_defs(f.s, (aq_duty){SPE + 3, AQ_DUTY_ATTESTER}, &defs), AQ_OK);
+  f.shift = 1;
+  fake_env_run_until(&f.env, start_of(2 * SPE) - 1);
+  assert_null(find(&f, SPE + 3, AQ_DUTY_ATTESTER));
+  assert_non_null(find(&f, SPE + 4, AQ_DUTY_ATTESTER));
+  f.shift = 2;
+  fake_env_run_until(&f.env, start_of(2 * SPE) + AQ_SECONDS(1));
+  f.shift = 1;
+  aq_scheduler_reorg(f.s, 1);
+  assert_int_equal(aq_scheduler_defs(f.s, (aq_duty){2 * SPE + 4, AQ_DUTY_ATTESTER}, &defs), AQ_E_AGAIN);
+  fake_env_run_until(&f.env, start_of(3 * SPE) - 1);
+  assert_non_null(find(&f, 2 * SPE + 4, AQ_DUTY_ATTESTER));
+  assert_null(find(&f, 2 * SPE + 5, AQ_DUTY_ATTESTER));
+  close_fixture(&f);
+}
+
+/* Goal: garbage never becomes a definition, and good answers heal it.
+   Method: truncated JSON, wrong types, slots of another epoch, a key that is not the index's, a huge list; then the truth. */
+static void garbage_answers(void **state) {
+  (void)state;
+  static fixture f;
+#define KEY_A0 "0xa0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0"
+#define DUTY(slot, index)                                                         \
+  "{\"pubkey\":\"" KEY_A0 "\",\"slot\":\"" slot "\",\"validator_index\":\"" index \
+  "\",\"committee_index\":\"0\","                                                 \
+  "\"committee_length\":\"1\",\"committees_at_slot\":\"1\",\"validator_committee_index\":\"0\"}"
+  static const char *const bad[] = {"",
+                                    "[]",
+                                    "{\"data\":{}}",
+                                    "{\"data\":[5]}",
+                                    "{\"data\":[" DUTY("99", "10") "]}",
+                                    "{\"data\":[" DUTY("0", "11") "]}",
+                                    "{\"data\":[" DUTY("-1", "10") "]}",
+                                    "{\"data\":[{\"slot\":\"0\",\"validator_index\":\"10\"}]}"};
+  for (size_t i = 0; i < AQ_COUNT(bad) + 2; i++) {
+    open_fixture(&f, start_of(0), BOTH);
+    char *huge = NULL;
+    if (i < AQ_COUNT(bad)) f.raw_attester = bad[i];
+    if (i == AQ_COUNT(bad)) f.garbage = true;
+    if (i == AQ_COUNT(bad) + 1) {
+      size_t len = 3u << 20;
+      huge = malloc(len + 1);
+      memset(huge, '[', len), huge[len] = 0;
+      f.raw_attester = huge;
+    }
+    aq_scheduler_start(f.s);
+    fake_env_run_until(&f.env, start_of(2));
+    assert_null(find(&f, 0, AQ_DUTY_ATTESTER));
+    aq_duty_defs defs;
+    assert_int_equal(aq_scheduler_defs(f.s, (aq_duty){0, AQ_DUTY_ATTESTER}, &defs), AQ_E_AGAIN);
+    f.raw_attester = NULL;
+    f.garbage = false;
+    fake_env_run_until(&f.env, start_of(4));
+    assert_non_null(find(&f, 3, AQ_DUTY_ATTESTER));
+    close_fixture(&f);
+    free(huge);
+  }
+}
+
+/* Goal: clock jumps skip slots and count them; a clock set back triggers nothing twice.
+   Method: jump ten slots ahead, then five back, and run on. */
+static void clock_jumps(void **state) {
+  (void)state;
+  static fixture f;
+  open_fixture(&f, start_of(0), BOTH);
+  aq_scheduler_start(f.s);
+  fake_env_run_until(&f.env, start_of(2));
+  fake_env_jump(&f.env, start_of(12));
+  fake_env_drain(&f.env);
+  assert_int_equal(f.slots[f.slot_cnt - 1], 12);
+  assert_true(aq_metric_value(AQ_M_CORE_SCHEDULER_SKIPPED_SLOTS_TOTAL, AQ_NO_LABELS) == 9);
+  fake_env_jump(&f.env, start_of(7));
+  size_t slots = f.slot_cnt;
+  fake_env_run_until(&f.env, start_of(13) - 1);
+  assert_int_equal(f.slot_cnt, slots);
+  fake_env_run_until(&f.env, start_of(14) + AQ_SECONDS(2));
+  assert_int_equal(f.slot_cnt, slots + 2);
+  assert_non_null(find(&f, 14, AQ_DUTY_ATTESTER));
+  assert_non_null(find(&f, 13, AQ_DUTY_PROPOSER));
+  close_fixture(&f);
+}
+
+/* Goal: a manual duty runs once, instead of its own trigger, and only where there is one.
+   Method: inject a coming slot, again, one without duty, one past its deadline, a type that is off, before resolve. */
+static void manual_duty(void **state) {
+  (void)state;
+  static fixture f;
+  open_fixture(&f, start_of(0), BOTH);
+  aq_scheduler_start(f.s);
+  assert_int_equal(aq_scheduler_inject(f.s, (aq_duty){3, AQ_DUTY_ATTESTER}), AQ_E_AGAIN);
+  fake_env_run_for(&f.env, AQ_SECONDS(1));
+  assert_int_equal(aq_scheduler_inject(f.s, (aq_duty){3, AQ_DUTY_ATTESTER}), AQ_OK);
+  assert_int_equal(aq_scheduler_inject(f.s, (aq_duty){3, AQ_DUTY_ATTESTER}), AQ_E_EXISTS);
+  assert_int_equal(aq_scheduler_inject(f.s, (aq_duty){2, AQ_DUTY_ATTESTER}), AQ_E_NOTFOUND);
+  assert_int_equal(aq_scheduler_inject(f.s, (aq_duty){3, AQ_DUTY_AGGREGATOR}), AQ_E_NOTFOUND);
+  assert_int_equal(aq_scheduler_inject(f.s, (aq_duty){3, AQ_DUTY_EXIT}), AQ_E_NOTFOUND);
+  fake_env_run_until(&f.env, start_of(4));
+  assert_true(find(&f, 3, AQ_DUTY_ATTESTER)->at_ns == start_of(0) + AQ_SECONDS(1));
+  fake_env_run_until(&f.env, start_of(6 * SPE));
+  assert_int_equal(aq_scheduler_inject(f.s, (aq_duty){0, AQ_DUTY_ATTESTER}), AQ_E_STALE);
+  assert_int_equal(aq_scheduler_inject(f.s, (aq_duty){5 * SPE + 5, AQ_DUTY_PROPOSER}), AQ_E_EXISTS);
+  close_fixture(&f);
+}
+
+typedef struct {
+  int calls;
+  bool ok;
+} waited;
+
+static void woken(void *arg, bool ok) {
+  waited *w = arg;
+  w->calls++;
+  w->ok = ok;
+}
+
+/* Goal: waiters for an epoch are called once: when it is resolved, when their time is up, or at once.
+   Method: one of each, one cancelled, one open at free. */
+static void await_epoch(void **state) {
+  (void)state;
+  static fixture f;
+  waited w[5] = {{0}};
+  static aq_sched_waiter waiter[5];
+  open_fixture(&f, start_of(0), BOTH);
+  aq_scheduler_start(f.s);
+  aq_scheduler_await_epoch(f.s, &waiter[0], 0, start_of(2), woken, &w[0]);
+  aq_scheduler_await_epoch(f.s, &waiter[1], 1, start_of(2), woken, &w[1]);
+  aq_scheduler_await_epoch(f.s, &waiter[2], 1, start_of(2), woken, &w[2]);
+  aq_sched_waiter_cancel(&waiter[2]);
+  aq_sched_waiter_cancel(&waiter[2]);
+  fake_env_run_for(&f.env, AQ_SECONDS(1));
+  assert_true(w[0].calls == 1 && w[0].ok && w[1].calls == 0);
+  aq_scheduler_await_epoch(f.s, &waiter[3], 0, start_of(9), woken, &w[3]);
+  assert_true(w[3].calls == 1 && w[3].ok);
+  fake_env_run_until(&f.env, start_of(2));
+  assert_true(w[1].calls == 1 && !w[1].ok && w[2].calls == 0);
+  aq_scheduler_await_epoch(f.s, &waiter[4], 7, start_of(90), woken, &w[4]);
+  close_fixture(&f);
+  assert_true(w[4].calls == 1 && !w[4].ok && w[0].calls == 1);
+}
+
+typedef struct {
+  int calls;
+  aq_status st;
+  size_t items;
+  char text[2048];
+} duties;
+
+static void got_duties(void *arg, aq_status st, yyjson_val *answer) {
+  duties *d = arg;
+  d->calls++;
+  d->st = st;
+  d->items = yyjson_arr_size(yyjson_obj_get(answer, "data"));
+  char *text = yyjson_val_write(answer, 0, NULL);
+  snprintf(d->text, sizeof d->text, "%s", text ? text : "");
+  free(text);
+}
+
+/* Goal: the API's duties are the beacon node's, restricted to the cluster, with root and flag kept, and one request serves all.
+   Method: concurrent calls before anything is known; a cached call; a cancelled one; another epoch; a failing node. */
+static void duties_for_the_api(void **state) {
+  (void)state;
+  static fixture f;
+  static duties d[6];
+  memset(d, 0, sizeof d);
+  open_fixture(&f, start_of(0), BOTH);
+  aq_scheduler_start(f.s);
+  for (int i = 0; i < 3; i++)
+    assert_int_not_equal(aq_scheduler_duties(f.s, AQ_DUTIES_PROPOSER, 0, got_duties, &d[i]), 0);
+  aq_scheduler_duties_cancel(f.s, aq_scheduler_duties(f.s, AQ_DUTIES_PROPOSER, 0, got_duties, &d[5]));
+  assert_int_equal(d[0].calls, 0);
+  fake_env_run_for(&f.env, AQ_SECONDS(1));
+  for (int i = 0; i < 3; i++) assert_true(d[i].calls == 1 && d[i].st == AQ_OK && d[i].items == 1);
+  assert_non_null(strstr(d[0].text, "\"dependent_root\":\"0x0000"));
+  assert_non_null(strstr(d[0].text, "\"execution_optimistic\":true"));
+  assert_non_null(strstr(d[0].text, "\"validator_index\":\"11\""));
+  assert_null(strstr(d[0].text, "77"));
+  assert_int_equal(fake_http_count(&f.http, "duties/proposer/0"), 1);
+  aq_scheduler_duties(f.s, AQ_DUTIES_ATTESTER, 0, got_duties, &d[3]);
+  assert_int_equal(d[3].calls, 0);
+  fake_env_drain(&f.env);
+  assert_true(d[3].calls == 1 && d[3].items == 3);
+  aq_scheduler_duties(f.s, AQ_DUTIES_SYNC, 40, got_duties, &d[4]);
+  fake_env_run_for(&f.env, AQ_MILLIS(6));
+  assert_true(d[4].calls == 1 && d[4].items == 1);
+  assert_null(strstr(d[4].text, "dependent_root"));
+  assert_non_null(strstr(d[4].text, "[\"5\",\"300\"]"));
+  assert_int_equal(fake_http_count(&f.http, "POST http://bn/eth/v1/validator/duties/sync/40"), 1);
+  f.down = true;
+  aq_scheduler_duties(f.s, AQ_DUTIES_SYNC, 41, got_duties, &d[4]);
+  fake_env_run_for(&f.env, AQ_MILLIS(6));
+  assert_true(d[4].calls == 2 && d[4].st == AQ_E_CLOSED);
+  assert_int_equal(d[5].calls, 0);
+  aq_scheduler_duties(f.s, AQ_DUTIES_SYNC, 42, got_duties, &d[4]);
+  close_fixture(&f);
+  assert_true(d[4].calls == 3 && d[4].st == AQ_E_CLOSED);
+}
+
+/* Goal: calls over the limits are told so, from a timer, and the cache stays bounded.
+   Method: a silent beacon node and a thousand epochs. */
+static void duties_are_bounded(void **state) {
+  (void)state;
+  static fixture f;
+  static duties d;
+  memset(&d, 0, sizeof d);
+  open_fixture(&f, start_of(0), BOTH);
+  aq_scheduler_start(f.s);
+  fake_env_run_for(&f.env, AQ_SECONDS(1));
+  f.delay_ns = AQ_SECONDS(1);
+  for (uint64_t i = 0; i < 1000; i++) aq_scheduler_duties(f.s, AQ_DUTIES_ATTESTER, 100 + i, got_duties, &d);
+  assert_int_equal(d.calls, 0);
+  fake_env_drain(&f.env);
+  assert_in_range(d.calls, 900, 999);
+  assert_int_equal(d.st, AQ_E_LIMIT);
+  fake_env_run_for(&f.env, AQ_SECONDS(2));
+  assert_int_equal(d.calls, 1000);
+  assert_int_equal(d.st, AQ_OK);
+  f.delay_ns = 1;
+  aq_scheduler_duties(f.s, AQ_DUTIES_ATTESTER, 5000, got_duties, &d);
+  fake_env_run_for(&f.env, AQ_SECONDS(1));
+  assert_int_equal(d.calls, 1001);
+  assert_int_equal(d.st, AQ_OK);
+  close_fixture(&f);
+}
+
+/* Goal: the validators are known as the chain knows them, with the node's record kept.
+   Method: look at known, unknown, by index. */
+static void validators(void **state) {
+  (void)state;
+  static fixture f;
+  open_fixture(&f, start_of(0), BOTH);
+  aq_scheduler_start(f.s);
+  fake_env_run_for(&f.env, AQ_SECONDS(1));
+  const aq_validator_state *v = aq_scheduler_validator(f.s, 2);
+  assert_true(v->known && v->active && v->index == 12 && v->balance == UINT64_C(32000000000));
+  assert_string_equal(v->status, "active_ongoing");
+  assert_non_null(strstr(v->json, "\"activation_epoch\":\"0\""));
+  assert_false(aq_scheduler_validator(f.s, 3)->known);
+  assert_int_equal(aq_scheduler_by_index(f.s, 11), 1);
+  assert_int_equal(aq_scheduler_by_index(f.s, 13), -1);
+  f.garbage = true;
+  fake_env_run_until(&f.env, start_of(SPE + 1));
+  assert_true(aq_scheduler_validator(f.s, 2)->known);
+  close_fixture(&f);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(triggers_at_the_right_time),
+      cmocka_unit_test(other_types_by_bit),
+      cmocka_unit_test(late_start),
+      cmocka_unit_test(node_gone_and_back),
+      cmocka_unit_test(old_lodestar),
+      cmocka_unit_test(shuffling_changes),
+      cmocka_unit_test(garbage_answers),
+      cmocka_unit_test(clock_jumps),
+      cmocka_unit_test(manual_duty),
+      cmocka_unit_test(await_epoch),
+      cmocka_unit_test(duties_for_the_api),
+      cmocka_unit_test(duties_are_bounded),
+      cmocka_unit_test(validators),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
