@@ -1,23 +1,29 @@
-/* cluster/datadir.h - the files of a node's data directory: identity key, key lock, cluster lock, keystores, deposit data. Blocking
-   file access: commands and start-up only. Spec: cluster.md 1.1, 1.5, 3. Every error line names the file and the mend. */
+/* cluster/datadir.h - the files of a node's data directory: identity key, key lock, cluster lock, keystores, deposit
+   data. Blocking file access: commands and start-up only. Spec: cluster.md 1.1, 1.5, 3. Every error line names the
+   file and the mend. */
 #ifndef AQ_CLUSTER_DATADIR_H
 #define AQ_CLUSTER_DATADIR_H
 
 #include "cluster/identity.h"
 #include "cluster/lock.h"
 
-AQ_NODISCARD aq_status aq_file_read(aq_buf *out, const char *path, aq_err *err);           /* at most out->max bytes */
-AQ_NODISCARD aq_status aq_file_write(const char *path, aq_bytes data, int mode, aq_err *err); /* temp file, fsync, rename */
+AQ_NODISCARD aq_status aq_file_read(aq_buf *out, const char *path, aq_err *err); /* at most out->max bytes */
+AQ_NODISCARD aq_status aq_file_write(const char *path, aq_bytes data, int mode,
+                                     aq_err *err); /* temp file, fsync, rename */
 
 AQ_NODISCARD aq_status aq_identity_load(aq_k1_key **out, const char *path, aq_err *err);
-AQ_NODISCARD aq_status aq_identity_create(aq_k1_key **out, const char *path, aq_err *err); /* AQ_E_EXISTS when it is there */
+AQ_NODISCARD aq_status aq_identity_create(aq_k1_key **out, const char *path,
+                                          aq_err *err); /* AQ_E_EXISTS when it is there */
 
-/* The key lock file beside the key (1.5): refuses when another process is alive or the cluster changed too recently. touch each
-   second keeps it. command: our own name. */
-AQ_NODISCARD aq_status aq_keylock_take(const char *key_path, const char *command, const char *lock_hash_text, uint64_t now_ns, aq_err *err);
-AQ_NODISCARD aq_status aq_keylock_touch(const char *key_path, const char *command, const char *lock_hash_text, uint64_t now_ns);
+/* The key lock file beside the key (1.5): refuses when another process is alive or the cluster changed too recently.
+   touch each second keeps it. command: our own name. */
+AQ_NODISCARD aq_status aq_keylock_take(const char *key_path, const char *command, const char *lock_hash_text,
+                                       uint64_t now_ns, aq_err *err);
+AQ_NODISCARD aq_status aq_keylock_touch(const char *key_path, const char *command, const char *lock_hash_text,
+                                        uint64_t now_ns);
 
-/* All keystore-*.json with their .txt passwords, in order of the number in the name. secrets: guarded memory, aq_keys_free wipes. */
+/* All keystore-*.json with their .txt passwords, in order of the number in the name. secrets: guarded memory,
+   aq_keys_free wipes. */
 typedef struct {
   uint8_t (*secret)[32];
   uint32_t cnt;
@@ -25,6 +31,7 @@ typedef struct {
 AQ_NODISCARD aq_status aq_keys_load(aq_keys *out, const char *dir, aq_err *err);
 void aq_keys_free(aq_keys *k);
 /* keystore-<i>.json or keystore-insecure-<i>.json, and the password file beside it. */
-AQ_NODISCARD aq_status aq_keys_store(const char *dir, const uint8_t (*secret)[32], uint32_t cnt, bool insecure, aq_err *err);
+AQ_NODISCARD aq_status aq_keys_store(const char *dir, const uint8_t (*secret)[32], uint32_t cnt, bool insecure,
+                                     aq_err *err);
 
 #endif

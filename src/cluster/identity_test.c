@@ -83,11 +83,9 @@ static void cid_and_address(void **state) {
 static void parse(void **state) {
   (void)state;
   static const char *const word[][2] = {
-      {"prefix", "starts with"},       {"base64", "base64url"},
-      {"signature", "signature"},      {"rlp", "the ENR is not"},
-      {"too_few_elements", "too few"}, {"no_public_key", "no public key"},
-      {"identity_scheme", "scheme"},   {"duplicate_key", "duplicate"},
-      {"odd_elements", "odd"},
+      {"prefix", "starts with"},     {"base64", "base64url"},         {"signature", "signature"},
+      {"rlp", "the ENR is not"},     {"too_few_elements", "too few"}, {"no_public_key", "no public key"},
+      {"identity_scheme", "scheme"}, {"duplicate_key", "duplicate"},  {"odd_elements", "odd"},
   };
   yyjson_doc *doc = aq_test_json("cluster/enr.json");
   yyjson_val *list = yyjson_obj_get(yyjson_doc_get_root(doc), "parse"), *it;

@@ -1,0 +1,28 @@
+/* cluster/json_out.h - JSON as the reference's files have it: one space a level, ": " after names, '\n' line ends, no
+   newline at the end, '<', '>', '&', U+2028 and U+2029 escaped. Spec: cluster.md 2.2. */
+#ifndef AQ_CLUSTER_JSON_OUT_H
+#define AQ_CLUSTER_JSON_OUT_H
+
+#include "base/bytes.h"
+
+typedef struct {
+  aq_buf *out;
+  unsigned depth, indent; /* indent: spaces a level */
+  bool first;
+} aq_json_out;
+
+static inline aq_json_out aq_json_out_of(aq_buf *out, unsigned indent) { return (aq_json_out){out, 0, indent, true}; }
+
+/* name: NULL for the top value and for entries of a list. */
+void aq_json_out_open(aq_json_out *o, const char *name, char bracket); /* '{' or '[' */
+void aq_json_out_close(aq_json_out *o, char bracket);
+void aq_json_out_str(aq_json_out *o, const char *name, const char *text);
+void aq_json_out_u64(aq_json_out *o, const char *name, uint64_t v);
+void aq_json_out_u64_str(aq_json_out *o, const char *name, uint64_t v); /* a number in quotes */
+void aq_json_out_bool(aq_json_out *o, const char *name, bool v);
+void aq_json_out_null(aq_json_out *o, const char *name);
+void aq_json_out_hex(aq_json_out *o, const char *name, aq_bytes b); /* 0x..., "" when empty */
+void aq_json_out_hex_bare(aq_json_out *o, const char *name, aq_bytes b);
+void aq_json_out_base64(aq_json_out *o, const char *name, aq_bytes b); /* null when empty */
+
+#endif
