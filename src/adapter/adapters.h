@@ -10,7 +10,8 @@
 /* TCP with libuv: keep-alive 30 s, no delay, names resolved by the loop's threads. */
 typedef struct aq_uv_tcp aq_uv_tcp;
 aq_uv_tcp *aq_uv_tcp_new(aq_loop *l);
-AQ_NODISCARD aq_status aq_uv_tcp_listen(aq_uv_tcp *t, const char *host, uint16_t port, aq_err *err); /* may be called more than once */
+AQ_NODISCARD aq_status aq_uv_tcp_listen(aq_uv_tcp *t, const char *host, uint16_t port,
+                                        aq_err *err); /* may be called more than once */
 const aq_tcp *aq_uv_tcp_port(aq_uv_tcp *t);
 uint16_t aq_uv_tcp_bound_port(const aq_uv_tcp *t); /* of the first listener; for port 0 */
 void aq_uv_tcp_free(aq_uv_tcp *t);
@@ -23,7 +24,8 @@ typedef struct {
   uint32_t conns_max;      /* 256 */
   uint32_t idle_timeout_s; /* 120 */
 } aq_http_server_cfg;
-AQ_NODISCARD aq_status aq_http_server_new(aq_http_server **out, aq_loop *l, const aq_http_server_cfg *cfg, const aq_http_handler *h, aq_err *err);
+AQ_NODISCARD aq_status aq_http_server_new(aq_http_server **out, aq_loop *l, const aq_http_server_cfg *cfg,
+                                          const aq_http_handler *h, aq_err *err);
 uint16_t aq_http_server_port(const aq_http_server *s);
 void aq_http_server_free(aq_http_server *s); /* open answers are cut */
 
@@ -33,18 +35,18 @@ aq_curl *aq_curl_new(aq_loop *l);
 const aq_httpc *aq_curl_port(aq_curl *c);
 void aq_curl_free(aq_curl *c);
 
-/* The SQLite store, on its own thread (port/store.h, contract.md 7.1). identity: lock hash and operator index; a database of another
-   cluster is refused. AQ_E_EXISTS: another process has it open. AQ_E_IO with why: neither the database nor the backup is sound and
-   accept_empty is not set. */
+/* The SQLite store, on its own thread (port/store.h, contract.md 7.1). identity: lock hash and operator index; a
+   database of another cluster is refused. AQ_E_EXISTS: another process has it open. AQ_E_IO with why: neither the
+   database nor the backup is sound and accept_empty is not set. */
 typedef struct aq_sqlite aq_sqlite;
 typedef struct {
-  const char *path;        /* aequa.db */
+  const char *path; /* aequa.db */
   uint8_t lock_hash[32];
   uint32_t self;
   bool accept_empty;
 } aq_sqlite_cfg;
 AQ_NODISCARD aq_status aq_sqlite_open(aq_sqlite **out, aq_loop *l, const aq_sqlite_cfg *cfg, aq_err *err);
 const aq_store *aq_sqlite_port(aq_sqlite *s);
-void aq_sqlite_close(aq_sqlite *s);         /* commits what is queued */
+void aq_sqlite_close(aq_sqlite *s); /* commits what is queued */
 
 #endif

@@ -1,15 +1,16 @@
-/* adapter/loop.h - the production environment: a libuv loop, timers, the worker pool, signals. Implements port/env.h. */
+/* adapter/loop.h - the production environment: a libuv loop, timers, the worker pool, signals. Implements
+   port/env.h. */
 #ifndef AQ_ADAPTER_LOOP_H
 #define AQ_ADAPTER_LOOP_H
 
 #include "port/env.h"
 
 typedef struct aq_loop aq_loop;
-aq_loop *aq_loop_new(uint32_t workers);           /* 0: min(cores, 4) */
+aq_loop *aq_loop_new(uint32_t workers); /* 0: min(cores, 4) */
 void aq_loop_free(aq_loop *l);
 const aq_env *aq_loop_env(aq_loop *l);
 struct uv_loop_s *aq_loop_uv(aq_loop *l);
-void aq_loop_run(aq_loop *l);                     /* until aq_loop_stop */
+void aq_loop_run(aq_loop *l); /* until aq_loop_stop */
 void aq_loop_stop(aq_loop *l);
 /* SIGINT and SIGTERM: first call fn, a second signal exits at once with 130 or 143. */
 void aq_loop_on_signal(aq_loop *l, void (*fn)(void *arg, int signo), void *arg);

@@ -1,11 +1,13 @@
-/* api/monitor.h - the monitoring listener: /metrics, /livez, /readyz, and a pointer at /. Spec: contract.md 4.5, core.md 13.1. */
+/* api/monitor.h - the monitoring listener: /metrics, /livez, /readyz, and a pointer at /. Spec: contract.md 4.5,
+   core.md 13.1. */
 #ifndef AQ_API_MONITOR_H
 #define AQ_API_MONITOR_H
 
 #include "port/env.h"
 #include "port/http.h"
 
-/* Readiness: 1 ok, 2 beacon node down, 3 syncing, 4 quorum peers not connected, 5 vc not connected, 7 zero peers, 8 far behind. */
+/* Readiness: 1 ok, 2 beacon node down, 3 syncing, 4 quorum peers not connected, 5 vc not connected, 7 zero peers, 8
+   far behind. */
 typedef struct aq_monitor aq_monitor;
 typedef struct {
   const aq_env *env;

@@ -1,5 +1,6 @@
-/* api/vapi.h - the validator API as a core over port/http: beacon API routes for this node's validator client with share keys mapped
-   both ways, /health, /v1/duty, and a streaming proxy for the rest. Spec: validator-api.md, contract.md 4 and 17. */
+/* api/vapi.h - the validator API as a core over port/http: beacon API routes for this node's validator client with
+   share keys mapped both ways, /health, /v1/duty, and a streaming proxy for the rest. Spec: validator-api.md,
+   contract.md 4 and 17. */
 #ifndef AQ_API_VAPI_H
 #define AQ_API_VAPI_H
 

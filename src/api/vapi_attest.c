@@ -1,5 +1,5 @@
-/* Attestations: data that the cluster agreed on, and the partial attestations of the validator client. Spec: validator-api.md 6.
-   The older routes (v1) are served too for chains before Electra. */
+/* Attestations: data that the cluster agreed on, and the partial attestations of the validator client. Spec:
+   validator-api.md 6. The older routes (v1) are served too for chains before Electra. */
 #include "api/vapi_internal.h"
 
 #include "base/assert.h"

@@ -1,5 +1,5 @@
-/* Block proposals and voluntary exits. Spec: validator-api.md 8 and 11. GET v3 (and v2 on chains before Deneb) takes the partial RANDAO
-   reveal, waits for the cluster's block and hands it out; POST takes the signed block back. */
+/* Block proposals and voluntary exits. Spec: validator-api.md 8 and 11. GET v3 (and v2 on chains before Deneb) takes
+   the partial RANDAO reveal, waits for the cluster's block and hands it out; POST takes the signed block back. */
 #include "api/vapi_internal.h"
 
 #include "base/hex.h"

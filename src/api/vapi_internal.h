@@ -88,8 +88,8 @@ bool aq_call_version(aq_call *c, uint64_t slot, bool needed,
 int aq_vapi_by_share(const aq_vapi *v, const uint8_t share[48]); /* validator, -1 */
 const uint8_t *aq_vapi_share(const aq_vapi *v, uint32_t validator);
 
-/* Items of a submission. start allocates item statuses (all AQ_OK); each submit takes those of one duty; when all came back the
-   answer is written: empty 200, or the indexed error form. */
+/* Items of a submission. start allocates item statuses (all AQ_OK); each submit takes those of one duty; when all
+   came back the answer is written: empty 200, or the indexed error form. */
 bool aq_call_items(aq_call *c, uint32_t cnt);
 void aq_call_refuse(aq_call *c, uint32_t i, aq_status st, const char *why);
 void aq_call_submit(aq_call *c, aq_duty duty, const aq_partial *p, const uint32_t *pos, uint32_t cnt);

@@ -1,5 +1,6 @@
-/* Everything else goes to the beacon node, streamed both in size and time. Spec: validator-api.md 13 and 18.7, contract.md 4.4. Status
-   and body of the beacon node pass through; event streams have no time limit; subscriptions reach every beacon node. */
+/* Everything else goes to the beacon node, streamed both in size and time. Spec: validator-api.md 13 and 18.7,
+   contract.md 4.4. Status and body of the beacon node pass through; event streams have no time limit; subscriptions
+   reach every beacon node. */
 #include "api/vapi_internal.h"
 
 #include <stdio.h>

@@ -1,5 +1,6 @@
-/* Validators and duties: what the beacon node says of the cluster's validators, with this node's share keys. Spec: validator-api.md
-   4 and 5. Asked without ids, only the cluster's validators are listed: a validator client has no use for the others. */
+/* Validators and duties: what the beacon node says of the cluster's validators, with this node's share keys. Spec:
+   validator-api.md 4 and 5. Asked without ids, only the cluster's validators are listed: a validator client has no
+   use for the others. */
 #include "api/vapi_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,8 +39,8 @@ static void put_record(aq_buf *out, const aq_vapi *v, uint32_t validator, bool *
   yyjson_doc_free(doc);
 }
 
-/* One id, a share key or an index. Returns false when the request was answered with an error. Unknown ones are left out: clients
-   poll for keys that are not deposited yet. */
+/* One id, a share key or an index. Returns false when the request was answered with an error. Unknown ones are left
+   out: clients poll for keys that are not deposited yet. */
 static bool add_id(aq_call *c, id_list *ids, const char *text) {
   int validator = -1;
   if (strncmp(text, "0x", 2) == 0) {

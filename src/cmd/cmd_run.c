@@ -19,7 +19,8 @@ typedef struct {
 
 #define OPT(f, k, member, d, h) \
   { .flag = (f), .kind = (k), .off = offsetof(run_cfg, member), .def = (d), .help = (h) }
-/* Charon's flags without an effect here: taken so that a command line moves over as it is; one log line names those given. */
+/* Charon's flags without an effect here: taken so that a command line moves over as it is; one log line names those
+   given. */
 #define NO_EFFECT(f, k, member) \
   { .flag = (f), .kind = (k), .off = offsetof(run_cfg, member), .help = "accepted, without effect", .hidden = true }
 
@@ -158,7 +159,8 @@ static int copy_list(aq_node_list *out, const aq_opt_list *in, const char *flag,
 
 extern const aq_command aq_cmd_run;
 
-/* A single entry that names a readable file is that file: one address a line, '#' starts a comment (contract.md 1.1). */
+/* A single entry that names a readable file is that file: one address a line, '#' starts a comment (contract.md
+   1.1). */
 static int read_peers(aq_node_cfg *out, const run_cfg *c, aq_arena *arena) {
   if (c->peers.cnt != 1 || !exists(c->peers.item[0]))
     return copy_list(&out->p2p_peers, &c->peers, "p2p-peers", &aq_cmd_run);

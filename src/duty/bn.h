@@ -1,6 +1,6 @@
-/* duty/bn.h - client of the beacon nodes: each call goes to all primaries (submissions complete on all of them, reads take the first
-   good answer and cancel the others), then to the fallbacks. Spec: core.md 12. Metrics app_eth2_*. No parsing here but the chain's
-   own parameters. */
+/* duty/bn.h - client of the beacon nodes: each call goes to all primaries (submissions complete on all of them,
+   reads take the first good answer and cancel the others), then to the fallbacks. Spec: core.md 12. Metrics
+   app_eth2_*. No parsing here but the chain's own parameters. */
 #ifndef AQ_DUTY_BN_H
 #define AQ_DUTY_BN_H
 
@@ -15,45 +15,47 @@ typedef struct {
   const aq_httpc *http;
   const char *const *endpoints, *const *fallbacks; /* base URLs without a trailing slash; borrowed */
   size_t endpoint_cnt, fallback_cnt;
-  aq_http_headers headers;                         /* --beacon-node-headers */
-  uint64_t timeout_ns, submit_timeout_ns;          /* 2 s each */
+  aq_http_headers headers;                /* --beacon-node-headers */
+  uint64_t timeout_ns, submit_timeout_ns; /* 2 s each */
 } aq_bn_cfg;
 
 typedef struct {
   int code;
   aq_bytes body;
-  const char *content_type;       /* "" when absent */
+  const char *content_type; /* "" when absent */
   aq_http_headers headers;
 } aq_bn_answer;
 
-/* st: AQ_OK for 2xx; AQ_E_REFUSED for another code, AQ_E_FORMAT when `good` refused (the most telling answer is given, its body cut
-   at 64 KiB, without headers); AQ_E_TIMEOUT, AQ_E_CLOSED, AQ_E_LIMIT without one (ans NULL). */
+/* st: AQ_OK for 2xx; AQ_E_REFUSED for another code, AQ_E_FORMAT when `good` refused (the most telling answer is
+   given, its body cut at 64 KiB, without headers); AQ_E_TIMEOUT, AQ_E_CLOSED, AQ_E_LIMIT without one (ans NULL). */
 typedef void (*aq_bn_fn)(void *arg, aq_status st, const aq_bn_answer *ans);
 
 typedef struct {
-  const char *endpoint;           /* label of core.md 13.4: "attestation_data" */
-  const char *method, *path;      /* path with query */
-  aq_bytes body;                  /* copied */
-  const char *content_type;       /* NULL: application/json when there is a body */
-  const char *accept;             /* NULL: application/json */
-  const char *consensus_version;  /* Eth-Consensus-Version, NULL: none */
-  bool submit;                    /* to every beacon node, the submit timeout; OK when one took it */
-  uint64_t timeout_ns;            /* 0: the default */
-  size_t body_max;                /* of an answer; 0: AQ_BN_BODY_MAX */
-  /* Judges a 2xx answer of one beacon node (same arg as fn); false makes it count as that node's failure, so that garbage of one node
-     does not win over a good answer of another. When all fail the call ends with AQ_E_FORMAT or AQ_E_REFUSED. NULL: all are good. */
+  const char *endpoint;          /* label of core.md 13.4: "attestation_data" */
+  const char *method, *path;     /* path with query */
+  aq_bytes body;                 /* copied */
+  const char *content_type;      /* NULL: application/json when there is a body */
+  const char *accept;            /* NULL: application/json */
+  const char *consensus_version; /* Eth-Consensus-Version, NULL: none */
+  bool submit;                   /* to every beacon node, the submit timeout; OK when one took it */
+  uint64_t timeout_ns;           /* 0: the default */
+  size_t body_max;               /* of an answer; 0: AQ_BN_BODY_MAX */
+  /* Judges a 2xx answer of one beacon node (same arg as fn); false makes it count as that node's failure, so that
+     garbage of one node does not win over a good answer of another. When all fail the call ends with AQ_E_FORMAT or
+     AQ_E_REFUSED. NULL: all are good. */
   bool (*good)(void *arg, const aq_bn_answer *ans);
 } aq_bn_req;
 
 typedef struct aq_bn aq_bn;
 aq_bn *aq_bn_new(const aq_bn_cfg *cfg);
-void aq_bn_free(aq_bn *b);        /* open calls end with AQ_E_CLOSED */
+void aq_bn_free(aq_bn *b);                                                   /* open calls end with AQ_E_CLOSED */
 uint64_t aq_bn_call(aq_bn *b, const aq_bn_req *req, aq_bn_fn fn, void *arg); /* fn never from inside; id, never 0 */
 void aq_bn_cancel(aq_bn *b, uint64_t id);
 const char *aq_bn_best(const aq_bn *b); /* base URL for streams: the most successful of late */
 
-/* genesis, spec, fork_schedule -> chain, waiting for a beacon node that is not there yet or not synced (core.md 6.1), with a log line
-   a step. Keys of forks that the beacon node does not know are taken as never (Lodestar 1.5.1). */
+/* genesis, spec, fork_schedule -> chain, waiting for a beacon node that is not there yet or not synced (core.md
+   6.1), with a log line a step. Keys of forks that the beacon node does not know are taken as never (Lodestar
+   1.5.1). */
 void aq_bn_load_chain(aq_bn *b, void (*fn)(void *arg, aq_status st, const aq_chain *chain, const char *why), void *arg);
 
 /* Events (core.md 12.5): head and chain_reorg, reconnecting for ever with back-off 1 to 30 s. */

@@ -1,5 +1,6 @@
-/* duty/broadcaster.h - submits combined signatures to the beacon nodes, with retries until the deadline. Spec: core.md 10.1. A chain
-   before Electra whose beacon node lacks the v2 attestation route gets v1 (Lodestar 1.5.1), likewise v1 blocks. */
+/* duty/broadcaster.h - submits combined signatures to the beacon nodes, with retries until the deadline. Spec:
+   core.md 10.1. A chain before Electra whose beacon node lacks the v2 attestation route gets v1 (Lodestar 1.5.1),
+   likewise v1 blocks. */
 #ifndef AQ_DUTY_BROADCASTER_H
 #define AQ_DUTY_BROADCASTER_H
 
@@ -18,6 +19,7 @@ typedef struct aq_broadcaster aq_broadcaster;
 aq_broadcaster *aq_broadcaster_new(const aq_broadcaster_cfg *cfg);
 void aq_broadcaster_free(aq_broadcaster *b);
 /* Copied. Types without a submission (randao, selections) report done at once, from a timer. */
-void aq_broadcaster_submit(aq_broadcaster *b, aq_duty duty, const aq_signed_data *data, const uint32_t *validators, uint32_t cnt);
+void aq_broadcaster_submit(aq_broadcaster *b, aq_duty duty, const aq_signed_data *data, const uint32_t *validators,
+                           uint32_t cnt);
 
 #endif

@@ -1,5 +1,5 @@
-/* duty/dutydb.h - what the cluster agreed on, one truth per key, until the duty's deadline. Spec: core.md 8.2. Values are kept once,
-   as the bytes that were decided. */
+/* duty/dutydb.h - what the cluster agreed on, one truth per key, until the duty's deadline. Spec: core.md 8.2.
+   Values are kept once, as the bytes that were decided. */
 #ifndef AQ_DUTY_DUTYDB_H
 #define AQ_DUTY_DUTYDB_H
 
@@ -9,19 +9,19 @@
 
 typedef struct aq_dutydb aq_dutydb;
 aq_dutydb *aq_dutydb_new(const aq_env *env, const aq_chain *chain);
-void aq_dutydb_free(aq_dutydb *db);      /* waiters end with AQ_E_CLOSED */
+void aq_dutydb_free(aq_dutydb *db); /* waiters end with AQ_E_CLOSED */
 
 /* Copies. AQ_E_EXISTS: contradicts what is there (nothing changed); equal again is AQ_OK; AQ_E_STALE; AQ_E_FORMAT. */
 AQ_NODISCARD aq_status aq_dutydb_store(aq_dutydb *db, aq_duty duty, const aq_unsigned_set *set);
 
-/* Blocking queries: fn is called once, at once from inside when the value is there, else when it comes; AQ_E_TIMEOUT at until_ns. The
-   waiter is caller memory; cancel is harmless after the call. data is valid during the call. */
+/* Blocking queries: fn is called once, at once from inside when the value is there, else when it comes; AQ_E_TIMEOUT
+   at until_ns. The waiter is caller memory; cancel is harmless after the call. data is valid during the call. */
 typedef struct aq_dutydb_waiter {
   aq_list link;
   aq_timer timer;
-  aq_duty_type kind;                     /* ATTESTER, PROPOSER, AGGREGATOR, SYNC_CONTRIBUTION */
-  uint64_t slot, index;                  /* index: committee or subcommittee */
-  uint8_t root[32];                      /* aggregate: data root; contribution: block root */
+  aq_duty_type kind;    /* ATTESTER, PROPOSER, AGGREGATOR, SYNC_CONTRIBUTION */
+  uint64_t slot, index; /* index: committee or subcommittee */
+  uint8_t root[32];     /* aggregate: data root; contribution: block root */
   void (*fn)(void *arg, aq_status st, const aq_unsigned_data *data, const uint8_t *pubkey);
   void *arg;
   aq_dutydb *db;

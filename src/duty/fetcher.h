@@ -1,5 +1,5 @@
-/* duty/fetcher.h - asks the beacon node for what a duty needs and builds this node's unsigned set. Spec: core.md 7. Retries as core.md
-   10.8 until the duty's deadline. An empty set ends quietly (no call of done with a set). */
+/* duty/fetcher.h - asks the beacon node for what a duty needs and builds this node's unsigned set. Spec: core.md 7.
+   Retries as core.md 10.8 until the duty's deadline. An empty set ends quietly (no call of done with a set). */
 #ifndef AQ_DUTY_FETCHER_H
 #define AQ_DUTY_FETCHER_H
 
@@ -15,7 +15,7 @@ typedef struct {
   aq_dutydb *dutydb;
   const uint8_t (*pubkey)[48];
   uint32_t validator_cnt;
-  const char *graffiti;          /* at most 32 bytes */
+  const char *graffiti; /* at most 32 bytes */
   bool builder_api;
   void *arg;
   void (*fetched)(void *arg, aq_duty duty, const aq_unsigned_set *set);

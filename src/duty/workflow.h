@@ -1,6 +1,6 @@
-/* duty/workflow.h - the duty path on one page: scheduler -> fetcher -> consensus -> dutydb -> (validator API) -> parsigdb -> parsigex ->
-   tss -> aggsigdb -> broadcaster, and the tracker that writes one verdict a duty. Spec: core.md 2, design 7. Production and simulator
-   both use this wiring. */
+/* duty/workflow.h - the duty path on one page: scheduler -> fetcher -> consensus -> dutydb -> (validator API) ->
+   parsigdb -> parsigex -> tss -> aggsigdb -> broadcaster, and the tracker that writes one verdict a duty. Spec:
+   core.md 2, design 7. Production and simulator both use this wiring. */
 #ifndef AQ_DUTY_WORKFLOW_H
 #define AQ_DUTY_WORKFLOW_H
 
@@ -21,7 +21,7 @@ typedef struct {
   const aq_chain *chain;
   const aq_lock *lock;
   const aq_k1_key *key;
-  uint32_t self;                 /* operator index */
+  uint32_t self; /* operator index */
   uint64_t started_ns;
   bool enable_tss;
   uint32_t tss_sessions_max;
@@ -40,15 +40,17 @@ aq_scheduler *aq_workflow_scheduler(aq_workflow *w);
 aq_dutydb *aq_workflow_dutydb(aq_workflow *w);
 aq_aggsigdb *aq_workflow_aggsigdb(aq_workflow *w);
 
-/* The validator client's partial signatures of one duty. Each is verified under this node's share, checked against what was agreed,
-   recorded in the store, kept, then sent to the peers; then done is called (never from inside), with a status an item:
-   AQ_OK, AQ_E_AUTH (signature), AQ_E_SLASH (journal), AQ_E_EXISTS (another payload of the same share), AQ_E_STALE, AQ_E_FORMAT
-   (contradicts the agreed object). Good items go through although others fail. Copied. */
+/* The validator client's partial signatures of one duty. Each is verified under this node's share, checked against
+   what was agreed, recorded in the store, kept, then sent to the peers; then done is called (never from inside),
+   with a status an item: AQ_OK, AQ_E_AUTH (signature), AQ_E_SLASH (journal), AQ_E_EXISTS (another payload of the
+   same share), AQ_E_STALE, AQ_E_FORMAT (contradicts the agreed object). Good items go through although others fail.
+   Copied. */
 typedef struct {
-  uint32_t validator;            /* index in the lock */
-  aq_signed_data data;           /* partial signature in data.sig and in the value */
+  uint32_t validator;  /* index in the lock */
+  aq_signed_data data; /* partial signature in data.sig and in the value */
 } aq_partial;
 typedef void (*aq_submit_done)(void *arg, const aq_status *item, uint32_t cnt);
-void aq_workflow_submit(aq_workflow *w, aq_duty duty, const aq_partial *p, uint32_t cnt, aq_submit_done done, void *arg);
+void aq_workflow_submit(aq_workflow *w, aq_duty duty, const aq_partial *p, uint32_t cnt, aq_submit_done done,
+                        void *arg);
 
 #endif

@@ -1,5 +1,6 @@
-/* node/node.h - builds a node from its configuration and runs it until a signal: wiring, lifecycle, readiness. Production only; the
-   simulator wires the same cores itself. Every failure to start is one log line that names the thing and the mend. */
+/* node/node.h - builds a node from its configuration and runs it until a signal: wiring, lifecycle, readiness.
+   Production only; the simulator wires the same cores itself. Every failure to start is one log line that names the
+   thing and the mend. */
 #ifndef AQ_NODE_NODE_H
 #define AQ_NODE_NODE_H
 

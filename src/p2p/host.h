@@ -1,6 +1,6 @@
-/* p2p/host.h - who is connected: dials and accepts, Noise, yamux, identify, ping, gates, request/response over streams; implements
-   port/net.h. Spec: wire.md 2 to 5, 10.6. A core: bytes in, bytes out, timers through aq_env; sockets come through aq_tcp below,
-   which adapter/tcp.c and the simulator implement. */
+/* p2p/host.h - who is connected: dials and accepts, Noise, yamux, identify, ping, gates, request/response over
+   streams; implements port/net.h. Spec: wire.md 2 to 5, 10.6. A core: bytes in, bytes out, timers through aq_env;
+   sockets come through aq_tcp below, which adapter/tcp.c and the simulator implement. */
 #ifndef AQ_P2P_HOST_H
 #define AQ_P2P_HOST_H
 
@@ -14,16 +14,16 @@ typedef struct {
   bool (*accepted)(void *arg, uint64_t conn, const char *remote); /* "ip:port"; false: close at once */
   void (*opened)(void *arg, uint64_t conn, aq_status st);         /* answer to dial; not AQ_OK: conn is dead */
   void (*data)(void *arg, uint64_t conn, aq_bytes in);
-  void (*writable)(void *arg, uint64_t conn);                     /* room again after write took less than asked */
-  void (*closed)(void *arg, uint64_t conn, aq_status st);         /* not after our own close */
+  void (*writable)(void *arg, uint64_t conn);             /* room again after write took less than asked */
+  void (*closed)(void *arg, uint64_t conn, aq_status st); /* not after our own close */
 } aq_tcp_events;
 
 typedef struct aq_tcp {
   void *ctx;
   void (*events)(void *ctx, const aq_tcp_events *ev);
-  uint64_t (*dial)(void *ctx, const char *host, uint16_t port);   /* names are resolved; connect limit 5 s */
-  size_t (*write)(void *ctx, uint64_t conn, aq_bytes out);        /* bytes taken (copied); at most 4 MiB wait */
-  void (*close)(void *ctx, uint64_t conn);                        /* immediate, no callback after it */
+  uint64_t (*dial)(void *ctx, const char *host, uint16_t port); /* names are resolved; connect limit 5 s */
+  size_t (*write)(void *ctx, uint64_t conn, aq_bytes out);      /* bytes taken (copied); at most 4 MiB wait */
+  void (*close)(void *ctx, uint64_t conn);                      /* immediate, no callback after it */
 } aq_tcp;
 
 enum { AQ_HOST_PEERS_MAX = 32, AQ_HOST_ADDRS_MAX = 16 };
@@ -37,14 +37,14 @@ typedef struct {
   const aq_env *env;
   const aq_tcp *tcp;
   const aq_k1_key *key;
-  uint32_t self, peer_cnt;             /* operator indices of the lock */
-  const aq_host_peer *peers;           /* borrowed */
-  const char *const *listen_addrs;     /* multiaddr text to announce, e.g. "/ip4/10.0.0.1/tcp/3610" */
+  uint32_t self, peer_cnt;         /* operator indices of the lock */
+  const aq_host_peer *peers;       /* borrowed */
+  const char *const *listen_addrs; /* multiaddr text to announce, e.g. "/ip4/10.0.0.1/tcp/3610" */
   size_t listen_addr_cnt;
-  const char *agent;                   /* "aequa/v0.1.0" */
-  uint32_t conns_max;                  /* AEQUA_P2P_MAX_CONNS, 128 */
-  uint32_t rate_limit;                 /* attempts a second and remote, 0 off */
-  int32_t score_threshold;             /* 0 off */
+  const char *agent;                                             /* "aequa/v0.1.0" */
+  uint32_t conns_max;                                            /* AEQUA_P2P_MAX_CONNS, 128 */
+  uint32_t rate_limit;                                           /* attempts a second and remote, 0 off */
+  int32_t score_threshold;                                       /* 0 off */
   void (*peer_addr)(void *arg, uint32_t peer, const char *addr); /* a dialled address worked: remember it */
   void (*peer_change)(void *arg, uint32_t peer, bool connected);
   void *arg;
@@ -54,11 +54,11 @@ typedef struct aq_host aq_host;
 aq_host *aq_host_new(const aq_host_cfg *cfg);
 void aq_host_free(aq_host *h);
 const aq_net *aq_host_net(aq_host *h);
-/* Adds an address ("host:port" or multiaddr, with or without /p2p/) to try for a peer; peer < 0: whichever peer answers there.
-   AQ_E_FORMAT, AQ_E_LIMIT. Static ones are tried for ever, others until they fail 5 times. */
+/* Adds an address ("host:port" or multiaddr, with or without /p2p/) to try for a peer; peer < 0: whichever peer
+   answers there. AQ_E_FORMAT, AQ_E_LIMIT. Static ones are tried for ever, others until they fail 5 times. */
 AQ_NODISCARD aq_status aq_host_add_addr(aq_host *h, int peer, const char *addr, bool is_static, aq_err *err);
 void aq_host_start(aq_host *h);
-void aq_host_stop(aq_host *h);         /* closes all; net calls end with AQ_E_CLOSED */
+void aq_host_stop(aq_host *h);                /* closes all; net calls end with AQ_E_CLOSED */
 uint32_t aq_host_connected(const aq_host *h); /* distinct other peers with a connection */
 uint64_t aq_host_bytes(const aq_host *h, bool in);
 

@@ -1,5 +1,6 @@
-/* port/env.h - time, timers, randomness and the worker pool of the one thread that owns the state. Production: adapter/loop
-   and adapter/workers. Simulator: virtual time, a seed, jobs run in order. All functions are called on the loop thread. */
+/* port/env.h - time, timers, randomness and the worker pool of the one thread that owns the state. Production:
+   adapter/loop and adapter/workers. Simulator: virtual time, a seed, jobs run in order. All functions are called on
+   the loop thread. */
 #ifndef AQ_PORT_ENV_H
 #define AQ_PORT_ENV_H
 
@@ -15,8 +16,8 @@ typedef struct aq_timer {
   size_t pos;     /* owned by the environment: 0 = not armed */
 } aq_timer;
 
-/* A job is caller memory, alive until done was called. run: on a worker, touches only the job. done: on the loop thread;
-   called exactly once, also when the environment stops. Priority 0 runs before 1 before 2. */
+/* A job is caller memory, alive until done was called. run: on a worker, touches only the job. done: on the loop
+   thread; called exactly once, also when the environment stops. Priority 0 runs before 1 before 2. */
 typedef struct aq_job {
   void (*run)(struct aq_job *job);
   void (*done)(struct aq_job *job);
@@ -31,7 +32,8 @@ typedef struct aq_env {
   uint64_t (*now_ns)(void *ctx);  /* wall clock, Unix */
   uint64_t (*mono_ns)(void *ctx); /* never goes back */
   void (*random)(void *ctx, void *out, size_t len);
-  void (*timer_set)(void *ctx, aq_timer *t, uint64_t at_unix_ns, void (*fn)(void *arg), void *arg); /* past: next turn */
+  void (*timer_set)(void *ctx, aq_timer *t, uint64_t at_unix_ns, void (*fn)(void *arg),
+                    void *arg);                 /* past: next turn */
   void (*timer_cancel)(void *ctx, aq_timer *t); /* harmless when not armed */
   void (*work)(void *ctx, aq_job *job);
 } aq_env;

@@ -1,5 +1,5 @@
-/* port/http.h - HTTP server and client as cores see them. Production: libmicrohttpd and libcurl on the loop. Everything is
-   asynchronous and on the loop thread. */
+/* port/http.h - HTTP server and client as cores see them. Production: libmicrohttpd and libcurl on the loop.
+   Everything is asynchronous and on the loop thread. */
 #ifndef AQ_PORT_HTTP_H
 #define AQ_PORT_HTTP_H
 
@@ -20,12 +20,12 @@ const char *aq_http_header_get(const aq_http_headers *h, const char *name);
 /* ---- server ---- */
 
 typedef struct aq_http_req {
-  const char *method;        /* upper case */
-  const char *path;          /* percent-decoded, without query */
-  const char *raw_path;      /* as received */
-  const char *query;         /* raw, without '?'; "" when absent */
+  const char *method;   /* upper case */
+  const char *path;     /* percent-decoded, without query */
+  const char *raw_path; /* as received */
+  const char *query;    /* raw, without '?'; "" when absent */
   aq_http_headers headers;
-  aq_bytes body;             /* whole, within the limit */
+  aq_bytes body; /* whole, within the limit */
 } aq_http_req;
 
 /* Value of a query parameter, percent-decoded into out (0-terminated). Returns false when absent or too long. */
@@ -41,7 +41,7 @@ typedef struct aq_http_server_vt {
   void (*begin)(aq_http_res *res, int code, const aq_http_headers *h);                  /* streamed answer */
   /* copied; returns false when more than 1 MiB waits for the client: stop the source until `drained` */
   bool (*write)(aq_http_res *res, aq_bytes chunk);
-  void (*end)(aq_http_res *res);                                                        /* ends res */
+  void (*end)(aq_http_res *res); /* ends res */
   /* gone: the client left before the end; res is dead then. drained: room again after write returned false. */
   void (*watch)(aq_http_res *res, void (*gone)(void *arg), void (*drained)(void *arg), void *arg);
 } aq_http_server_vt;
@@ -57,17 +57,17 @@ typedef struct {
 
 typedef struct {
   const char *method;
-  const char *url;             /* http or https; user:password in it becomes basic auth */
+  const char *url; /* http or https; user:password in it becomes basic auth */
   aq_http_headers headers;
-  aq_bytes body;               /* copied */
-  uint64_t timeout_ns;         /* 0: none (event streams) */
-  size_t body_max;             /* of the answer; over it AQ_E_LIMIT. 0: 64 MiB */
+  aq_bytes body;       /* copied */
+  uint64_t timeout_ns; /* 0: none (event streams) */
+  size_t body_max;     /* of the answer; over it AQ_E_LIMIT. 0: 64 MiB */
 } aq_httpc_req;
 
 typedef struct {
-  int code;                    /* 0 when no answer came */
-  aq_http_headers headers;     /* valid during the call */
-  aq_bytes body;               /* whole body; empty when streamed */
+  int code;                /* 0 when no answer came */
+  aq_http_headers headers; /* valid during the call */
+  aq_bytes body;           /* whole body; empty when streamed */
 } aq_httpc_res;
 
 typedef struct {
@@ -75,13 +75,15 @@ typedef struct {
   /* With `data` set the body is streamed: head once, then data; data returning false pauses until resume. */
   void (*head)(void *arg, int code, const aq_http_headers *h);
   bool (*data)(void *arg, aq_bytes chunk);
-  /* Exactly once unless cancelled. st AQ_OK: an answer came, whatever its code. Else AQ_E_TIMEOUT, AQ_E_CLOSED, AQ_E_LIMIT. */
+  /* Exactly once unless cancelled. st AQ_OK: an answer came, whatever its code. Else AQ_E_TIMEOUT, AQ_E_CLOSED,
+     AQ_E_LIMIT. */
   void (*done)(void *arg, aq_status st, const aq_httpc_res *res);
 } aq_httpc_cb;
 
 typedef struct aq_httpc {
   void *ctx;
-  uint64_t (*start)(void *ctx, const aq_httpc_req *req, const aq_httpc_cb *cb); /* id, never 0; done never from inside */
+  uint64_t (*start)(void *ctx, const aq_httpc_req *req,
+                    const aq_httpc_cb *cb); /* id, never 0; done never from inside */
   void (*resume)(void *ctx, uint64_t id);
   void (*cancel)(void *ctx, uint64_t id); /* no callback after it; harmless for an ended id */
 } aq_httpc;

@@ -1,6 +1,6 @@
-/* port/net.h - messages between the nodes of the cluster, as consensus and duties see them: peers are operator indices
-   (0-based), messages are whole protobuf messages without length prefix. Who dials, what is connected and how streams work is
-   the host's business (p2p/host.h). Spec: wire.md 3 and 4. */
+/* port/net.h - messages between the nodes of the cluster, as consensus and duties see them: peers are operator
+   indices (0-based), messages are whole protobuf messages without length prefix. Who dials, what is connected and
+   how streams work is the host's business (p2p/host.h). Spec: wire.md 3 and 4. */
 #ifndef AQ_PORT_NET_H
 #define AQ_PORT_NET_H
 
@@ -14,8 +14,8 @@ typedef enum {
   AQ_PROTO_CNT
 } aq_net_proto;
 
-/* st: AQ_OK when the message was written and closed, AQ_E_TIMEOUT (7 s), AQ_E_CLOSED, AQ_E_LIMIT. Called exactly once, never
-   from inside send. done may be NULL. */
+/* st: AQ_OK when the message was written and closed, AQ_E_TIMEOUT (7 s), AQ_E_CLOSED, AQ_E_LIMIT. Called exactly
+   once, never from inside send. done may be NULL. */
 typedef void (*aq_net_done)(void *arg, aq_status st);
 /* answer: valid during the call; empty unless st is AQ_OK. */
 typedef void (*aq_net_answer)(void *arg, aq_status st, aq_bytes answer);
@@ -34,8 +34,8 @@ typedef struct aq_net {
   /* msg is copied. An unconnected peer is dialled first, as far as an address is known. */
   void (*send)(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_done done, void *arg);
   void (*request)(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_answer fn, void *arg);
-  void (*respond)(void *ctx, aq_net_reply *reply, aq_bytes answer); /* ends the reply */
-  void (*refuse)(void *ctx, aq_net_reply *reply);                   /* closes without an answer; ends the reply */
+  void (*respond)(void *ctx, aq_net_reply *reply, aq_bytes answer);       /* ends the reply */
+  void (*refuse)(void *ctx, aq_net_reply *reply);                         /* closes without an answer; ends the reply */
   void (*handle)(void *ctx, aq_net_proto proto, const aq_net_handler *h); /* copied; one handler a protocol */
   bool (*connected)(void *ctx, uint32_t peer);
 } aq_net;

@@ -1,8 +1,8 @@
-/* port/store.h - what is durable before what leaves (design 2 rule 3, contract.md 7.2, consensus.md 7.2). Writes are queued
-   and committed together once a loop turn; `done` is called on the loop thread, in the order of the calls, after the commit (or
-   its failure). Check and record are one step: the store itself refuses what contradicts an earlier record with AQ_E_SLASH and
-   then changes nothing; an equal repetition is AQ_OK. After AQ_E_IO nothing of that commit is on disk.
-   All views are copied before the call returns. */
+/* port/store.h - what is durable before what leaves (design 2 rule 3, contract.md 7.2, consensus.md 7.2). Writes are
+   queued and committed together once a loop turn; `done` is called on the loop thread, in the order of the calls,
+   after the commit (or its failure). Check and record are one step: the store itself refuses what contradicts an
+   earlier record with AQ_E_SLASH and then changes nothing; an equal repetition is AQ_OK. After AQ_E_IO nothing of
+   that commit is on disk. All views are copied before the call returns. */
 #ifndef AQ_PORT_STORE_H
 #define AQ_PORT_STORE_H
 
@@ -11,23 +11,23 @@
 
 typedef void (*aq_store_done)(void *arg, aq_status st);
 
-/* An own consensus message. Key: (duty, msg_type, round); content = msg, just. Refused besides other content under the key:
-   a PREPARE or COMMIT below the highest recorded ROUND-CHANGE round or below the highest recorded round of its kind, a
-   ROUND-CHANGE below the highest recorded one, and a prepared_round that falls. */
+/* An own consensus message. Key: (duty, msg_type, round); content = msg, just. Refused besides other content under
+   the key: a PREPARE or COMMIT below the highest recorded ROUND-CHANGE round or below the highest recorded round of
+   its kind, a ROUND-CHANGE below the highest recorded one, and a prepared_round that falls. */
 typedef struct {
   aq_duty duty;
-  uint8_t msg_type;        /* 1 pre-prepare, 2 prepare, 3 commit, 4 round-change */
+  uint8_t msg_type; /* 1 pre-prepare, 2 prepare, 3 commit, 4 round-change */
   uint64_t round;
   uint64_t prepared_round;
   uint8_t value_hash[32];
-  aq_bytes msg;            /* own signed QBFTMsg */
-  aq_bytes just;           /* encoded justification, opaque to the store */
+  aq_bytes msg;  /* own signed QBFTMsg */
+  aq_bytes just; /* encoded justification, opaque to the store */
 } aq_store_vote;
 
 typedef struct {
   aq_duty duty;
   uint8_t hash[32];
-  aq_bytes value;          /* canonical bytes of the inner message */
+  aq_bytes value; /* canonical bytes of the inner message */
 } aq_store_blob;
 
 /* Key: duty. A second decision with another hash is refused. */
@@ -35,19 +35,19 @@ typedef struct {
   aq_duty duty;
   uint64_t round;
   uint8_t hash[32];
-  aq_bytes commits;        /* encoded q commits, opaque */
+  aq_bytes commits; /* encoded q commits, opaque */
 } aq_store_decided;
 
-/* A root signed by this node's share, or submitted for the group. Key: (kind, pubkey, duty, sub). Refused: another root under
-   the key; for attestations also a surround vote or a second target of the validator (EIP-3076), for proposals a second
-   block of the slot. The journal of a validator keeps its highest source and target for ever. */
+/* A root signed by this node's share, or submitted for the group. Key: (kind, pubkey, duty, sub). Refused: another
+   root under the key; for attestations also a surround vote or a second target of the validator (EIP-3076), for
+   proposals a second block of the slot. The journal of a validator keeps its highest source and target for ever. */
 typedef enum { AQ_SIGN_PARTIAL = 1, AQ_SIGN_GROUP = 2 } aq_sign_kind;
 typedef struct {
   aq_sign_kind kind;
   uint8_t pubkey[48];
   aq_duty duty;
-  uint32_t sub;            /* subcommittee for types 11 and 12, else 0 */
-  uint8_t root[32];        /* signing root */
+  uint32_t sub;                        /* subcommittee for types 11 and 12, else 0 */
+  uint8_t root[32];                    /* signing root */
   uint64_t source_epoch, target_epoch; /* attester only, else 0 */
 } aq_store_sign;
 
@@ -66,13 +66,16 @@ typedef enum { AQ_STORE_OK, AQ_STORE_FALLBACK, AQ_STORE_MISS } aq_store_state;
 typedef struct aq_store {
   void *ctx;
   aq_store_state state;
-  void (*vote)(void *ctx, const aq_store_vote *v, const aq_store_blob *blob, aq_store_done done, void *arg); /* blob: or NULL */
+  uint64_t since_ns; /* Unix time when the database was made or restored: it proves nothing about what was sent before.
+                        0: for ever */
+  void (*vote)(void *ctx, const aq_store_vote *v, const aq_store_blob *blob, aq_store_done done,
+               void *arg); /* blob: or NULL */
   void (*decided)(void *ctx, const aq_store_decided *d, const aq_store_blob *blob, aq_store_done done, void *arg);
   /* All of the set or nothing. */
   void (*sign)(void *ctx, const aq_store_sign *s, uint32_t cnt, aq_store_done done, void *arg);
   void (*peer)(void *ctx, uint32_t peer, const char *addr); /* last good address of a peer; "" forgets. No answer */
-  void (*prune)(void *ctx, uint64_t before_slot);           /* votes, blobs, decisions of older slots; never the journal */
-  void (*backup)(void *ctx);                                /* in the background */
+  void (*prune)(void *ctx, uint64_t before_slot); /* votes, blobs, decisions of older slots; never the journal */
+  void (*backup)(void *ctx);                      /* in the background */
   AQ_NODISCARD aq_status (*load)(void *ctx, uint64_t from_slot, const aq_store_visitor *v); /* at start, blocking */
 } aq_store;
 

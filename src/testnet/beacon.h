@@ -1,7 +1,7 @@
-/* testnet/beacon.h - the simulated chain as a core over port/http: one beacon node for a whole test network. It answers what nodes and
-   validator clients ask, verifies every signature it is sent under the validators' real keys, counts what was done, missed, refused and
-   slashable, and misbehaves on request. Not a consensus client: no execution layer, no peers, empty blocks, every valid message counts.
-   Spec: core.md 12 and 15, beacon-APIs. */
+/* testnet/beacon.h - the simulated chain as a core over port/http: one beacon node for a whole test network. It
+   answers what nodes and validator clients ask, verifies every signature it is sent under the validators' real keys,
+   counts what was done, missed, refused and slashable, and misbehaves on request. Not a consensus client: no
+   execution layer, no peers, empty blocks, every valid message counts. Spec: core.md 12 and 15, beacon-APIs. */
 #ifndef AQ_TESTNET_BEACON_H
 #define AQ_TESTNET_BEACON_H
 
@@ -19,7 +19,8 @@ typedef struct {
   uint64_t fork_epoch[AQ_FORK_CNT]; /* AQ_FAR_EPOCH: never */
 } aq_beacon_cfg;
 
-/* Faults, from the options and from POST /sim/fault {"path":"attestation_data","mode":"error|late|wrong|drop","ms":500,"count":3}. */
+/* Faults, from the options and from POST /sim/fault
+   {"path":"attestation_data","mode":"error|late|wrong|drop","ms":500,"count":3}. */
 
 typedef struct {
   uint64_t attestations_ok, attestations_missed, attestations_late;

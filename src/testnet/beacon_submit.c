@@ -1,5 +1,5 @@
-/* What the chain is sent: every signature is verified under the validator's key before anything counts; conflicts of valid ones are
-   slashable. Spec: consensus-specs phase0 beacon-chain.md "is_slashable_attestation_data". */
+/* What the chain is sent: every signature is verified under the validator's key before anything counts; conflicts of
+   valid ones are slashable. Spec: consensus-specs phase0 beacon-chain.md "is_slashable_attestation_data". */
 #include <stdio.h>
 #include <stdlib.h>
 

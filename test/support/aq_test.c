@@ -4,8 +4,10 @@
 
 aq_buf aq_test_file(const char *path) {
   char full[1024];
-  if (path[0] == '/') snprintf(full, sizeof full, "%s", path);
-  else snprintf(full, sizeof full, "%s/%s", AQ_VECTORS, path);
+  if (path[0] == '/')
+    snprintf(full, sizeof full, "%s", path);
+  else
+    snprintf(full, sizeof full, "%s/%s", AQ_VECTORS, path);
   FILE *f = fopen(full, "rb");
   if (!f) fail_msg("cannot open %s", full);
   aq_buf out = AQ_BUF(256u << 20);
@@ -42,7 +44,8 @@ uint64_t aq_test_u64(yyjson_val *obj, const char *name) {
   if (yyjson_is_uint(v)) return yyjson_get_uint(v);
   if (yyjson_is_sint(v)) return (uint64_t)yyjson_get_sint(v);
   uint64_t out = 0;
-  if (!yyjson_is_str(v) || aq_u64_parse(&out, aq_bytes_str(yyjson_get_str(v))) != AQ_OK) fail_msg("vector lacks the number %s", name);
+  if (!yyjson_is_str(v) || aq_u64_parse(&out, aq_bytes_str(yyjson_get_str(v))) != AQ_OK)
+    fail_msg("vector lacks the number %s", name);
   return out;
 }
 
