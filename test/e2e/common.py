@@ -78,3 +78,58 @@ class Procs:
         return self
     def __exit__(self, *exc):
         self.stop()
+
+def npm_peer(name):
+    """A folder of test/e2e/peers with its packages, copied into the build tree; skips the test when they cannot be installed."""
+    target = os.path.join(ROOT, "build", "e2e", name)
+    source = os.path.join(ROOT, "test", "e2e", "peers", name)
+    if not shutil.which("npm") or not shutil.which("node"):
+        skip("node and npm are not installed")
+    os.makedirs(target, exist_ok=True)
+    wanted = open(os.path.join(source, "package.json")).read()
+    stamp = os.path.join(target, ".installed")
+    for f in os.listdir(source):
+        shutil.copy(os.path.join(source, f), target)
+    if not os.path.exists(stamp) or open(stamp).read() != wanted:
+        p = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--no-package-lock"], cwd=target, capture_output=True, text=True,
+                           timeout=900)
+        if p.returncode != 0:
+            skip(f"the packages of {name} could not be installed: {(p.stderr or p.stdout).strip()[-200:]}")
+        open(stamp, "w").write(wanted)
+    return target
+
+class Cluster:
+    """Nodes of an existing cluster directory with our own node program; validator clients are the test's business."""
+    def __init__(self, procs, directory, count, beacon):
+        self.procs, self.dir, self.count, self.beacon = procs, directory, count, beacon
+        ports = free_ports(3 * count)
+        self.vapi, self.monitor, self.p2p = ports[:count], ports[count:2 * count], ports[2 * count:]
+    def url(self, i):
+        return f"http://127.0.0.1:{self.vapi[i]}"
+    def start(self, i, *args):
+        peers = ",".join(f"127.0.0.1:{p}" for j, p in enumerate(self.p2p) if j != i)
+        self.procs.start(f"node{i}", [AEQUA, "run", f"--data-dir={self.dir}/node{i}", f"--validator-api=127.0.0.1:{self.vapi[i]}",
+                                      f"--monitoring=127.0.0.1:{self.monitor[i]}", f"--p2p-tcp-address=127.0.0.1:{self.p2p[i]}",
+                                      f"--p2p-peers={peers}", f"--beacon-node-endpoints={self.beacon}", "--enable-tss", *args])
+    def start_vc(self, i):
+        self.procs.start(f"vc{i}", [AEQUA, "validator", f"--beacon-api={self.url(i)}", f"--keys-dir={self.dir}/node{i}/validator_keys",
+                                    f"--data-dir={self.dir}/node{i}"])
+    def verdicts(self, i):
+        """(ok, failed) lists of the node's duty lines."""
+        ok, failed = [], []
+        for line in self.procs.log(f"node{i}").splitlines():
+            try:
+                v = json.loads(line)
+            except ValueError:
+                continue
+            if v.get("msg") == "duty":
+                (ok if v["result"] == "ok" else failed).append(v)
+        return ok, failed
+
+def split_cluster(keys, directory, nodes, name, fork_version, chain_id, capella_version, genesis_time):
+    p = run("create", "cluster", f"--nodes={nodes}", "--split-existing-keys", f"--split-keys-dir={keys}", f"--cluster-dir={directory}",
+            f"--name={name}", "--fee-recipient-addresses=0x00000000000000000000000000000000000000aa",
+            "--withdrawal-addresses=0x00000000000000000000000000000000000000bb", f"--testnet-name={name}",
+            f"--testnet-fork-version={fork_version}", f"--testnet-chain-id={chain_id}",
+            f"--testnet-capella-hard-fork={capella_version}", f"--testnet-genesis-timestamp={genesis_time}", timeout=300)
+    check(p.returncode == 0, f"create cluster: {p.stdout} {p.stderr}")

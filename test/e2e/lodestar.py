@@ -1,0 +1,80 @@
+"""Goal: a real beacon node of other hands (Lodestar 1.5.1, Capella) with its own validator client behind each of our nodes.
+Method: all of the development chain's validators are split by `create cluster`; four nodes run on the old routes; the chain must
+justify and finalise by their attestations, and hold the blocks that were proposed through the cluster."""
+import os, shutil, subprocess, time
+from common import *
+
+OURS, SLOT, LAST = 8, 3, 36
+ZERO = ["ALTAIR_FORK_EPOCH", "BELLATRIX_FORK_EPOCH", "CAPELLA_FORK_EPOCH", "TERMINAL_TOTAL_DIFFICULTY"]
+PARAMS = [x for k in ZERO for x in (f"--params.{k}", "0")] + ["--params.SECONDS_PER_SLOT", str(SLOT)]
+
+def start_chain(procs, peer, d, env, keys_file, genesis):
+    el, rest, p2p = free_ports(3)
+    out = subprocess.run(["node", "lodestar-genesis.mjs", "--root", peer, "--out", f"{d}/genesis.ssz", "--fork", "capella", "--time", str(genesis),
+                          "--interop", "0", "--pubkeys", keys_file], cwd=peer, env=env, capture_output=True, text=True, timeout=120)
+    check(out.returncode == 0, f"genesis: {out.stdout[-300:]} {out.stderr[-600:]}")
+    open(f"{d}/jwt.hex", "w").write(os.urandom(32).hex())
+    procs.start("el", ["node", "mock-el.mjs", str(el)], cwd=peer, env=env)
+    procs.start("bn", [f"{peer}/node_modules/.bin/lodestar", "beacon", "--network", "dev", "--dataDir", f"{d}/bn", "--genesisStateFile",
+                       f"{d}/genesis.ssz", *PARAMS, "--rest", "true", "--rest.address", "127.0.0.1", "--rest.port", str(rest), "--rest.namespace", "*",
+                       "--listenAddress", "127.0.0.1", "--port", str(p2p), "--discv5", "false", "--mdns", "false", "--targetPeers", "0",
+                       "--sync.isSingleNode", "true", "--network.allowPublishToZeroPeers", "true", "--subscribeAllSubnets", "true",
+                       "--eth1", "false", "--execution.urls", f"http://127.0.0.1:{el}", "--jwt-secret", f"{d}/jwt.hex"], cwd=d, env=env)
+    url = f"http://127.0.0.1:{rest}"
+    wait_for("the beacon node", 60, lambda: get_json(url + "/eth/v1/beacon/genesis"))
+    return url
+
+def start_vc(procs, peer, d, env, i, url):
+    home = f"{d}/lsvc{i}"
+    for k in sorted(os.listdir(f"{d}/node{i}/validator_keys")):
+        if not k.endswith(".json"):
+            continue
+        path = f"{d}/node{i}/validator_keys/{k}"
+        pubkey = "0x" + json.load(open(path))["pubkey"].removeprefix("0x")
+        os.makedirs(f"{home}/keystores/{pubkey}", exist_ok=True)
+        os.makedirs(f"{home}/secrets", exist_ok=True)
+        shutil.copy(path, f"{home}/keystores/{pubkey}/voting-keystore.json")
+        shutil.copy(path.replace(".json", ".txt"), f"{home}/secrets/{pubkey}")
+    procs.start(f"lsvc{i}", [f"{peer}/node_modules/.bin/lodestar", "validator", "--network", "dev", "--dataDir", home, "--server", url, *PARAMS,
+                             "--force", "--suggestedFeeRecipient", "0x00000000000000000000000000000000000000aa", "--keystoresDir",
+                             f"{home}/keystores", "--secretsDir", f"{home}/secrets"], cwd=d, env=env)
+
+def judge(url, cluster, procs):
+    fin = get_json(url + "/eth/v1/beacon/states/head/finality_checkpoints")["data"]
+    blocks = 0
+    for slot in range(1, LAST):
+        try:
+            body = get_json(f"{url}/eth/v2/beacon/blocks/{slot}")["data"]["message"]["body"]
+            blocks += bytes.fromhex(body["graffiti"][2:]).startswith(b"aequa")
+        except Exception:
+            pass
+    print(f"justified {fin['current_justified']['epoch']}, finalised {fin['finalized']['epoch']}, {blocks} blocks of {LAST - 1} slots by the cluster")
+    check(int(fin["finalized"]["epoch"]) >= 2, f"finality: {fin}")
+    check(blocks >= LAST - 8, f"only {blocks} blocks carry the cluster's graffiti")
+    for i in range(4):
+        ok, failed = cluster.verdicts(i)
+        late = [v for v in failed if v["slot"] >= 8]
+        print(f"node {i}: {len(ok)} duties ok, {len(failed)} failed, from epoch 1 on {len(late)}: {[(v['duty'], v['slot'], v.get('reason')) for v in late][:4]}")
+        check(len(ok) >= LAST, f"node {i} has only {len(ok)} duties")
+        check(len(late) <= 1, f"node {i}: failed duties")
+
+peer = npm_peer("lodestar")
+simbn = npm_peer("simbn")
+with workdir("lodestar") as d, Procs(d) as procs:
+    env = dict(os.environ, LODESTAR_PRESET="minimal", NODE_OPTIONS=f"--require {peer}/polyfill.cjs")
+    keys = f"{d}/keys"
+    p = subprocess.run(["node", "interop-keystores.mjs", keys, "0", str(OURS)], cwd=simbn, capture_output=True, text=True, timeout=120)
+    check(p.returncode == 0, f"keystores: {p.stderr}")
+    open(f"{d}/pubkeys", "w").write(p.stdout)
+    genesis = int(time.time()) + 45
+    split_cluster(keys, d, 4, "lodestar", "0x00000001", 1337, "0x03000001", genesis)
+    url = start_chain(procs, peer, d, env, f"{d}/pubkeys", genesis)
+    cluster = Cluster(procs, d, 4, url)
+    for i in range(4):
+        cluster.start(i)
+    for i in range(4):
+        wait_for(f"node {i}", 30, lambda: get_json(f"{cluster.url(i)}/eth/v1/beacon/genesis"))
+        start_vc(procs, peer, d, env, i, cluster.url(i))
+    wait_for(f"slot {LAST}", genesis - time.time() + (LAST + 2) * SLOT + 20,
+             lambda: int(get_json(url + "/eth/v1/node/syncing")["data"]["head_slot"]) >= LAST)
+    judge(url, cluster, procs)
