@@ -358,6 +358,26 @@ void aq_qbft_verdict(aq_qbft *q, int64_t round, const aq_hash *value, bool ok) {
   }
 }
 
+void aq_qbft_ask(aq_qbft *q) {
+  begin_input(q);
+  AQ_ASSERT(q->decided && !q->cfg.strict);
+  if (q->abstain) return;
+  int64_t round = q->decision.round;
+  for (size_t i = 0; i < AQ_COUNT(q->last); i++) {
+    if (q->last[i] > round) round = q->last[i];
+  }
+  if (round >= AQ_QBFT_ROUND_MAX) return;
+  q->last[AQ_QBFT_ROUND_CHANGE] = round + 1;
+  aq_qbft_fx *fx = effect(q, AQ_QBFT_FX_VOTE);
+  fx->msg = (aq_qbft_msg){.type = AQ_QBFT_ROUND_CHANGE,
+                          .from = q->cfg.self,
+                          .round = round + 1,
+                          .prepared_round = q->pr,
+                          .prepared_value = q->pv,
+                          .just = q->pj.msg,
+                          .just_cnt = q->pj.cnt};
+}
+
 void aq_qbft_abstain(aq_qbft *q) {
   q->abstain = true;
   q->pending = false;

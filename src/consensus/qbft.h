@@ -103,7 +103,11 @@ void aq_qbft_value(aq_qbft *q, const aq_hash *value); /* own proposal, not zero;
 AQ_NODISCARD aq_status aq_qbft_recv(aq_qbft *q, const aq_qbft_msg *msg);
 void aq_qbft_timeout(aq_qbft *q, int64_t round);                                /* a timer that is not armed: ignored */
 void aq_qbft_verdict(aq_qbft *q, int64_t round, const aq_hash *value, bool ok); /* of an old CHECK: ignored */
-bool aq_qbft_next(aq_qbft *q, aq_qbft_fx *out);                                 /* false: nothing left */
+/* The decision's bytes are missing (4.6): a ROUND-CHANGE of a still later round, which others answer with DECIDED. */
+void aq_qbft_ask(aq_qbft *q);
+/* The decision's bytes are missing (4.6): a ROUND-CHANGE of a still later round, which others answer with DECIDED. */
+void aq_qbft_ask(aq_qbft *q);
+bool aq_qbft_next(aq_qbft *q, aq_qbft_fx *out); /* false: nothing left */
 
 typedef enum { AQ_QBFT_IDLE, AQ_QBFT_PREPREPARED, AQ_QBFT_PREPARED, AQ_QBFT_DONE } aq_qbft_phase;
 int64_t aq_qbft_round(const aq_qbft *q);

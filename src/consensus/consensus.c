@@ -1,0 +1,372 @@
+#include "consensus/consensus.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "consensus/instance.h"
+
+enum { KEY_LEN = 12, INSTANCES_MAX = AQ_QBFT_NODES_MAX * AQ_INST_WAITING_PER_PEER + 1024, ABSTAIN_AFTER_START_S = 2 };
+
+const char *aq_qbft_type_label(aq_qbft_type type, int64_t round) {
+  switch (type) {
+    case AQ_QBFT_PRE_PREPARE: return round == 1 ? "preprepare" : "new_view";
+    case AQ_QBFT_PREPARE: return "prepare";
+    case AQ_QBFT_COMMIT:
+    case AQ_QBFT_DECIDED: return "commit";
+    case AQ_QBFT_ROUND_CHANGE: return "view_change";
+  }
+  return "unknown";
+}
+
+/* ---- instances ---- */
+
+static void key_of(uint8_t key[KEY_LEN], aq_duty duty) {
+  aq_be64_put(key, duty.slot);
+  aq_be32_put(key + 8, (uint32_t)duty.type);
+}
+
+aq_instance *aq_instance_find(const aq_consensus *c, aq_duty duty) {
+  uint8_t key[KEY_LEN];
+  key_of(key, duty);
+  return aq_map_get(&c->by_duty, key);
+}
+
+static void report_failure(aq_instance *in) {
+  const aq_consensus_cfg *cfg = &in->c->cfg;
+  const char *duty = aq_duty_name(in->duty.type), *why = in->why;
+  const aq_qbft_msg *d = aq_qbft_decided(in->q);
+  if (d) why = in->contradicts ? "the journal holds another decision" : "decided, but the value was never received";
+  if (!d && why[0] == 0) aq_instance_explain(in);
+  aq_metric_add(AQ_M_CORE_CONSENSUS_TIMEOUT_TOTAL, 1, AQ_LABELS(AQ_QBFT_PROTOCOL, duty, in->timer_name));
+  if (in->short_of_changes) {
+    aq_metric_add(AQ_M_CORE_CONSENSUS_INSUFFICIENT_ROUND_CHANGES_TOTAL, 1,
+                  AQ_LABELS(AQ_QBFT_PROTOCOL, duty, in->timer_name, "timeout"));
+  }
+  AQ_LOG(AQ_LOG_ERROR, "consensus_timeout", AQ_STR("duty", duty), AQ_UINT("height", in->duty.slot),
+         AQ_INT("round", aq_qbft_round(in->q)), AQ_STR("trace_id", in->trace), AQ_STR("reason", why),
+         AQ_FLAG("abstained", in->abstain), AQ_STR("result", "error"));
+  if (cfg->failed) cfg->failed(cfg->arg, in->duty, why);
+}
+
+static void on_end(void *arg) {
+  aq_instance *in = arg;
+  if (in->running && !in->delivered) report_failure(in);
+  aq_instance_close(in);
+}
+
+aq_instance *aq_instance_open(aq_consensus *c, aq_duty duty) {
+  aq_instance *in = aq_instance_find(c, duty);
+  if (in) return in;
+  in = calloc(1, sizeof *in);
+  if (!in) return NULL;
+  uint8_t key[KEY_LEN];
+  key_of(key, duty);
+  if (aq_map_put(&c->by_duty, key, in) != AQ_OK) {
+    free(in);
+    return NULL;
+  }
+  in->c = c;
+  in->duty = duty;
+  in->timer_name = aq_round_timer_name(aq_round_timer_for(&c->flags, duty.type));
+  snprintf(in->trace, sizeof in->trace, "%s/%llu", aq_duty_name(duty.type), (unsigned long long)duty.slot);
+  aq_arena_init(&in->arena, AQ_INST_ARENA_MAX);
+  aq_arena_init(&in->store_arena, AQ_INST_ARENA_MAX);
+  aq_list_init(&in->values);
+  aq_list_init(&in->held);
+  aq_list_init(&in->sent);
+  aq_list_init(&in->outbox);
+  aq_list_push(&c->all, &in->node);
+  aq_timer_set(c->cfg.env, &in->end_timer, aq_duty_deadline_ns(&c->cfg.chain->clock, duty), on_end, in);
+  return in;
+}
+
+static void drop_held(aq_instance *in, uint32_t peer) {
+  AQ_LIST_EACH(&in->held, h, aq_inst_held, node) {
+    if (h->peer != peer) continue;
+    aq_list_remove(&h->node);
+    aq_buf_free(&h->bytes);
+    free(h);
+  }
+  if (in->held_cnt[peer]) in->c->waiting_cnt[peer]--;
+  in->held_cnt[peer] = 0;
+}
+
+void aq_instance_close(aq_instance *in) {
+  aq_consensus *c = in->c;
+  const aq_env *env = c->cfg.env;
+  for (uint32_t i = 0; i < c->cfg.n; i++) {
+    if (!in->running) drop_held(in, i);
+    aq_values_drop_peer(in, i);
+  }
+  aq_outbox_stop(in);
+  if (in->record) in->record->in = NULL;
+  aq_timer_cancel(env, &in->round_timer);
+  aq_timer_cancel(env, &in->end_timer);
+  aq_timer_cancel(env, &in->start_timer);
+  aq_timer_cancel(env, &in->retry_timer);
+  aq_timer_cancel(env, &in->offer_timer);
+  uint8_t key[KEY_LEN];
+  key_of(key, in->duty);
+  aq_map_del(&c->by_duty, key);
+  aq_list_remove(&in->node);
+  aq_arena_free(&in->store_arena);
+  aq_arena_free(&in->arena);
+  free(in);
+}
+
+bool aq_consensus_must_abstain(const aq_consensus *c, aq_duty duty) {
+  return c->abstain_until_ns && aq_duty_start_ns(&c->cfg.chain->clock, duty) <= c->abstain_until_ns;
+}
+
+/* ---- messages that come before their instance starts, consensus.md 2.3 ---- */
+
+/* The oldest duty that the peer filled goes; nobody else's. */
+static void make_room(aq_consensus *c, uint32_t peer) {
+  aq_instance *oldest = NULL;
+  AQ_LIST_EACH(&c->all, in, aq_instance, node) {
+    if (in->running || in->held_cnt[peer] == 0) continue;
+    if (!oldest || in->duty.slot < oldest->duty.slot) oldest = in;
+  }
+  if (!oldest) return;
+  drop_held(oldest, peer);
+  aq_values_drop_peer(oldest, peer);
+  if (aq_list_empty(&oldest->held)) aq_instance_close(oldest);
+}
+
+static void on_start(void *arg) {
+  aq_instance *in = arg;
+  if (!in->running) aq_instance_start(in);
+}
+
+static aq_status hold(aq_instance *in, uint32_t peer, const aq_qbft_wire *w) {
+  aq_consensus *c = in->c;
+  if (in->held_cnt[peer] >= 2 * c->cfg.n + 4) return AQ_E_LIMIT;
+  aq_inst_held *h = calloc(1, sizeof *h);
+  if (!h) return AQ_E_LIMIT;
+  h->peer = peer;
+  h->bytes = AQ_BUF((AQ_QBFT_JUST_MAX + 1) * (AQ_QBFT_RAW_MAX + 4));
+  aq_qbft_wire_put_msg(&h->bytes, w->msg.raw);
+  for (uint32_t i = 0; i < w->msg.just_cnt; i++) aq_qbft_wire_put_just(&h->bytes, NULL, in->duty, &w->msg.just[i]);
+  AQ_ASSERT(!h->bytes.failed);
+  aq_list_push(&in->held, &h->node);
+  if (in->held_cnt[peer]++ == 0) c->waiting_cnt[peer]++;
+  aq_values_admit(in, peer, w);
+  /* Nobody here proposes or starts info_sync; the cluster's other members decide it with our votes. */
+  if (in->duty.type == AQ_DUTY_INFO_SYNC && in->start_timer.pos == 0) {
+    aq_timer_set(c->cfg.env, &in->start_timer, aq_duty_start_ns(&c->cfg.chain->clock, in->duty), on_start, in);
+  }
+  return AQ_OK;
+}
+
+/* ---- receipt ---- */
+
+/* 7.3: our key is used elsewhere, or our journal is older than what we sent. */
+static void own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer) {
+  uint64_t now = aq_now_ns(c->cfg.env);
+  aq_instance *here = aq_instance_open(c, duty);
+  bool known = here && here->foreign_own;
+  if (here) here->foreign_own = true;
+  if (now > c->abstain_until_ns) c->abstain_until_ns = now;
+  const char *why = "a vote with our own index that the journal does not know";
+  AQ_LIST_EACH(&c->all, in, aq_instance, node) {
+    if (in == here || aq_consensus_must_abstain(c, in->duty)) aq_instance_abstain(in, why);
+  }
+  if (known) return;
+  aq_metric_add(AQ_M_QBFT_WAL_GUARD_DROPS_TOTAL, 1, AQ_NO_LABELS);
+  AQ_LOG(AQ_LOG_ERROR, "qbft_wal_guard", AQ_STR("type", aq_qbft_type_label(m->type, m->round)),
+         AQ_UINT("height", duty.slot), AQ_INT("round", m->round), AQ_UINT("from", peer), AQ_STR("result", "drop"),
+         AQ_STR("err",
+                "a vote with our own index that the journal does not know: another process uses this key, or the "
+                "store is older than what was sent"));
+}
+
+static const aq_qbft_msg *unknown_own(const aq_consensus *c, const aq_qbft_wire *w) {
+  const aq_instance *in = aq_instance_find(c, w->duty);
+  if (w->msg.from == c->cfg.self && !(in && aq_instance_knows_own(in, &w->msg))) return &w->msg;
+  for (uint32_t i = 0; i < w->msg.just_cnt; i++) {
+    const aq_qbft_msg *m = &w->msg.just[i];
+    if (m->from == c->cfg.self && !(in && aq_instance_knows_own(in, m))) return m;
+  }
+  return NULL;
+}
+
+static void log_verify(const aq_qbft_wire *w, const char *result, const char *reason) {
+  if (!aq_log_enabled(AQ_LOG_DEBUG)) return;
+  char trace[40];
+  snprintf(trace, sizeof trace, "%s/%llu", aq_duty_name(w->duty.type), (unsigned long long)w->duty.slot);
+  AQ_LOG(AQ_LOG_DEBUG, "qbft_verify", AQ_STR("type", aq_qbft_type_label(w->msg.type, w->msg.round)),
+         AQ_UINT("from", w->msg.from), AQ_UINT("height", w->duty.slot), AQ_INT("round", w->msg.round),
+         AQ_STR("trace_id", trace), AQ_STR("result", result), AQ_STR("reason", reason));
+}
+
+static void refuse(const aq_qbft_wire *w, const char *result, const char *reason) {
+  aq_metric_add(AQ_M_QBFT_MSG_VERIFIED_TOTAL, 1, AQ_LABELS(result, NULL));
+  log_verify(w, result, reason);
+}
+
+static void accept(const aq_qbft_wire *w, aq_status st) {
+  const char *type = aq_qbft_type_label(w->msg.type, w->msg.round);
+  if (st == AQ_E_DUP) {
+    refuse(w, "replay", NULL);
+    return;
+  }
+  if (st == AQ_E_NOTFOUND) {
+    refuse(w, "error", aq_qbft_wire_name(AQ_QBFT_WIRE_VALUE_MISSING));
+    return;
+  }
+  aq_metric_add(AQ_M_QBFT_MSG_TOTAL, 1, AQ_LABELS(type));
+  if (st == AQ_E_UNJUST) {
+    refuse(w, "error", "unjustified");
+    return;
+  }
+  aq_metric_add(AQ_M_QBFT_MSG_VERIFIED_TOTAL, 1, AQ_LABELS(NULL, type));
+  aq_metric_add(AQ_M_QBFT_STATE_TRANSITIONS_TOTAL, 1, AQ_LABELS(type));
+  log_verify(w, type, NULL);
+}
+
+static void step(aq_consensus *c, uint32_t peer, const aq_qbft_wire *w) {
+  const aq_qbft_msg *own = unknown_own(c, w);
+  if (own) {
+    own_from_outside(c, w->duty, own, peer);
+    refuse(w, "error", "own vote that the journal does not know");
+    return;
+  }
+  aq_instance *in = aq_instance_find(c, w->duty);
+  if (in && in->running) {
+    accept(w, aq_instance_recv(in, peer, w));
+    return;
+  }
+  if (!(in && in->held_cnt[peer]) && c->waiting_cnt[peer] >= AQ_INST_WAITING_PER_PEER) make_room(c, peer);
+  in = aq_instance_open(c, w->duty);
+  if (!in || hold(in, peer, w) != AQ_OK) {
+    refuse(w, "error", "too many messages before the duty starts");
+    return;
+  }
+  aq_metric_add(AQ_M_QBFT_MSG_VERIFIED_TOTAL, 1, AQ_LABELS(NULL, aq_qbft_type_label(w->msg.type, w->msg.round)));
+  log_verify(w, aq_qbft_type_label(w->msg.type, w->msg.round), "held");
+}
+
+static void on_message(void *arg, uint32_t from, aq_bytes msg) {
+  aq_consensus *c = arg;
+  if (from >= c->cfg.n) return;
+  uint64_t start = aq_mono_ns(c->cfg.env);
+  aq_metric_add(AQ_M_CONSENSUS_EVENTS_TOTAL, 1, AQ_LABELS("consensus"));
+  aq_arena scratch;
+  aq_arena_init(&scratch, 2 * msg.len + (256 << 10));
+  aq_qbft_wire_ctx ctx = {c->cfg.n, &c->cfg.chain->clock, aq_now_ns(c->cfg.env)};
+  aq_qbft_wire w;
+  aq_qbft_wire_code code = aq_qbft_wire_decode(&w, &scratch, &ctx, msg);
+  if (code == AQ_QBFT_WIRE_OK) code = aq_qbft_wire_verify(&w, &scratch, c->cfg.peer_pubkey, c->cache);
+  if (code == AQ_QBFT_WIRE_OK)
+    step(c, from, &w);
+  else
+    refuse(&w, aq_qbft_wire_result(code), aq_qbft_wire_name(code));
+  aq_arena_free(&scratch);
+  uint64_t took = aq_mono_ns(c->cfg.env) - start;
+  aq_metric_observe(AQ_M_CONSENSUS_PROC_MS, (double)took / 1e6, AQ_LABELS("consensus"));
+  AQ_LOG(AQ_LOG_DEBUG, "consensus_recv", AQ_STR("kind", "consensus"), AQ_UINT("from", from),
+         AQ_UINT("latency_ms", took / AQ_NS_PER_MS), AQ_STR("result", "recv"));
+}
+
+/* ---- the component ---- */
+
+aq_consensus *aq_consensus_new(const aq_consensus_cfg *cfg) {
+  AQ_ASSERT(cfg->n >= 1 && cfg->n <= AQ_QBFT_NODES_MAX && cfg->self < cfg->n);
+  AQ_ASSERT(cfg->env && cfg->net && cfg->store && cfg->chain && cfg->key && cfg->peer_pubkey && cfg->decided);
+  aq_consensus *c = calloc(1, sizeof *c);
+  AQ_ASSERT(c);
+  c->cache = calloc(1, sizeof *c->cache);
+  AQ_ASSERT(c->cache);
+  c->cfg = *cfg;
+  c->flags = (aq_timer_flags){cfg->linear_timer, cfg->eager_timer, cfg->proposal_timeout};
+  uint8_t seed[16];
+  aq_random(cfg->env, seed, sizeof seed);
+  aq_map_init(&c->by_duty, KEY_LEN, INSTANCES_MAX, seed);
+  aq_list_init(&c->all);
+  aq_list_init(&c->tx_all);
+  aq_list_init(&c->records);
+  aq_arena_init(&c->scratch, 1 << 20);
+  if (cfg->store->state != AQ_STORE_OK) {
+    c->abstain_until_ns = cfg->started_ns + AQ_SECONDS(ABSTAIN_AFTER_START_S);
+    AQ_LOG(AQ_LOG_WARN, "qbft_wal", AQ_STR("op", "load"), AQ_STR("result", "miss"),
+           AQ_UINT("height", aq_slot_at(&cfg->chain->clock, c->abstain_until_ns)),
+           AQ_STR("note",
+                  "no journal of earlier votes: this node abstains from duties that begin up to this slot and 2 s "
+                  "after its start"));
+  }
+  aq_net_handler handler = {.arg = c, .recv = on_message};
+  cfg->net->handle(cfg->net->ctx, AQ_PROTO_QBFT, &handler);
+  return c;
+}
+
+void aq_consensus_free(aq_consensus *c) {
+  if (!c) return;
+  AQ_LIST_EACH(&c->all, in, aq_instance, node) { aq_instance_close(in); }
+  aq_outbox_free(c);
+  AQ_LIST_EACH(&c->records, r, aq_inst_record, node) {
+    aq_list_remove(&r->node);
+    free(r);
+  }
+  aq_map_free(&c->by_duty);
+  aq_arena_free(&c->scratch);
+  free(c->cache);
+  free(c);
+}
+
+static void duty_event(const aq_consensus *c, uint64_t start, const aq_instance *in) {
+  uint64_t took = aq_mono_ns(c->cfg.env) - start;
+  aq_metric_add(AQ_M_CONSENSUS_EVENTS_TOTAL, 1, AQ_LABELS("duty"));
+  aq_metric_observe(AQ_M_CONSENSUS_PROC_MS, (double)took / 1e6, AQ_LABELS("duty"));
+  AQ_LOG(AQ_LOG_DEBUG, "consensus_recv", AQ_STR("kind", "duty"), AQ_STR("trace_id", in->trace),
+         AQ_UINT("latency_ms", took / AQ_NS_PER_MS), AQ_STR("result", "recv"));
+}
+
+static aq_status usable(const aq_consensus *c, aq_duty duty) {
+  if (!aq_duty_has_consensus(duty.type)) return AQ_E_UNSUPPORTED;
+  return aq_now_ns(c->cfg.env) >= aq_duty_deadline_ns(&c->cfg.chain->clock, duty) ? AQ_E_STALE : AQ_OK;
+}
+
+aq_status aq_consensus_participate(aq_consensus *c, aq_duty duty) {
+  uint64_t start = aq_mono_ns(c->cfg.env);
+  aq_status st = usable(c, duty);
+  if (st) return st;
+  aq_instance *in = aq_instance_open(c, duty);
+  if (!in) return AQ_E_LIMIT;
+  if (in->participated) return AQ_E_EXISTS;
+  in->participated = true;
+  if (!in->running) aq_instance_start(in);
+  duty_event(c, start, in);
+  return AQ_OK;
+}
+
+aq_status aq_consensus_propose(aq_consensus *c, aq_duty duty, const aq_unsigned_set *set) {
+  uint64_t start = aq_mono_ns(c->cfg.env);
+  aq_status st = usable(c, duty);
+  if (st) return st;
+  if (duty.type == AQ_DUTY_INFO_SYNC || set->cnt == 0) return AQ_E_UNSUPPORTED;
+  aq_instance *in = aq_instance_open(c, duty);
+  if (!in) return AQ_E_LIMIT;
+  if (in->proposed) return AQ_E_EXISTS;
+  size_t size = 1 << 20;
+  for (uint32_t i = 0; i < set->cnt; i++) size += 512;
+  aq_arena scratch;
+  aq_arena_init(&scratch, size);
+  aq_buf bytes = AQ_BUF(AQ_INST_VALUE_MAX);
+  aq_hash hash;
+  st = aq_qbft_value_encode(&bytes, &hash, &scratch, set);
+  if (st == AQ_OK && !aq_value_keep(in, c->cfg.self, &hash, aq_buf_bytes(&bytes))) st = AQ_E_LIMIT;
+  aq_buf_free(&bytes);
+  aq_arena_free(&scratch);
+  if (st) return st;
+  in->proposed = true;
+  in->propose_ns = aq_now_ns(c->cfg.env);
+  if (!in->running) aq_instance_start(in);
+  aq_instance_propose(in, &hash);
+  duty_event(c, start, in);
+  return AQ_OK;
+}
+
+uint32_t aq_consensus_instances(const aq_consensus *c) { return (uint32_t)c->by_duty.cnt; }

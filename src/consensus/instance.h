@@ -1,0 +1,137 @@
+/* consensus/instance.h - one duty's instance around the pure machine: held messages, values, journal, sends, timer, decision.
+   Spec: consensus.md 2.3, 4.6, 7.2, 8.5. Private to the component: consensus.c (instances, receipt, quotas), instance.c (effects of
+   the machine), values.c (bytes behind the hashes), outbox.c (what leaves and is repeated), recovery.c (restart). */
+#ifndef AQ_CONSENSUS_INSTANCE_H
+#define AQ_CONSENSUS_INSTANCE_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/time.h"
+#include "consensus/consensus.h"
+#include "consensus/qbft_wire.h"
+#include "consensus/timer.h"
+
+enum {
+  AQ_INST_WAITING_PER_PEER = 64,    /* instances that did not start, 2.3 */
+  AQ_INST_WAITING_BYTES = 16 << 20, /* values of those, a peer */
+  AQ_INST_WAITING_VALUES = 4,       /* values a peer may leave in one that did not start */
+  AQ_INST_VALUES_PER_PEER = 8,      /* and in a running one: one for each round it leads, and more only by lying */
+  AQ_INST_HELD_BYTES = 64 << 20,    /* values a peer may leave in all instances together */
+  AQ_INST_BAD_DECIDED_MAX = 3,      /* unjust DECIDED a peer may deliver in an instance, 7.4 */
+  AQ_INST_VALUE_MAX = AQ_QBFT_MSG_MAX - (64 << 10), /* leaves room for the votes around it */
+  AQ_INST_ARENA_MAX = 256 << 20
+};
+
+/* Bytes behind a hash; first writer stays. */
+typedef struct {
+  aq_list node;
+  aq_hash hash;
+  aq_buf bytes;  /* canonical */
+  uint32_t peer; /* who delivered it; self: ours */
+  bool journalled;
+} aq_inst_value;
+
+/* A message held until the instance starts: QBFTConsensusMsg without values, signatures checked. */
+typedef struct {
+  aq_list node;
+  uint32_t peer;
+  aq_buf bytes;
+} aq_inst_held;
+
+/* An own vote as it was sent, for recognising it when it comes back from outside. */
+typedef struct {
+  aq_list node;
+  aq_qbft_type type;
+  int64_t round, prepared_round;
+  aq_hash value, prepared_value;
+} aq_inst_sent;
+
+/* What the store's callback finds when the instance is gone meanwhile. */
+typedef struct aq_inst_record {
+  aq_consensus *c;
+  struct aq_instance *in; /* NULL: closed */
+  aq_list node;
+} aq_inst_record;
+
+typedef struct aq_instance {
+  aq_consensus *c;
+  aq_list node; /* of all instances, in order of creation */
+  aq_duty duty;
+  char trace[40]; /* "attester/123" */
+  const char *timer_name;
+  aq_arena arena;       /* machine and small records */
+  aq_arena store_arena; /* the machine's messages, freed at the decision */
+  aq_qbft *q;
+  aq_list values, held, sent, outbox;
+  uint16_t held_cnt[AQ_QBFT_NODES_MAX], value_cnt[AQ_QBFT_NODES_MAX];
+  uint8_t bad_decided[AQ_QBFT_NODES_MAX];
+  bool running, participated, proposed, abstain, foreign_own;
+  struct aq_inst_record *record;         /* the decision is on its way to disk */
+  bool recorded, delivered, contradicts; /* it is there; it was handed on; the journal holds another one */
+  bool short_of_changes;                 /* a round above 1 ended with too few ROUND-CHANGEs */
+  uint32_t answer_later;                 /* peers to answer once the decision is on disk */
+  uint32_t committed;                    /* peers whose COMMIT for the decided value came */
+  uint64_t propose_ns, timer_at_ns;
+  aq_timer round_timer, end_timer, start_timer, retry_timer, offer_timer;
+  int64_t timer_round;
+  bool timer_deferred;
+  char why[160]; /* what the last round lacked */
+} aq_instance;
+
+struct aq_consensus {
+  aq_consensus_cfg cfg;
+  aq_timer_flags flags;
+  aq_map by_duty;
+  aq_list all;
+  aq_arena scratch; /* of one event */
+  aq_qbft_cache *cache;
+  uint64_t abstain_until_ns; /* duties that start at or before take no vote of ours */
+  uint32_t waiting_cnt[AQ_QBFT_NODES_MAX];
+  size_t waiting_bytes[AQ_QBFT_NODES_MAX], held_bytes[AQ_QBFT_NODES_MAX];
+  aq_list tx_all, records; /* under way, also those whose instance is gone */
+};
+
+#define AQ_QBFT_PROTOCOL "/charon/consensus/qbft/2.0.0"
+
+/* consensus.c */
+aq_instance *aq_instance_find(const aq_consensus *c, aq_duty duty);
+aq_instance *aq_instance_open(aq_consensus *c, aq_duty duty); /* finds or creates; NULL: out of room */
+void aq_instance_close(aq_instance *in);                      /* frees it */
+bool aq_consensus_must_abstain(const aq_consensus *c, aq_duty duty);
+const char *aq_qbft_type_label(aq_qbft_type type, int64_t round); /* metric label `type` */
+
+/* instance.c */
+void aq_instance_machine(aq_instance *in); /* creates the machine */
+void aq_instance_start(aq_instance *in);   /* runs it and takes in what was held */
+aq_status aq_instance_recv(aq_instance *in, uint32_t peer, const aq_qbft_wire *w);
+void aq_instance_propose(aq_instance *in, const aq_hash *value);
+void aq_instance_complete(aq_instance *in); /* tries to record and deliver the decision */
+void aq_instance_wake(aq_instance *in);     /* next turn: goes on with a decision found at start */
+void aq_instance_abstain(aq_instance *in, const char *why);
+/* Names what the current round lacks and who is missing, into in->why. */
+void aq_instance_explain(aq_instance *in);
+
+/* values.c */
+aq_inst_value *aq_value_find(const aq_instance *in, const aq_hash *hash);
+/* Admits those of the message's values that some hash in it names and that are not held yet. */
+void aq_values_admit(aq_instance *in, uint32_t peer, const aq_qbft_wire *w);
+aq_inst_value *aq_value_keep(aq_instance *in, uint32_t peer, const aq_hash *hash,
+                             aq_bytes bytes); /* NULL: out of memory */
+void aq_values_drop_peer(aq_instance *in, uint32_t peer);
+void aq_values_started(aq_instance *in); /* values no longer count as those of a waiting instance */
+/* 5.1, for PREPARE; err names the reason. */
+bool aq_value_check(aq_instance *in, const aq_hash *hash, aq_err *err);
+
+/* outbox.c */
+typedef struct aq_tx aq_tx;
+void aq_outbox_vote(aq_instance *in, const aq_qbft_fx *fx);                          /* journal, then all peers */
+void aq_outbox_decided(aq_instance *in, const aq_qbft_msg *decided, uint32_t peers); /* mask; already on disk */
+void aq_outbox_stop(aq_instance *in);                                                /* the instance ends */
+void aq_outbox_trim(aq_instance *in); /* gives up what belongs to rounds long left */
+void aq_outbox_free(aq_consensus *c); /* everything, at the end */
+void aq_inst_sent_add(aq_instance *in, const aq_qbft_msg *m);
+
+/* recovery.c */
+bool aq_instance_knows_own(const aq_instance *in, const aq_qbft_msg *m); /* an own message that is in the log */
+
+#endif

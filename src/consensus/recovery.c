@@ -1,0 +1,128 @@
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "consensus/instance.h"
+
+typedef struct {
+  aq_consensus *c;
+  uint32_t votes, bad;
+} loader;
+
+bool aq_instance_knows_own(const aq_instance *in, const aq_qbft_msg *m) {
+  if (m->type == AQ_QBFT_DECIDED) {
+    const aq_qbft_msg *d = in->q ? aq_qbft_decided(in->q) : NULL;
+    return d && aq_hash_eq(&d->value, &m->value);
+  }
+  AQ_LIST_EACH(&in->sent, s, aq_inst_sent, node) {
+    if (s->type == m->type && s->round == m->round && s->prepared_round == m->prepared_round &&
+        aq_hash_eq(&s->value, &m->value) && aq_hash_eq(&s->prepared_value, &m->prepared_value))
+      return true;
+  }
+  return false;
+}
+
+static aq_instance *open_recorded(loader *l, aq_duty duty) {
+  aq_consensus *c = l->c;
+  if (!aq_duty_has_consensus(duty.type)) return NULL;
+  if (aq_now_ns(c->cfg.env) >= aq_duty_deadline_ns(&c->cfg.chain->clock, duty)) return NULL;
+  return aq_instance_open(c, duty);
+}
+
+static void distrust(loader *l, aq_instance *in, const char *why) {
+  l->bad++;
+  aq_instance_abstain(in, why);
+}
+
+static void on_vote(void *arg, const aq_store_vote *v) {
+  loader *l = arg;
+  aq_instance *in = open_recorded(l, v->duty);
+  if (!in) return;
+  aq_instance_machine(in);
+  aq_arena_reset(&l->c->scratch);
+  aq_qbft_msg m, just[AQ_QBFT_JUST_MAX];
+  uint32_t cnt, just_cnt = 0;
+  aq_duty duty = v->duty, just_duty = v->duty;
+  aq_status st = aq_qbft_wire_read(&m, &cnt, 1, &duty, &l->c->scratch, l->c->cfg.n, v->msg, false);
+  if (st == AQ_OK) {
+    st = aq_qbft_wire_read(just, &just_cnt, AQ_QBFT_JUST_MAX, &just_duty, &l->c->scratch, l->c->cfg.n, v->just, true);
+  }
+  bool fits = st == AQ_OK && m.from == l->c->cfg.self && aq_duty_eq(duty, v->duty) && aq_duty_eq(just_duty, v->duty) &&
+              m.type == v->msg_type && (uint64_t)m.round == v->round;
+  if (!fits) {
+    distrust(l, in, "a recorded vote does not decode");
+    return;
+  }
+  m.just = just;
+  m.just_cnt = just_cnt;
+  st = aq_qbft_restore(in->q, &m);
+  if (st != AQ_OK) {
+    distrust(l, in, aq_status_text(st));
+    return;
+  }
+  aq_inst_sent_add(in, &m);
+  l->votes++;
+}
+
+static void on_blob(void *arg, const aq_store_blob *b) {
+  loader *l = arg;
+  aq_instance *in = open_recorded(l, b->duty);
+  if (!in) return;
+  aq_hash hash;
+  memcpy(hash.b, b->hash, sizeof hash.b);
+  uint8_t check[32];
+  aq_merkle_bytes(check, b->value, -1);
+  if (memcmp(check, hash.b, 32) != 0) {
+    distrust(l, in, "a recorded value does not match its hash");
+    return;
+  }
+  aq_inst_value *v = aq_value_keep(in, l->c->cfg.self, &hash, b->value);
+  if (v) v->journalled = true;
+}
+
+static void on_decided(void *arg, const aq_store_decided *d) {
+  loader *l = arg;
+  aq_instance *in = open_recorded(l, d->duty);
+  if (!in) return;
+  aq_instance_machine(in);
+  aq_arena_reset(&l->c->scratch);
+  aq_qbft_msg commits[AQ_QBFT_JUST_MAX];
+  uint32_t cnt;
+  aq_duty duty = d->duty;
+  aq_status st =
+      aq_qbft_wire_read(commits, &cnt, 2 * l->c->cfg.n, &duty, &l->c->scratch, l->c->cfg.n, d->commits, true);
+  if (st || !aq_duty_eq(duty, d->duty) || cnt < aq_qbft_quorum(l->c->cfg.n) || d->round < 1 ||
+      d->round > AQ_QBFT_ROUND_MAX) {
+    distrust(l, in, "a recorded decision does not decode");
+    return;
+  }
+  aq_qbft_msg m = {
+      .type = AQ_QBFT_DECIDED, .from = l->c->cfg.self, .round = (int64_t)d->round, .just = commits, .just_cnt = cnt};
+  memcpy(m.value.b, d->hash, sizeof m.value.b);
+  for (uint32_t i = 0; i < cnt; i++) in->committed |= UINT32_C(1) << commits[i].from;
+  aq_qbft_restore_decided(in->q, &m);
+  in->recorded = true;
+}
+
+aq_status aq_consensus_recover(aq_consensus *c) {
+  const aq_chain *chain = c->cfg.chain;
+  uint64_t slot = aq_slot_at(&chain->clock, aq_now_ns(c->cfg.env)), back = 2 * chain->clock.slots_per_epoch;
+  loader l = {.c = c};
+  aq_store_visitor visitor = {.arg = &l, .vote = on_vote, .blob = on_blob, .decided = on_decided};
+  aq_status st = c->cfg.store->load(c->cfg.store->ctx, slot > back ? slot - back : 0, &visitor);
+  const char *result = st == AQ_OK && l.bad == 0 ? "ok" : "fail";
+  aq_metric_add(AQ_M_QBFT_WAL_RECOVER_TOTAL, 1, AQ_LABELS(result));
+  AQ_LOG(st == AQ_OK ? AQ_LOG_INFO : AQ_LOG_ERROR, "qbft_wal", AQ_STR("op", "load"), AQ_UINT("votes", l.votes),
+         AQ_UINT("bad", l.bad), AQ_UINT("instances", c->by_duty.cnt), AQ_STR("result", st == AQ_OK ? "ok" : "error"),
+         AQ_STR("err", st == AQ_OK ? NULL : aq_status_text(st)));
+  if (st != AQ_OK) return st;
+  AQ_LIST_EACH(&c->all, in, aq_instance, node) {
+    if (!in->q) aq_instance_machine(in);
+    aq_instance_start(in);
+    /* A decision is handed on again next turn: it may have died between record and delivery. */
+    const aq_qbft_msg *d = aq_qbft_decided(in->q);
+    if (d && in->recorded && !aq_value_find(in, &d->value))
+      in->recorded = false; /* without bytes it must be learnt again */
+    if (d) aq_instance_wake(in);
+  }
+  return AQ_OK;
+}
