@@ -7,9 +7,16 @@
 #include "cluster/identity.h"
 #include "cluster/lock.h"
 
+#define AQ_KEY_FILE "charon-enr-private-key"
+#define AQ_LOCK_FILE "cluster-lock.json"
+#define AQ_KEYS_DIR "validator_keys"
+
 AQ_NODISCARD aq_status aq_file_read(aq_buf *out, const char *path, aq_err *err); /* at most out->max bytes */
 AQ_NODISCARD aq_status aq_file_write(const char *path, aq_bytes data, int mode,
                                      aq_err *err); /* temp file, fsync, rename */
+
+/* Creates the directory and its missing parents with that mode; one that is there is fine. */
+AQ_NODISCARD aq_status aq_dir_create(const char *path, int mode, aq_err *err);
 
 AQ_NODISCARD aq_status aq_identity_load(aq_k1_key **out, const char *path, aq_err *err);
 AQ_NODISCARD aq_status aq_identity_create(aq_k1_key **out, const char *path,
@@ -27,10 +34,12 @@ AQ_NODISCARD aq_status aq_keylock_touch(const char *key_path, const char *comman
 typedef struct {
   uint8_t (*secret)[32];
   uint32_t cnt;
+  bool sequenced; /* the numbers in the names are exactly 0..cnt-1: entry i belongs to validator i */
 } aq_keys;
 AQ_NODISCARD aq_status aq_keys_load(aq_keys *out, const char *dir, aq_err *err);
 void aq_keys_free(aq_keys *k);
-/* keystore-<i>.json or keystore-insecure-<i>.json, and the password file beside it. */
+/* keystore-<i>.json or keystore-insecure-<i>.json, and the password file beside it. Creates the directory. Slow unless
+   insecure: the work is spread over the cores. */
 AQ_NODISCARD aq_status aq_keys_store(const char *dir, const uint8_t (*secret)[32], uint32_t cnt, bool insecure,
                                      aq_err *err);
 

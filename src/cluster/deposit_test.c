@@ -11,8 +11,8 @@ static void take(uint8_t *out, size_t len, yyjson_val *obj, const char *name) {
   aq_buf_free(&b);
 }
 
-/* Goal: deposit files are written byte for byte as the reference's, from the deposits alone.
-   Method: every deposit-data*.json of the golden directories; entries are given in reverse order. One wrong signature stops it. */
+/* Goal: deposit files are written byte for byte as the reference's, from the deposits alone. Method: every
+   deposit-data*.json of the golden directories; entries are given in reverse order. One wrong signature stops it. */
 static void files(void **state) {
   (void)state;
   static const struct {

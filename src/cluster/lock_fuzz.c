@@ -2,8 +2,8 @@
 #include "cluster/lock.h"
 #include "crypto/aead.h"
 
-/* Any bytes give a status and a reason. What loads without verification can be asked for its hashes by writing it, and what was
-   written loads again with hashes that hold. */
+/* Any bytes give a status and a reason. What loads without verification can be asked for its hashes by writing it,
+   and what was written loads again with hashes that hold. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   static const aq_lock_opts opts = {.no_verify = true};

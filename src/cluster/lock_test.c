@@ -38,9 +38,9 @@ static void check_rewrite(const aq_lock *l, aq_bytes json, bool definition) {
   aq_buf_free(&out);
 }
 
-/* Goal: locks and definitions of every version load with their hashes and are written byte for byte.
-   Method: versions/, written by the reference. The lock with contract wallet signatures can only be refused offline, and loads
-   without verification. */
+/* Goal: locks and definitions of every version load with their hashes and are written byte for byte. Method:
+   versions/, written by the reference. The lock with contract wallet signatures can only be refused offline, and
+   loads without verification. */
 static void versions(void **state) {
   (void)state;
   yyjson_doc *doc = aq_test_json("cluster/versions/index.json");
@@ -224,8 +224,8 @@ static void hash_trace(void **state) {
   yyjson_doc_free(doc);
 }
 
-/* Goal: what cannot be hashed cannot be written.
-   Method: the last entry of invalid/: a v1.10 lock with a 130 byte operator signature; and a v1.4 lock with two address pairs. */
+/* Goal: what cannot be hashed cannot be written. Method: the last entry of invalid/: a v1.10 lock with a 130 byte
+   operator signature; and a v1.4 lock with two address pairs. */
 static void unwritable(void **state) {
   (void)state;
   aq_buf json = vector("versions/v1_10_0-signed-lock.json"), out = AQ_BUF(AQ_LOCK_BYTES_MAX);
