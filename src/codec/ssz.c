@@ -34,15 +34,12 @@ static aq_bytes field_at(const aq_ssz_type *t, aq_bytes in, uint32_t idx) {
 
 /* Descends one name of a dotted path and moves it on; the index of the field in *t. */
 static uint32_t path_step(const aq_ssz_type *t, const char **path) {
-  AQ_ASSERT(t->kind == AQ_SSZ_CONTAINER);
   size_t len = strcspn(*path, ".");
-  for (uint32_t i = 0; i < t->field_cnt; i++) {
-    if (strlen(t->field[i].name) != len || memcmp(t->field[i].name, *path, len) != 0) continue;
-    *path += len + ((*path)[len] == '.');
-    return i;
-  }
-  AQ_ASSERT(!"the type has no such field");
-  return 0;
+  uint32_t i = 0;
+  while (i < t->field_cnt && (strlen(t->field[i].name) != len || memcmp(t->field[i].name, *path, len) != 0)) i++;
+  AQ_ASSERT(i < t->field_cnt); /* the type has such a field */
+  *path += len + ((*path)[len] == '.');
+  return i;
 }
 
 const aq_ssz_type *aq_ssz_type_at(const aq_ssz_type *t, const char *path) {

@@ -1,7 +1,6 @@
 /* Beacon-API JSON of the SSZ types, both ways. */
 #include <stdio.h>
 
-#include "base/assert.h"
 #include "base/hex.h"
 #include "codec/json.h"
 #include "codec/ssz.h"
@@ -191,8 +190,7 @@ static aq_status read_fixed(uint8_t *dst, const aq_ssz_type *t, yyjson_val *val,
     case AQ_SSZ_BITLIST:
     case AQ_SSZ_LIST: break;
   }
-  AQ_ASSERT(!"a list has no fixed size");
-  return AQ_E_FORMAT;
+  return bad(here, err, AQ_E_FORMAT, "has no fixed size"); /* read_any takes the lists */
 }
 
 static aq_status read_any(aq_buf *out, const aq_ssz_type *t, yyjson_val *val, const at *here, aq_err *err);

@@ -1,0 +1,44 @@
+#include "base/assert.h"
+#include "codec/pb.h"
+#include "core.pb-c.h"
+#include "peerinfo.pb-c.h"
+
+enum { ARENA_MAX = 8 << 20 };
+
+/* The first byte chooses the message. What unpacks is packed to bytes that unpack and pack to themselves. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
+  static const ProtobufCMessageDescriptor *const type[] = {
+      &corepb__qbftconsensus_msg__descriptor, &corepb__unsigned_data_set__descriptor,
+      &corepb__par_sig_ex_msg__descriptor,    &corepb__priority_msg__descriptor,
+      &corepb__priority_result__descriptor,   &corepb__value__descriptor,
+      &peerinfo__peer_info__descriptor,
+  };
+  uint64_t n;
+  size_t used;
+  if (aq_uvarint_get(&n, &used, aq_bytes_of(data, len)) == AQ_OK) {
+    uint8_t out[9];
+    AQ_ASSERT(aq_uvarint_put(out, n) == used && memcmp(out, data, used) == 0);
+  }
+  if (len == 0 || data[0] >= AQ_COUNT(type)) return 0;
+  const ProtobufCMessageDescriptor *d = type[data[0]];
+  aq_arena a;
+  aq_arena_init(&a, ARENA_MAX);
+  ProtobufCMessage *msg = aq_pb_unpack(&a, d, aq_bytes_of(data + 1, len - 1));
+  if (msg) {
+    if (d == &corepb__unsigned_data_set__descriptor) {
+      Corepb__UnsignedDataSet *set = (Corepb__UnsignedDataSet *)msg;
+      AQ_ASSERT(aq_pb_sort_map(&a, set->set, &set->n_set) == AQ_OK);
+    }
+    aq_buf out = AQ_BUF(2 * len + 1024), again = AQ_BUF(2 * len + 1024);
+    aq_pb_pack(&out, msg);
+    msg = aq_pb_unpack(&a, d, aq_buf_bytes(&out));
+    AQ_ASSERT(msg);
+    aq_pb_pack(&again, msg);
+    AQ_ASSERT(!out.failed && aq_bytes_eq(aq_buf_bytes(&out), aq_buf_bytes(&again)));
+    aq_buf_free(&out);
+    aq_buf_free(&again);
+  }
+  aq_arena_free(&a);
+  return 0;
+}
