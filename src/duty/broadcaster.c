@@ -1,0 +1,413 @@
+#include "duty/broadcaster.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "codec/json.h"
+#include "duty/retry.h"
+
+enum { TASKS_MAX = 1024, BODY_MAX = 128 << 20, RESENDS_MAX = 4, ANSWER_MAX = 1 << 20 };
+
+/* Which forms of the routes this beacon node takes: learnt from its answers, for all later calls (Lodestar 1.5.1 has v1 only). */
+typedef struct {
+  bool attestations_v1, aggregates_v1, blocks_v1, blinded_v1, blocks_json;
+} routes;
+
+/* One request: a batch of a duty, or one of its objects where the route takes one. */
+typedef struct {
+  aq_list link;
+  aq_broadcaster *b;
+  aq_duty duty;
+  aq_fork fork;
+  bool blinded, is_block;
+  uint32_t *validator; /* of each object, by position in the body */
+  uint32_t cnt;
+  aq_buf body;             /* JSON, or the block's SSZ */
+  const aq_ssz_type *type; /* block: of body while it is SSZ */
+  uint64_t deadline_ns;
+  uint64_t call_id;
+  bool sent; /* not only told */
+  uint32_t tries, resends;
+  aq_timer timer;
+  aq_status st; /* of an object that cannot be sent: told by the timer */
+  char why[AQ_FAILURE_TEXT_MAX];
+} task;
+
+struct aq_broadcaster {
+  aq_broadcaster_cfg cfg;
+  aq_list tasks;
+  size_t task_cnt;
+  routes old;
+};
+
+static void send(void *arg);
+
+static void task_free(task *t) {
+  if (t->call_id) aq_bn_cancel(t->b->cfg.bn, t->call_id);
+  aq_timer_cancel(t->b->cfg.env, &t->timer);
+  aq_list_remove(&t->link);
+  t->b->task_cnt--;
+  aq_buf_free(&t->body);
+  free(t->validator);
+  free(t);
+}
+
+static void account(const task *t) {
+  const aq_env *env = t->b->cfg.env;
+  uint64_t start_ns = aq_duty_start_ns(&t->b->cfg.chain->clock, t->duty), now_ns = aq_now_ns(env);
+  const char *const *label = AQ_LABELS(aq_duty_name(t->duty.type));
+  aq_metric_add(AQ_M_CORE_BCAST_BROADCAST_TOTAL, 1, label);
+  if (now_ns >= start_ns && t->duty.type != AQ_DUTY_EXIT)
+    aq_metric_observe(AQ_M_CORE_BCAST_BROADCAST_DELAY_SECONDS, (double)(now_ns - start_ns) / 1e9, label);
+}
+
+static void finish(task *t, aq_status st, const char *why) {
+  const aq_broadcaster_cfg *cfg = &t->b->cfg;
+  aq_duty duty = t->duty;
+  uint32_t *validator = t->validator, cnt = t->cnt;
+  if (st == AQ_OK && t->sent) account(t);
+  t->validator = NULL;
+  task_free(t);
+  if (cnt > 0) cfg->done(cfg->arg, duty, validator, cnt, st, why);
+  free(validator);
+}
+
+/* ---- answers ---- */
+
+/* What beacon nodes say when a peer was faster: as good as success. */
+static bool known_text(const char *text) {
+  static const char *const known[] = {"alreadyknown", "already known", "already_known", "priorattestationknown",
+                                      "already seen", "already exist", "alreadyseen",   "duplicate"};
+  const aq_bn_answer ans = {.body = aq_bytes_str(text)};
+  for (size_t i = 0; i < AQ_COUNT(known); i++) {
+    if (aq_answer_has(&ans, known[i])) return true;
+  }
+  return false;
+}
+
+/* The verdict on each object of a batch: {"code":400,"message":"..","failures":[{"index":0,"message":".."}]}. Those not named were
+   taken. False: the answer does not say. */
+static bool verdicts(const task *t, const aq_bn_answer *ans, bool *is_bad, char why[AQ_FAILURE_TEXT_MAX]) {
+  yyjson_doc *doc = aq_json_parse(ans->body, ANSWER_MAX, NULL);
+  yyjson_val *list = yyjson_obj_get(yyjson_doc_get_root(doc), "failures");
+  bool told = yyjson_is_arr(list) && yyjson_arr_size(list) > 0;
+  yyjson_arr_iter it = yyjson_arr_iter_with(list);
+  for (yyjson_val *v; told && (v = yyjson_arr_iter_next(&it));) {
+    const char *message = aq_json_str(v, "message");
+    uint64_t index;
+    if (message && known_text(message)) continue;
+    told = aq_json_u64(v, "index", &index) && index < t->cnt;
+    if (!told) break;
+    is_bad[index] = true;
+    snprintf(why, AQ_FAILURE_TEXT_MAX, "HTTP %d: %.150s", ans->code, message ? message : "");
+  }
+  yyjson_doc_free(doc);
+  return told;
+}
+
+/* Tells the two groups of a batch apart: the objects that failed, and the rest. */
+static void finish_apart(task *t, const bool *is_bad, const char *why) {
+  const aq_broadcaster_cfg *cfg = &t->b->cfg;
+  aq_duty duty = t->duty;
+  uint32_t *validator = t->validator, cnt = t->cnt, failed = 0;
+  for (uint32_t i = 0; i < cnt; i++) {
+    if (!is_bad[i]) continue;
+    uint32_t v = validator[i];
+    validator[i] = validator[failed];
+    validator[failed++] = v;
+  }
+  if (failed < cnt) account(t);
+  t->validator = NULL;
+  task_free(t);
+  if (failed < cnt) cfg->done(cfg->arg, duty, validator + failed, cnt - failed, AQ_OK, "");
+  if (failed > 0) cfg->done(cfg->arg, duty, validator, failed, AQ_E_REFUSED, why);
+  free(validator);
+}
+
+/* True: every object has its verdict and the task is over. Objects that may be taken later keep the whole batch alive. */
+static bool judge_batch(task *t, aq_failure kind, const aq_bn_answer *ans) {
+  char why[AQ_FAILURE_TEXT_MAX] = "";
+  bool *is_bad = calloc(t->cnt, sizeof *is_bad), any = false;
+  AQ_ASSERT(is_bad);
+  bool told = verdicts(t, ans, is_bad, why);
+  for (uint32_t i = 0; i < t->cnt; i++) any |= is_bad[i];
+  told = told && (!any || kind == AQ_FAILURE_FINAL);
+  if (told) finish_apart(t, is_bad, why);
+  free(is_bad);
+  return told;
+}
+
+/* The other form of the route, when there is one. */
+static bool *route_form(task *t) {
+  routes *r = &t->b->old;
+  switch ((int)t->duty.type) {
+    case AQ_DUTY_PROPOSER: return t->blinded ? &r->blinded_v1 : &r->blocks_v1;
+    case AQ_DUTY_ATTESTER: return t->fork < AQ_ELECTRA ? &r->attestations_v1 : NULL;
+    case AQ_DUTY_AGGREGATOR: return t->fork < AQ_ELECTRA ? &r->aggregates_v1 : NULL;
+    default: return NULL;
+  }
+}
+
+static bool resend(task *t, aq_failure kind) {
+  bool *form = kind == AQ_FAILURE_ROUTE ? route_form(t) : NULL;
+  if (kind == AQ_FAILURE_MEDIA && t->is_block && !t->blinded && !t->b->old.blocks_json) form = &t->b->old.blocks_json;
+  if (!form || t->resends >= RESENDS_MAX) return false;
+  t->resends++;
+  *form = !*form;
+  send(t);
+  return true;
+}
+
+static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
+  task *t = arg;
+  const aq_env *env = t->b->cfg.env;
+  t->call_id = 0;
+  if (st == AQ_OK) {
+    if (t->is_block && ans->code == 202) AQ_LOG(AQ_LOG_WARN, "block_not_imported", AQ_UINT("slot", t->duty.slot));
+    finish(t, AQ_OK, "");
+    return;
+  }
+  aq_failure kind = aq_failure_of(st, ans);
+  if (resend(t, kind)) return;
+  if (ans && !t->is_block && judge_batch(t, kind, ans)) return;
+  aq_failure_text(t->why, st, ans);
+  if (ans && (known_text(t->why) || (ans->code < 500 && aq_answer_has(ans, "priorattestationknown")))) {
+    finish(t, AQ_OK, "");
+    return;
+  }
+  uint64_t now_ns = aq_now_ns(env), pause_ns = aq_retry_pause_ns(env, t->tries);
+  bool late = now_ns > t->deadline_ns || t->deadline_ns - now_ns < pause_ns;
+  if (kind == AQ_FAILURE_FINAL || kind == AQ_FAILURE_MEDIA || late) {
+    char why[AQ_FAILURE_TEXT_MAX];
+    memcpy(why, t->why, sizeof why);
+    finish(t, st, why);
+    return;
+  }
+  AQ_LOG(AQ_LOG_WARN, "broadcast_retry", AQ_STR("duty", aq_duty_name(t->duty.type)), AQ_UINT("slot", t->duty.slot),
+         AQ_STR("err", t->why), AQ_UINT("retry_ms", pause_ns / AQ_NS_PER_MS));
+  t->tries++;
+  t->resends = 0;
+  aq_timer_set(env, &t->timer, now_ns + pause_ns, send, t);
+}
+
+/* ---- requests ---- */
+
+typedef struct {
+  const char *endpoint, *path, *old_path; /* old_path: v1 form or NULL */
+  bool versioned;                         /* Eth-Consensus-Version */
+} submission;
+
+static const submission *submission_of(const task *t) {
+  static const submission block = {"submit_proposal", "/eth/v2/beacon/blocks", "/eth/v1/beacon/blocks", true},
+                          blinded = {"submit_blinded_proposal", "/eth/v2/beacon/blinded_blocks",
+                                     "/eth/v1/beacon/blinded_blocks", true},
+                          att = {"submit_attestations", "/eth/v2/beacon/pool/attestations",
+                                 "/eth/v1/beacon/pool/attestations", true},
+                          agg = {"submit_aggregate_attestations", "/eth/v2/validator/aggregate_and_proofs",
+                                 "/eth/v1/validator/aggregate_and_proofs", true},
+                          sync = {"submit_sync_committee_messages", "/eth/v1/beacon/pool/sync_committees", NULL, false},
+                          con = {"submit_sync_committee_contributions", "/eth/v1/validator/contribution_and_proofs",
+                                 NULL, false},
+                          quit = {"submit_voluntary_exit", "/eth/v1/beacon/pool/voluntary_exits", NULL, false};
+  switch ((int)t->duty.type) {
+    case AQ_DUTY_PROPOSER: return t->blinded ? &blinded : &block;
+    case AQ_DUTY_ATTESTER: return &att;
+    case AQ_DUTY_AGGREGATOR: return &agg;
+    case AQ_DUTY_SYNC_MESSAGE: return &sync;
+    case AQ_DUTY_SYNC_CONTRIBUTION: return &con;
+    case AQ_DUTY_EXIT: return &quit;
+    default: return NULL;
+  }
+}
+
+static void to_json(task *t) {
+  aq_buf json = AQ_BUF(BODY_MAX);
+  aq_ssz_to_json(&json, t->type, aq_buf_bytes(&t->body));
+  aq_buf_free(&t->body);
+  t->body = json;
+  t->type = NULL;
+}
+
+static void send(void *arg) {
+  task *t = arg;
+  const submission *s = submission_of(t);
+  const bool *form = route_form(t);
+  bool v1 = s->old_path && form && *form;
+  /* Before v2 a block was published in JSON only. */
+  if (t->type && (t->blinded || t->b->old.blocks_json || v1)) to_json(t);
+  if (t->body.failed) {
+    finish(t, AQ_E_LIMIT, "the object is too large");
+    return;
+  }
+  const aq_bn_req req = {.endpoint = s->endpoint,
+                         .method = "POST",
+                         .path = v1 ? s->old_path : s->path,
+                         .body = aq_buf_bytes(&t->body),
+                         .content_type = t->type ? "application/octet-stream" : NULL,
+                         .consensus_version = s->versioned ? aq_fork_name(t->fork) : NULL,
+                         .submit = true,
+                         .body_max = ANSWER_MAX};
+  t->sent = true;
+  t->call_id = aq_bn_call(t->b->cfg.bn, &req, answered, t);
+}
+
+static void tell(void *arg) {
+  task *t = arg;
+  char why[AQ_FAILURE_TEXT_MAX];
+  memcpy(why, t->why, sizeof why);
+  finish(t, t->st, why);
+}
+
+/* ---- objects ---- */
+
+/* electra: {"committee_index","attester_index","data","signature"}; core.md 4.2. False: not of the form that the node makes. */
+static bool put_single(aq_buf *out, const aq_signed_data *d) {
+  aq_bytes bits = aq_ssz_get(d->type, d->value, "committee_bits");
+  uint64_t committee = 0, set = 0;
+  for (uint64_t i = 0; i < 8 * bits.len; i++) {
+    if (!(bits.ptr[i / 8] >> (i % 8) & 1)) continue;
+    committee = i;
+    set++;
+  }
+  if (set != 1 || !d->has_index) return false;
+  aq_buf_printf(out,
+                "{\"committee_index\":\"%llu\",\"attester_index\":\"%llu\",\"data\":", (unsigned long long)committee,
+                (unsigned long long)d->validator_index);
+  aq_ssz_to_json(out, &aq_t_attestation_data, aq_ssz_get(d->type, d->value, "data"));
+  aq_buf_put_str(out, ",\"signature\":\"0x");
+  aq_buf_put_hex(out, aq_bytes_of(d->sig, 96));
+  aq_buf_put_str(out, "\"}");
+  return true;
+}
+
+static bool put_object(aq_buf *out, aq_duty_type type, const aq_signed_data *d) {
+  if (!d->type) return false;
+  if (type == AQ_DUTY_ATTESTER && d->fork >= AQ_ELECTRA) return put_single(out, d);
+  aq_ssz_to_json(out, d->type, d->value);
+  return true;
+}
+
+/* core.md 10.5: pretended blocks are never sent. */
+static bool is_synthetic(const aq_signed_data *d) {
+  static const char mark[] = "SYNTHETIC BLOCK: DO NOT SUBMIT";
+  bool contents = d->type == aq_t_signed_block_contents(d->fork);
+  aq_bytes graffiti =
+      aq_ssz_get(d->type, d->value, contents ? "signed_block.message.body.graffiti" : "message.body.graffiti");
+  return memcmp(graffiti.ptr, mark, sizeof mark - 1) == 0;
+}
+
+static task *task_new(aq_broadcaster *b, aq_duty duty, uint32_t cnt_max) {
+  task *t = calloc(1, sizeof *t);
+  AQ_ASSERT(t);
+  *t = (task){.b = b, .duty = duty, .body = AQ_BUF(BODY_MAX)};
+  t->deadline_ns = aq_duty_deadline_ns(&b->cfg.chain->clock, duty);
+  t->validator = calloc(cnt_max ? cnt_max : 1, sizeof *t->validator);
+  AQ_ASSERT(t->validator);
+  aq_list_push(&b->tasks, &t->link);
+  b->task_cnt++;
+  return t;
+}
+
+/* done with st, from a timer. */
+static void tell_later(aq_broadcaster *b, aq_duty duty, const uint32_t *validators, uint32_t cnt, aq_status st,
+                       const char *why) {
+  task *t = task_new(b, duty, cnt);
+  if (cnt) memcpy(t->validator, validators, cnt * sizeof *validators);
+  t->cnt = cnt;
+  t->st = st;
+  snprintf(t->why, sizeof t->why, "%s", why);
+  aq_timer_set(b->cfg.env, &t->timer, aq_now_ns(b->cfg.env), tell, t);
+}
+
+static void submit_block(aq_broadcaster *b, aq_duty duty, const aq_signed_data *d, const uint32_t *validators,
+                         uint32_t cnt) {
+  if (cnt != 1 || !d->type) {
+    tell_later(b, duty, validators, cnt, AQ_E_FORMAT, "a slot has one block");
+    return;
+  }
+  if (is_synthetic(d)) {
+    tell_later(b, duty, validators, cnt, AQ_OK, "");
+    return;
+  }
+  task *t = task_new(b, duty, 1);
+  t->validator[0] = validators[0];
+  t->cnt = 1;
+  t->fork = d->fork;
+  t->blinded = d->blinded;
+  t->is_block = true;
+  t->type = d->type;
+  aq_buf_put_bytes(&t->body, d->value);
+  aq_timer_set(b->cfg.env, &t->timer, aq_now_ns(b->cfg.env), send, t);
+}
+
+/* One request with all objects of a fork, in a JSON list; what cannot be sent gets its own verdict. */
+static void submit_batch(aq_broadcaster *b, aq_duty duty, const aq_signed_data *d, const uint32_t *validators,
+                         uint32_t cnt) {
+  task *t = task_new(b, duty, cnt);
+  t->fork = d[0].fork;
+  aq_buf_put_u8(&t->body, '[');
+  for (uint32_t i = 0; i < cnt; i++) {
+    size_t from = t->body.len;
+    if (t->cnt) aq_buf_put_u8(&t->body, ',');
+    if (d[i].fork == t->fork && put_object(&t->body, duty.type, &d[i])) {
+      t->validator[t->cnt++] = validators[i];
+    } else {
+      t->body.len = from;
+      tell_later(b, duty, &validators[i], 1, AQ_E_FORMAT, "no validator index or another fork");
+    }
+  }
+  aq_buf_put_u8(&t->body, ']');
+  if (t->cnt)
+    aq_timer_set(b->cfg.env, &t->timer, aq_now_ns(b->cfg.env), send, t);
+  else
+    task_free(t);
+}
+
+static void submit_each(aq_broadcaster *b, aq_duty duty, const aq_signed_data *d, const uint32_t *validators,
+                        uint32_t cnt) {
+  for (uint32_t i = 0; i < cnt; i++) {
+    task *t = task_new(b, duty, 1);
+    t->validator[0] = validators[i];
+    t->cnt = 1;
+    t->fork = d[i].fork;
+    t->st = put_object(&t->body, duty.type, &d[i]) ? AQ_OK : AQ_E_FORMAT;
+    if (t->st != AQ_OK) memcpy(t->why, "no object", sizeof "no object");
+    aq_timer_set(b->cfg.env, &t->timer, aq_now_ns(b->cfg.env), t->st == AQ_OK ? send : tell, t);
+  }
+}
+
+void aq_broadcaster_submit(aq_broadcaster *b, aq_duty duty, const aq_signed_data *data, const uint32_t *validators,
+                           uint32_t cnt) {
+  if (cnt == 0) return;
+  if (b->task_cnt >= TASKS_MAX) {
+    tell_later(b, duty, validators, cnt, AQ_E_LIMIT, "too many submissions are under way");
+    return;
+  }
+  switch ((int)duty.type) {
+    case AQ_DUTY_PROPOSER: submit_block(b, duty, data, validators, cnt); return;
+    case AQ_DUTY_ATTESTER:
+    case AQ_DUTY_AGGREGATOR:
+    case AQ_DUTY_SYNC_MESSAGE:
+    case AQ_DUTY_SYNC_CONTRIBUTION: submit_batch(b, duty, data, validators, cnt); return;
+    case AQ_DUTY_EXIT: submit_each(b, duty, data, validators, cnt); return;
+    default: tell_later(b, duty, validators, cnt, AQ_OK, ""); return;
+  }
+}
+
+aq_broadcaster *aq_broadcaster_new(const aq_broadcaster_cfg *cfg) {
+  aq_broadcaster *b = calloc(1, sizeof *b);
+  AQ_ASSERT(b);
+  b->cfg = *cfg;
+  aq_list_init(&b->tasks);
+  return b;
+}
+
+void aq_broadcaster_free(aq_broadcaster *b) {
+  if (!b) return;
+  while (!aq_list_empty(&b->tasks)) task_free(AQ_CONTAINER(b->tasks.next, task, link));
+  free(b);
+}

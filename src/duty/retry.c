@@ -1,0 +1,60 @@
+#include "duty/retry.h"
+
+#include <stdio.h>
+
+#include "codec/json.h"
+
+static bool has(aq_bytes text, const char *lower) {
+  size_t len = strlen(lower);
+  for (size_t i = 0; i + len <= text.len; i++) {
+    size_t k = 0;
+    while (k < len && (text.ptr[i + k] | (text.ptr[i + k] >= 'A' && text.ptr[i + k] <= 'Z' ? 32 : 0)) == lower[k]) k++;
+    if (k == len) return true;
+  }
+  return false;
+}
+
+bool aq_answer_has(const aq_bn_answer *ans, const char *lower) { return ans && has(ans->body, lower); }
+
+aq_failure aq_failure_of(aq_status st, const aq_bn_answer *ans) {
+  if (!ans || st != AQ_E_REFUSED) return AQ_FAILURE_AGAIN;
+  switch (ans->code) {
+    case 404:
+    case 405:
+    case 501: return AQ_FAILURE_ROUTE;
+    case 415: return AQ_FAILURE_MEDIA;
+    case 408:
+    case 425:
+    case 429: return AQ_FAILURE_AGAIN;
+    default: break;
+  }
+  if (ans->code >= 500 || aq_answer_has(ans, "future") || aq_answer_has(ans, "current or previous") ||
+      aq_answer_has(ans, "retryable") || aq_answer_has(ans, "syncing")) {
+    return AQ_FAILURE_AGAIN;
+  }
+  return AQ_FAILURE_FINAL;
+}
+
+uint64_t aq_retry_pause_ns(const aq_env *env, uint32_t tries) {
+  const uint64_t max_ns = AQ_SECONDS(12);
+  uint64_t ns = AQ_MILLIS(250);
+  for (uint32_t i = 0; i < tries && ns < max_ns; i++) ns += ns * 6 / 10;
+  if (ns > max_ns) ns = max_ns;
+  uint16_t dice;
+  aq_random(env, &dice, sizeof dice);
+  return ns - ns / 10 + ns / 5 * dice / UINT16_MAX;
+}
+
+void aq_failure_text(char out[AQ_FAILURE_TEXT_MAX], aq_status st, const aq_bn_answer *ans) {
+  if (!ans) {
+    snprintf(out, AQ_FAILURE_TEXT_MAX, "%s", aq_status_text(st));
+    return;
+  }
+  yyjson_doc *doc = aq_json_parse(ans->body, ans->body.len, NULL);
+  const char *message = aq_json_str(yyjson_doc_get_root(doc), "message");
+  if (message)
+    snprintf(out, AQ_FAILURE_TEXT_MAX, "HTTP %d: %.160s", ans->code, message);
+  else
+    snprintf(out, AQ_FAILURE_TEXT_MAX, "HTTP %d: %s", ans->code, aq_status_text(st));
+  yyjson_doc_free(doc);
+}
