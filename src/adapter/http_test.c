@@ -191,7 +191,7 @@ static void expect(const call *c, int code, const char *text) {
   assert_bytes(aq_buf_bytes(&c->body), aq_bytes_str(text));
 }
 
-/* Goal: method, path, query, headers, body and basic auth arrive as sent; code, headers and body of the answer come back.
+/* Goal: method, path, query, headers, body and basic auth arrive as sent; code, headers, body come back.
    Method: an echo over GET, POST, PUT, DELETE and HEAD, with escapes in the path. */
 static void test_exchange(void **state) {
   (void)state;

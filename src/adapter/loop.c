@@ -267,8 +267,8 @@ struct uv_loop_s *aq_loop_uv(aq_loop *l) {
 void aq_loop_run(aq_loop *l) { uv_run(&l->uv, UV_RUN_DEFAULT); }
 void aq_loop_stop(aq_loop *l) { uv_stop(&l->uv); }
 
-/* Lets closed handles end. A name that is still being resolved may hold the loop: then its memory is left to the exit of
-   the process. */
+/* Lets closed handles end. A name that is still being resolved may hold the loop: then its memory is left to the end
+   of the process. */
 static bool run_down(aq_loop *l) {
   for (int ms = 0; uv_run(&l->uv, UV_RUN_NOWAIT) != 0; ms++) {
     if (ms >= DRAIN_MAX_MS) return false;

@@ -112,7 +112,7 @@ static void put(side *s, const char *text) {
 }
 
 /* Goal: bytes pass both ways; a close is seen by the other side once and not by the closer.
-   Method: a name that has to be resolved, one message each way, close by the listener's side inside its data callback. */
+   Method: a name that is resolved, one message each way, close by the listener's side inside its data callback. */
 static void test_exchange(void **state) {
   (void)state;
   dial("localhost");
@@ -136,7 +136,7 @@ static void test_exchange(void **state) {
   g_a.port->close(g_a.port->ctx, g_a.conn);
 }
 
-/* Goal: a stream larger than all buffers arrives whole and in order; write takes less than asked and tells when to go on.
+/* Goal: a stream larger than all buffers arrives whole and in order; write takes less and tells when to go on.
    Method: 12 MiB of a position-dependent pattern to a reader in the same loop. */
 static void test_bulk(void **state) {
   (void)state;

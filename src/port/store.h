@@ -13,7 +13,8 @@ typedef void (*aq_store_done)(void *arg, aq_status st);
 
 /* An own consensus message. Key: (duty, msg_type, round); content = msg, just. Refused besides other content under
    the key: a PREPARE or COMMIT below the highest recorded ROUND-CHANGE round or below the highest recorded round of
-   its kind, a ROUND-CHANGE below the highest recorded one, and a prepared_round that falls. */
+   its kind, a ROUND-CHANGE below the highest recorded one, and a ROUND-CHANGE whose prepared_round is
+   below an earlier one's or below the round of a COMMIT. */
 typedef struct {
   aq_duty duty;
   uint8_t msg_type; /* 1 pre-prepare, 2 prepare, 3 commit, 4 round-change */

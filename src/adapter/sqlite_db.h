@@ -1,0 +1,71 @@
+/* adapter/sqlite_db.h - the database file of the store: how it is found, checked, restored and made; and the rules of
+   port/store.h as operations inside a transaction. Used by one thread at a time. Schema 1, contract.md 7.1. */
+#ifndef AQ_ADAPTER_SQLITE_DB_H
+#define AQ_ADAPTER_SQLITE_DB_H
+
+#include "adapter/adapters.h"
+
+#include <sqlite3.h>
+
+enum {
+  AQ_DB_APPLICATION_ID = 0x61657161, /* "aeqa" */
+  AQ_DB_SCHEMA = 1,
+  AQ_DB_PATH_MAX = 1024,
+  /* Signed roots stay this many slots longer than the rest; then the validator's watermark speaks for them. */
+  AQ_DB_JOURNAL_SLOTS = 1024,
+};
+
+typedef enum {
+  AQ_DB_BEGIN,
+  AQ_DB_COMMIT,
+  AQ_DB_ROLLBACK,
+  AQ_DB_SAVE,
+  AQ_DB_SAVE_UNDO,
+  AQ_DB_SAVE_END,
+  AQ_DB_VOTE_GET,
+  AQ_DB_VOTE_TOP,
+  AQ_DB_VOTE_PUT,
+  AQ_DB_BLOB_PUT,
+  AQ_DB_DECIDED_GET,
+  AQ_DB_DECIDED_PUT,
+  AQ_DB_SIGN_GET,
+  AQ_DB_SIGN_PUT,
+  AQ_DB_ATTESTATIONS,
+  AQ_DB_BLOCKS,
+  AQ_DB_MARK_GET,
+  AQ_DB_PEER_PUT,
+  AQ_DB_PEER_DEL,
+  AQ_DB_STMT_CNT
+} aq_db_stmt;
+
+typedef struct {
+  sqlite3 *h;
+  int lock_fd;
+  aq_store_state state;
+  uint64_t since_ns;
+  uint64_t compacted_slot;
+  sqlite3_stmt *stmt[AQ_DB_STMT_CNT];
+} aq_db;
+
+/* As aq_sqlite_open; counts state_recovery_total. now_ns: Unix. */
+AQ_NODISCARD aq_status aq_db_open(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now_ns, aq_err *err);
+void aq_db_close(aq_db *db);
+/* A whole new database under `path`, nothing else there: for aq_db_open and tests. */
+AQ_NODISCARD aq_status aq_db_create(const char *path, const aq_sqlite_cfg *cfg, uint64_t now_ns, aq_err *err);
+
+/* AQ_E_IO: the transaction must be rolled back. */
+AQ_NODISCARD aq_status aq_db_run(aq_db *db, aq_db_stmt id);
+
+/* Inside a transaction: AQ_OK, AQ_E_SLASH or AQ_E_LIMIT (nothing changed), AQ_E_IO (roll back). */
+AQ_NODISCARD aq_status aq_db_vote(aq_db *db, const aq_store_vote *v, const aq_store_blob *blob);
+AQ_NODISCARD aq_status aq_db_decided(aq_db *db, const aq_store_decided *d, const aq_store_blob *blob);
+AQ_NODISCARD aq_status aq_db_sign(aq_db *db, const aq_store_sign *s, uint32_t cnt);
+AQ_NODISCARD aq_status aq_db_peer(aq_db *db, uint32_t peer, const char *addr);
+AQ_NODISCARD aq_status aq_db_prune(aq_db *db, uint64_t before_slot);
+AQ_NODISCARD aq_status aq_db_load(aq_db *db, uint64_t from_slot, const aq_store_visitor *v);
+
+/* Raises the watermarks of a validator, both kinds; a negative number leaves that one. For imports. */
+AQ_NODISCARD aq_status aq_db_mark(aq_db *db, const uint8_t pubkey[48], int64_t source, int64_t target,
+                                  int64_t block_slot);
+
+#endif
