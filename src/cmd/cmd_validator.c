@@ -74,7 +74,7 @@ static int run(const aq_cmd_ctx *ctx, void *cfg) {
   const validator_cfg *c = cfg;
   aq_crypto_init();
   aq_metrics_init();
-  aq_keys keys = {NULL, 0};
+  aq_keys keys = {0};
   aq_err err = {0};
   if (aq_keys_load(&keys, c->keys_dir, &err) != AQ_OK) return aq_cmd_fail("%s", err.text);
   if (keys.cnt == 0) return aq_cmd_fail("%s holds no keystore-*.json", c->keys_dir);
