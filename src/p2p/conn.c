@@ -392,3 +392,8 @@ void aq_conn_close(aq_conn *c, uint32_t code) {
   c->state = DOWN;
   aq_timer_cancel(c->env, &c->timer);
 }
+
+void aq_conn_abort(aq_conn *c) {
+  c->state = DOWN;
+  aq_timer_cancel(c->env, &c->timer);
+}

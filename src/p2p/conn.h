@@ -37,6 +37,7 @@ void aq_conn_data(aq_conn *c, aq_bytes in);
 void aq_conn_writable(aq_conn *c);
 void aq_conn_flush(aq_conn *c); /* after streams were used; at the end of data and events it happens by itself */
 void aq_conn_close(aq_conn *c, uint32_t code); /* tries to send a go-away; no callback follows */
+void aq_conn_abort(aq_conn *c);                /* the pipe is gone; no callback follows */
 
 bool aq_conn_is_up(const aq_conn *c);
 bool aq_conn_is_down(const aq_conn *c);

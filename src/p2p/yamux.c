@@ -484,6 +484,11 @@ void aq_yamux_own(aq_yamux *y, uint32_t id, void *owner) {
   s->owner = owner;
 }
 
+void *aq_yamux_owner(const aq_yamux *y, uint32_t id) {
+  const stream *s = find(y, id);
+  return s && s->owned && s != y->ended ? s->owner : NULL;
+}
+
 aq_status aq_yamux_write(aq_yamux *y, uint32_t id, aq_bytes data) {
   stream *s = find_owned(y, id);
   AQ_ASSERT(!s->fin_due && !s->fin_out);

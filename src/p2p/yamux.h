@@ -26,7 +26,8 @@ enum {
   AQ_YAMUX_RST_LIMIT = 0x1002,
   AQ_YAMUX_RST_VIOLATION = 0x1004,
   AQ_YAMUX_RST_SHUTDOWN = 0x1007,
-  AQ_YAMUX_AWAY_SHUTDOWN = 0x1006
+  AQ_YAMUX_AWAY_SHUTDOWN = 0x1006,
+  AQ_YAMUX_AWAY_GATED = 0x1007
 };
 
 typedef struct {
@@ -68,6 +69,7 @@ bool aq_yamux_due(const aq_yamux *y); /* send would write something, given room 
 /* Owner side. A stream belongs to its owner until RESET, reset or release; ids of others are asserted away. */
 AQ_NODISCARD aq_status aq_yamux_open(aq_yamux *y, uint32_t *stream, void *owner); /* AQ_E_LIMIT, AQ_E_CLOSED */
 void aq_yamux_own(aq_yamux *y, uint32_t stream, void *owner);
+void *aq_yamux_owner(const aq_yamux *y, uint32_t stream); /* NULL: no such stream, or nobody's */
 AQ_NODISCARD aq_status aq_yamux_write(aq_yamux *y, uint32_t stream,
                                       aq_bytes data); /* copied; AQ_E_LIMIT: nothing was taken */
 AQ_NODISCARD aq_status aq_yamux_give(aq_yamux *y, uint32_t stream,
