@@ -1,0 +1,328 @@
+#include "duty/dutydb.h"
+
+#include <stdlib.h>
+
+#include "base/map.h"
+
+enum {
+  DUTY_BYTES_MAX = 96 << 20, /* one consensus value is at most 32 MiB; JSON converted beside it, a second store */
+  VALUES_MAX = 1 << 20,
+  KEY_LEN = 64,
+  COMMITTEES_MAX = 64 /* bits of an attestation's committee_bits */
+};
+
+typedef enum { KIND_ATTESTATION = 1, KIND_PUBKEY, KIND_PROPOSAL, KIND_AGGREGATE, KIND_CONTRIBUTION } kind;
+
+/* One duty: its memory and its values, gone at the deadline. */
+typedef struct {
+  aq_list link, values;
+  aq_timer timer;
+  aq_duty duty;
+  aq_arena arena;
+  aq_dutydb *db;
+} record;
+
+typedef struct {
+  aq_list link;
+  uint8_t key[KEY_LEN];
+  aq_unsigned_data data;
+  uint8_t pubkey[48];
+  bool alias; /* attestation data of some committee under index 0 */
+  bool fresh; /* not there before the store that is under way */
+} value;
+
+struct aq_dutydb {
+  const aq_env *env;
+  const aq_chain *chain;
+  aq_list records, waiters;
+  aq_map values;
+};
+
+aq_dutydb *aq_dutydb_new(const aq_env *env, const aq_chain *chain) {
+  aq_dutydb *db = calloc(1, sizeof *db);
+  if (!db) return NULL;
+  uint8_t seed[16];
+  aq_random(env, seed, sizeof seed);
+  db->env = env;
+  db->chain = chain;
+  aq_list_init(&db->records);
+  aq_list_init(&db->waiters);
+  aq_map_init(&db->values, KEY_LEN, VALUES_MAX, seed);
+  return db;
+}
+
+static void key_of(uint8_t out[KEY_LEN], kind k, uint64_t slot, uint64_t a, uint64_t b, const uint8_t *root) {
+  memset(out, 0, KEY_LEN);
+  aq_le64_put(out, (uint64_t)k);
+  aq_le64_put(out + 8, slot);
+  aq_le64_put(out + 16, a);
+  aq_le64_put(out + 24, b);
+  if (root) memcpy(out + 32, root, 32);
+}
+
+static void record_free(record *r) {
+  AQ_LIST_EACH(&r->values, v, value, link) aq_map_del(&r->db->values, v->key);
+  aq_timer_cancel(r->db->env, &r->timer);
+  aq_list_remove(&r->link);
+  aq_arena_free(&r->arena);
+  free(r);
+}
+
+static void record_over(void *arg) { record_free(arg); }
+
+static record *record_get(aq_dutydb *db, aq_duty duty, uint64_t deadline_ns) {
+  AQ_LIST_EACH(&db->records, it, record, link) {
+    if (aq_duty_eq(it->duty, duty)) return it;
+  }
+  record *r = calloc(1, sizeof *r);
+  if (!r) return NULL;
+  r->duty = duty;
+  r->db = db;
+  aq_arena_init(&r->arena, DUTY_BYTES_MAX);
+  aq_list_init(&r->values);
+  aq_list_push(&db->records, &r->link);
+  aq_timer_set(db->env, &r->timer, deadline_ns, record_over, r);
+  return r;
+}
+
+/* ---- storing ---- */
+
+static bool same_bytes(const value *v, const aq_unsigned_data *d) {
+  return v->data.type == d->type && v->data.fork == d->fork && v->data.blinded == d->blinded &&
+         aq_bytes_eq(v->data.value, d->value);
+}
+
+static bool same_root(const value *v, const aq_unsigned_data *d) {
+  uint8_t a[32], b[32];
+  if (same_bytes(v, d)) return true;
+  if (!v->data.type || !d->type) return false;
+  aq_ssz_root(a, v->data.type, v->data.value);
+  aq_ssz_root(b, d->type, d->value);
+  return memcmp(a, b, 32) == 0;
+}
+
+static bool same_votes(const value *v, const aq_unsigned_data *d) {
+  aq_att_data a, b;
+  aq_att_data_get(&a, v->data.value);
+  aq_att_data_get(&b, d->value);
+  return a.source_epoch == b.source_epoch && a.target_epoch == b.target_epoch &&
+         memcmp(a.source_root, b.source_root, 32) == 0 && memcmp(a.target_root, b.target_root, 32) == 0;
+}
+
+static aq_status add(record *r, const uint8_t key[KEY_LEN], const aq_unsigned_data *d, const uint8_t pubkey[48],
+                     bool alias) {
+  value *v = aq_arena_alloc(&r->arena, sizeof *v);
+  if (!v) return AQ_E_LIMIT;
+  memcpy(v->key, key, KEY_LEN);
+  memcpy(v->pubkey, pubkey, 48);
+  v->data = *d;
+  v->alias = alias;
+  v->fresh = true;
+  aq_status st = aq_map_put(&r->db->values, key, v);
+  if (st == AQ_OK) aq_list_push(&r->values, &v->link);
+  return st;
+}
+
+/* core.md 8.2: the table's first three rows. The alias under index 0 gives way to committee 0 itself. */
+static aq_status put_attestation(record *r, const aq_unsigned_data *d, const uint8_t pubkey[48]) {
+  uint8_t key[KEY_LEN];
+  uint64_t slot = r->duty.slot, index = d->attester.committee_index;
+  const uint64_t places[] = {index, 0};
+  for (size_t i = 0; i < (index == 0 ? 1 : 2); i++) {
+    bool alias = places[i] != index;
+    key_of(key, KIND_ATTESTATION, slot, places[i], 0, NULL);
+    value *v = aq_map_get(&r->db->values, key);
+    aq_status st = AQ_OK;
+    if (!v) {
+      st = add(r, key, d, pubkey, alias);
+    } else if (alias || v->alias) {
+      if (!same_votes(v, d)) return AQ_E_EXISTS;
+      if (!alias && v->fresh) v->data = *d, v->alias = false;
+    } else if (!same_bytes(v, d)) {
+      return AQ_E_EXISTS;
+    }
+    if (st) return st;
+    key_of(key, KIND_PUBKEY, slot, places[i], d->attester.validator_index, NULL);
+    v = aq_map_get(&r->db->values, key);
+    if (v && memcmp(v->pubkey, pubkey, 48) != 0) return AQ_E_EXISTS;
+    if (!v) st = add(r, key, d, pubkey, alias);
+    if (st) return st;
+  }
+  return AQ_OK;
+}
+
+static aq_status put_one(record *r, kind k, uint64_t a, const uint8_t *root, const aq_unsigned_data *d,
+                         const uint8_t pubkey[48]) {
+  uint8_t key[KEY_LEN];
+  key_of(key, k, r->duty.slot, a, 0, root);
+  value *v = aq_map_get(&r->db->values, key);
+  if (!v) return add(r, key, d, pubkey, false);
+  if (k == KIND_AGGREGATE) { /* newer replaces older: the data root is the same by construction */
+    v->data = *d;
+    return AQ_OK;
+  }
+  return same_root(v, d) ? AQ_OK : AQ_E_EXISTS;
+}
+
+static uint64_t committee_of(const aq_unsigned_data *d) {
+  if (d->fork < AQ_ELECTRA) return aq_ssz_get_u64(d->type, d->value, "data.index");
+  const aq_ssz_type *t = aq_ssz_type_at(d->type, "committee_bits");
+  aq_bytes bits = aq_ssz_get(d->type, d->value, "committee_bits");
+  for (uint64_t i = 0; i < COMMITTEES_MAX; i++) {
+    if (aq_ssz_bit(t, bits, i)) return i;
+  }
+  return 0;
+}
+
+static aq_status put_aggregate(record *r, const aq_unsigned_data *d, const uint8_t pubkey[48]) {
+  uint8_t root[32];
+  aq_bytes data = aq_ssz_get(d->type, d->value, "data");
+  if (aq_le64_get(data.ptr) != r->duty.slot) return AQ_E_FORMAT;
+  aq_ssz_root(root, &aq_t_attestation_data, data);
+  return put_one(r, KIND_AGGREGATE, committee_of(d), root, d, pubkey);
+}
+
+static aq_status put_contributions(record *r, const aq_unsigned_data *d, const uint8_t pubkey[48]) {
+  bool list = d->type->kind == AQ_SSZ_LIST;
+  size_t cnt = list ? aq_ssz_count(d->type, d->value) : 1;
+  aq_unsigned_data one = *d;
+  one.type = &aq_t_sync_committee_contribution;
+  for (size_t i = 0; i < cnt; i++) {
+    if (list) one.value = aq_ssz_elem(d->type, d->value, i);
+    if (aq_ssz_get_u64(one.type, one.value, "slot") != r->duty.slot) return AQ_E_FORMAT;
+    aq_status st = put_one(r, KIND_CONTRIBUTION, aq_ssz_get_u64(one.type, one.value, "subcommittee_index"),
+                           aq_ssz_get(one.type, one.value, "beacon_block_root").ptr, &one, pubkey);
+    if (st) return st;
+  }
+  return AQ_OK;
+}
+
+static aq_status put_entry(record *r, const aq_unsigned *in) {
+  aq_unsigned_data d;
+  aq_bytes copy = aq_arena_copy(&r->arena, in->data);
+  if (!copy.ptr) return AQ_E_LIMIT;
+  aq_status st = aq_unsigned_decode(&d, &r->arena, r->duty.type, copy);
+  if (st) return AQ_E_FORMAT;
+  if (r->duty.type == AQ_DUTY_ATTESTER) {
+    bool ours = aq_le64_get(d.value.ptr) == r->duty.slot && d.attester.slot == r->duty.slot;
+    return ours ? put_attestation(r, &d, in->pubkey) : AQ_E_FORMAT;
+  }
+  if (r->duty.type == AQ_DUTY_PROPOSER) return put_one(r, KIND_PROPOSAL, 0, NULL, &d, in->pubkey);
+  if (r->duty.type == AQ_DUTY_AGGREGATOR) return put_aggregate(r, &d, in->pubkey);
+  return put_contributions(r, &d, in->pubkey);
+}
+
+static bool matches(const aq_dutydb_waiter *w, uint8_t key[KEY_LEN]) {
+  switch (w->kind) {
+    case AQ_DUTY_ATTESTER: key_of(key, KIND_ATTESTATION, w->slot, w->index, 0, NULL); return true;
+    case AQ_DUTY_PROPOSER: key_of(key, KIND_PROPOSAL, w->slot, 0, 0, NULL); return true;
+    case AQ_DUTY_AGGREGATOR: key_of(key, KIND_AGGREGATE, w->slot, w->index, 0, w->root); return true;
+    case AQ_DUTY_SYNC_CONTRIBUTION: key_of(key, KIND_CONTRIBUTION, w->slot, w->index, 0, w->root); return true;
+    case AQ_DUTY_UNKNOWN:
+    case AQ_DUTY_SIGNATURE:
+    case AQ_DUTY_EXIT:
+    case AQ_DUTY_BUILDER_PROPOSER:
+    case AQ_DUTY_BUILDER_REGISTRATION:
+    case AQ_DUTY_RANDAO:
+    case AQ_DUTY_PREPARE_AGGREGATOR:
+    case AQ_DUTY_SYNC_MESSAGE:
+    case AQ_DUTY_PREPARE_SYNC_CONTRIBUTION:
+    case AQ_DUTY_INFO_SYNC:
+    case AQ_DUTY_CNT: break;
+  }
+  return false;
+}
+
+static void answer(aq_dutydb_waiter *w, aq_status st, const value *v) {
+  if (w->db) aq_timer_cancel(w->db->env, &w->timer);
+  if (w->db) aq_list_remove(&w->link);
+  w->db = NULL;
+  w->fn(w->arg, st, v ? &v->data : NULL, v ? v->pubkey : NULL);
+}
+
+/* A waiter's call may cancel another: start again after each. */
+static void wake(aq_dutydb *db) {
+  for (bool again = true; again;) {
+    again = false;
+    AQ_LIST_EACH(&db->waiters, w, aq_dutydb_waiter, link) {
+      uint8_t key[KEY_LEN];
+      value *v = matches(w, key) ? aq_map_get(&db->values, key) : NULL;
+      if (!v) continue;
+      answer(w, AQ_OK, v);
+      again = true;
+      break;
+    }
+  }
+}
+
+aq_status aq_dutydb_store(aq_dutydb *db, aq_duty duty, const aq_unsigned_set *set) {
+  if (!aq_duty_has_consensus(duty.type) || duty.type == AQ_DUTY_INFO_SYNC) return AQ_E_FORMAT;
+  if (set->cnt == 0 || (duty.type == AQ_DUTY_PROPOSER && set->cnt != 1)) return AQ_E_FORMAT;
+  uint64_t deadline = aq_duty_deadline_ns(&db->chain->clock, duty);
+  if (deadline <= aq_now_ns(db->env)) return AQ_E_STALE;
+  record *r = record_get(db, duty, deadline);
+  if (!r) return AQ_E_LIMIT;
+  aq_status st = AQ_OK;
+  for (uint32_t i = 0; i < set->cnt && st == AQ_OK; i++) st = put_entry(r, &set->item[i]);
+  AQ_LIST_EACH(&r->values, v, value, link) {
+    if (v->fresh && st) { /* all or nothing */
+      aq_map_del(&db->values, v->key);
+      aq_list_remove(&v->link);
+    }
+    v->fresh = false;
+  }
+  if (aq_list_empty(&r->values)) record_free(r);
+  if (st == AQ_OK) wake(db);
+  return st;
+}
+
+/* ---- queries ---- */
+
+static void waiter_late(void *arg) { answer(arg, AQ_E_TIMEOUT, NULL); }
+
+void aq_dutydb_await(aq_dutydb *db, aq_dutydb_waiter *w, uint64_t until_ns) {
+  uint8_t key[KEY_LEN];
+  value *v = matches(w, key) ? aq_map_get(&db->values, key) : NULL;
+  w->db = NULL;
+  if (v) {
+    answer(w, AQ_OK, v);
+    return;
+  }
+  w->db = db;
+  memset(&w->timer, 0, sizeof w->timer);
+  aq_list_push(&db->waiters, &w->link);
+  aq_timer_set(db->env, &w->timer, until_ns, waiter_late, w);
+}
+
+void aq_dutydb_cancel(aq_dutydb_waiter *w) {
+  if (!w->db) return;
+  aq_timer_cancel(w->db->env, &w->timer);
+  aq_list_remove(&w->link);
+  w->db = NULL;
+}
+
+aq_status aq_dutydb_pubkey_by_attestation(const aq_dutydb *db, uint64_t slot, uint64_t committee_index,
+                                          uint64_t validator_index, uint8_t pubkey[48]) {
+  uint8_t key[KEY_LEN];
+  key_of(key, KIND_PUBKEY, slot, committee_index, validator_index, NULL);
+  const value *v = aq_map_get(&db->values, key);
+  if (!v) return AQ_E_NOTFOUND;
+  memcpy(pubkey, v->pubkey, 48);
+  return AQ_OK;
+}
+
+aq_bytes aq_dutydb_attestation(const aq_dutydb *db, uint64_t slot, uint64_t committee_index) {
+  uint8_t key[KEY_LEN];
+  key_of(key, KIND_ATTESTATION, slot, committee_index, 0, NULL);
+  const value *v = aq_map_get(&db->values, key);
+  return v ? v->data.value : (aq_bytes){NULL, 0};
+}
+
+void aq_dutydb_free(aq_dutydb *db) {
+  if (!db) return;
+  while (!aq_list_empty(&db->waiters))
+    answer(AQ_CONTAINER(db->waiters.next, aq_dutydb_waiter, link), AQ_E_CLOSED, NULL);
+  AQ_LIST_EACH(&db->records, r, record, link) record_free(r);
+  aq_map_free(&db->values);
+  free(db);
+}

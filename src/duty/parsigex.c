@@ -1,0 +1,238 @@
+#include "duty/parsigex.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/hex.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "codec/pb.h"
+#include "core.pb-c.h"
+#include "duty/pubkeys.h"
+
+enum {
+  KEY_TEXT_LEN = 98,      /* 0x and 96 digits */
+  MESSAGE_MAX = 32 << 20, /* as the host's limit for the protocol */
+  ARENA_SPARE = 1 << 20,
+  SUBCOMMITTEES = 4
+};
+
+typedef struct {
+  uint64_t level, filled_ns; /* token bucket, in tokens times slot_ns */
+} bucket;
+
+struct aq_parsigex {
+  aq_parsigex_cfg cfg;
+  aq_map validators;
+  bucket *peer;
+};
+
+/* ---- checks ---- */
+
+/* Registrations are understood, but nobody sends them. */
+bool aq_parsigex_travels(aq_duty_type type) {
+  switch (type) {
+    case AQ_DUTY_PROPOSER:
+    case AQ_DUTY_ATTESTER:
+    case AQ_DUTY_EXIT:
+    case AQ_DUTY_BUILDER_REGISTRATION:
+    case AQ_DUTY_RANDAO:
+    case AQ_DUTY_PREPARE_AGGREGATOR:
+    case AQ_DUTY_AGGREGATOR:
+    case AQ_DUTY_SYNC_MESSAGE:
+    case AQ_DUTY_PREPARE_SYNC_CONTRIBUTION:
+    case AQ_DUTY_SYNC_CONTRIBUTION: return true;
+    case AQ_DUTY_UNKNOWN:
+    case AQ_DUTY_SIGNATURE:
+    case AQ_DUTY_BUILDER_PROPOSER:
+    case AQ_DUTY_INFO_SYNC:
+    case AQ_DUTY_CNT: break;
+  }
+  return false;
+}
+
+bool aq_parsigex_belongs(const aq_chain *c, aq_duty duty, const aq_signed_data *d) {
+  if (duty.type == AQ_DUTY_BUILDER_REGISTRATION) return true;
+  if (duty.type == AQ_DUTY_RANDAO) return d->epoch == aq_epoch_of(&c->clock, duty.slot);
+  if (duty.type == AQ_DUTY_EXIT) {
+    return d->epoch == aq_epoch_of(&c->clock, duty.slot) && duty.slot % c->clock.slots_per_epoch == 0;
+  }
+  return d->slot == duty.slot && d->subcommittee < SUBCOMMITTEES;
+}
+
+static aq_status key_parse(uint8_t pubkey[48], const char *text) {
+  char again[97];
+  aq_bytes in = aq_bytes_str(text);
+  if (in.len != KEY_TEXT_LEN || aq_hex_decode(pubkey, 48, in, AQ_HEX_PREFIX) != AQ_OK) return AQ_E_FORMAT;
+  aq_hex_encode(again, aq_bytes_of(pubkey, 48));
+  return memcmp(again, text + 2, 96) == 0 ? AQ_OK : AQ_E_FORMAT; /* lower case only */
+}
+
+static aq_status entry_check(aq_parsigex_item *out, aq_arena *a, const aq_parsigex_cfg *cfg, const aq_map *validators,
+                             aq_duty duty, uint32_t from, const Corepb__ParSignedDataSetEntry *e) {
+  aq_signed_data *d = aq_arena_alloc(a, sizeof *d);
+  uint8_t pubkey[48];
+  if (!d) return AQ_E_LIMIT;
+  if (!e->value || aq_signed_decode(d, a, duty.type, aq_bytes_of(e->value->data.data, e->value->data.len)) != AQ_OK) {
+    return AQ_E_FORMAT;
+  }
+  if (key_parse(pubkey, e->key) != AQ_OK) return AQ_E_FORMAT;
+  int64_t index = aq_pubkeys_index(validators, cfg->lock, pubkey);
+  if (index < 0 || e->value->share_idx < 1 || (uint32_t)e->value->share_idx != from + 1) return AQ_E_UNKNOWN;
+  if (!aq_parsigex_belongs(cfg->chain, duty, d) || aq_bytes_is_zero(aq_bytes_of(d->sig, 96))) return AQ_E_FORMAT;
+  out->validator = (uint32_t)index;
+  out->sub = (uint32_t)d->subcommittee; /* 0 but for types 11 and 12 */
+  aq_signed_signing_root(out->root, cfg->chain, d);
+  memcpy(out->sig, d->sig, 96);
+  out->data = d;
+  return AQ_OK;
+}
+
+static int by_validator(const void *pa, const void *pb) {
+  const aq_parsigex_item *a = pa, *b = pb;
+  return a->validator < b->validator ? -1 : a->validator > b->validator;
+}
+
+aq_status aq_parsigex_decode(aq_parsigex_set *out, aq_arena *a, const aq_parsigex_cfg *cfg, const aq_map *validators,
+                             uint32_t from, aq_bytes msg) {
+  *out = (aq_parsigex_set){.share = from + 1};
+  if (from >= cfg->lock->def.operator_cnt || from == cfg->self) return AQ_E_UNKNOWN;
+  const Corepb__ParSigExMsg *m = aq_pb_unpack(a, &corepb__par_sig_ex_msg__descriptor, msg);
+  if (!m || !m->duty || !m->data_set || m->data_set->n_set == 0) return AQ_E_FORMAT;
+  const aq_clock *clock = &cfg->chain->clock;
+  uint64_t now = aq_now_ns(cfg->env);
+  if (!aq_duty_type_valid(m->duty->type)) return AQ_E_FORMAT;
+  out->duty = (aq_duty){m->duty->slot, (aq_duty_type)m->duty->type};
+  if (!aq_parsigex_travels(out->duty.type)) return AQ_E_FORMAT;
+  if (!aq_duty_gate(clock, out->duty.slot, m->duty->type, now)) return AQ_E_STALE;
+  if (aq_duty_deadline_ns(clock, out->duty) <= now) return AQ_E_STALE;
+  if (m->data_set->n_set > cfg->lock->validator_cnt) return AQ_E_LIMIT;
+  aq_parsigex_item *item = aq_arena_array(a, m->data_set->n_set, sizeof *item);
+  if (!item) return AQ_E_LIMIT;
+  for (size_t i = 0; i < m->data_set->n_set; i++) {
+    aq_status st = entry_check(&item[i], a, cfg, validators, out->duty, from, m->data_set->set[i]);
+    if (st) return st;
+  }
+  out->cnt = (uint32_t)m->data_set->n_set;
+  qsort(item, out->cnt, sizeof *item, by_validator);
+  for (uint32_t i = 1; i < out->cnt; i++) {
+    if (item[i].validator == item[i - 1].validator) return AQ_E_FORMAT;
+  }
+  out->item = item;
+  return AQ_OK;
+}
+
+aq_status aq_parsigex_encode(aq_buf *out, aq_arena *a, aq_duty duty, const aq_parsig_set *set) {
+  Corepb__Duty d = COREPB__DUTY__INIT;
+  Corepb__ParSignedDataSet ds = COREPB__PAR_SIGNED_DATA_SET__INIT;
+  Corepb__ParSigExMsg m = COREPB__PAR_SIG_EX_MSG__INIT;
+  d.slot = duty.slot;
+  d.type = (int32_t)duty.type;
+  ds.n_set = set->cnt;
+  ds.set = aq_arena_array(a, set->cnt, sizeof *ds.set);
+  if (!ds.set) return AQ_E_LIMIT;
+  for (uint32_t i = 0; i < set->cnt; i++) {
+    const aq_parsig *p = &set->item[i];
+    Corepb__ParSignedDataSetEntry *e = aq_arena_alloc(a, sizeof *e);
+    Corepb__ParSignedData *v = aq_arena_alloc(a, sizeof *v);
+    char *key = aq_arena_alloc(a, KEY_TEXT_LEN + 1);
+    if (!e || !v || !key) return AQ_E_LIMIT;
+    corepb__par_signed_data_set_entry__init(e);
+    corepb__par_signed_data__init(v);
+    memcpy(key, "0x", 2);
+    aq_hex_encode(key + 2, aq_bytes_of(p->pubkey, 48));
+    v->data = (ProtobufCBinaryData){p->data.len, (uint8_t *)(uintptr_t)p->data.ptr};
+    v->signature = (ProtobufCBinaryData){96, (uint8_t *)(uintptr_t)p->sig};
+    v->share_idx = (int32_t)p->share_idx;
+    e->key = key;
+    e->value = v;
+    ds.set[i] = e;
+  }
+  aq_status st = aq_pb_sort_map(a, ds.set, &ds.n_set);
+  if (st) return st;
+  m.duty = &d;
+  m.data_set = &ds;
+  aq_pb_pack(out, &m.base);
+  return aq_buf_status(out);
+}
+
+/* ---- life ---- */
+
+/* Twice what tss grants (tss.md 3): refill 8 (V/32 + 8) partials a slot, at most 8 V + 512. */
+static bool take_tokens(aq_parsigex *px, uint32_t from, uint32_t cnt) {
+  bucket *b = &px->peer[from];
+  uint64_t now = aq_mono_ns(px->cfg.env), slot_ns = px->cfg.chain->clock.slot_ns, v = px->cfg.lock->validator_cnt;
+  uint64_t full = (8 * v + 512) * slot_ns, rate = 8 * (v / 32 + 8), passed = now - b->filled_ns;
+  uint64_t gain = passed >= full / rate ? full : passed * rate;
+  b->filled_ns = now;
+  b->level = gain >= full - b->level ? full : b->level + gain;
+  if (b->level < cnt * slot_ns) return false;
+  b->level -= cnt * slot_ns;
+  return true;
+}
+
+static void recv(void *arg, uint32_t from, aq_bytes msg) {
+  aq_parsigex *px = arg;
+  uint64_t started = aq_mono_ns(px->cfg.env);
+  aq_parsigex_set set;
+  aq_arena a;
+  aq_arena_init(&a, 3 * msg.len + ARENA_SPARE); /* the fields once, JSON converted, the items */
+  aq_status st = from < px->cfg.lock->def.operator_cnt
+                     ? aq_parsigex_decode(&set, &a, &px->cfg, &px->validators, from, msg)
+                     : AQ_E_UNKNOWN;
+  if (st == AQ_OK && !take_tokens(px, from, set.cnt)) st = AQ_E_LIMIT;
+  if (st == AQ_OK) {
+    px->cfg.received(px->cfg.arg, &set);
+    aq_metric_observe(AQ_M_CORE_PARSIGEX_SET_VERIFICATION_SECONDS, (double)(aq_mono_ns(px->cfg.env) - started) / 1e9,
+                      AQ_LABELS(aq_duty_name(set.duty.type)));
+  } else {
+    AQ_LOG(st == AQ_E_STALE ? AQ_LOG_DEBUG : AQ_LOG_WARN, "parsigex", AQ_STR("err", aq_status_text(st)),
+           AQ_UINT("peer", from), AQ_STR("result", "dropped"));
+  }
+  aq_arena_free(&a);
+}
+
+aq_parsigex *aq_parsigex_new(const aq_parsigex_cfg *cfg) {
+  aq_parsigex *px = calloc(1, sizeof *px);
+  if (!px) return NULL;
+  px->cfg = *cfg;
+  px->peer = calloc(cfg->lock->def.operator_cnt, sizeof *px->peer);
+  if (!px->peer || aq_pubkeys_init(&px->validators, cfg->env, cfg->lock) != AQ_OK) {
+    aq_map_free(&px->validators);
+    free(px->peer);
+    free(px);
+    return NULL;
+  }
+  for (uint32_t i = 0; i < cfg->lock->def.operator_cnt; i++) {
+    px->peer[i] =
+        (bucket){((uint64_t)8 * cfg->lock->validator_cnt + 512) * cfg->chain->clock.slot_ns, aq_mono_ns(cfg->env)};
+  }
+  cfg->net->handle(cfg->net->ctx, AQ_PROTO_PARSIGEX, &(aq_net_handler){.arg = px, .recv = recv});
+  return px;
+}
+
+void aq_parsigex_free(aq_parsigex *px) {
+  if (!px) return;
+  px->cfg.net->handle(px->cfg.net->ctx, AQ_PROTO_PARSIGEX, &(aq_net_handler){0});
+  aq_map_free(&px->validators);
+  free(px->peer);
+  free(px);
+}
+
+void aq_parsigex_broadcast(aq_parsigex *px, aq_duty duty, const aq_parsig_set *set) {
+  aq_arena a;
+  aq_buf out = AQ_BUF(MESSAGE_MAX);
+  aq_arena_init(&a, (size_t)set->cnt * 1024 + ARENA_SPARE);
+  for (uint32_t i = 0; i < set->cnt; i++) AQ_ASSERT(set->item[i].share_idx == px->cfg.self + 1);
+  aq_status st = set->cnt > 0 ? aq_parsigex_encode(&out, &a, duty, set) : AQ_E_FORMAT;
+  if (st) {
+    AQ_LOG(AQ_LOG_ERROR, "parsigex", AQ_STR("duty", aq_duty_name(duty.type)), AQ_STR("err", aq_status_text(st)),
+           AQ_UINT("slot", duty.slot));
+  }
+  for (uint32_t peer = 0; peer < px->cfg.lock->def.operator_cnt && st == AQ_OK; peer++) {
+    if (peer != px->cfg.self)
+      px->cfg.net->send(px->cfg.net->ctx, peer, AQ_PROTO_PARSIGEX, aq_buf_bytes(&out), NULL, NULL);
+  }
+  aq_buf_free(&out);
+  aq_arena_free(&a);
+}

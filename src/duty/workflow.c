@@ -1,0 +1,329 @@
+#include "duty/workflow.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "duty/pubkeys.h"
+#include "duty/workflow_internal.h"
+
+/* ---- scheduler -> fetcher -> consensus ---- */
+
+/* Duties whose data need a group signature first (RANDAO, selections): a node that makes none leaves them to the others. */
+static bool fetches(const aq_workflow *w, aq_duty_type type) { return w->tss || type == AQ_DUTY_ATTESTER; }
+
+/* Taken part in from the trigger on, so that a node with a slow beacon node still votes (core.md 2). */
+static bool participates(aq_duty_type type) { return type == AQ_DUTY_ATTESTER || type == AQ_DUTY_PROPOSER; }
+
+static void on_trigger(void *arg, aq_duty duty, const aq_duty_defs *defs) {
+  aq_workflow *w = arg;
+  uint64_t started = aq_mono_ns(w->cfg.env);
+  aq_metric_add(AQ_M_CONSENSUS_EVENTS_TOTAL, 1, AQ_LABELS("duty"));
+  aq_tracker_scheduled(w->tracker, duty, defs->cnt);
+  if (participates(duty.type)) {
+    aq_status st = aq_consensus_participate(w->consensus, duty);
+    if (st != AQ_OK && st != AQ_E_EXISTS) {
+      AQ_LOG(AQ_LOG_WARN, "consensus_participate", AQ_STR("duty", aq_duty_name(duty.type)),
+             AQ_STR("err", aq_status_text(st)), AQ_UINT("slot", duty.slot));
+    }
+  }
+  if (fetches(w, duty.type)) aq_fetcher_fetch(w->fetcher, duty, defs);
+  aq_metric_observe(AQ_M_CONSENSUS_PROC_MS, (double)(aq_mono_ns(w->cfg.env) - started) / 1e6, AQ_LABELS("duty"));
+}
+
+static void on_fetched(void *arg, aq_duty duty, const aq_unsigned_set *set) {
+  aq_workflow *w = arg;
+  aq_tracker_fetched(w->tracker, duty, AQ_OK);
+  aq_status st = aq_consensus_propose(w->consensus, duty, set);
+  if (st != AQ_OK && st != AQ_E_EXISTS && st != AQ_E_STALE) {
+    AQ_LOG(AQ_LOG_ERROR, "consensus_propose", AQ_STR("duty", aq_duty_name(duty.type)),
+           AQ_STR("err", aq_status_text(st)), AQ_UINT("slot", duty.slot));
+  }
+}
+
+static void on_fetch_failed(void *arg, aq_duty duty, aq_status st, const char *why, bool final) {
+  aq_workflow *w = arg;
+  aq_tracker_fetched(w->tracker, duty, st);
+  AQ_LOG(final ? AQ_LOG_WARN : AQ_LOG_DEBUG, "fetch", AQ_STR("duty", aq_duty_name(duty.type)), AQ_STR("err", why),
+         AQ_STR("result", final ? "failed" : "retry"), AQ_UINT("slot", duty.slot));
+}
+
+/* ---- consensus.md 5.1: what needs the lock and our own schedule ---- */
+
+static bool attester_known(const aq_workflow *w, aq_duty duty, const aq_unsigned *e, uint32_t validator,
+                           const aq_unsigned_data *d) {
+  const aq_attester_duty *got = &d->attester;
+  const aq_duty_def *def = aq_scheduler_def(w->scheduler, duty, validator);
+  if (memcmp(got->pubkey, e->pubkey, 48) != 0) return false;
+  if (!def) {
+    AQ_LOG(AQ_LOG_DEBUG, "consensus_value", AQ_STR("note", "a validator that our schedule does not have here"),
+           AQ_UINT("slot", duty.slot), AQ_UINT("validator", validator));
+    return true; /* schedules differ around reorgs */
+  }
+  const aq_attester_duty *own = &def->attester;
+  return got->validator_index == own->validator_index && got->committee_index == own->committee_index &&
+         got->committee_length == own->committee_length && got->committees_at_slot == own->committees_at_slot &&
+         got->validator_committee_index == own->validator_committee_index;
+}
+
+static bool proposer_known(const aq_workflow *w, uint32_t validator, const aq_unsigned_data *d) {
+  bool contents = !d->blinded && aq_t_block_contents(d->fork) != NULL;
+  aq_bytes block = contents ? aq_ssz_get(d->type, d->value, "block") : d->value;
+  const aq_validator_state *v = aq_scheduler_validator(w->scheduler, validator);
+  return !v || !v->known || aq_le64_get(block.ptr + 8) == v->index;
+}
+
+static bool on_valid(void *arg, aq_duty duty, const aq_unsigned_set *set) {
+  aq_workflow *w = arg;
+  bool ok = true;
+  aq_arena a;
+  aq_arena_init(&a, AQ_WORKFLOW_OBJECT_MAX);
+  for (uint32_t i = 0; i < set->cnt && ok; i++) {
+    const aq_unsigned *e = &set->item[i];
+    int64_t validator = aq_pubkeys_index(&w->validators, w->cfg.lock, e->pubkey);
+    aq_unsigned_data d;
+    ok = validator >= 0;
+    if (!ok || (duty.type != AQ_DUTY_ATTESTER && duty.type != AQ_DUTY_PROPOSER)) continue;
+    ok = aq_unsigned_decode(&d, &a, duty.type, e->data) == AQ_OK;
+    if (ok && duty.type == AQ_DUTY_ATTESTER) ok = attester_known(w, duty, e, (uint32_t)validator, &d);
+    if (ok && duty.type == AQ_DUTY_PROPOSER) ok = proposer_known(w, (uint32_t)validator, &d);
+  }
+  aq_arena_free(&a);
+  if (!ok)
+    AQ_LOG(AQ_LOG_WARN, "consensus_value", AQ_STR("duty", aq_duty_name(duty.type)), AQ_STR("result", "refused"),
+           AQ_UINT("slot", duty.slot));
+  return ok;
+}
+
+/* ---- consensus -> dutydb, and the roots that may be signed ---- */
+
+static void agree(aq_workflow *w, aq_duty duty, uint32_t validator, const aq_unsigned_data *d, aq_arena *a) {
+  aq_signed_data object;
+  aq_parsig_key key = {duty, validator, 0};
+  aq_tss_key tss_key = {duty, 0, validator};
+  uint8_t root[32];
+  aq_status st = aq_signed_of_agreed(&object, a, w->cfg.chain, duty, d);
+  if (st == AQ_OK) {
+    aq_signed_signing_root(root, w->cfg.chain, &object);
+    st = aq_parsigdb_agree(w->parsigdb, &key, root);
+  }
+  if (st == AQ_OK && w->tss && !aq_parsigdb_object(w->parsigdb, &key, root))
+    st = aq_parsigdb_keep(w->parsigdb, &key, root, &object);
+  if (st == AQ_OK && w->tss) aq_tss_agreed(w->tss, &tss_key, root);
+  if (st != AQ_OK && st != AQ_E_STALE) {
+    AQ_LOG(AQ_LOG_ERROR, "agreed", AQ_STR("duty", aq_duty_name(duty.type)), AQ_STR("err", aq_status_text(st)),
+           AQ_UINT("slot", duty.slot), AQ_UINT("validator", validator));
+  }
+}
+
+/* Signatures that the set will bring: more than one a validator only for contributions in the plural form. */
+static uint32_t signatures(aq_duty_type type, const aq_unsigned_data *d) {
+  bool list = type == AQ_DUTY_SYNC_CONTRIBUTION && d->type->kind == AQ_SSZ_LIST;
+  return list ? (uint32_t)aq_ssz_count(d->type, d->value) : 1;
+}
+
+static void on_decided(void *arg, aq_duty duty, const aq_unsigned_set *set, uint64_t round) {
+  aq_workflow *w = arg;
+  (void)round;
+  if (duty.type == AQ_DUTY_INFO_SYNC) return;
+  aq_status st = aq_dutydb_store(w->dutydb, duty, set);
+  uint32_t cnt = 0;
+  if (st == AQ_E_STALE) return; /* replayed after its time */
+  if (st != AQ_OK) {
+    AQ_LOG(AQ_LOG_ERROR, "dutydb", AQ_STR("duty", aq_duty_name(duty.type)), AQ_STR("err", aq_status_text(st)),
+           AQ_UINT("slot", duty.slot));
+  }
+  for (uint32_t i = 0; i < set->cnt; i++) {
+    int64_t validator = aq_pubkeys_index(&w->validators, w->cfg.lock, set->item[i].pubkey);
+    aq_unsigned_data d;
+    aq_arena a;
+    aq_arena_init(&a, AQ_WORKFLOW_OBJECT_MAX);
+    if (validator >= 0 && aq_unsigned_decode(&d, &a, duty.type, set->item[i].data) == AQ_OK) {
+      cnt += signatures(duty.type, &d);
+      if (st == AQ_OK && participates(duty.type)) agree(w, duty, (uint32_t)validator, &d, &a);
+    }
+    aq_arena_free(&a);
+  }
+  aq_tracker_decided(w->tracker, duty, cnt, st);
+}
+
+static void on_undecided(void *arg, aq_duty duty, const char *why) {
+  (void)arg;
+  AQ_LOG(AQ_LOG_WARN, "consensus_failed", AQ_STR("duty", aq_duty_name(duty.type)), AQ_STR("err", why),
+         AQ_UINT("slot", duty.slot));
+}
+
+/* ---- tss, broadcaster ---- */
+
+static void on_session_end(void *arg, const aq_tss_key *key, aq_tss_result result, uint32_t partials) {
+  aq_workflow *w = arg;
+  (void)partials;
+  if (result == AQ_TSS_INVALID) aq_tracker_combined(w->tracker, key->duty, AQ_E_AUTH);
+}
+
+static void on_submitted(void *arg, aq_duty duty, const uint32_t *validators, uint32_t cnt, aq_status st,
+                         const char *why) {
+  aq_workflow *w = arg;
+  (void)validators;
+  aq_tracker_submitted(w->tracker, duty, cnt, st);
+  if (st == AQ_OK) return;
+  AQ_LOG(AQ_LOG_WARN, "submit", AQ_STR("duty", aq_duty_name(duty.type)), AQ_STR("err", why ? why : aq_status_text(st)),
+         AQ_UINT("slot", duty.slot));
+}
+
+static void on_reorg(void *arg, uint64_t slot, uint64_t depth) {
+  aq_workflow *w = arg;
+  aq_scheduler_reorg(w->scheduler, aq_epoch_of(&w->cfg.chain->clock, slot > depth ? slot - depth : 0));
+}
+
+/* ---- life ---- */
+
+static bool decode_keys(aq_workflow *w) {
+  const aq_lock *l = w->cfg.lock;
+  for (uint32_t v = 0; v < l->validator_cnt; v++) {
+    memcpy(w->pubkey[v], l->validators[v].pubkey, 48);
+    if (aq_bls_pk_decode(&w->group[v], l->validators[v].pubkey) != AQ_OK) return false;
+    for (uint32_t i = 0; i < w->n; i++) {
+      if (aq_bls_pk_decode(&w->share[(size_t)v * w->n + i], l->validators[v].share[i]) != AQ_OK) return false;
+    }
+  }
+  return true;
+}
+
+static bool keys_init(aq_workflow *w) {
+  const aq_lock *l = w->cfg.lock;
+  w->n = l->def.operator_cnt;
+  w->threshold = l->def.threshold;
+  w->pubkey = calloc(l->validator_cnt, sizeof *w->pubkey);
+  w->group = calloc(l->validator_cnt, sizeof *w->group);
+  w->share = calloc((size_t)l->validator_cnt * w->n, sizeof *w->share);
+  w->peer_key = calloc(w->n, sizeof *w->peer_key);
+  w->peer_name = calloc(w->n, sizeof *w->peer_name);
+  w->peer_text = calloc(w->n, sizeof *w->peer_text);
+  if (!w->pubkey || !w->group || !w->share || !w->peer_key || !w->peer_name || !w->peer_text) return false;
+  for (uint32_t i = 0; i < w->n; i++) {
+    memcpy(w->peer_key[i], l->def.operators[i].pubkey, 33);
+    snprintf(w->peer_text[i], sizeof w->peer_text[i], "%u", (unsigned)i);
+    w->peer_name[i] = w->cfg.peer_names && w->cfg.peer_names[i] ? w->cfg.peer_names[i] : w->peer_text[i];
+  }
+  if (aq_pubkeys_init(&w->validators, w->cfg.env, l) != AQ_OK || !decode_keys(w)) return false;
+  w->cluster = (aq_tss_cluster){w->n, w->threshold, w->cfg.self, l->validator_cnt, w->group, w->share};
+  return true;
+}
+
+static bool stores_init(aq_workflow *w) {
+  const aq_workflow_cfg *c = &w->cfg;
+  w->tracker = aq_tracker_new(&(aq_tracker_cfg){c->env, c->chain, w->n, c->self, c->enable_tss, w->peer_name});
+  w->dutydb = aq_dutydb_new(c->env, c->chain);
+  w->aggsigdb = aq_aggsigdb_new(c->env, c->chain);
+  w->parsigdb =
+      aq_parsigdb_new(&(aq_parsigdb_cfg){.env = c->env, .chain = c->chain, .n = w->n, .threshold = w->threshold});
+  w->parsigex =
+      aq_parsigex_new(&(aq_parsigex_cfg){c->env, c->net, c->chain, c->lock, c->self, w, aq_workflow_received});
+  if (!w->tracker || !w->dutydb || !w->aggsigdb || !w->parsigdb || !w->parsigex) return false;
+  if (!c->enable_tss) return true;
+  w->tss = aq_tss_new(&(aq_tss_cfg){.env = c->env,
+                                    .cluster = &w->cluster,
+                                    .clock = &c->chain->clock,
+                                    .sessions_max = c->tss_sessions_max,
+                                    .strict = c->tss_strict,
+                                    .peer_names = w->peer_name,
+                                    .arg = w,
+                                    .signature = aq_workflow_signature,
+                                    .end = on_session_end});
+  return w->tss != NULL;
+}
+
+static bool actors_init(aq_workflow *w) {
+  const aq_workflow_cfg *c = &w->cfg;
+  uint32_t types = UINT32_C(1) << AQ_DUTY_PROPOSER | UINT32_C(1) << AQ_DUTY_ATTESTER |
+                   UINT32_C(1) << AQ_DUTY_AGGREGATOR | UINT32_C(1) << AQ_DUTY_SYNC_CONTRIBUTION;
+  w->scheduler = aq_scheduler_new(&(aq_scheduler_cfg){.env = c->env,
+                                                      .bn = c->bn,
+                                                      .chain = c->chain,
+                                                      .pubkey = (const uint8_t(*)[48])w->pubkey,
+                                                      .validator_cnt = c->lock->validator_cnt,
+                                                      .types = types,
+                                                      .arg = w,
+                                                      .trigger = on_trigger});
+  w->fetcher = aq_fetcher_new(&(aq_fetcher_cfg){.env = c->env,
+                                                .bn = c->bn,
+                                                .chain = c->chain,
+                                                .aggsigdb = w->aggsigdb,
+                                                .dutydb = w->dutydb,
+                                                .pubkey = (const uint8_t(*)[48])w->pubkey,
+                                                .validator_cnt = c->lock->validator_cnt,
+                                                .graffiti = c->graffiti,
+                                                .builder_api = c->builder_api,
+                                                .arg = w,
+                                                .fetched = on_fetched,
+                                                .failed = on_fetch_failed});
+  w->broadcaster = aq_broadcaster_new(&(aq_broadcaster_cfg){c->env, c->bn, c->chain, w, on_submitted});
+  w->consensus = aq_consensus_new(&(aq_consensus_cfg){.env = c->env,
+                                                      .net = c->net,
+                                                      .store = c->store,
+                                                      .chain = c->chain,
+                                                      .key = c->key,
+                                                      .n = w->n,
+                                                      .self = c->self,
+                                                      .peer_pubkey = (const uint8_t(*)[33])w->peer_key,
+                                                      .started_ns = c->started_ns,
+                                                      .eager_timer = true,
+                                                      .proposal_timeout = true,
+                                                      .arg = w,
+                                                      .valid = on_valid,
+                                                      .decided = on_decided,
+                                                      .failed = on_undecided});
+  return w->scheduler && w->fetcher && w->broadcaster && w->consensus;
+}
+
+aq_workflow *aq_workflow_new(const aq_workflow_cfg *cfg) {
+  aq_workflow *w = calloc(1, sizeof *w);
+  if (!w) return NULL;
+  w->cfg = *cfg;
+  aq_list_init(&w->submissions);
+  aq_list_init(&w->groups);
+  AQ_ASSERT(cfg->self < cfg->lock->def.operator_cnt);
+  if (keys_init(w) && stores_init(w) && actors_init(w)) return w;
+  aq_workflow_free(w);
+  return NULL;
+}
+
+aq_status aq_workflow_start(aq_workflow *w, aq_err *err) {
+  aq_status st = aq_consensus_recover(w->consensus);
+  if (st) return aq_fail(err, st, "the records of earlier votes cannot be read: %s", aq_status_text(st));
+  w->started = true;
+  aq_bn_subscribe(w->cfg.bn, &(aq_bn_events){.arg = w, .reorg = on_reorg});
+  aq_scheduler_start(w->scheduler);
+  return AQ_OK;
+}
+
+aq_scheduler *aq_workflow_scheduler(aq_workflow *w) { return w->scheduler; }
+aq_dutydb *aq_workflow_dutydb(aq_workflow *w) { return w->dutydb; }
+aq_aggsigdb *aq_workflow_aggsigdb(aq_workflow *w) { return w->aggsigdb; }
+
+void aq_workflow_free(aq_workflow *w) {
+  if (!w) return;
+  if (w->started) aq_bn_subscribe(w->cfg.bn, &(aq_bn_events){0});
+  if (w->fetcher) aq_fetcher_free(w->fetcher);
+  if (w->scheduler) aq_scheduler_free(w->scheduler);
+  if (w->consensus) aq_consensus_free(w->consensus);
+  aq_parsigex_free(w->parsigex);
+  aq_workflow_sign_stop(w);
+  aq_tss_free(w->tss);
+  if (w->broadcaster) aq_broadcaster_free(w->broadcaster);
+  aq_parsigdb_free(w->parsigdb);
+  aq_aggsigdb_free(w->aggsigdb);
+  aq_dutydb_free(w->dutydb);
+  aq_tracker_free(w->tracker);
+  aq_map_free(&w->validators);
+  free(w->pubkey);
+  free(w->group);
+  free(w->share);
+  free(w->peer_key);
+  free(w->peer_name);
+  free(w->peer_text);
+  free(w);
+}

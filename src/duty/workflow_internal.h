@@ -1,0 +1,51 @@
+/* duty/workflow_internal.h - what the workflow's files share: workflow.c wires the components, workflow_sign.c carries partial and
+   group signatures, workflow_object.c makes signed objects of agreed data. */
+#ifndef AQ_DUTY_WORKFLOW_INTERNAL_H
+#define AQ_DUTY_WORKFLOW_INTERNAL_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "duty/parsigdb.h"
+#include "duty/parsigex.h"
+#include "duty/tracker.h"
+#include "duty/workflow.h"
+
+enum { AQ_WORKFLOW_OBJECT_MAX = 64 << 20 }; /* scratch for one object: a block with its blobs, twice */
+
+struct aq_workflow {
+  aq_workflow_cfg cfg;
+  bool started;
+  uint32_t n, threshold;
+  aq_map validators;
+  uint8_t (*pubkey)[48];   /* by lock index */
+  uint8_t (*peer_key)[33]; /* by operator */
+  aq_bls_pk *group, *share;
+  aq_tss_cluster cluster;
+  const char **peer_name;
+  char (*peer_text)[16];
+  aq_dutydb *dutydb;
+  aq_aggsigdb *aggsigdb;
+  aq_parsigdb *parsigdb;
+  aq_parsigex *parsigex;
+  aq_scheduler *scheduler;
+  aq_fetcher *fetcher;
+  aq_broadcaster *broadcaster;
+  aq_consensus *consensus;
+  aq_tss *tss; /* NULL: does not combine */
+  aq_tracker *tracker;
+  aq_list submissions; /* of the validator client, under way */
+  aq_list groups;      /* group signatures on their way into the journal, or waiting for the flush */
+  aq_timer flush;
+  bool abstain_logged;
+};
+
+/* workflow_object.c: the object that the validator client would sign, with a zero signature. Views into `in` and the arena. */
+AQ_NODISCARD aq_status aq_signed_of_agreed(aq_signed_data *out, aq_arena *a, const aq_chain *chain, aq_duty duty,
+                                           const aq_unsigned_data *in);
+
+/* workflow_sign.c */
+void aq_workflow_received(void *arg, const aq_parsigex_set *set);
+void aq_workflow_signature(void *arg, const aq_tss_key *key, const uint8_t root[32], const uint8_t sig[96]);
+void aq_workflow_sign_stop(aq_workflow *w); /* ends submissions with AQ_E_CLOSED, drops group signatures */
+
+#endif

@@ -1,0 +1,420 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/hex.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "duty/workflow_internal.h"
+
+/* ---- partial signatures of the validator client ---- */
+
+typedef struct submission submission;
+typedef struct {
+  submission *s;
+  aq_parsig_key key;
+  aq_signed_data data;
+  uint8_t root[32];
+  aq_status st;
+  bool open; /* still on its way; AQ_OK so far */
+} sub_item;
+
+struct submission {
+  aq_list link;
+  aq_workflow *w; /* NULL: stopped */
+  aq_arena arena;
+  aq_duty duty;
+  sub_item *item;
+  uint32_t cnt, waiting; /* for the store */
+  bool verifying;
+  aq_timer timer;
+  aq_submit_done done;
+  void *arg;
+};
+
+static void submission_free(submission *s) {
+  aq_list_remove(&s->link);
+  aq_arena_free(&s->arena);
+  free(s);
+}
+
+static void finish(void *arg) {
+  submission *s = arg;
+  aq_status *st = aq_arena_array(&s->arena, s->cnt, sizeof *st);
+  AQ_ASSERT(st);
+  for (uint32_t i = 0; i < s->cnt; i++) st[i] = s->item[i].st;
+  if (s->done) s->done(s->arg, st, s->cnt);
+  submission_free(s);
+}
+
+/* contract.md 13.6: without its records this node cannot know what it signed before it started. */
+static bool abstains(aq_workflow *w, aq_duty duty) {
+  if (w->cfg.store->state == AQ_STORE_OK) return false;
+  uint64_t until = w->cfg.started_ns + AQ_SECONDS(2);
+  bool yes = aq_duty_start_ns(&w->cfg.chain->clock, duty) <= until;
+  if (yes && !w->abstain_logged) {
+    w->abstain_logged = true;
+    AQ_LOG(AQ_LOG_WARN, "abstain",
+           AQ_STR("note", "no record of earlier signatures: duties that began before the start are not signed"),
+           AQ_UINT("until_slot", aq_slot_at(&w->cfg.chain->clock, until)));
+  }
+  return yes;
+}
+
+static aq_status precheck(aq_workflow *w, sub_item *it, uint32_t validator) {
+  aq_duty duty = it->key.duty;
+  if (validator >= w->cfg.lock->validator_cnt || it->data.duty != duty.type || !aq_parsigex_travels(duty.type))
+    return AQ_E_FORMAT;
+  if (!aq_parsigex_belongs(w->cfg.chain, duty, &it->data)) return AQ_E_FORMAT;
+  if (aq_duty_deadline_ns(&w->cfg.chain->clock, duty) <= aq_now_ns(w->cfg.env)) return AQ_E_STALE;
+  if (aq_bytes_is_zero(aq_bytes_of(it->data.sig, 96))) return AQ_E_AUTH;
+  aq_signed_signing_root(it->root, w->cfg.chain, &it->data);
+  if (duty.type == AQ_DUTY_ATTESTER || duty.type == AQ_DUTY_PROPOSER) {
+    const uint8_t *agreed = aq_parsigdb_agreed(w->parsigdb, &it->key);
+    if (!agreed || memcmp(agreed, it->root, 32) != 0) return AQ_E_FORMAT;
+  }
+  return abstains(w, duty) ? AQ_E_STALE : AQ_OK;
+}
+
+/* Sends what was stored to the peers: one message a subcommittee, since a set has one entry a validator (wire.md 7.2). */
+static void share(submission *s, uint32_t sub) {
+  aq_workflow *w = s->w;
+  aq_parsig_set set = {0};
+  aq_parsig *p = aq_arena_array(&s->arena, s->cnt, sizeof *p);
+  AQ_ASSERT(p);
+  for (uint32_t i = 0; i < s->cnt; i++) {
+    const sub_item *it = &s->item[i];
+    if (!it->open || it->key.sub != sub) continue;
+    aq_buf buf = AQ_BUF(AQ_WORKFLOW_OBJECT_MAX);
+    aq_status st = aq_signed_encode(&buf, &it->data);
+    aq_parsig *out = &p[set.cnt];
+    if (st == AQ_OK) out->data = aq_arena_copy(&s->arena, aq_buf_bytes(&buf));
+    aq_buf_free(&buf);
+    if (st != AQ_OK || !out->data.ptr) continue;
+    memcpy(out->pubkey, w->pubkey[it->key.validator], 48);
+    memcpy(out->sig, it->data.sig, 96);
+    out->share_idx = w->cfg.self + 1;
+    set.cnt++;
+  }
+  if (set.cnt == 0) return;
+  set.item = p;
+  aq_parsigex_broadcast(w->parsigex, s->duty, &set);
+  aq_tracker_shared(w->tracker, s->duty, set.cnt);
+}
+
+static void observe_store(const aq_workflow *w, aq_duty duty, uint32_t share_idx) {
+  char idx[12];
+  uint64_t now = aq_now_ns(w->cfg.env), start = aq_duty_start_ns(&w->cfg.chain->clock, duty);
+  snprintf(idx, sizeof idx, "%u", (unsigned)share_idx - 1);
+  aq_metric_observe(AQ_M_CORE_PARSIGDB_STORE, now > start ? (double)(now - start) / 1e9 : 0,
+                    AQ_LABELS(aq_duty_name(duty.type), idx));
+}
+
+/* Everything that the journal let pass: keep it, tell the peers, count it. */
+static void release(submission *s) {
+  aq_workflow *w = s->w;
+  aq_tss_partial *p = aq_arena_array(&s->arena, s->cnt, sizeof *p);
+  uint32_t cnt = 0, own = w->cfg.self + 1, subs = 0;
+  AQ_ASSERT(p);
+  for (uint32_t i = 0; i < s->cnt; i++) {
+    sub_item *it = &s->item[i];
+    if (!it->open) continue;
+    it->st = aq_parsigdb_store(w->parsigdb, &it->key, own, it->root, it->data.sig);
+    it->open = it->st == AQ_OK;
+    if (it->st == AQ_E_DUP) it->st = AQ_OK; /* twice in one request, or in two at once */
+    if (!it->open) continue;
+    uint32_t roots;
+    (void)aq_parsigdb_shares(w->parsigdb, &it->key, &roots);
+    if (aq_parsigdb_keep(w->parsigdb, &it->key, it->root, &it->data) != AQ_OK)
+      AQ_LOG(AQ_LOG_ERROR, "parsigdb", AQ_STR("err", "no room for an object"));
+    aq_tracker_partial(w->tracker, s->duty, own, it->root, roots > 1, AQ_OK);
+    observe_store(w, s->duty, own);
+    p[cnt] = (aq_tss_partial){.key = {s->duty, it->key.sub, it->key.validator}, .share_idx = own};
+    memcpy(p[cnt].root, it->root, 32);
+    memcpy(p[cnt++].sig, it->data.sig, 96);
+    subs |= UINT32_C(1) << it->key.sub;
+  }
+  for (uint32_t sub = 0; sub < 32; sub++) {
+    if (subs >> sub & 1) share(s, sub);
+  }
+  if (w->tss && cnt > 0) aq_tss_local(w->tss, p, cnt);
+  finish(s);
+}
+
+static void journalled(void *arg, aq_status st) {
+  sub_item *it = arg;
+  submission *s = it->s;
+  s->waiting--;
+  if (!s->w) {
+    if (s->waiting == 0) submission_free(s);
+    return;
+  }
+  if (st != AQ_OK) {
+    it->st = st;
+    it->open = false;
+    aq_tracker_partial(s->w->tracker, s->duty, s->w->cfg.self + 1, it->root, false, st);
+    AQ_LOG(AQ_LOG_ERROR, "sign", AQ_STR("duty", aq_duty_name(s->duty.type)), AQ_STR("err", aq_status_text(st)),
+           AQ_UINT("slot", s->duty.slot), AQ_UINT("validator", it->key.validator));
+  }
+  if (s->waiting == 0) release(s);
+}
+
+static aq_store_sign record_of(const aq_workflow *w, aq_sign_kind kind, const aq_parsig_key *key,
+                               const uint8_t root[32], const aq_signed_data *d) {
+  aq_store_sign r = {.kind = kind, .duty = key->duty, .sub = key->sub};
+  memcpy(r.pubkey, w->pubkey[key->validator], 48);
+  memcpy(r.root, root, 32);
+  if (key->duty.type == AQ_DUTY_ATTESTER) {
+    r.source_epoch = aq_ssz_get_u64(d->type, d->value, "data.source.epoch");
+    r.target_epoch = aq_ssz_get_u64(d->type, d->value, "data.target.epoch");
+  }
+  return r;
+}
+
+static void verified(void *arg, const bool *bad, uint32_t bad_cnt) {
+  submission *s = arg;
+  aq_workflow *w = s->w;
+  (void)bad_cnt;
+  s->verifying = false;
+  if (!w) {
+    submission_free(s);
+    return;
+  }
+  uint32_t at = 0;
+  for (uint32_t i = 0; i < s->cnt; i++) {
+    sub_item *it = &s->item[i];
+    if (!it->open) continue;
+    it->st = bad[at++] ? AQ_E_AUTH : aq_parsigdb_check(w->parsigdb, &it->key, w->cfg.self + 1, it->root, it->data.sig);
+    it->open = it->st == AQ_OK;
+    if (it->st == AQ_E_DUP) it->st = AQ_OK; /* stored and shared before */
+    s->waiting += it->open;
+  }
+  if (s->waiting == 0) {
+    finish(s);
+    return;
+  }
+  for (uint32_t i = 0, left = s->waiting; left > 0; i++) { /* the last answer frees s: none comes from inside */
+    sub_item *it = &s->item[i];
+    if (!it->open) continue;
+    left--;
+    aq_store_sign r = record_of(w, AQ_SIGN_PARTIAL, &it->key, it->root, &it->data);
+    w->cfg.store->sign(w->cfg.store->ctx, &r, 1, journalled, it);
+  }
+}
+
+static bool copy_in(submission *s, const aq_partial *p) {
+  for (uint32_t i = 0; i < s->cnt; i++) {
+    sub_item *it = &s->item[i];
+    it->s = s;
+    it->key = (aq_parsig_key){s->duty, p[i].validator, 0};
+    it->data = p[i].data;
+    if (s->duty.type == AQ_DUTY_PREPARE_SYNC_CONTRIBUTION || s->duty.type == AQ_DUTY_SYNC_CONTRIBUTION) {
+      it->key.sub = (uint32_t)(p[i].data.subcommittee & 31);
+    }
+    if (it->data.value.len > 0) it->data.value = aq_arena_copy(&s->arena, it->data.value);
+    if (it->data.json.len > 0) it->data.json = aq_arena_copy(&s->arena, it->data.json);
+    if ((it->data.value.len > 0 && !it->data.value.ptr) || (it->data.json.len > 0 && !it->data.json.ptr)) return false;
+  }
+  return true;
+}
+
+void aq_workflow_submit(aq_workflow *w, aq_duty duty, const aq_partial *p, uint32_t cnt, aq_submit_done done,
+                        void *arg) {
+  submission *s = calloc(1, sizeof *s);
+  AQ_ASSERT(s && cnt > 0);
+  *s = (submission){.w = w, .duty = duty, .cnt = cnt, .done = done, .arg = arg};
+  aq_list_push(&w->submissions, &s->link);
+  aq_arena_init(&s->arena, (size_t)AQ_WORKFLOW_OBJECT_MAX * 2 + (size_t)cnt * 4096);
+  s->item = aq_arena_array(&s->arena, cnt, sizeof *s->item);
+  AQ_ASSERT(s->item);
+  bool room = copy_in(s, p);
+  aq_tss_partial *list = aq_arena_array(&s->arena, cnt, sizeof *list);
+  uint32_t open = 0;
+  for (uint32_t i = 0; i < cnt; i++) {
+    sub_item *it = &s->item[i];
+    it->st = room && list ? precheck(w, it, p[i].validator) : AQ_E_LIMIT;
+    it->open = it->st == AQ_OK;
+    if (!it->open) continue;
+    list[open] = (aq_tss_partial){.key = {duty, it->key.sub, it->key.validator}, .share_idx = w->cfg.self + 1};
+    memcpy(list[open].root, it->root, 32);
+    memcpy(list[open++].sig, it->data.sig, 96);
+  }
+  if (open == 0) {
+    aq_timer_set(w->cfg.env, &s->timer, aq_now_ns(w->cfg.env), finish, s);
+    return;
+  }
+  s->verifying = true;
+  aq_tss_verify_local(w->cfg.env, &w->cluster, list, open, verified, s);
+}
+
+/* ---- partial signatures of the peers ---- */
+
+/* A sync message over another head than ours: should its group complete, this is what we submit. Only the validator index is not
+   covered by the signature, so it comes from the chain. */
+static void keep_sync(aq_workflow *w, const aq_parsig_key *key, const aq_parsigex_item *it) {
+  const aq_validator_state *v = aq_scheduler_validator(w->scheduler, key->validator);
+  aq_signed_data d = *it->data;
+  uint8_t ssz[144];
+  if (!w->tss || !v || !v->known || d.value.len != sizeof ssz || aq_parsigdb_object(w->parsigdb, key, it->root)) return;
+  memcpy(ssz, d.value.ptr, sizeof ssz);
+  aq_le64_put(ssz + 40, v->index);
+  d.value = aq_bytes_of(ssz, sizeof ssz);
+  d.validator_index = v->index;
+  (void)!aq_parsigdb_keep(w->parsigdb, key, it->root, &d);
+}
+
+void aq_workflow_received(void *arg, const aq_parsigex_set *set) {
+  aq_workflow *w = arg;
+  aq_tss_partial *p = calloc(set->cnt, sizeof *p);
+  uint32_t cnt = 0;
+  if (!p) return;
+  for (uint32_t i = 0; i < set->cnt; i++) {
+    const aq_parsigex_item *it = &set->item[i];
+    aq_parsig_key key = {set->duty, it->validator, it->sub};
+    aq_status st = aq_parsigdb_store(w->parsigdb, &key, set->share, it->root, it->sig);
+    if (st == AQ_E_DUP) continue;
+    if (st != AQ_OK) { /* one share that contradicts itself: the rest of the set is dropped (wire.md 7.4 step 5) */
+      aq_tracker_partial(w->tracker, set->duty, set->share, it->root, false, st);
+      break;
+    }
+    uint32_t roots;
+    (void)aq_parsigdb_shares(w->parsigdb, &key, &roots);
+    aq_tracker_partial(w->tracker, set->duty, set->share, it->root, roots > 1, AQ_OK);
+    observe_store(w, set->duty, set->share);
+    if (set->duty.type == AQ_DUTY_SYNC_MESSAGE) keep_sync(w, &key, it);
+    if (set->duty.type == AQ_DUTY_EXIT) {
+      char hex[97];
+      aq_hex_encode(hex, aq_bytes_of(w->pubkey[it->validator], 48));
+      aq_metric_add(AQ_M_CORE_PARSIGDB_EXIT_TOTAL, 1, AQ_LABELS(hex));
+    }
+    p[cnt] = (aq_tss_partial){.key = {set->duty, it->sub, it->validator}, .share_idx = set->share};
+    memcpy(p[cnt].root, it->root, 32);
+    memcpy(p[cnt++].sig, it->sig, 96);
+  }
+  if (w->tss && cnt > 0) {
+    aq_status st = aq_tss_remote(w->tss, p, cnt);
+    if (st != AQ_OK && st != AQ_E_DUP) {
+      AQ_LOG(AQ_LOG_WARN, "tss_remote", AQ_STR("duty", aq_duty_name(set->duty.type)), AQ_STR("err", aq_status_text(st)),
+             AQ_STR("peer", w->peer_name[set->share - 1]), AQ_UINT("slot", set->duty.slot));
+    }
+  }
+  free(p);
+}
+
+/* ---- group signatures ---- */
+
+typedef struct {
+  aq_list link;
+  aq_workflow *w; /* NULL: stopped */
+  aq_parsig_key key;
+  aq_arena arena;
+  aq_signed_data data;
+  bool stored; /* in the journal and in aggsigdb: waits for the flush */
+  bool sent;
+} group;
+
+static void group_free(group *g) {
+  aq_list_remove(&g->link);
+  aq_arena_free(&g->arena);
+  free(g);
+}
+
+/* One submission for all validators of a duty whose records were committed together. */
+static void flush(void *arg) {
+  aq_workflow *w = arg;
+  for (;;) {
+    group *first = NULL;
+    uint32_t cnt = 0;
+    AQ_LIST_EACH(&w->groups, g, group, link) {
+      if (g->stored && !first) first = g;
+      cnt += g->stored && aq_duty_eq(g->key.duty, first->key.duty);
+    }
+    if (!first) return;
+    aq_duty duty = first->key.duty;
+    aq_signed_data *data = calloc(cnt, sizeof *data);
+    uint32_t *validator = calloc(cnt, sizeof *validator);
+    AQ_ASSERT(data && validator);
+    uint32_t at = 0;
+    AQ_LIST_EACH(&w->groups, g, group, link) {
+      g->sent = g->stored && aq_duty_eq(g->key.duty, duty);
+      if (!g->sent) continue;
+      data[at] = g->data;
+      validator[at++] = g->key.validator;
+    }
+    aq_broadcaster_submit(w->broadcaster, duty, data, validator, cnt);
+    AQ_LIST_EACH(&w->groups, g, group, link) {
+      if (g->sent) group_free(g);
+    }
+    free(data);
+    free(validator);
+  }
+}
+
+static void group_journalled(void *arg, aq_status st) {
+  group *g = arg;
+  aq_workflow *w = g->w;
+  if (!w) {
+    group_free(g);
+    return;
+  }
+  if (st == AQ_OK) st = aq_aggsigdb_store(w->aggsigdb, g->key.duty, g->key.validator, g->key.sub, &g->data);
+  aq_tracker_stored(w->tracker, g->key.duty, st);
+  if (st != AQ_OK) {
+    AQ_LOG(AQ_LOG_ERROR, "group_signature", AQ_STR("duty", aq_duty_name(g->key.duty.type)),
+           AQ_STR("err", aq_status_text(st)), AQ_UINT("slot", g->key.duty.slot),
+           AQ_UINT("validator", g->key.validator));
+    group_free(g);
+    return;
+  }
+  g->stored = true;
+  aq_timer_set(w->cfg.env, &w->flush, aq_now_ns(w->cfg.env), flush, w);
+}
+
+void aq_workflow_signature(void *arg, const aq_tss_key *key, const uint8_t root[32], const uint8_t sig[96]) {
+  aq_workflow *w = arg;
+  aq_parsig_key k = {key->duty, key->validator, key->sub};
+  const aq_signed_data *object = aq_parsigdb_object(w->parsigdb, &k, root);
+  aq_tracker_combined(w->tracker, key->duty, AQ_OK);
+  group *g = object ? calloc(1, sizeof *g) : NULL;
+  if (!g) {
+    AQ_LOG(AQ_LOG_ERROR, "group_signature", AQ_STR("duty", aq_duty_name(key->duty.type)),
+           AQ_STR("err", "there is no object to submit"), AQ_UINT("slot", key->duty.slot),
+           AQ_UINT("validator", key->validator));
+    aq_tracker_stored(w->tracker, key->duty, AQ_E_NOTFOUND);
+    return;
+  }
+  *g = (group){.w = w, .key = k};
+  aq_arena_init(&g->arena, AQ_WORKFLOW_OBJECT_MAX);
+  aq_list_push(&w->groups, &g->link);
+  if (aq_signed_with_sig(&g->data, &g->arena, object, sig) != AQ_OK) {
+    aq_tracker_stored(w->tracker, key->duty, AQ_E_LIMIT);
+    group_free(g);
+    return;
+  }
+  aq_store_sign r = record_of(w, AQ_SIGN_GROUP, &k, root, &g->data);
+  w->cfg.store->sign(w->cfg.store->ctx, &r, 1, group_journalled, g);
+}
+
+/* What a worker or the store still holds is freed when it comes back. */
+void aq_workflow_sign_stop(aq_workflow *w) {
+  aq_timer_cancel(w->cfg.env, &w->flush);
+  AQ_LIST_EACH(&w->submissions, s, submission, link) {
+    aq_list_remove(&s->link);
+    aq_timer_cancel(w->cfg.env, &s->timer);
+    for (uint32_t i = 0; i < s->cnt; i++) s->item[i].st = AQ_E_CLOSED;
+    if (!s->verifying && s->waiting == 0) {
+      finish(s);
+      continue;
+    }
+    aq_status *st = aq_arena_array(&s->arena, s->cnt, sizeof *st);
+    AQ_ASSERT(st);
+    for (uint32_t i = 0; i < s->cnt; i++) st[i] = AQ_E_CLOSED;
+    if (s->done) s->done(s->arg, st, s->cnt);
+    s->w = NULL;
+  }
+  AQ_LIST_EACH(&w->groups, g, group, link) {
+    aq_list_remove(&g->link);
+    g->w = NULL;
+    if (g->stored) group_free(g);
+  }
+}
