@@ -3,7 +3,7 @@
 #include "base/assert.h"
 #include "codec/utf8.h"
 
-enum { DEPTH_MAX = 16, VARINT_MAX = 10 };
+enum { DEPTH_MAX = 16, VARINT_MAX = 10, FIELD_MAX = (1 << 29) - 1 };
 
 /* ---- varints ---- */
 
@@ -54,12 +54,12 @@ static bool is_map_entry(const ProtobufCMessageDescriptor *d) {
          strcmp(d->fields[1].name, "value") == 0;
 }
 
-/* What protobuf-c does not look at: the text of strings, and nesting. */
+/* What protobuf-c does not look at: the text of strings, field numbers, and nesting. */
 static bool scan(const ProtobufCMessageDescriptor *d, aq_bytes in, unsigned depth) {
   if (depth > DEPTH_MAX) return false;
   while (in.len) {
     uint64_t tag, len;
-    if (!varint_get(&tag, &in)) return false;
+    if (!varint_get(&tag, &in) || tag >> 3 == 0 || tag >> 3 > FIELD_MAX) return false;
     switch (tag & 7) {
       case 0:
         if (!varint_get(&len, &in)) return false;
@@ -74,7 +74,7 @@ static bool scan(const ProtobufCMessageDescriptor *d, aq_bytes in, unsigned dept
     if (len > in.len) return false;
     aq_bytes body = aq_bytes_sub(in, 0, (size_t)len);
     in = aq_bytes_sub(in, (size_t)len, in.len - (size_t)len);
-    if ((tag & 7) != 2 || tag >> 3 > UINT32_MAX) continue;
+    if ((tag & 7) != 2) continue;
     const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field(d, (unsigned)(tag >> 3));
     if (!f) continue;
     if (f->type == PROTOBUF_C_TYPE_STRING) {

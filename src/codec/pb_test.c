@@ -98,7 +98,10 @@ static void refused(void **state) {
       {&corepb__any__descriptor, "0a 02 41 00", false}, /* a 0 inside */
       {&corepb__any__descriptor, "0a 02 41", false},
       {&corepb__any__descriptor, "0a", false},
-      {&corepb__any__descriptor, "0b", false},    /* group */
+      {&corepb__any__descriptor, "0b", false},                 /* group */
+      {&corepb__any__descriptor, "80 00 1a", false},           /* the same, not minimal */
+      {&corepb__duty__descriptor, "80 80 80 80 10 00", false}, /* field 2^29 */
+      {&corepb__duty__descriptor, "f8 ff ff ff 0f 00", true},
       {&corepb__any__descriptor, "02", false},    /* field 0 */
       {&corepb__any__descriptor, "08 01", false}, /* wire type does not fit */
       {&corepb__duty__descriptor, "08 ff ff ff ff ff ff ff ff ff 01", true},
