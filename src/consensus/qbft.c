@@ -94,7 +94,7 @@ static aq_qbft_fx *effect(aq_qbft *q, aq_qbft_fx_kind kind) {
 
 static void arm(aq_qbft *q) {
   aq_qbft_fx *fx = effect(q, AQ_QBFT_FX_TIMER);
-  fx->again = q->armed_round == q->round;
+  fx->again = q->extended = q->armed_round == q->round;
   q->timer_round = q->armed_round = q->round;
 }
 
@@ -353,6 +353,9 @@ void aq_qbft_verdict(aq_qbft *q, int64_t round, const aq_hash *value, bool ok) {
   q->checking = false;
   if (!ok) {
     q->cf = q->round;
+    /* Ours, 5.1: as if the proposal had not come, so a bad leader costs its round only; the extension is taken back. */
+    if (!q->cfg.strict && q->extended) effect(q, AQ_QBFT_FX_TIMER);
+    q->extended = false;
   } else if (q->cfg.strict || q->last[AQ_QBFT_PREPARE] < q->round) {
     vote(q, AQ_QBFT_PREPARE, value, NULL);
   }

@@ -52,7 +52,7 @@ const char *aq_qbft_rule_name(aq_qbft_rule r);
 typedef enum {
   AQ_QBFT_FX_VOTE,  /* msg: journal, then send to all. A COMMIT's just is its quorum of PREPAREs, for the journal only.
                               again: a recorded vote that is sent once more after a restart */
-  AQ_QBFT_FX_TIMER, /* round: arm, replaces the older one; again: this round's timer was armed before */
+  AQ_QBFT_FX_TIMER, /* round: arm, replaces the older one; again: the second arming, which extends the round */
   AQ_QBFT_FX_TIMER_OFF,
   AQ_QBFT_FX_CHECK,        /* round, msg.value: is it valid? Answer later with aq_qbft_verdict */
   AQ_QBFT_FX_DECIDE,       /* msg: the DECIDED of this node, just = the commits. Journal, then deliver */

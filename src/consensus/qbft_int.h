@@ -43,6 +43,7 @@ struct aq_qbft {
   int64_t timer_round;           /* armed for, 0: off */
   int64_t armed_round;           /* armed for last */
   int64_t last[AQ_QBFT_DECIDED]; /* highest round of an own message by type, S1 and S3 */
+  bool extended;                 /* the latest arming was the second one of its round */
   bool checking;
   aq_hash check_value;
   bool moved; /* the round changed since the held messages were looked at */

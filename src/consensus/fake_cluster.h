@@ -1,0 +1,462 @@
+/* consensus/fake_cluster.h - n consensus components over fakes of every port, in virtual time: links with delay, loss and a filter
+   that may change what a node sends, stores that commit later and survive a kill. Each send is checked: votes leave only after
+   their record is durable (I8), and a node never shows two contents of one type and round, restarts included (S1).
+   Header only; for tests. */
+#ifndef AQ_CONSENSUS_FAKE_CLUSTER_H
+#define AQ_CONSENSUS_FAKE_CLUSTER_H
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/time.h"
+#include "consensus/consensus.h"
+#include "consensus/qbft_wire.h"
+
+enum { FAKE_NODES_MAX = 10, FAKE_TIMERS_MAX = 8192, FAKE_EVENTS_MAX = 8192, FAKE_RECORDS_MAX = 4096 };
+
+typedef struct fake_cluster fake_cluster;
+
+typedef struct {
+  aq_duty duty;
+  aq_store_vote vote;
+  aq_store_blob blob;
+  aq_store_decided decided;
+  int kind; /* 1 vote, 2 blob, 3 decided */
+  bool durable;
+  aq_buf a, b;
+} fake_record;
+
+typedef struct {
+  aq_duty duty;
+  aq_hash hash;
+  uint64_t round, at_ns;
+  uint32_t entries, times;
+} fake_decision;
+
+typedef struct {
+  fake_cluster *w;
+  uint32_t idx, life;
+  bool up;
+  aq_env env;
+  aq_net net;
+  aq_store store;
+  aq_net_handler handler;
+  aq_consensus *c;
+  aq_k1_key *key;
+  fake_record *rec;
+  size_t rec_cnt;
+  bool store_fails, always_reject;
+  fake_decision decision[64];
+  size_t decision_cnt;
+  uint32_t failures, sends;
+  char why[160];
+} fake_node;
+
+typedef enum { FAKE_PASS, FAKE_DROP, FAKE_REPLACE, FAKE_ERROR } fake_verdict;
+
+typedef struct {
+  uint64_t at_ns, seq;
+  int kind; /* 1 message, 2 network answer, 3 store answer */
+  uint32_t from, to, life;
+  aq_buf bytes;
+  void (*done)(void *arg, aq_status st);
+  void *arg;
+  aq_status st;
+  size_t first_rec, rec_cnt;
+} fake_event;
+
+struct fake_cluster {
+  uint32_t n;
+  uint64_t now_ns, seq, commit_ns;
+  uint64_t delay_ns[FAKE_NODES_MAX][FAKE_NODES_MAX];
+  fake_node node[FAKE_NODES_MAX];
+  uint8_t pubkey[FAKE_NODES_MAX][33];
+  aq_chain chain;
+  aq_timer *timer[FAKE_TIMERS_MAX];
+  uint32_t timer_owner[FAKE_TIMERS_MAX];
+  size_t timer_cnt;
+  fake_event event[FAKE_EVENTS_MAX];
+  size_t event_cnt;
+  fake_verdict (*filter)(fake_cluster *w, uint32_t from, uint32_t to, const aq_qbft_wire *m, aq_buf *out,
+                         uint64_t *extra_ns);
+  struct {
+    uint32_t node;
+    aq_duty duty;
+    aq_qbft_msg m;
+  } shown[FAKE_RECORDS_MAX];
+  size_t shown_cnt;
+  aq_arena arena;
+};
+
+static inline uint64_t fake_now(void *ctx) { return ((fake_node *)ctx)->w->now_ns; }
+static inline uint64_t fake_mono(void *ctx) { return ((fake_node *)ctx)->w->now_ns; }
+static inline void fake_random(void *ctx, void *out, size_t len) {
+  (void)ctx;
+  memset(out, 7, len);
+}
+
+static inline void fake_timer_cancel(void *ctx, aq_timer *t) {
+  fake_cluster *w = ((fake_node *)ctx)->w;
+  if (t->pos == 0) return;
+  size_t at = t->pos - 1, last = --w->timer_cnt;
+  w->timer[at] = w->timer[last];
+  w->timer_owner[at] = w->timer_owner[last];
+  w->timer[at]->pos = at + 1;
+  t->pos = 0;
+}
+
+static inline void fake_timer_set(void *ctx, aq_timer *t, uint64_t at_ns, void (*fn)(void *), void *arg) {
+  fake_node *n = ctx;
+  fake_timer_cancel(ctx, t);
+  AQ_ASSERT(n->w->timer_cnt < FAKE_TIMERS_MAX);
+  t->fn = fn, t->arg = arg, t->at_ns = at_ns, t->seq = ++n->w->seq;
+  n->w->timer_owner[n->w->timer_cnt] = n->idx;
+  n->w->timer[n->w->timer_cnt++] = t;
+  t->pos = n->w->timer_cnt;
+}
+
+static inline fake_event *fake_event_add(fake_cluster *w, int kind, uint64_t after_ns) {
+  AQ_ASSERT(w->event_cnt < FAKE_EVENTS_MAX);
+  fake_event *e = &w->event[w->event_cnt++];
+  *e = (fake_event){.at_ns = w->now_ns + after_ns, .seq = ++w->seq, .kind = kind};
+  return e;
+}
+
+/* ---- net ---- */
+
+static inline bool fake_same_msg(const aq_qbft_msg *a, const aq_qbft_msg *b) {
+  return a->type == b->type && a->round == b->round && a->prepared_round == b->prepared_round &&
+         aq_hash_eq(&a->value, &b->value) && aq_hash_eq(&a->prepared_value, &b->prepared_value);
+}
+
+static inline void fake_check_send(fake_node *n, const aq_qbft_wire *m) {
+  fake_cluster *w = n->w;
+  if (m->msg.type == AQ_QBFT_DECIDED) {
+    bool found = false;
+    for (size_t i = 0; i < n->rec_cnt; i++) {
+      found |= n->rec[i].kind == 3 && n->rec[i].durable && aq_duty_eq(n->rec[i].duty, m->duty);
+    }
+    AQ_ASSERT(found);
+    return;
+  }
+  bool durable = false;
+  for (size_t i = 0; i < n->rec_cnt; i++) {
+    const fake_record *r = &n->rec[i];
+    durable |= r->kind == 1 && r->durable && aq_duty_eq(r->duty, m->duty) && r->vote.msg_type == m->msg.type &&
+               r->vote.round == (uint64_t)m->msg.round && aq_bytes_eq(aq_buf_bytes(&r->a), m->msg.raw);
+  }
+  AQ_ASSERT(durable); /* I8 */
+  for (size_t i = 0; i < w->shown_cnt; i++) {
+    if (w->shown[i].node != n->idx || !aq_duty_eq(w->shown[i].duty, m->duty)) continue;
+    if (w->shown[i].m.type != m->msg.type || w->shown[i].m.round != m->msg.round) continue;
+    AQ_ASSERT(fake_same_msg(&w->shown[i].m, &m->msg)); /* S1 */
+    return;
+  }
+  AQ_ASSERT(w->shown_cnt < FAKE_RECORDS_MAX);
+  w->shown[w->shown_cnt].node = n->idx;
+  w->shown[w->shown_cnt].duty = m->duty;
+  w->shown[w->shown_cnt++].m = m->msg;
+}
+
+static inline void fake_send(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_done done, void *arg) {
+  fake_node *n = ctx;
+  fake_cluster *w = n->w;
+  AQ_ASSERT(proto == AQ_PROTO_QBFT && peer < w->n && peer != n->idx);
+  aq_qbft_wire_ctx wc = {w->n, &w->chain.clock, w->now_ns};
+  aq_qbft_wire m;
+  aq_arena_reset(&w->arena);
+  AQ_ASSERT(aq_qbft_wire_decode(&m, &w->arena, &wc, msg) == AQ_QBFT_WIRE_OK);
+  fake_check_send(n, &m);
+  n->sends++;
+  uint64_t extra = 0, delay = w->delay_ns[n->idx][peer];
+  aq_buf changed = AQ_BUF(AQ_QBFT_MSG_MAX);
+  fake_verdict v = w->filter ? w->filter(w, n->idx, peer, &m, &changed, &extra) : FAKE_PASS;
+  if (!w->node[peer].up) v = FAKE_ERROR;
+  if (v == FAKE_PASS || v == FAKE_REPLACE) {
+    fake_event *e = fake_event_add(w, 1, delay + extra);
+    e->from = n->idx, e->to = peer;
+    e->bytes = AQ_BUF(AQ_QBFT_MSG_MAX);
+    aq_buf_put_bytes(&e->bytes, v == FAKE_REPLACE ? aq_buf_bytes(&changed) : msg);
+  }
+  aq_buf_free(&changed);
+  fake_event *e = fake_event_add(w, 2, delay + extra);
+  e->from = n->idx, e->life = n->life, e->done = done, e->arg = arg, e->st = v == FAKE_ERROR ? AQ_E_CLOSED : AQ_OK;
+}
+
+static inline void fake_handle(void *ctx, aq_net_proto proto, const aq_net_handler *h) {
+  AQ_ASSERT(proto == AQ_PROTO_QBFT);
+  ((fake_node *)ctx)->handler = *h;
+}
+
+static inline bool fake_connected(void *ctx, uint32_t peer) { return ((fake_node *)ctx)->w->node[peer].up; }
+
+/* ---- store ---- */
+
+static inline fake_record *fake_record_add(fake_node *n, int kind, aq_duty duty, aq_bytes a, aq_bytes b) {
+  AQ_ASSERT(n->rec_cnt < FAKE_RECORDS_MAX);
+  fake_record *r = &n->rec[n->rec_cnt++];
+  *r = (fake_record){.kind = kind, .duty = duty, .a = AQ_BUF(AQ_QBFT_MSG_MAX), .b = AQ_BUF(AQ_QBFT_MSG_MAX)};
+  aq_buf_put_bytes(&r->a, a);
+  aq_buf_put_bytes(&r->b, b);
+  return r;
+}
+
+/* The rules of port/store.h. */
+static inline aq_status fake_vote_check(const fake_node *n, const aq_store_vote *v) {
+  for (size_t i = 0; i < n->rec_cnt; i++) {
+    const fake_record *r = &n->rec[i];
+    if (r->kind != 1 || !aq_duty_eq(r->duty, v->duty)) continue;
+    if (r->vote.msg_type == v->msg_type && r->vote.round == v->round) {
+      return aq_bytes_eq(aq_buf_bytes(&r->a), v->msg) ? AQ_E_EXISTS : AQ_E_SLASH;
+    }
+    bool vote = v->msg_type == AQ_QBFT_PREPARE || v->msg_type == AQ_QBFT_COMMIT;
+    if (vote && r->vote.msg_type == AQ_QBFT_ROUND_CHANGE && v->round < r->vote.round) return AQ_E_SLASH;
+    if (r->vote.msg_type == v->msg_type && v->round < r->vote.round) return AQ_E_SLASH;
+    if (r->vote.msg_type == v->msg_type && v->prepared_round < r->vote.prepared_round) return AQ_E_SLASH;
+  }
+  return AQ_OK;
+}
+
+static inline void fake_commit(fake_node *n, size_t first, aq_status st, aq_store_done done, void *arg) {
+  if (st == AQ_E_EXISTS) st = AQ_OK;
+  fake_event *e = fake_event_add(n->w, 3, n->w->commit_ns);
+  e->from = n->idx, e->life = n->life, e->done = done, e->arg = arg, e->st = st;
+  e->first_rec = first, e->rec_cnt = n->rec_cnt - first;
+}
+
+static inline void fake_put_blob(fake_node *n, const aq_store_blob *blob) {
+  if (blob) fake_record_add(n, 2, blob->duty, blob->value, aq_bytes_of(NULL, 0))->blob = *blob;
+}
+
+static inline void fake_store_vote(void *ctx, const aq_store_vote *v, const aq_store_blob *blob, aq_store_done done,
+                                   void *arg) {
+  fake_node *n = ctx;
+  size_t first = n->rec_cnt;
+  aq_status st = fake_vote_check(n, v);
+  AQ_ASSERT(st != AQ_E_SLASH); /* no test wants our own code to run into the guard */
+  if (st == AQ_OK) {
+    fake_record_add(n, 1, v->duty, v->msg, v->just)->vote = *v;
+    fake_put_blob(n, blob);
+  }
+  fake_commit(n, first, st, done, arg);
+}
+
+static inline void fake_store_decided(void *ctx, const aq_store_decided *d, const aq_store_blob *blob,
+                                      aq_store_done done, void *arg) {
+  fake_node *n = ctx;
+  size_t first = n->rec_cnt;
+  for (size_t i = 0; i < n->rec_cnt; i++) {
+    AQ_ASSERT(!(n->rec[i].kind == 3 && aq_duty_eq(n->rec[i].duty, d->duty))); /* S4, S5 */
+  }
+  fake_record_add(n, 3, d->duty, d->commits, aq_bytes_of(NULL, 0))->decided = *d;
+  fake_put_blob(n, blob);
+  fake_commit(n, first, AQ_OK, done, arg);
+}
+
+static inline aq_status fake_store_load(void *ctx, uint64_t from_slot, const aq_store_visitor *v) {
+  fake_node *n = ctx;
+  for (size_t i = 0; i < n->rec_cnt; i++) {
+    fake_record *r = &n->rec[i];
+    if (!r->durable || r->duty.slot < from_slot) continue;
+    aq_bytes a = aq_buf_bytes(&r->a);
+    r->vote.msg = a, r->vote.just = aq_buf_bytes(&r->b);
+    r->blob.value = a, r->decided.commits = a;
+    if (r->kind == 1) v->vote(v->arg, &r->vote);
+    if (r->kind == 2) v->blob(v->arg, &r->blob);
+    if (r->kind == 3) v->decided(v->arg, &r->decided);
+  }
+  return AQ_OK;
+}
+
+/* ---- nodes ---- */
+
+static inline bool fake_valid(void *arg, aq_duty duty, const aq_unsigned_set *set) {
+  (void)duty, (void)set;
+  return !((fake_node *)arg)->always_reject;
+}
+
+static inline void fake_on_decided(void *arg, aq_duty duty, const aq_unsigned_set *set, uint64_t round) {
+  fake_node *n = arg;
+  aq_hash hash = {{0}};
+  aq_buf bytes = AQ_BUF(AQ_QBFT_MSG_MAX);
+  aq_arena a;
+  aq_arena_init(&a, 1 << 20);
+  if (set->cnt) AQ_ASSERT(aq_qbft_value_encode(&bytes, &hash, &a, set) == AQ_OK);
+  aq_arena_free(&a);
+  aq_buf_free(&bytes);
+  bool durable = false;
+  for (size_t i = 0; i < n->rec_cnt; i++) {
+    const fake_record *r = &n->rec[i];
+    durable |= r->kind == 3 && r->durable && aq_duty_eq(r->duty, duty) &&
+               (set->cnt == 0 || memcmp(r->decided.hash, hash.b, 32) == 0);
+  }
+  AQ_ASSERT(durable);
+  for (size_t i = 0; i < n->decision_cnt; i++) {
+    if (!aq_duty_eq(n->decision[i].duty, duty)) continue;
+    AQ_ASSERT(aq_hash_eq(&n->decision[i].hash, &hash)); /* S5 */
+    n->decision[i].times++;
+    return;
+  }
+  AQ_ASSERT(n->decision_cnt < 64);
+  n->decision[n->decision_cnt++] = (fake_decision){duty, hash, round, n->w->now_ns, set->cnt, 1};
+}
+
+static inline void fake_on_failed(void *arg, aq_duty duty, const char *why) {
+  fake_node *n = arg;
+  (void)duty;
+  n->failures++;
+  snprintf(n->why, sizeof n->why, "%s", why);
+}
+
+static inline void fake_boot(fake_cluster *w, uint32_t i, aq_store_state state) {
+  fake_node *n = &w->node[i];
+  n->up = true;
+  n->env = (aq_env){n, fake_now, fake_mono, fake_random, fake_timer_set, fake_timer_cancel, NULL};
+  n->net = (aq_net){.ctx = n, .send = fake_send, .handle = fake_handle, .connected = fake_connected};
+  n->store = (aq_store){
+      .ctx = n, .state = state, .vote = fake_store_vote, .decided = fake_store_decided, .load = fake_store_load};
+  aq_consensus_cfg cfg = {.env = &n->env,
+                          .net = &n->net,
+                          .store = &n->store,
+                          .chain = &w->chain,
+                          .key = n->key,
+                          .n = w->n,
+                          .self = i,
+                          .peer_pubkey = (const uint8_t(*)[33])w->pubkey,
+                          .started_ns = w->now_ns,
+                          .eager_timer = true,
+                          .proposal_timeout = true,
+                          .arg = n,
+                          .valid = fake_valid,
+                          .decided = fake_on_decided,
+                          .failed = fake_on_failed};
+  n->c = aq_consensus_new(&cfg);
+  AQ_ASSERT(aq_consensus_recover(n->c) == AQ_OK);
+}
+
+/* As kill -9: what was not durable is gone, callbacks never come. */
+static inline void fake_kill(fake_cluster *w, uint32_t i) {
+  fake_node *n = &w->node[i];
+  if (!n->c) return;
+  aq_consensus_free(n->c);
+  n->c = NULL;
+  n->up = false;
+  n->life++;
+  size_t kept = 0;
+  for (size_t k = 0; k < n->rec_cnt; k++) {
+    if (n->rec[k].durable) {
+      n->rec[kept++] = n->rec[k];
+    } else {
+      aq_buf_free(&n->rec[k].a);
+      aq_buf_free(&n->rec[k].b);
+    }
+  }
+  n->rec_cnt = kept;
+}
+
+static inline void fake_forget(fake_cluster *w, uint32_t i) {
+  fake_node *n = &w->node[i];
+  for (size_t k = 0; k < n->rec_cnt; k++) {
+    aq_buf_free(&n->rec[k].a);
+    aq_buf_free(&n->rec[k].b);
+  }
+  n->rec_cnt = 0;
+}
+
+static inline fake_cluster *fake_cluster_new(uint32_t n, aq_fork fork) {
+  fake_cluster *w = calloc(1, sizeof *w);
+  AQ_ASSERT(w && n <= FAKE_NODES_MAX);
+  w->n = n;
+  w->chain.clock = (aq_clock){.genesis_ns = AQ_SECONDS(1000000), .slot_ns = AQ_SECONDS(12), .slots_per_epoch = 32};
+  for (int f = 0; f < AQ_FORK_CNT; f++) w->chain.fork[f].epoch = f <= (int)fork ? 0 : AQ_FAR_EPOCH;
+  w->now_ns = w->chain.clock.genesis_ns;
+  aq_arena_init(&w->arena, 8 << 20);
+  for (uint32_t i = 0; i < n; i++) {
+    uint8_t secret[32];
+    memset(secret, (int)i + 1, sizeof secret);
+    w->node[i].w = w;
+    w->node[i].idx = i;
+    w->node[i].rec = calloc(FAKE_RECORDS_MAX, sizeof *w->node[i].rec);
+    AQ_ASSERT(w->node[i].rec && aq_k1_key_new(&w->node[i].key, secret) == AQ_OK);
+    aq_k1_pubkey(w->pubkey[i], w->node[i].key);
+    for (uint32_t k = 0; k < n; k++) w->delay_ns[i][k] = AQ_MILLIS(10);
+  }
+  return w;
+}
+
+static inline void fake_cluster_free(fake_cluster *w) {
+  for (uint32_t i = 0; i < w->n; i++) {
+    fake_kill(w, i);
+    fake_forget(w, i);
+    aq_k1_key_free(w->node[i].key);
+    free(w->node[i].rec);
+  }
+  for (size_t i = 0; i < w->event_cnt; i++) aq_buf_free(&w->event[i].bytes);
+  aq_arena_free(&w->arena);
+  free(w);
+}
+
+/* ---- time ---- */
+
+static inline void fake_store_answer(fake_cluster *w, fake_event *e) {
+  fake_node *n = &w->node[e->from];
+  if (n->life != e->life) return;
+  aq_status st = n->store_fails ? AQ_E_IO : e->st;
+  for (size_t i = 0; i < e->rec_cnt; i++) {
+    if (st == AQ_OK)
+      n->rec[e->first_rec + i].durable = true;
+    else
+      n->rec[e->first_rec + i].kind = 0;
+  }
+  e->done(e->arg, st);
+}
+
+static inline void fake_fire(fake_cluster *w, fake_event *e) {
+  if (e->kind == 1) {
+    fake_node *n = &w->node[e->to];
+    if (n->up) n->handler.recv(n->handler.arg, e->from, aq_buf_bytes(&e->bytes));
+  } else if (e->kind == 2) {
+    if (w->node[e->from].life == e->life && e->done) e->done(e->arg, e->st);
+  } else {
+    fake_store_answer(w, e);
+  }
+  aq_buf_free(&e->bytes);
+}
+
+static inline void fake_run_until(fake_cluster *w, uint64_t until_ns) {
+  for (;;) {
+    size_t ev = w->event_cnt, tm = w->timer_cnt;
+    uint64_t at = until_ns, seq = UINT64_MAX;
+    for (size_t i = 0; i < w->event_cnt; i++) {
+      const fake_event *e = &w->event[i];
+      if (e->at_ns < at || (e->at_ns == at && e->seq < seq)) at = e->at_ns, seq = e->seq, ev = i;
+    }
+    for (size_t i = 0; i < w->timer_cnt; i++) {
+      const aq_timer *t = w->timer[i];
+      uint64_t t_at = t->at_ns > w->now_ns ? t->at_ns : w->now_ns;
+      if (t_at < at || (t_at == at && t->seq < seq)) at = t_at, seq = t->seq, tm = i, ev = w->event_cnt;
+    }
+    if (seq == UINT64_MAX) break;
+    w->now_ns = at;
+    if (tm < w->timer_cnt && ev == w->event_cnt) {
+      aq_timer *t = w->timer[tm];
+      fake_timer_cancel(&w->node[w->timer_owner[tm]], t);
+      t->fn(t->arg);
+    } else {
+      fake_event e = w->event[ev];
+      w->event[ev] = w->event[--w->event_cnt];
+      fake_fire(w, &e);
+    }
+  }
+  w->now_ns = until_ns;
+}
+
+static inline const fake_decision *fake_decision_of(const fake_cluster *w, uint32_t node, aq_duty duty) {
+  for (size_t i = 0; i < w->node[node].decision_cnt; i++) {
+    if (aq_duty_eq(w->node[node].decision[i].duty, duty)) return &w->node[node].decision[i];
+  }
+  return NULL;
+}
+
+#endif
