@@ -375,7 +375,7 @@ void aq_options_usage(aq_buf *out, const aq_option *row, size_t cnt) {
     aq_buf_put_str(out, row[i].help);
     if (row[i].required)
       aq_buf_put_str(out, " (required)");
-    else if (row[i].def && *row[i].def && row[i].kind != AQ_OPT_BOOL)
+    else if (row[i].def && *row[i].def && row[i].kind != AQ_OPT_BOOL && strcmp(row[i].def, "0") != 0)
       aq_buf_printf(out, " (default %s)", row[i].def);
     else if (row[i].def && row[i].kind == AQ_OPT_BOOL && strcmp(row[i].def, "true") == 0)
       aq_buf_put_str(out, " (default true)");

@@ -151,7 +151,7 @@ aq_status aq_identity_load(aq_k1_key **out, const char *path, aq_err *err) {
   return st;
 }
 
-static aq_status write_key_file(const char *path, const aq_k1_key *key, aq_err *err) {
+aq_status aq_identity_store(const char *path, const aq_k1_key *key, aq_err *err) {
   uint8_t secret[32];
   char text[65];
   int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600); /* never over another key */
@@ -177,7 +177,7 @@ aq_status aq_identity_create(aq_k1_key **out, const char *path, aq_err *err) {
   aq_status st = aq_dir_create(dir, 0755, err);
   if (st != AQ_OK) return st;
   aq_k1_key *key = aq_k1_key_generate();
-  st = write_key_file(path, key, err);
+  st = aq_identity_store(path, key, err);
   if (st != AQ_OK)
     aq_k1_key_free(key);
   else

@@ -21,6 +21,8 @@ AQ_NODISCARD aq_status aq_dir_create(const char *path, int mode, aq_err *err);
 AQ_NODISCARD aq_status aq_identity_load(aq_k1_key **out, const char *path, aq_err *err);
 AQ_NODISCARD aq_status aq_identity_create(aq_k1_key **out, const char *path,
                                           aq_err *err); /* AQ_E_EXISTS when it is there */
+/* For a key that exists already; never over another file (AQ_E_EXISTS). The directory must be there. */
+AQ_NODISCARD aq_status aq_identity_store(const char *path, const aq_k1_key *key, aq_err *err);
 
 /* The key lock file beside the key (1.5): refuses when another process is alive or the cluster changed too recently.
    touch each second keeps it. command: our own name. */
@@ -37,6 +39,9 @@ typedef struct {
   bool sequenced; /* the numbers in the names are exactly 0..cnt-1: entry i belongs to validator i */
 } aq_keys;
 AQ_NODISCARD aq_status aq_keys_load(aq_keys *out, const char *dir, aq_err *err);
+/* Every *.json of the directory and those below it that is an object, each with the .txt of its name, then with every
+   other .txt found; in no particular order, so `sequenced` is false. For keys that other programs wrote. */
+AQ_NODISCARD aq_status aq_keys_load_any(aq_keys *out, const char *dir, aq_err *err);
 void aq_keys_free(aq_keys *k);
 /* keystore-<i>.json or keystore-insecure-<i>.json, and the password file beside it. Creates the directory. Slow unless
    insecure: the work is spread over the cores. */
