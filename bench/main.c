@@ -11,7 +11,8 @@
 
 #define PARTS(X) \
   X(bls)         \
-  X(hash)
+  X(hash)        \
+  X(ssz)
 
 #define X(name) void aq_bench_##name(aq_bench *b);
 PARTS(X)
