@@ -86,6 +86,7 @@ static bool learned(hconn *hc, hpeer *p) {
   h->unknown_dials--;
   hc->want = (int)p->idx;
   p->dial_cnt++;
+  host_dial_soon(h); /* room for another one */
   if (aq_book_add(&p->book, hc->host, hc->port, AQ_ADDR_STATIC, aq_now_ns(h->env)) != AQ_OK) return true;
   aq_book_find(&p->book, hc->host, hc->port)->dialing = true;
   return p->conn_cnt == 0; /* a second connection would only be a duplicate */
