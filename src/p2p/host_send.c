@@ -35,9 +35,9 @@ void host_op_end(hop *op, aq_status st) {
 
 /* Those that are there now; what callbacks add comes the next time. */
 void host_ops_tell(aq_host *h) {
-  aq_list mark;
-  aq_list_push(&h->done, &mark);
-  while (h->done.next != &mark) {
+  aq_list *mark = &h->done_mark;
+  aq_list_push(&h->done, mark);
+  while (h->done.next != mark) {
     hop *op = AQ_CONTAINER(h->done.next, hop, node);
     aq_list_remove(&op->node);
     if (op->request)
@@ -46,7 +46,7 @@ void host_ops_tell(aq_host *h) {
       op->done(op->arg, op->st);
     free(op);
   }
-  aq_list_remove(&mark);
+  aq_list_remove(mark);
   if (!aq_list_empty(&h->done)) host_turn(h);
 }
 
