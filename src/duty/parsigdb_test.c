@@ -1,0 +1,146 @@
+#include "duty/parsigdb.h"
+
+#include "aq_test.h"
+#include "base/log.h"
+#include "duty/fake_env.h"
+
+#define GENESIS AQ_SECONDS(1700000000)
+
+typedef struct {
+  int calls;
+  aq_parsig_key key;
+  uint32_t bits;
+  uint8_t root0;
+} reached;
+
+static void on_reached(void *arg, const aq_parsig_key *key, const uint8_t root[32], uint32_t bits) {
+  reached *r = arg;
+  r->calls++;
+  r->key = *key;
+  r->bits = bits;
+  r->root0 = root[0];
+}
+
+typedef struct {
+  fake_env env;
+  aq_chain chain;
+  reached r;
+  aq_parsigdb *db;
+} fixture;
+
+static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)line, (void)len; }
+
+static void open_db(fixture *f) {
+  memset(f, 0, sizeof *f);
+  fake_env_init(&f->env, GENESIS + 320 * AQ_SECONDS(12));
+  f->chain.clock = (aq_clock){GENESIS, AQ_SECONDS(12), 32};
+  f->db = aq_parsigdb_new(&(aq_parsigdb_cfg){&f->env.env, &f->chain, 4, 3, &f->r, on_reached});
+}
+
+static void close_db(fixture *f) {
+  aq_parsigdb_free(f->db);
+  assert_int_equal(f->env.timer_cnt, 0);
+}
+
+static aq_status put(fixture *f, const aq_parsig_key *key, uint32_t share, uint8_t root, uint8_t sig) {
+  uint8_t r[32] = {root}, s[96] = {sig};
+  aq_status want = aq_parsigdb_check(f->db, key, share, r, s);
+  aq_status st = aq_parsigdb_store(f->db, key, share, r, s);
+  assert_int_equal(st, want);
+  return st;
+}
+
+/* Goal: the t-th equal root fires once; repeats are ignored, another partial of a share is refused (core.md 9.1).
+   Method: four shares, a repeat, a conflict, a late one. */
+static void test_threshold(void **state) {
+  (void)state;
+  fixture f;
+  open_db(&f);
+  aq_parsig_key key = {{320, AQ_DUTY_ATTESTER}, 7, 0};
+  assert_int_equal(put(&f, &key, 1, 5, 1), AQ_OK);
+  assert_int_equal(put(&f, &key, 1, 5, 1), AQ_E_DUP);
+  assert_int_equal(put(&f, &key, 1, 5, 2), AQ_E_EXISTS);
+  assert_int_equal(put(&f, &key, 1, 6, 1), AQ_E_EXISTS);
+  assert_int_equal(put(&f, &key, 2, 5, 1), AQ_OK);
+  assert_int_equal(f.r.calls, 0);
+  assert_int_equal(put(&f, &key, 4, 5, 1), AQ_OK);
+  assert_true(f.r.calls == 1 && f.r.bits == 0xb && f.r.root0 == 5 && f.r.key.validator == 7);
+  assert_int_equal(put(&f, &key, 3, 5, 1), AQ_OK);
+  assert_int_equal(f.r.calls, 1);
+  uint32_t roots;
+  assert_int_equal(aq_parsigdb_shares(f.db, &key, &roots), 0xf);
+  assert_int_equal(roots, 1);
+  close_db(&f);
+}
+
+/* Goal: partials of different roots do not count together. Method: two and two, then another subcommittee of the same duty. */
+static void test_roots(void **state) {
+  (void)state;
+  fixture f;
+  open_db(&f);
+  aq_parsig_key key = {{320, AQ_DUTY_SYNC_MESSAGE}, 0, 0}, other = {{320, AQ_DUTY_SYNC_MESSAGE}, 0, 1};
+  for (uint32_t share = 1; share <= 4; share++) assert_int_equal(put(&f, &key, share, (uint8_t)(share % 2), 1), AQ_OK);
+  uint32_t roots;
+  assert_int_equal(aq_parsigdb_shares(f.db, &key, &roots), 0xf);
+  assert_true(roots == 2 && f.r.calls == 0);
+  assert_int_equal(put(&f, &other, 1, 0, 1), AQ_OK);
+  assert_int_equal(aq_parsigdb_shares(f.db, &other, &roots), 1);
+  close_db(&f);
+}
+
+/* Goal: agreed roots and objects live with the key until the deadline. Method: agree, keep, replace, expire. */
+static void test_objects(void **state) {
+  (void)state;
+  fixture f;
+  open_db(&f);
+  aq_parsig_key key = {{320, AQ_DUTY_SYNC_MESSAGE}, 0, 0};
+  uint8_t a[32] = {1}, b[32] = {2}, value[3] = {7, 8, 9};
+  aq_signed_data d = {.duty = AQ_DUTY_SYNC_MESSAGE, .value = aq_bytes_of(value, 3), .validator_index = 5};
+  assert_null(aq_parsigdb_agreed(f.db, &key));
+  assert_int_equal(aq_parsigdb_agree(f.db, &key, a), AQ_OK);
+  assert_int_equal(aq_parsigdb_agree(f.db, &key, a), AQ_OK);
+  assert_int_equal(aq_parsigdb_agree(f.db, &key, b), AQ_E_EXISTS);
+  assert_memory_equal(aq_parsigdb_agreed(f.db, &key), a, 32);
+  assert_null(aq_parsigdb_object(f.db, &key, a));
+  assert_int_equal(aq_parsigdb_keep(f.db, &key, a, &d), AQ_OK);
+  value[0] = 70;
+  assert_int_equal(aq_parsigdb_object(f.db, &key, a)->value.ptr[0], 7); /* copied */
+  d.validator_index = 6;
+  assert_int_equal(aq_parsigdb_keep(f.db, &key, a, &d), AQ_OK);
+  assert_int_equal(aq_parsigdb_object(f.db, &key, a)->validator_index, 6);
+  for (uint8_t i = 10; i < 13; i++) assert_int_equal(aq_parsigdb_keep(f.db, &key, (uint8_t[32]){i}, &d), AQ_OK);
+  assert_int_equal(aq_parsigdb_keep(f.db, &key, b, &d), AQ_E_LIMIT);
+  fake_env_run_for(&f.env, AQ_SECONDS(13));
+  assert_null(aq_parsigdb_object(f.db, &key, a));
+  assert_null(aq_parsigdb_agreed(f.db, &key));
+  assert_int_equal(put(&f, &key, 1, 1, 1), AQ_E_STALE);
+  close_db(&f);
+}
+
+/* Goal: a share keeps its ten newest exits of a validator. Method: twelve exits, two shares; the oldest keys lose share 2. */
+static void test_exempt(void **state) {
+  (void)state;
+  fixture f;
+  open_db(&f);
+  for (uint64_t i = 0; i < 12; i++) {
+    aq_parsig_key key = {{32 * i, AQ_DUTY_EXIT}, 3, 0};
+    assert_int_equal(put(&f, &key, 2, (uint8_t)i, 1), AQ_OK);
+    if (i == 0) assert_int_equal(put(&f, &key, 3, (uint8_t)i, 1), AQ_OK);
+  }
+  for (uint64_t i = 0; i < 12; i++) {
+    aq_parsig_key key = {{32 * i, AQ_DUTY_EXIT}, 3, 0};
+    assert_int_equal(aq_parsigdb_shares(f.db, &key, NULL), i == 0 ? 4 : i == 1 ? 0 : 2);
+  }
+  aq_parsig_key other = {{0, AQ_DUTY_EXIT}, 4, 0};
+  assert_int_equal(put(&f, &other, 2, 1, 1), AQ_OK);
+  fake_env_run_for(&f.env, AQ_SECONDS(100000));
+  assert_int_equal(aq_parsigdb_shares(f.db, &other, NULL), 2);
+  close_db(&f);
+}
+
+int main(void) {
+  aq_log_start(AQ_LOG_ERROR, quiet, NULL);
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_threshold), cmocka_unit_test(test_roots),
+                                     cmocka_unit_test(test_objects), cmocka_unit_test(test_exempt)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

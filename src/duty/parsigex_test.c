@@ -1,0 +1,266 @@
+#include "duty/parsigex.h"
+
+#include "aq_test.h"
+#include "base/log.h"
+#include "codec/pb.h"
+#include "core.pb-c.h"
+#include "duty/fake_env.h"
+#include "duty/pubkeys.h"
+
+enum { SELF = 0, N = 4, SENT_MAX = 16 };
+#define GENESIS AQ_SECONDS(1742213400)
+#define SLOT_NS AQ_SECONDS(12)
+
+typedef struct {
+  fake_env env;
+  aq_chain chain;
+  aq_lock lock;
+  aq_dist_validator validator[2];
+  aq_operator operators[N];
+  aq_net net;
+  aq_net_handler handler;
+  struct {
+    uint32_t peer;
+    aq_buf msg;
+  } sent[SENT_MAX];
+  uint32_t sent_cnt, received, items;
+  aq_parsigex_item last;
+  aq_duty duty;
+  aq_map keys;
+  aq_parsigex_cfg cfg;
+  aq_parsigex *px;
+} fixture;
+
+static void net_send(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_done done, void *arg) {
+  fixture *f = ctx;
+  (void)done, (void)arg;
+  assert_true(proto == AQ_PROTO_PARSIGEX && f->sent_cnt < SENT_MAX);
+  f->sent[f->sent_cnt].peer = peer;
+  f->sent[f->sent_cnt].msg = AQ_BUF(1 << 20);
+  aq_buf_put_bytes(&f->sent[f->sent_cnt++].msg, msg);
+}
+
+static void net_handle(void *ctx, aq_net_proto proto, const aq_net_handler *h) {
+  assert_int_equal(proto, AQ_PROTO_PARSIGEX);
+  ((fixture *)ctx)->handler = *h;
+}
+
+static void on_received(void *arg, const aq_parsigex_set *set) {
+  fixture *f = arg;
+  f->received++;
+  f->items += set->cnt;
+  f->duty = set->duty;
+  f->last = set->item[set->cnt - 1];
+}
+
+static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)line, (void)len; }
+
+static void open_px(fixture *f, yyjson_val *vectors) {
+  static const uint8_t root[] = {0x21, 0x2f, 0x13, 0xfc, 0x4d, 0xf0, 0x78, 0xb6, 0xcb, 0x7d, 0xb2,
+                                 0x28, 0xf1, 0xc8, 0x30, 0x75, 0x66, 0xdc, 0xec, 0xf9, 0x00, 0x86,
+                                 0x74, 0x01, 0xa9, 0x20, 0x23, 0xd7, 0xba, 0x99, 0xcb, 0x5f};
+  memset(f, 0, sizeof *f);
+  fake_env_init(&f->env, GENESIS);
+  f->chain.clock = (aq_clock){GENESIS, SLOT_NS, 32};
+  memcpy(f->chain.genesis_validators_root, root, 32);
+  for (uint8_t i = 0; i < AQ_FORK_CNT; i++) {
+    f->chain.fork[i] = (aq_fork_at){i == AQ_ELECTRA ? 2048
+                                    : i == AQ_FULU  ? 50688
+                                                    : 0,
+                                    {(uint8_t)(0x10 * (i + 1)), 0, 0x09, 0x10}};
+  }
+  memcpy(f->chain.genesis_version, f->chain.fork[0].version, 4);
+  memcpy(f->chain.capella_version, f->chain.fork[AQ_CAPELLA].version, 4);
+  f->lock = (aq_lock){.validators = f->validator, .validator_cnt = 2};
+  f->lock.def.operators = f->operators;
+  f->lock.def.operator_cnt = N;
+  f->lock.def.threshold = 3;
+  aq_buf key = aq_test_hex_of(vectors, "validator_public_key");
+  memcpy(f->validator[1].pubkey, key.ptr, 48);
+  aq_buf_free(&key);
+  f->net = (aq_net){.ctx = f, .send = net_send, .handle = net_handle};
+  f->cfg = (aq_parsigex_cfg){&f->env.env, &f->net, &f->chain, &f->lock, SELF, f, on_received};
+  f->px = aq_parsigex_new(&f->cfg);
+  assert_int_equal(aq_pubkeys_init(&f->keys, &f->env.env, &f->lock), AQ_OK);
+}
+
+static void close_px(fixture *f) {
+  aq_parsigex_free(f->px);
+  aq_map_free(&f->keys);
+  for (uint32_t i = 0; i < f->sent_cnt; i++) aq_buf_free(&f->sent[i].msg);
+}
+
+/* The message without its length prefix. */
+static aq_buf message_of(yyjson_val *m) {
+  aq_buf all = aq_test_hex_of(m, "delimited_message");
+  uint64_t len;
+  size_t used;
+  assert_int_equal(aq_uvarint_get(&len, &used, aq_buf_bytes(&all)), AQ_OK);
+  assert_int_equal(len + used, all.len);
+  aq_buf_drop_front(&all, used);
+  return all;
+}
+
+static void at_slot(fixture *f, uint64_t slot) { f->env.wall_ns = GENESIS + slot * SLOT_NS; }
+
+static aq_status decode(fixture *f, uint32_t from, aq_bytes msg, aq_parsigex_item *item, uint32_t *cnt) {
+  aq_arena a;
+  aq_parsigex_set set;
+  aq_arena_init(&a, 8 << 20);
+  aq_status st = aq_parsigex_decode(&set, &a, &f->cfg, &f->keys, from, msg);
+  if (st == AQ_OK && item) *item = set.item[0];
+  if (st == AQ_OK && cnt) *cnt = set.cnt;
+  aq_arena_free(&a);
+  return st;
+}
+
+/* Goal: messages of every duty type and fork are read as Charon writes them, and what is signed is computed from the payload.
+   Method: the recorded messages; the root must verify the recorded signature under the sender's public share. */
+static void test_vectors(void **state) {
+  (void)state;
+  yyjson_doc *doc = aq_test_json("tss/parsigex.json");
+  yyjson_val *all = yyjson_doc_get_root(doc), *m;
+  aq_buf share = aq_test_hex_of(yyjson_arr_get(yyjson_obj_get(all, "shares"), 1), "public_share");
+  size_t i, max, exits = 0;
+  fixture f;
+  open_px(&f, all);
+  yyjson_arr_foreach(yyjson_obj_get(all, "messages"), i, max, m) {
+    aq_buf msg = message_of(m), root = aq_test_hex_of(m, "signing_root"), sig = aq_test_hex_of(m, "signature");
+    at_slot(&f, aq_test_u64(m, "duty_slot"));
+    aq_parsigex_item item;
+    uint32_t cnt;
+    assert_int_equal(decode(&f, 1, aq_buf_bytes(&msg), &item, &cnt), AQ_OK);
+    assert_int_equal(cnt, 1);
+    assert_int_equal(item.validator, 1);
+    assert_bytes(aq_bytes_of(item.root, 32), aq_buf_bytes(&root));
+    assert_bytes(aq_bytes_of(item.sig, 96), aq_buf_bytes(&sig));
+    assert_int_equal(aq_bls_verify(share.ptr, item.root, item.sig), AQ_OK);
+    f.handler.recv(f.handler.arg, 1, aq_buf_bytes(&msg));
+    assert_int_equal(f.received, i + 1);
+    assert_int_equal(f.duty.type, aq_test_u64(m, "duty_type"));
+    exits += f.duty.type == AQ_DUTY_EXIT;
+    aq_buf_free(&msg), aq_buf_free(&root), aq_buf_free(&sig);
+  }
+  assert_true(max >= 18 && exits == 1);
+  close_px(&f);
+  aq_buf_free(&share);
+  yyjson_doc_free(doc);
+}
+
+static yyjson_val *by_name(yyjson_val *all, const char *name) {
+  size_t i, max;
+  yyjson_val *m;
+  yyjson_arr_foreach(yyjson_obj_get(all, "messages"), i, max, m) {
+    if (strcmp(aq_test_str(m, "name"), name) == 0) return m;
+  }
+  fail_msg("no vector %s", name);
+  return NULL;
+}
+
+/* Goal: the checks of wire.md 7.4, each of which drops the whole message. Method: one good message, each field made wrong in turn. */
+static void test_refused(void **state) {
+  (void)state;
+  yyjson_doc *doc = aq_test_json("tss/parsigex.json");
+  yyjson_val *all = yyjson_doc_get_root(doc), *v = by_name(all, "attester electra");
+  fixture f;
+  open_px(&f, all);
+  aq_buf good = message_of(v);
+  uint64_t slot = aq_test_u64(v, "duty_slot");
+  at_slot(&f, slot);
+  for (int bad = 0; bad < 14; bad++) {
+    aq_arena a;
+    aq_arena_init(&a, 1 << 20);
+    Corepb__ParSigExMsg *m = aq_pb_unpack(&a, &corepb__par_sig_ex_msg__descriptor, aq_buf_bytes(&good));
+    Corepb__ParSignedDataSetEntry *e = m->data_set->set[0], *two[2] = {e, e};
+    aq_status want = AQ_E_FORMAT;
+    uint32_t from = 1;
+    at_slot(&f, slot);
+    switch (bad) {
+      case 0: want = AQ_OK; break;
+      case 1: m->data_set->n_set = 0; break;
+      case 2: m->duty->type = 14; break;
+      case 3: m->duty->type = AQ_DUTY_SIGNATURE; break;
+      case 4: m->duty->type = AQ_DUTY_INFO_SYNC; break;
+      case 5: m->duty->slot += 3 * 32, want = AQ_E_STALE; break; /* the gate: two epochs ahead at most */
+      case 6: m->duty->slot -= 1; break;                         /* payload of another slot */
+      case 7: e->value->data.data[21] ^= 1; break;               /* does not decode */
+      case 8: e->value->share_idx = 3, want = AQ_E_UNKNOWN; break;
+      case 9: from = 2, want = AQ_E_UNKNOWN; break;     /* a peer with another's share */
+      case 10: from = SELF, want = AQ_E_UNKNOWN; break; /* our own share from outside */
+      case 11: e->key[97] = e->key[97] == '0' ? '1' : '0', want = AQ_E_UNKNOWN; break;
+      case 12: m->data_set->set = two, m->data_set->n_set = 2; break; /* one validator twice */
+      case 13: at_slot(&f, slot + 33), want = AQ_E_STALE; break;
+      default: fail();
+    }
+    if (bad == 6) at_slot(&f, slot - 1);
+    aq_buf msg = AQ_BUF(1 << 20);
+    aq_pb_pack(&msg, &m->base);
+    assert_int_equal(decode(&f, from, aq_buf_bytes(&msg), NULL, NULL), want);
+    uint32_t before = f.received;
+    f.handler.recv(f.handler.arg, from, aq_buf_bytes(&msg));
+    assert_int_equal(f.received - before, want == AQ_OK);
+    aq_buf_free(&msg);
+    aq_arena_free(&a);
+  }
+  /* the key in upper case, a zero signature, and every prefix */
+  at_slot(&f, slot);
+  for (size_t len = 0; len < good.len; len++)
+    assert_int_not_equal(decode(&f, 1, aq_bytes_of(good.ptr, len), NULL, NULL), AQ_OK);
+  assert_int_equal(decode(&f, N, aq_buf_bytes(&good), NULL, NULL), AQ_E_UNKNOWN);
+  aq_buf_free(&good);
+  close_px(&f);
+  yyjson_doc_free(doc);
+}
+
+/* Goal: what we send is what Charon sends, to all others, and is accepted again.
+   Method: the vector's payload in a set; the bytes equal the recorded message. */
+static void test_broadcast(void **state) {
+  (void)state;
+  yyjson_doc *doc = aq_test_json("tss/parsigex.json");
+  yyjson_val *all = yyjson_doc_get_root(doc), *v = by_name(all, "attester fulu");
+  fixture f;
+  open_px(&f, all);
+  aq_buf want = message_of(v), data = aq_test_hex_of(v, "data"), sig = aq_test_hex_of(v, "signature");
+  aq_parsig p = {.data = aq_buf_bytes(&data), .share_idx = 2};
+  aq_duty duty = {aq_test_u64(v, "duty_slot"), AQ_DUTY_ATTESTER};
+  memcpy(p.pubkey, f.validator[1].pubkey, 48);
+  memcpy(p.sig, sig.ptr, 96);
+  aq_parsigex_free(f.px);
+  f.cfg.self = 1;
+  f.px = aq_parsigex_new(&f.cfg);
+  aq_parsigex_broadcast(f.px, duty, &(aq_parsig_set){&p, 1});
+  assert_int_equal(f.sent_cnt, 3);
+  for (uint32_t i = 0; i < 3; i++) {
+    assert_int_equal(f.sent[i].peer, i == 0 ? 0 : i + 1);
+    assert_bytes(aq_buf_bytes(&f.sent[i].msg), aq_buf_bytes(&want));
+  }
+  aq_buf_free(&want), aq_buf_free(&data), aq_buf_free(&sig);
+  close_px(&f);
+  yyjson_doc_free(doc);
+}
+
+/* Goal: one peer's partials are limited (tss.md 3, doubled). Method: the same message without end in one moment, then in the next slot. */
+static void test_limit(void **state) {
+  (void)state;
+  yyjson_doc *doc = aq_test_json("tss/parsigex.json");
+  yyjson_val *all = yyjson_doc_get_root(doc), *v = by_name(all, "sync message");
+  fixture f;
+  open_px(&f, all);
+  aq_buf msg = message_of(v);
+  at_slot(&f, aq_test_u64(v, "duty_slot"));
+  for (int i = 0; i < 2000; i++) f.handler.recv(f.handler.arg, 1, aq_buf_bytes(&msg));
+  assert_int_equal(f.received, 8 * 2 + 512);
+  f.env.mono_ns += SLOT_NS / 2;
+  for (int i = 0; i < 100; i++) f.handler.recv(f.handler.arg, 1, aq_buf_bytes(&msg));
+  assert_int_equal(f.received, 8 * 2 + 512 + 32);
+  aq_buf_free(&msg);
+  close_px(&f);
+  yyjson_doc_free(doc);
+}
+
+int main(void) {
+  aq_log_start(AQ_LOG_ERROR, quiet, NULL);
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_vectors), cmocka_unit_test(test_refused),
+                                     cmocka_unit_test(test_broadcast), cmocka_unit_test(test_limit)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
