@@ -1,0 +1,223 @@
+"""Goal: the file commands do on the command line what the units promise: check, create, split, print, refuse.
+Method: the reference's vectors through `aequa cluster check`; clusters made by `aequa create cluster`, checked again, compared with
+the reference's files member for member, and spoiled in one place each."""
+import json, os, re, shutil, stat
+from common import *
+
+V = os.path.join(ROOT, "test", "vectors", "cluster")
+FEE, TO = "0x388C818CA8B9251b393131C08a736A67ccB19297", "0x00000000219ab540356cBB839Cbe05303d7705Fa"
+AEQUANET = ["--testnet-name", "aequanet", "--testnet-fork-version", "0x0a0b0c0d", "--testnet-chain-id", "424242",
+            "--testnet-genesis-timestamp", "1700000000"]
+
+def expect(rc, *args, err=None, **kw):
+    p = run(*args, **kw)
+    check(p.returncode == rc, f"{' '.join(args)}: exit {p.returncode}, want {rc}\n{p.stdout}{p.stderr}")
+    if err is not None:
+        check(err in p.stderr, f"{' '.join(args)}: \"{err}\" is not in: {p.stderr}")
+    return p
+
+def vectors():
+    for e in json.load(open(f"{V}/invalid/index.json")):
+        if not e["file"]:
+            continue
+        ok = e["result"] == "accepted"
+        p = expect(0 if ok else 1, "cluster", "check", f"{V}/{e['file']}")
+        if not ok:
+            check(re.fullmatch(rf"{e['stage']}: .+\n", p.stderr), f"{e['file']}: one line with the stage {e['stage']}: {p.stderr}")
+        r = json.loads(expect(0 if ok else 1, "cluster", "check", "--json", f"{V}/{e['file']}").stdout)
+        check(r["valid"] == ok and (ok or r["stage"] == e["stage"]), f"{e['file']}: {r}")
+    for e in json.load(open(f"{V}/versions/index.json")):
+        if "multisig" in e["file"]:
+            expect(1, "cluster", "check", f"{V}/{e['file']}", err="contract wallet")
+            expect(0, "cluster", "check", "--no-verify", f"{V}/{e['file']}")
+            continue
+        r = json.loads(expect(0, "cluster", "check", "--json", f"{V}/{e['file']}").stdout)
+        check(r["definition_hash"] == e["definition_hash"], e["file"])
+    for e in json.load(open(f"{V}/golden/expected.json")):
+        extra = AEQUANET if "testnet" in e["directory"] else []
+        for n in e["nodes"]:
+            d = f"{V}/{e['directory']}/node{n['node']}"
+            r = json.loads(expect(0, "cluster", "check", "--json", d, *extra).stdout)
+            check(r["lock_hash"] == e["lock_hash"] and r["node_index"] == n["peer_index"], d)
+            check(r["keystores"] == len(e["validators"]), f"{d}: keystores")
+            check(expect(0, "enr", "--data-dir", d).stdout == n["enr"] + "\n", f"{d}: ENR")
+    expect(1, "cluster", "check", f"{V}/golden/testnet-7x1/node0", err="signatures: fork_version")
+    expect(1, "cluster", "check", "no-such-file", err="read: ")
+
+def skeleton(v):
+    """The members in their order, without values that differ between clusters."""
+    if isinstance(v, dict):
+        return [(k, skeleton(x)) for k, x in v.items()]
+    if isinstance(v, list):
+        return [skeleton(x) for x in v]
+    if isinstance(v, str):
+        return f"hex {len(v)}" if re.fullmatch(r"(0x)?[0-9a-fA-F]{8,}", v) else "enr" if v.startswith("enr:") else "str"
+    return v if isinstance(v, bool) else type(v).__name__
+
+def files(d):
+    out = {}
+    for base, dirs, names in os.walk(d):
+        for n in dirs + names:
+            p = os.path.join(base, n)
+            out[os.path.relpath(p, d)] = stat.S_IMODE(os.stat(p).st_mode)
+    return out
+
+MODES = {"charon-enr-private-key": 0o600, "cluster-lock.json": 0o400, "validator_keys": 0o755}
+def mode_of(name):
+    return MODES.get(name, 0o400 if name.endswith(".txt") else 0o444)
+
+def like_golden(d):
+    """Clusters of the reference's parameters have its files, layout and modes."""
+    cases = [
+        ("hoodi-4x2", ["--name=golden-4x2", "--nodes=4", "--num-validators=2", "--network=hoodi", "--insecure-keys",
+                       f"--fee-recipient-addresses={FEE},0x0000000000000000000000000000000000000001",
+                       f"--withdrawal-addresses={TO},0x71C7656EC7ab88b098defB751B7401B5f6d8976F"], []),
+        ("testnet-7x1", ["--name", "golden-7x1", "--nodes", "7", "--num-validators", "1", "--compounding", "--insecure-keys=true",
+                         "--deposit-amounts=1,256,2048", "--target-gas-limit", "45000000", "--consensus-protocol", "qbft",
+                         "--fee-recipient-addresses", FEE, "--withdrawal-addresses", TO, *AEQUANET], AEQUANET),
+        ("hoodi-3x1-full", ["-name=golden-3x1", "-nodes", "3", "-num-validators=1", "-network=hoodi",
+                            f"-fee-recipient-addresses={FEE}", f"-withdrawal-addresses={TO}"], []),
+    ]
+    for name, args, extra in cases:
+        out = f"{d}/{name}"
+        expect(0, "create", "cluster", f"--cluster-dir={out}", *args)
+        golden = f"{V}/golden/{name}"
+        got, want = files(out), files(golden)
+        check(set(got) == set(want), f"{name}: files {sorted(set(got) ^ set(want))}")
+        for f, mode in got.items():
+            expected = 0o755 if re.fullmatch(r"node\d+", f) else mode_of(os.path.basename(f))
+            check(mode == expected, f"{name}/{f}: mode {mode:o}, want {expected:o}")
+        for f in sorted(want):
+            if f.endswith(".json"):
+                a, b = open(f"{out}/{f}").read(), open(f"{golden}/{f}").read()
+                check(skeleton(json.loads(a)) == skeleton(json.loads(b)), f"{name}/{f}: another layout")
+                check(a == json.dumps(json.loads(a), indent=1, ensure_ascii=False), f"{name}/{f}: not in the reference's form")
+        nodes = len([f for f in want if re.fullmatch(r"node\d+", f)])
+        for i in range(nodes):
+            expect(0, "cluster", "check", f"{out}/node{i}", *extra)
+        locks = {open(f"{out}/node{i}/cluster-lock.json").read() for i in range(nodes)}
+        check(len(locks) == 1, f"{name}: the locks differ")
+
+def spoiled(d):
+    """One fault each in a good directory: the stage names it."""
+    src = f"{d}/hoodi-4x2"
+    def copy():
+        shutil.rmtree(f"{d}/bad", ignore_errors=True)
+        shutil.copytree(f"{src}/node0", f"{d}/bad")
+        return f"{d}/bad"
+    b = copy(); shutil.copy(f"{V}/golden/hoodi-4x2/node1/charon-enr-private-key", b)
+    expect(1, "cluster", "check", b, err="identity: ")
+    b = copy(); os.remove(f"{b}/charon-enr-private-key")
+    expect(1, "cluster", "check", b, err="identity: ")
+    b = copy(); shutil.rmtree(f"{b}/validator_keys"); shutil.copytree(f"{src}/node1/validator_keys", f"{b}/validator_keys")
+    expect(1, "cluster", "check", b, err="keystores: key 0 is the share of node 1")
+    b = copy(); shutil.rmtree(f"{b}/validator_keys")
+    shutil.copytree(f"{V}/golden/hoodi-4x2/node0/validator_keys", f"{b}/validator_keys")
+    expect(1, "cluster", "check", b, err="is no share of this cluster")
+    b = copy(); os.remove(f"{b}/validator_keys/keystore-insecure-1.json")
+    expect(1, "cluster", "check", b, err="keystores: 1 keys for 2 validators")
+    b = copy(); os.remove(f"{b}/validator_keys/keystore-insecure-1.txt")
+    expect(1, "cluster", "check", b, err="keystores: ")
+    b = copy(); shutil.rmtree(f"{b}/validator_keys")
+    check("none here" in expect(0, "cluster", "check", b).stdout, "no keystores are no fault")
+    b = copy(); os.chmod(f"{b}/cluster-lock.json", 0o600)
+    text = open(f"{b}/cluster-lock.json").read()
+    open(f"{b}/cluster-lock.json", "w").write(text.replace('"threshold": 3', '"threshold": 2'))
+    expect(1, "cluster", "check", b, err="hashes: config_hash")
+    open(f"{b}/cluster-lock.json", "w").write(text[:-20])
+    expect(1, "cluster", "check", b, err="parse: ")
+
+def split(d):
+    """Existing keys, of the reference and of ours, keep their public keys and their order."""
+    keys = f"{V}/golden/hoodi-4x2/node0/validator_keys"
+    want = [json.load(open(f"{keys}/keystore-insecure-{i}.json"))["pubkey"] for i in range(2)]
+    base = ["create", "cluster", "--split-existing-keys", f"--split-keys-dir={keys}", "--nodes=4", "--network=hoodi", "--insecure-keys",
+            f"--fee-recipient-addresses={FEE}"]
+    expect(0, *base, f"--withdrawal-addresses={TO},0x71C7656EC7ab88b098defB751B7401B5f6d8976F", f"--cluster-dir={d}/split2")
+    lock = json.load(open(f"{d}/split2/node0/cluster-lock.json"))
+    check([v["distributed_public_key"][2:] for v in lock["distributed_validators"]] == want, "the order of the keys")
+    for i in range(4):
+        expect(0, "cluster", "check", f"{d}/split2/node{i}")
+    # Any names, passwords by trial, in a tree.
+    os.makedirs(f"{d}/tree/sub")
+    for i in range(2):
+        shutil.copy(f"{keys}/keystore-insecure-{i}.json", f"{d}/tree/{'sub/' if i else ''}validator{i}.json")
+        shutil.copy(f"{keys}/keystore-insecure-{i}.txt", f"{d}/tree/password{i}.txt")
+    open(f"{d}/tree/deposit_data.json", "w").write("[]")
+    base[3] = f"--split-keys-dir={d}/tree"
+    p = expect(0, *base, f"--withdrawal-addresses={TO}", f"--cluster-dir={d}/split1")
+    check("WARNING" in p.stdout, "the warning to stop the old validators")
+    lock = json.load(open(f"{d}/split1/node0/cluster-lock.json"))
+    check({v["distributed_public_key"][2:] for v in lock["distributed_validators"]} == set(want), "the keys of the tree")
+    expect(1, *base, f"--withdrawal-addresses={TO}", f"--cluster-dir={d}/x", "--num-validators=2", err="--num-validators")
+    os.remove(f"{d}/tree/password1.txt")
+    expect(1, *base, f"--withdrawal-addresses={TO}", f"--cluster-dir={d}/x", err="password")
+
+def definition(d):
+    args = ["create", "cluster", f"--cluster-dir={d}/def", "--insecure-keys"]
+    expect(0, *args, f"--definition-file={V}/versions/v1_8_0-definition.json")
+    expect(0, "cluster", "check", f"{d}/def/node3")
+    expect(1, *args, f"--definition-file={V}/versions/v1_8_0-definition.json", err="already")
+    expect(1, "create", "cluster", f"--cluster-dir={d}/x", f"--definition-file={V}/invalid/12.json", err="parse: ")
+    expect(1, "create", "cluster", f"--cluster-dir={d}/x", "--definition-file=https://example.org/d", err="download")
+
+def refused(d):
+    ok = {"nodes": "4", "num-validators": "1", "network": "hoodi", "fee-recipient-addresses": FEE, "withdrawal-addresses": TO,
+          "cluster-dir": f"{d}/x"}
+    def create(**kw):
+        a = dict(ok, **{k.replace("_", "-"): v for k, v in kw.items()})
+        return ["create", "cluster", *(f"--{k}={v}" for k, v in a.items() if v is not None)]
+    for kw, err in [
+        (dict(nodes=None), "--nodes"), (dict(nodes="2"), "--nodes"), (dict(nodes="33"), "--nodes"), (dict(threshold="1"), "--threshold"),
+        (dict(threshold="5"), "--threshold"), (dict(num_validators=None), "--num-validators"), (dict(network="nowhere"), "--network"),
+        (dict(withdrawal_addresses=None), "--withdrawal-addresses"), (dict(fee_recipient_addresses=f"{FEE},{FEE}"), "--fee-recipient"),
+        (dict(withdrawal_addresses=TO[:-1] + "b"), "checksum"), (dict(withdrawal_addresses="0x12"), "40 hex digits"),
+        (dict(network="mainnet", withdrawal_addresses="0x" + "0" * 40), "zero address"), (dict(deposit_amounts="31"), "32 ETH"),
+        (dict(deposit_amounts="33"), "32 ETH"), (dict(deposit_amounts="x"), "ETH"), (dict(consensus_protocol="pbft"), "--consensus-protocol"),
+        (dict(target_gas_limit="0"), "--target-gas-limit"), (dict(network="mainnet", insecure_keys="true"), "--insecure-keys"),
+        (dict(keymanager_addresses="http://x", keymanager_auth_tokens="t"), "--keymanager"), (dict(publish="true"), "--publish"),
+        (dict(zipped="true"), "--zipped"), (dict(testnet_name="half"), "--testnet-fork-version"), (dict(split_keys_dir="x"), "--split-existing"),
+    ]:
+        expect(1, *create(**kw), err=err)
+    check(not os.path.exists(f"{d}/x"), "a refused command leaves nothing")
+
+def command_line(d):
+    flags = json.load(open(os.path.join(ROOT, "test", "vectors", "contract", "cli_flags.json")))
+    usage = expect(0, "create", "cluster", "--help").stdout
+    for f in flags:
+        if any(c.split(" [")[0] == "create cluster" for c in f["commands"]):
+            check(f"--{f['flag']}" in usage, f"create cluster lacks Charon's --{f['flag']}")
+    for args in (["enr", "--nope"], ["enr", "x"], ["cluster", "check"], ["cluster", "check", "a", "b"], ["enr", "--data-dir"], ["no-such"],
+                 ["create", "cluster", "--nodes=x"], ["create"]):
+        p = expect(2, *args)
+        check("usage:" in p.stderr or "--help" in p.stderr, f"{args}: no usage: {p.stderr}")
+    listed = re.findall(r"^  (\S+(?: \S+)?)  +\S", expect(0, "help").stdout, re.M)
+    check("create cluster" in listed, f"help: {listed}")
+    for name in listed:
+        check("usage: aequa " + name in expect(0, *name.split(), "--help").stdout, f"{name} --help")
+        expect(0, "help", *name.split())
+    check(re.match(r"v\d+\.\d+\.\d+ \[git_commit_hash=\w+,git_commit_time=\S+\]\n$", expect(0, "version").stdout), "version")
+    k = f"{d}/key"
+    p = expect(0, "create", "enr", f"--data-dir={k}")
+    enr = re.search(r"^enr:\S+$", p.stdout, re.M)[0]
+    check(expect(0, "enr", env=dict(os.environ, CHARON_DATA_DIR=k)).stdout == enr + "\n", "CHARON_DATA_DIR")
+    check(expect(0, "enr", env=dict(os.environ, AEQUA_DATA_DIR=k, CHARON_DATA_DIR="/none")).stdout == enr + "\n", "AEQUA_DATA_DIR first")
+    for name, text in (("charon.yaml", f"data-dir: {k}\nbeacon-node-endpoints: http://x\n"), ("charon.json", json.dumps({"data-dir": k}))):
+        c = f"{d}/cwd-{name}"
+        os.mkdir(c)
+        open(f"{c}/{name}", "w").write(text)
+        check(expect(0, "enr", cwd=c).stdout == enr + "\n", name)
+        open(f"{c}/{name}", "w").write("{[")
+        expect(1, "enr", cwd=c, err=name)
+    expect(1, "create", "enr", f"--data-dir={k}", err="not replaced")
+
+with workdir("cluster") as d:
+    os.umask(0o022)
+    vectors()
+    like_golden(d)
+    spoiled(d)
+    split(d)
+    definition(d)
+    refused(d)
+    command_line(d)
+print("ok")
