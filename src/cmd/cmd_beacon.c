@@ -8,6 +8,7 @@
 #include "cluster/datadir.h"
 #include "cluster/lock.h"
 #include "cmd/cmd.h"
+#include "cmd/network.h"
 #include "node/node.h"
 #include "testnet/beacon.h"
 
@@ -15,6 +16,7 @@ typedef struct {
   const char *listen, *genesis_version, *fork, *pubkeys_file;
   aq_opt_list lock_files, fork_epochs;
   uint64_t genesis_time, slot_ns, slots_per_epoch;
+  aq_network_flags custom;
 } beacon_cmd_cfg;
 
 static const aq_option options[] = {
@@ -59,6 +61,7 @@ static const aq_option options[] = {
      .kind = AQ_OPT_LIST,
      .off = offsetof(beacon_cmd_cfg, fork_epochs),
      .help = "later forks as name=epoch, e.g. electra=2,fulu=4"},
+    AQ_NETWORK_OPTIONS(beacon_cmd_cfg, custom),
 };
 
 enum { PUBKEYS_MAX = 100000 };
@@ -70,11 +73,11 @@ typedef struct {
   bool has_version;
 } chain_keys;
 
-static int add_lock(chain_keys *k, const char *path) {
+static int add_lock(chain_keys *k, const char *path, const aq_network *network) {
   aq_buf text = AQ_BUF(AQ_LOCK_BYTES_MAX);
   aq_err err = {0};
   aq_lock *lock = NULL;
-  const aq_lock_opts opts = {.no_verify = false};
+  const aq_lock_opts opts = {.network = network};
   aq_status st = aq_file_read(&text, path, &err);
   if (st == AQ_OK) st = aq_lock_load(&lock, aq_buf_bytes(&text), &opts, &err);
   aq_buf_free(&text);
@@ -170,8 +173,13 @@ static int run(const aq_cmd_ctx *ctx, void *cfg) {
   chain_keys k = {.key = calloc(PUBKEYS_MAX, 48)};
   if (!k.key) return aq_cmd_fail("out of memory");
   aq_beacon_cfg bc = {.slot_ns = c->slot_ns, .slots_per_epoch = c->slots_per_epoch};
+  const aq_network *network = NULL;
+  aq_network custom;
+  aq_err err = {0};
   int rc = forks(c, &bc);
-  for (size_t i = 0; !rc && i < c->lock_files.cnt; i++) rc = add_lock(&k, c->lock_files.item[i]);
+  if (!rc && aq_network_of_flags(&network, &custom, &c->custom, &err) != AQ_OK)
+    rc = aq_cmd_usage_error(&aq_cmd_beacon, "%s", err.text);
+  for (size_t i = 0; !rc && i < c->lock_files.cnt; i++) rc = add_lock(&k, c->lock_files.item[i], network);
   if (!rc && c->pubkeys_file[0]) rc = add_file(&k, c->pubkeys_file);
   if (!rc && k.cnt == 0) rc = aq_cmd_usage_error(&aq_cmd_beacon, "no validators: give --lock-file or --pubkeys-file");
   if (!rc && c->genesis_version[0] &&

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "cmd/cmd.h"
+#include "cmd/network.h"
 #include "node/node.h"
 
 typedef struct {
@@ -13,7 +14,8 @@ typedef struct {
   bool key_lock, no_verify, enable_tss, builder_api, accept_empty, p2p_enable;
   const char *ignored_str;
   aq_opt_list ignored_list;
-  uint64_t ignored_u64, ignored_duration;
+  uint64_t ignored_duration;
+  aq_network_flags custom;
   bool ignored_bool;
 } run_cfg;
 
@@ -136,11 +138,7 @@ static const aq_option options[] = {
     NO_EFFECT("publish-address", AQ_OPT_STR, ignored_str),
     NO_EFFECT("publish-timeout", AQ_OPT_DURATION, ignored_duration),
     NO_EFFECT("synthetic-block-proposals", AQ_OPT_BOOL, ignored_bool),
-    NO_EFFECT("testnet-capella-hard-fork", AQ_OPT_STR, ignored_str),
-    NO_EFFECT("testnet-chain-id", AQ_OPT_U64, ignored_u64),
-    NO_EFFECT("testnet-fork-version", AQ_OPT_STR, ignored_str),
-    NO_EFFECT("testnet-genesis-timestamp", AQ_OPT_U64, ignored_u64),
-    NO_EFFECT("testnet-name", AQ_OPT_STR, ignored_str),
+    AQ_NETWORK_OPTIONS(run_cfg, custom),
 };
 
 static bool exists(const char *path) {
@@ -261,6 +259,10 @@ static int run(const aq_cmd_ctx *ctx, void *cfg) {
   if (strlen(c->nickname) > 32) return aq_cmd_usage_error(&aq_cmd_run, "--nickname is longer than 32 bytes");
   if (!out.data_dir[0])
     out.data_dir = exists("/data") && !exists(".charon") ? "/data" : exists(".charon") ? ".charon" : ".aequa";
+  aq_network network;
+  aq_err err = {0};
+  if (aq_network_of_flags(&out.network, &network, &c->custom, &err) != AQ_OK)
+    return aq_cmd_usage_error(&aq_cmd_run, "%s", err.text);
   int rc = lists(&out, c, ctx);
   if (rc) return rc;
   name_ignored(ctx);

@@ -58,7 +58,7 @@ static aq_status load_cluster(aq_node *n, aq_err *err) {
   st = aq_file_read(&text, n->lock_path, err);
   if (st == AQ_OK) {
     aq_err why = {0};
-    const aq_lock_opts opts = {.no_verify = n->cfg->no_verify};
+    const aq_lock_opts opts = {.no_verify = n->cfg->no_verify, .network = n->cfg->network};
     st = aq_lock_load(&n->lock, aq_buf_bytes(&text), &opts, &why);
     if (st != AQ_OK) st = aq_fail(err, st, "%.100s: %.130s", n->lock_path, why.text);
   }
@@ -81,9 +81,15 @@ static aq_status load_cluster(aq_node *n, aq_err *err) {
   return AQ_OK;
 }
 
+static const aq_network *network_of(const aq_node *n) {
+  const aq_network *custom = n->cfg->network;
+  if (custom && memcmp(custom->genesis_version, n->lock->def.fork_version, 4) == 0) return custom;
+  return aq_network_by_version(n->lock->def.fork_version);
+}
+
 static void const_labels(const aq_node *n) {
   char text[512];
-  const aq_network *net = aq_network_by_version(n->lock->def.fork_version);
+  const aq_network *net = network_of(n);
   snprintf(text, sizeof text, "cluster_hash=%.7s,cluster_name=%.64s,cluster_network=%s,cluster_peer=%s,nickname=%.32s",
            n->lock->lock_hash_text + 2, n->lock->def.name ? n->lock->def.name : "", net ? net->name : "testnet",
            n->peer_names[n->self], n->cfg->nickname ? n->cfg->nickname : "");
@@ -241,7 +247,7 @@ static void chain_loaded(void *arg, aq_status st, const aq_chain *chain, const c
     stop_loop(n, AQ_NODE_FAILED);
     return;
   }
-  const aq_network *net = aq_network_by_version(n->lock->def.fork_version);
+  const aq_network *net = network_of(n);
   memcpy(n->chain.genesis_version, n->lock->def.fork_version, 4);
   if (net) memcpy(n->chain.capella_version, net->capella_version, 4);
   uint64_t start_ns = aq_mono_ns(n->env);

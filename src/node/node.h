@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "eth/chain.h"
 
 enum { AQ_NODE_LIST_MAX = 32 };
 
@@ -19,6 +20,7 @@ typedef struct {
   const char *data_dir;
   const char *private_key_file, *lock_file; /* NULL: in data_dir */
   bool private_key_lock, no_verify;
+  const aq_network *network;              /* custom, NULL: the built-in ones */
   const char *validator_api, *monitoring; /* host:port */
   aq_node_list p2p_listen;                /* host:port */
   const char *p2p_external_ip, *p2p_external_hostname;

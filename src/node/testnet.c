@@ -117,6 +117,15 @@ static const char *cluster_dir(const aq_testnet *t) {
 
 /* ---- children ---- */
 
+/* The cluster's network is none of the built-in ones. */
+static void network_args(const aq_testnet *t, aq_child *c) {
+  aq_child_arg(c, "--testnet-name=aequa-sim");
+  aq_child_arg(c, "--testnet-fork-version=" SIM_FORK_VERSION);
+  aq_child_arg(c, "--testnet-capella-hard-fork=" SIM_CAPELLA_VERSION);
+  aq_child_arg(c, "--testnet-chain-id=%d", SIM_CHAIN_ID);
+  aq_child_arg(c, "--testnet-genesis-timestamp=%llu", (ull)t->genesis_s);
+}
+
 static void beacon_child(aq_testnet *t) {
   aq_child *c = t->beacon = aq_child_new(t, "beacon", -1);
   aq_child_arg(c, "%s", t->self);
@@ -127,6 +136,7 @@ static void beacon_child(aq_testnet *t) {
   aq_child_arg(c, "--slot-time=%llums", (ull)(t->cfg->slot_ns / AQ_NS_PER_MS));
   aq_child_arg(c, "--slots-per-epoch=%llu", (ull)t->cfg->slots_per_epoch);
   aq_child_arg(c, "--fork=%s", t->cfg->fork && t->cfg->fork[0] ? t->cfg->fork : "fulu");
+  network_args(t, c);
 }
 
 static void put_peers(const aq_testnet *t, uint32_t self, char *out, size_t len) {
@@ -153,13 +163,9 @@ static void node_child(aq_testnet *t, uint32_t i) {
   aq_child_arg(c, "--monitoring-address=127.0.0.1:%u", t->monitor_port[i]);
   aq_child_arg(c, "--p2p-tcp-address=127.0.0.1:%u", t->p2p_port[i]);
   aq_child_arg(c, "--beacon-node-endpoints=%s", t->beacon_url);
-  if (foreign) { /* flags that Charon has: an unknown network and no relay */
+  network_args(t, c);
+  if (foreign) {
     aq_child_arg(c, "--p2p-relays=");
-    aq_child_arg(c, "--testnet-name=aequa-sim");
-    aq_child_arg(c, "--testnet-fork-version=" SIM_FORK_VERSION);
-    aq_child_arg(c, "--testnet-capella-hard-fork=" SIM_CAPELLA_VERSION);
-    aq_child_arg(c, "--testnet-chain-id=%d", SIM_CHAIN_ID);
-    aq_child_arg(c, "--testnet-genesis-timestamp=%llu", (ull)t->genesis_s);
   } else {
     aq_child_arg(c, "--data-dir=%s/node%u", cluster_dir(t), i);
     aq_child_arg(c, "--p2p-peers=%s", peers);
