@@ -155,7 +155,7 @@ struct aq_host {
   aq_net_handler handler[AQ_PROTO_CNT];
   bool handled[AQ_PROTO_CNT], started, stopped;
   hreply reply[HOST_REPLIES_MAX];
-  aq_list done; /* hop.node: results to be told on the next turn */
+  aq_list done;      /* hop.node: results to be told on the next turn */
   aq_list done_mark; /* end of the turn's share of them */
   aq_timer turn, dial, tick;
   uint64_t bytes_in, bytes_out;
