@@ -190,6 +190,7 @@ static void silence_cancel_and_free(void **state) {
   aq_bn_free(f.bn);
   assert_int_equal(f.calls, 2);
   assert_int_equal(f.st, AQ_E_CLOSED);
+  fake_http_free(&f.http);
   open_fixture(&f, 0, 0);
   get(&f, "/x");
   assert_int_equal(f.calls, 0);
