@@ -65,8 +65,8 @@ static void given_keys(void **state) {
   }
 }
 
-/* Goal: a launchpad definition, whose operators have Ethereum addresses, gives a lock whose hashes hold.
-   Method: the signed v1.10 definition of the vectors; the reference itself writes a wrong lock_hash here (cluster.md 5.6). */
+/* Goal: a launchpad definition, whose operators have Ethereum addresses, gives a lock whose hashes hold. Method: the
+   signed v1.10 definition of the vectors; the reference itself writes a wrong lock_hash here (cluster.md 5.6). */
 static void from_definition(void **state) {
   (void)state;
   aq_buf json = aq_test_file("cluster/versions/v1_10_0-definition.json");
@@ -95,8 +95,8 @@ static void remove_tree(const char *path) {
   rmdir(path);
 }
 
-/* Goal: what is written loads as a cluster: lock, identity and keystores of each node fit together; nothing is overwritten.
-   Method: write, read each node back, write again. Generated keys differ between runs. */
+/* Goal: what is written loads as a cluster: lock, identity and keystores of each node fit together; nothing is
+   overwritten. Method: write, read each node back, write again. Generated keys differ between runs. */
 static void written(void **state) {
   (void)state;
   char dir[] = "create_test.XXXXXX", path[128];

@@ -138,7 +138,7 @@ static aq_status read_secret_file(uint8_t out[KEY_FILE_MAX], size_t *len, const 
 
 aq_status aq_identity_load(aq_k1_key **out, const char *path, aq_err *err) {
   uint8_t text[KEY_FILE_MAX], secret[32];
-  size_t len;
+  size_t len = 0;
   aq_status st = read_secret_file(text, &len, path, err);
   if (st == AQ_OK) {
     st = aq_hex_decode(secret, 32, trim(aq_bytes_of(text, len)), AQ_HEX_BARE);

@@ -170,7 +170,7 @@ static aq_status enr_seq(uint64_t *out, aq_bytes v, aq_err *err) {
 }
 
 aq_status aq_enr_parse(aq_enr *out, aq_bytes text, aq_err *err) {
-  aq_bytes item[ENR_ITEMS_MAX];
+  aq_bytes item[ENR_ITEMS_MAX] = {{NULL, 0}};
   size_t cnt = 0;
   aq_enr e = {.seq = 0};
   aq_buf raw = AQ_BUF(ENR_BYTES_MAX);

@@ -25,8 +25,8 @@ static void examples(void **state) {
   check_string(aq_bytes_str("\x7f"), "7f");
   check_string(aq_bytes_str("\x80"), "8180");
   check_string(aq_bytes_str("Lorem ipsum dolor sit amet, consectetur adipisicing elit"),
-                "b8384c6f72656d20697073756d20646f6c6f722073697420616d65742c20636f6e736563746574757220616469706973696369"
-                "6e6720656c6974");
+               "b8384c6f72656d20697073756d20646f6c6f722073697420616d65742c20636f6e736563746574757220616469706973696369"
+               "6e6720656c6974");
   static const struct {
     uint64_t v;
     const char *hex;
