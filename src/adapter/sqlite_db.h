@@ -50,8 +50,15 @@ typedef struct {
 /* As aq_sqlite_open; counts state_recovery_total. now_ns: Unix. */
 AQ_NODISCARD aq_status aq_db_open(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now_ns, aq_err *err);
 void aq_db_close(aq_db *db);
+/* Opens the database of any cluster as it is: nothing is restored or made. write: takes the lock, so that no node may
+   run meanwhile (AQ_E_EXISTS). AQ_E_NOTFOUND, AQ_E_IO (damaged), AQ_E_UNSUPPORTED (newer schema). */
+AQ_NODISCARD aq_status aq_db_view(aq_db *db, const char *path, bool write, aq_err *err);
 /* A whole new database under `path`, nothing else there: for aq_db_open and tests. */
 AQ_NODISCARD aq_status aq_db_create(const char *path, const aq_sqlite_cfg *cfg, uint64_t now_ns, aq_err *err);
+
+/* Rows of the meta table. get: AQ_E_NOTFOUND unless it is there with that length. */
+AQ_NODISCARD aq_status aq_db_meta_get(aq_db *db, const char *key, void *out, size_t len);
+AQ_NODISCARD aq_status aq_db_meta_put(aq_db *db, const char *key, aq_bytes value);
 
 /* AQ_E_IO: the transaction must be rolled back. */
 AQ_NODISCARD aq_status aq_db_run(aq_db *db, aq_db_stmt id);

@@ -128,7 +128,7 @@ static bool passes_check(sqlite3 *h) {
   return good;
 }
 
-/* FOUND_SOUND: the rows are there and name this cluster and operator. */
+/* FOUND_SOUND: the rows are there and name this cluster and operator (cfg NULL: any). */
 static found check_identity(sqlite3 *h, const aq_sqlite_cfg *cfg, uint64_t *since_ns, bool *restored) {
   sqlite3_stmt *s = NULL;
   found f = FOUND_DAMAGED;
@@ -139,8 +139,8 @@ static found check_identity(sqlite3 *h, const aq_sqlite_cfg *cfg, uint64_t *sinc
       " ('vote','blob','decided','sign','mark','peer'))";
   if (sqlite3_prepare_v2(h, text, -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW &&
       sqlite3_column_int(s, 4) == 6 && sqlite3_column_bytes(s, 0) == sizeof cfg->lock_hash) {
-    bool own = memcmp(sqlite3_column_blob(s, 0), cfg->lock_hash, sizeof cfg->lock_hash) == 0 &&
-               sqlite3_column_int64(s, 1) == (int64_t)cfg->self;
+    bool own = !cfg || (memcmp(sqlite3_column_blob(s, 0), cfg->lock_hash, sizeof cfg->lock_hash) == 0 &&
+                        sqlite3_column_int64(s, 1) == (int64_t)cfg->self);
     f = own ? FOUND_SOUND : FOUND_FOREIGN;
     *since_ns = (uint64_t)sqlite3_column_int64(s, 2);
     *restored = sqlite3_column_int(s, 3) != 0;
@@ -326,6 +326,37 @@ static aq_status start(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now_ns, aq_
     case FOUND_DAMAGED: break;
   }
   return start_damaged(db, cfg, now_ns, f, err);
+}
+
+aq_status aq_db_view(aq_db *db, const char *path, bool write, aq_err *err) {
+  bool restored;
+  *db = (aq_db){.lock_fd = -1};
+  aq_status st = access(path, F_OK) == 0 ? AQ_OK : aq_fail(err, AQ_E_NOTFOUND, "there is no store %s", path);
+  if (st == AQ_OK && write) st = take_lock(db, path, err);
+  if (st == AQ_OK) {
+    found f = look(&db->h, path, NULL, &db->since_ns, &restored);
+    if (f == FOUND_NEWER) {
+      st = aq_fail(err, AQ_E_UNSUPPORTED, "%s was written by a newer version", path);
+    } else if (f != FOUND_SOUND) {
+      bool bad = f == FOUND_DAMAGED || f == FOUND_NONE;
+      st = aq_fail(err, AQ_E_IO, bad ? "%s is damaged or no store" : "cannot open %s", path);
+    }
+  }
+  if (st == AQ_OK && write) st = configure(db, path, err);
+  if (st != AQ_OK) aq_db_close(db);
+  return st;
+}
+
+aq_status aq_db_meta_put(aq_db *db, const char *key, aq_bytes value) { return put_meta(db->h, key, value, 0); }
+
+aq_status aq_db_meta_get(aq_db *db, const char *key, void *out, size_t len) {
+  sqlite3_stmt *s = NULL;
+  if (sqlite3_prepare_v2(db->h, "SELECT value FROM meta WHERE key=?1", -1, &s, NULL) != SQLITE_OK) return AQ_E_IO;
+  sqlite3_bind_text(s, 1, key, -1, SQLITE_STATIC);
+  bool good = sqlite3_step(s) == SQLITE_ROW && (size_t)sqlite3_column_bytes(s, 0) == len;
+  if (good) memcpy(out, sqlite3_column_blob(s, 0), len);
+  sqlite3_finalize(s);
+  return good ? AQ_OK : AQ_E_NOTFOUND;
 }
 
 aq_status aq_db_open(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now_ns, aq_err *err) {

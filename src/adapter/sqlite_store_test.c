@@ -471,20 +471,30 @@ static void close_store(void) {
   g_store = NULL;
 }
 
+static void copy_to(const char *from, const char *to) {
+  char path[128];
+  path_of(path, from);
+  aq_buf bytes = aq_test_file(path);
+  path_of(path, to);
+  FILE *f = fopen(path, "wb");
+  assert_non_null(f);
+  assert_int_equal(fwrite(bytes.ptr, 1, bytes.len, f), bytes.len);
+  fclose(f);
+  aq_buf_free(&bytes);
+}
+
 /* Goal: a damaged or missing database is replaced by the backup, which says so; the damaged one is kept aside.
-   Method: garbage over the header, over a page in the middle, and removal; each after a backup. */
+   Method: garbage over the header, over the first pages of meta and of the votes, and removal; each after a backup. */
 static void test_fallback(void **state) {
   (void)state;
   char path[128];
   fill();
   wait_for_backup();
   assert_int_equal(vote(50, 2, 1, 0, "after the backup"), AQ_OK);
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < 4; i++) {
     close_store();
-    if (i == 0)
-      overwrite("", 0, "garbage garbage ");
-    else if (i == 1)
-      overwrite("", 4096, "garbage garbage ");
+    if (i < 3)
+      overwrite("", i * 4096, "garbage garbage ");
     else
       assert_int_equal(unlink(g_path), 0);
     assert_int_equal(try_open(NULL), AQ_OK);
@@ -495,8 +505,24 @@ static void test_fallback(void **state) {
     assert_int_equal(access(path, F_OK), 0);
     assert_int_equal(vote(41, 2, 1, 0, "two"), AQ_E_SLASH);
   }
-  assert_true(aq_metric_value(AQ_M_STATE_RECOVERY_TOTAL, AQ_LABELS("fallback")) == 3);
+  assert_true(aq_metric_value(AQ_M_STATE_RECOVERY_TOTAL, AQ_LABELS("fallback")) == 4);
   reopen(AQ_STORE_FALLBACK);
+}
+
+/* Goal: the log of a lost database never meets the one restored from the backup.
+   Method: the log of an open database is copied; then the database is removed and the log put back. */
+static void test_stale_log(void **state) {
+  (void)state;
+  fill();
+  wait_for_backup();
+  assert_int_equal(vote(50, 2, 1, 0, "after the backup"), AQ_OK);
+  copy_to("-wal", ".kept");
+  close_store();
+  assert_int_equal(unlink(g_path), 0);
+  copy_to(".kept", "-wal");
+  assert_int_equal(try_open(NULL), AQ_OK);
+  assert_int_equal(g_port->state, AQ_STORE_FALLBACK);
+  expect_load(41, filled);
 }
 
 /* Goal: neither database nor backup sound: refusal, unless an empty store is accepted.
@@ -635,10 +661,10 @@ static void test_close(void **state) {
 int main(void) {
   aq_log_start(AQ_LOG_DEBUG, drop_line, NULL);
   const struct CMUnitTest tests[] = {
-      T(test_vote_unique), T(test_vote_order), T(test_decided),      T(test_attestations), T(test_blocks_and_others),
-      T(test_sign_set),    T(test_numbers),    T(test_group_commit), T(test_reopen),       T(test_prune_journal),
-      T(test_kill),        T(test_fallback),   T(test_both_damaged), T(test_refusals),     T(test_second_process),
-      T(test_full_disk),   T(test_close),
+      T(test_vote_unique),    T(test_vote_order), T(test_decided),      T(test_attestations), T(test_blocks_and_others),
+      T(test_sign_set),       T(test_numbers),    T(test_group_commit), T(test_reopen),       T(test_prune_journal),
+      T(test_kill),           T(test_fallback),   T(test_stale_log),    T(test_both_damaged), T(test_refusals),
+      T(test_second_process), T(test_full_disk),  T(test_close),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
