@@ -190,9 +190,50 @@ static void test_threads(void **state) {
   aq_buf_free(&text);
 }
 
+static void *count_lines(void *arg) {
+  static uint64_t lines;
+  char chunk[65536];
+  lines = 0;
+  for (ssize_t n; (n = read(*(int *)arg, chunk, sizeof chunk)) > 0;) {
+    for (ssize_t i = 0; i < n; i++) lines += chunk[i] == '\n';
+  }
+  return &lines;
+}
+
+/* Goal: a reader that stands still never blocks the callers: lines are dropped and counted, the others still come out,
+   also those that wait when the log stops.
+   Method: stdout is a pipe nobody reads until all lines are logged; few lines (none may be lost) and far too many. */
+static void test_slow_reader(void **state) {
+  (void)state;
+  static const uint64_t total[] = {5000, 60000};
+  for (size_t k = 0; k < AQ_COUNT(total); k++) {
+    int fd[2], saved = dup(STDOUT_FILENO);
+    fflush(stdout);
+    assert_true(pipe(fd) == 0 && saved >= 0 && dup2(fd[1], STDOUT_FILENO) >= 0);
+    close(fd[1]);
+    aq_metrics_init();
+    uint64_t before = aq_log_dropped();
+    aq_log_start(AQ_LOG_INFO, NULL, NULL);
+    for (uint64_t i = 0; i < total[k]; i++) AQ_LOG(AQ_LOG_INFO, "line", AQ_UINT("n", i));
+    uint64_t lost = aq_log_dropped() - before;
+    pthread_t reader;
+    pthread_create(&reader, NULL, count_lines, &fd[0]);
+    aq_log_stop();
+    dup2(saved, STDOUT_FILENO); /* closes the last writing end */
+    close(saved);
+    void *lines;
+    pthread_join(reader, &lines);
+    close(fd[0]);
+    assert_true(*(uint64_t *)lines + lost == total[k]);
+    assert_int_equal(lost > 0, k == 1);
+    assert_true(aq_metric_value(AQ_M_LOG_DROPPED_TOTAL, AQ_NO_LABELS) == (double)lost);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_contract_samples), cmocka_unit_test(test_kinds),
                                      cmocka_unit_test(test_any_bytes),        cmocka_unit_test(test_limits),
-                                     cmocka_unit_test(test_levels),           cmocka_unit_test(test_threads)};
+                                     cmocka_unit_test(test_levels),           cmocka_unit_test(test_threads),
+                                     cmocka_unit_test(test_slow_reader)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

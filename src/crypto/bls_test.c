@@ -1,7 +1,10 @@
 #include "crypto/bls.h"
 
+#include <pthread.h>
+
 #include "aq_test.h"
 #include "crypto/aead.h"
+#include "crypto/k1.h"
 
 static yyjson_doc *doc;
 static aq_test_rng rng;
@@ -117,6 +120,8 @@ static void test_decode(void **state) {
   }
   hex_into(sig, 96, aq_test_str(yyjson_doc_get_root(doc), "not_in_subgroup"));
   assert_int_equal(aq_bls_sig_decode(&point, sig, true), AQ_E_FORMAT);
+  memset(&pk, 0, sizeof pk), memset(&point, 0, sizeof point); /* infinity in affine form */
+  assert_false(aq_bls_verify_points(&pk, &point, &point));
   assert_int_equal(aq_bls_sig_decode(&point, good, true), AQ_OK);
   aq_bls_sig_encode(sig, &point);
   assert_memory_equal(sig, good, 96);
@@ -252,14 +257,46 @@ static void test_find_bad(void **state) {
   assert_int_equal(aq_bls_find_bad(bad, set.item, 0, set.rnd), 0);
 }
 
+enum { THREADS = 4 };
+
+static void *work(void *arg) {
+  bool bad[40];
+  uint8_t digest[32] = {3}, sig[65], pub[33];
+  aq_crypto_init();
+  aq_k1_key *key = aq_k1_key_generate();
+  aq_k1_pubkey(pub, key);
+  bool ok = true;
+  for (int i = 0; i < 20 && ok; i++) {
+    aq_k1_sign(sig, key, digest);
+    ok = aq_k1_verify65(pub, sig, digest) == AQ_OK && aq_bls_verify_batch(set.item, 40, set.rnd) &&
+         aq_bls_find_bad(bad, set.item, 40, set.rnd) == 0;
+  }
+  aq_k1_key_free(key);
+  return ok ? arg : NULL;
+}
+
+/* Goal: workers may call everything here at the same time.
+   Method: four threads initialise, sign and verify over the same items. */
+static void test_threads(void **state) {
+  (void)state;
+  make_set(40, 2);
+  pthread_t thread[THREADS];
+  for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&thread[i], NULL, work, &set), 0);
+  for (int i = 0; i < THREADS; i++) {
+    void *result;
+    pthread_join(thread[i], &result);
+    assert_ptr_equal(result, &set);
+  }
+}
+
 int main(void) {
   aq_crypto_init();
   aq_test_rng_seed(&rng, 4);
   doc = aq_test_json("crypto/bls.json");
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_sign),    cmocka_unit_test(test_secrets),
-                                     cmocka_unit_test(test_decode),  cmocka_unit_test(test_aggregate),
-                                     cmocka_unit_test(test_batch),   cmocka_unit_test(test_batch_soundness),
-                                     cmocka_unit_test(test_find_bad)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_sign),     cmocka_unit_test(test_secrets),
+                                     cmocka_unit_test(test_decode),   cmocka_unit_test(test_aggregate),
+                                     cmocka_unit_test(test_batch),    cmocka_unit_test(test_batch_soundness),
+                                     cmocka_unit_test(test_find_bad), cmocka_unit_test(test_threads)};
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   yyjson_doc_free(doc);
   return failed;

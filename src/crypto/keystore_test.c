@@ -163,6 +163,7 @@ static void test_refusals(void **state) {
       {true, "\"n\": 16", "\"n\": 1", AQ_E_LIMIT},
       {true, "\"n\": 16", "\"n\": 1073741824", AQ_E_LIMIT},
       {true, "\"n\": 16", "\"n\": 9223372036854775808", AQ_E_LIMIT},
+      {true, "\"n\": 16", "\"n\": 16777216", AQ_E_LIMIT},
       {true, "\"r\": 8", "\"r\": 0", AQ_E_LIMIT},
       {true, "\"r\": 8", "\"r\": 1000000", AQ_E_LIMIT},
       {true, "\"p\": 1", "\"p\": 4000000000", AQ_E_LIMIT},

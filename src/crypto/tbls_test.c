@@ -70,6 +70,8 @@ static void test_lagrange_limits(void **state) {
   assert_int_equal(den, 1);
   assert_int_equal(coeff[0], AQ_SHARES_MAX);
   assert_false(aq_tbls_lagrange(coeff, &den, (uint32_t[]){4294967295u, 4294967291u, 4294967279u, 5, 11}, 5));
+  /* A denominator of 1 and a coefficient near 2^64. */
+  assert_false(aq_tbls_lagrange(coeff, &den, (uint32_t[]){4294967295u, 4294967294u, 4294967293u}, 3));
 }
 
 static void decode_partials(aq_bls_point *out, yyjson_val *array, const uint32_t *idx, unsigned cnt) {
