@@ -11,13 +11,15 @@
 extern char **environ;
 
 extern const aq_command aq_cmd_create_enr, aq_cmd_create_cluster, aq_cmd_enr, aq_cmd_cluster_check;
+extern const aq_command aq_cmd_store_check, aq_cmd_store_export, aq_cmd_store_import, aq_cmd_store_dump;
 extern const aq_command aq_cmd_beacon, aq_cmd_testnet, aq_cmd_run, aq_cmd_validator, aq_cmd_health, aq_cmd_version,
     aq_cmd_help;
 
 const aq_command *const aq_commands[] = {
-    &aq_cmd_run,           &aq_cmd_validator,  &aq_cmd_beacon,         &aq_cmd_testnet,
-    &aq_cmd_health,        &aq_cmd_create_enr, &aq_cmd_create_cluster, &aq_cmd_enr,
-    &aq_cmd_cluster_check, &aq_cmd_version,    &aq_cmd_help,           NULL,
+    &aq_cmd_run,           &aq_cmd_validator,   &aq_cmd_beacon,         &aq_cmd_testnet,
+    &aq_cmd_health,        &aq_cmd_create_enr,  &aq_cmd_create_cluster, &aq_cmd_enr,
+    &aq_cmd_cluster_check, &aq_cmd_store_check, &aq_cmd_store_export,   &aq_cmd_store_import,
+    &aq_cmd_store_dump,    &aq_cmd_version,     &aq_cmd_help,           NULL,
 };
 
 enum { ARENA_MAX = 64 << 20, WORDS_MAX = 3, HELP_MAX = 1 << 20 };
