@@ -124,17 +124,13 @@ static uint32_t signatures(aq_duty_type type, const aq_unsigned_data *d) {
   return list ? (uint32_t)aq_ssz_count(d->type, d->value) : 1;
 }
 
+/* The roots first: storing wakes the validator client, which may answer at once. */
 static void on_decided(void *arg, aq_duty duty, const aq_unsigned_set *set, uint64_t round) {
   aq_workflow *w = arg;
+  uint32_t cnt = 0;
   (void)round;
   if (duty.type == AQ_DUTY_INFO_SYNC) return;
-  aq_status st = aq_dutydb_store(w->dutydb, duty, set);
-  uint32_t cnt = 0;
-  if (st == AQ_E_STALE) return; /* replayed after its time */
-  if (st != AQ_OK) {
-    AQ_LOG(AQ_LOG_ERROR, "dutydb", AQ_STR("duty", aq_duty_name(duty.type)), AQ_STR("err", aq_status_text(st)),
-           AQ_UINT("slot", duty.slot));
-  }
+  if (aq_duty_deadline_ns(&w->cfg.chain->clock, duty) <= aq_now_ns(w->cfg.env)) return; /* replayed after its time */
   for (uint32_t i = 0; i < set->cnt; i++) {
     int64_t validator = aq_pubkeys_index(&w->validators, w->cfg.lock, set->item[i].pubkey);
     aq_unsigned_data d;
@@ -142,9 +138,14 @@ static void on_decided(void *arg, aq_duty duty, const aq_unsigned_set *set, uint
     aq_arena_init(&a, AQ_WORKFLOW_OBJECT_MAX);
     if (validator >= 0 && aq_unsigned_decode(&d, &a, duty.type, set->item[i].data) == AQ_OK) {
       cnt += signatures(duty.type, &d);
-      if (st == AQ_OK && participates(duty.type)) agree(w, duty, (uint32_t)validator, &d, &a);
+      if (participates(duty.type)) agree(w, duty, (uint32_t)validator, &d, &a);
     }
     aq_arena_free(&a);
+  }
+  aq_status st = aq_dutydb_store(w->dutydb, duty, set);
+  if (st != AQ_OK) {
+    AQ_LOG(AQ_LOG_ERROR, "dutydb", AQ_STR("duty", aq_duty_name(duty.type)), AQ_STR("err", aq_status_text(st)),
+           AQ_UINT("slot", duty.slot));
   }
   aq_tracker_decided(w->tracker, duty, cnt, st);
 }

@@ -1,0 +1,537 @@
+/* duty/fake_nodes.h - whole duty paths of four nodes in one process and in virtual time: real workflow, consensus and tss over a fake
+   network, journal and beacon nodes, and a validator client that signs what was agreed. Each message is checked: a partial signature
+   leaves only after its record is durable. Header only; for tests. */
+#ifndef AQ_DUTY_FAKE_NODES_H
+#define AQ_DUTY_FAKE_NODES_H
+
+#include "aq_test.h"
+#include "base/hex.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "core.pb-c.h"
+#include "codec/pb.h"
+#include "duty/fake_http.h"
+#include "duty/workflow_internal.h"
+
+enum {
+  NODES = 4,
+  THRESHOLD = 3,
+  VALIDATORS = 2,
+  FIRST_INDEX = 10,
+  SPE = 8,
+  RECORDS_MAX = 512,
+  POSTS_MAX = 64,
+  VERDICTS_MAX = 64
+};
+#define GENESIS AQ_SECONDS(1700000000)
+#define SLOT_NS AQ_SECONDS(12)
+#define HEAD_ROOT "0x2121212121212121212121212121212121212121212121212121212121212121"
+
+typedef struct world world;
+
+typedef struct {
+  aq_store_sign s;
+  bool durable;
+} record;
+
+typedef struct {
+  bool called;
+  aq_status st;
+  uint32_t cnt;
+  aq_status item[VALIDATORS];
+} vc_answer;
+
+/* One duty of a validator client: waits for what was agreed, signs, submits. */
+typedef struct {
+  world *w;
+  uint32_t node, validator;
+  aq_dutydb_waiter wait;
+  vc_answer answer;
+} vc_call;
+
+typedef struct {
+  world *w;
+  uint32_t idx;
+  bool up;
+  aq_net net;
+  aq_net_handler handler[AQ_PROTO_CNT];
+  aq_store store;
+  record rec[RECORDS_MAX];
+  size_t rec_cnt;
+  fake_http http;
+  aq_bn *bn;
+  aq_k1_key *key;
+  aq_workflow *workflow;
+  vc_call call[4];
+  struct {
+    char path[64];
+    aq_buf body;
+  } post[POSTS_MAX];
+  size_t post_cnt;
+  uint32_t partials_sent;
+} node;
+
+struct world {
+  fake_env env;
+  aq_chain chain;
+  aq_lock lock;
+  aq_operator operators[NODES];
+  aq_dist_validator validator[VALIDATORS];
+  uint8_t public_share[VALIDATORS][NODES][48], secret[VALIDATORS][32], part[VALIDATORS][NODES][32];
+  node node[NODES];
+  bool bn_down;
+  uint32_t garbage_from; /* operator whose partials are spoilt on their way; NODES: none */
+  char verdict[VERDICTS_MAX][1024];
+  size_t verdict_cnt;
+};
+
+typedef struct {
+  aq_timer timer;
+  world *w;
+  uint32_t from, to;
+  aq_net_proto proto;
+  aq_buf msg;
+  aq_net_done done;
+  void *arg;
+  aq_status st;
+} delivery;
+
+/* ---- network ---- */
+
+static inline void deliver(void *arg) {
+  delivery *d = arg;
+  node *to = &d->w->node[d->to];
+  if (d->st == AQ_OK && to->up && to->handler[d->proto].recv)
+    to->handler[d->proto].recv(to->handler[d->proto].arg, d->from, aq_buf_bytes(&d->msg));
+  if (d->done && d->w->node[d->from].up) d->done(d->arg, d->st);
+  aq_buf_free(&d->msg);
+  free(d);
+}
+
+static inline bool has_record(const node *n, const uint8_t pubkey[48], aq_duty duty) {
+  for (size_t i = 0; i < n->rec_cnt; i++) {
+    const record *r = &n->rec[i];
+    if (r->durable && r->s.kind == AQ_SIGN_PARTIAL && aq_duty_eq(r->s.duty, duty) &&
+        memcmp(r->s.pubkey, pubkey, 48) == 0)
+      return true;
+  }
+  return false;
+}
+
+/* contract.md 7.2: the record first. */
+static inline void check_partial(node *n, aq_bytes msg, bool spoil, aq_buf *out) {
+  aq_arena a;
+  aq_arena_init(&a, 8 << 20);
+  Corepb__ParSigExMsg *m = aq_pb_unpack(&a, &corepb__par_sig_ex_msg__descriptor, msg);
+  assert_true(m && m->data_set->n_set > 0);
+  for (size_t i = 0; i < m->data_set->n_set; i++) {
+    Corepb__ParSignedDataSetEntry *e = m->data_set->set[i];
+    uint8_t key[48];
+    assert_int_equal(aq_hex_decode(key, 48, aq_bytes_str(e->key), AQ_HEX_PREFIX), AQ_OK);
+    assert_true(has_record(n, key, (aq_duty){m->duty->slot, (aq_duty_type)m->duty->type}));
+    assert_int_equal(e->value->share_idx, n->idx + 1);
+    if (!spoil) continue;
+    aq_signed_data d, bad;
+    aq_buf data = AQ_BUF(8 << 20);
+    uint8_t sig[96], root[32] = {9};
+    assert_int_equal(
+        aq_signed_decode(&d, &a, (aq_duty_type)m->duty->type, aq_bytes_of(e->value->data.data, e->value->data.len)),
+        AQ_OK);
+    aq_bls_sign(sig, n->w->secret[0], root);
+    assert_int_equal(aq_signed_with_sig(&bad, &a, &d, sig), AQ_OK);
+    assert_int_equal(aq_signed_encode(&data, &bad), AQ_OK);
+    aq_bytes copy = aq_arena_copy(&a, aq_buf_bytes(&data));
+    e->value->data = (ProtobufCBinaryData){copy.len, (uint8_t *)(uintptr_t)copy.ptr};
+    aq_buf_free(&data);
+  }
+  if (spoil) aq_pb_pack(out, &m->base);
+  n->partials_sent++;
+  aq_arena_free(&a);
+}
+
+static inline void net_send(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_done done, void *arg) {
+  node *n = ctx;
+  world *w = n->w;
+  assert_true(peer < NODES && peer != n->idx);
+  delivery *d = calloc(1, sizeof *d);
+  assert_non_null(d);
+  *d = (delivery){.w = w, .from = n->idx, .to = peer, .proto = proto, .done = done, .arg = arg};
+  d->msg = AQ_BUF(64 << 20);
+  if (proto == AQ_PROTO_PARSIGEX) check_partial(n, msg, w->garbage_from == n->idx, &d->msg);
+  if (d->msg.len == 0) aq_buf_put_bytes(&d->msg, msg);
+  d->st = w->node[peer].up ? AQ_OK : AQ_E_CLOSED;
+  fake_env_timer_set_(&w->env, &d->timer, w->env.wall_ns + AQ_MILLIS(10), deliver, d);
+}
+
+static inline void net_handle(void *ctx, aq_net_proto proto, const aq_net_handler *h) {
+  ((node *)ctx)->handler[proto] = *h;
+}
+static inline bool net_connected(void *ctx, uint32_t peer) { return ((node *)ctx)->w->node[peer].up; }
+
+/* ---- journal ---- */
+
+typedef struct {
+  aq_timer timer;
+  node *n;
+  size_t first, cnt;
+  aq_store_done done;
+  void *arg;
+  aq_status st;
+  bool vote; /* of consensus, which expects no answer once it is gone */
+} commit;
+
+static inline void committed(void *arg) {
+  commit *c = arg;
+  for (size_t i = 0; i < c->cnt; i++) c->n->rec[c->first + i].durable = true;
+  if (c->n->up || !c->vote) c->done(c->arg, c->st);
+  free(c);
+}
+
+static inline void commit_later(node *n, bool vote, size_t first, aq_status st, aq_store_done done, void *arg) {
+  commit *c = calloc(1, sizeof *c);
+  assert_non_null(c);
+  *c = (commit){.n = n, .first = first, .cnt = n->rec_cnt - first, .vote = vote, .done = done, .arg = arg, .st = st};
+  fake_env_timer_set_(&n->w->env, &c->timer, n->w->env.wall_ns + AQ_MILLIS(1), committed, c);
+}
+
+static inline void store_sign(void *ctx, const aq_store_sign *s, uint32_t cnt, aq_store_done done, void *arg) {
+  node *n = ctx;
+  size_t first = n->rec_cnt;
+  aq_status st = AQ_OK;
+  for (uint32_t k = 0; k < cnt && st == AQ_OK; k++) {
+    bool known = false;
+    for (size_t i = 0; i < n->rec_cnt; i++) {
+      const aq_store_sign *r = &n->rec[i].s;
+      if (r->kind != s[k].kind || !aq_duty_eq(r->duty, s[k].duty) || r->sub != s[k].sub ||
+          memcmp(r->pubkey, s[k].pubkey, 48) != 0)
+        continue;
+      known = true;
+      if (memcmp(r->root, s[k].root, 32) != 0) st = AQ_E_SLASH;
+    }
+    assert_true(n->rec_cnt < RECORDS_MAX);
+    if (!known) n->rec[n->rec_cnt++].s = s[k];
+  }
+  if (st != AQ_OK) n->rec_cnt = first;
+  commit_later(n, false, first, st, done, arg);
+}
+
+static inline void store_vote(void *ctx, const aq_store_vote *v, const aq_store_blob *b, aq_store_done done,
+                              void *arg) {
+  (void)v, (void)b;
+  commit_later(ctx, true, ((node *)ctx)->rec_cnt, AQ_OK, done, arg);
+}
+
+static inline void store_decided(void *ctx, const aq_store_decided *d, const aq_store_blob *b, aq_store_done done,
+                                 void *arg) {
+  (void)d, (void)b;
+  commit_later(ctx, true, ((node *)ctx)->rec_cnt, AQ_OK, done, arg);
+}
+
+static inline aq_status store_load(void *ctx, uint64_t from_slot, const aq_store_visitor *v) {
+  (void)ctx, (void)from_slot, (void)v;
+  return AQ_OK;
+}
+
+/* ---- beacon node: both validators attest in slot 3 of an epoch, validator 1 proposes slot 5 ---- */
+
+static inline uint64_t number_after(const char *url, const char *name) {
+  const char *at = strstr(url, name);
+  return at ? strtoull(at + strlen(name), NULL, 10) : 0;
+}
+
+static inline void put_key(world *w, aq_buf *out, uint32_t v) {
+  aq_buf_put_str(out, "\"pubkey\":\"0x");
+  aq_buf_put_hex(out, aq_bytes_of(w->validator[v].pubkey, 48));
+  aq_buf_put_str(out, "\"");
+}
+
+static inline void validators_json(world *w, aq_buf *out) {
+  aq_buf_put_str(out, "{\"execution_optimistic\":false,\"data\":[");
+  for (uint32_t v = 0; v < VALIDATORS; v++) {
+    aq_buf_printf(out, "%s{\"index\":\"%u\",\"balance\":\"32000000000\",\"status\":\"active_ongoing\",\"validator\":{",
+                  v ? "," : "", FIRST_INDEX + v);
+    put_key(w, out, v);
+    aq_buf_put_str(out, ",\"activation_epoch\":\"0\"}}");
+  }
+  aq_buf_put_str(out, "]}");
+}
+
+static inline void attesters_json(world *w, aq_buf *out, uint64_t epoch) {
+  aq_buf_put_str(out, "{\"dependent_root\":\"" HEAD_ROOT "\",\"execution_optimistic\":false,\"data\":[");
+  for (uint32_t v = 0; v < VALIDATORS; v++) {
+    aq_buf_printf(
+        out,
+        "%s{\"slot\":\"%llu\",\"validator_index\":\"%u\",\"committee_index\":\"%u\",\"committee_length\":\"9\","
+        "\"committees_at_slot\":\"4\",\"validator_committee_index\":\"%u\",",
+        v ? "," : "", (unsigned long long)(epoch * SPE + 3), FIRST_INDEX + v, v, v + 1);
+    put_key(w, out, v);
+    aq_buf_put_str(out, "}");
+  }
+  aq_buf_put_str(out, "]}");
+}
+
+static inline void proposers_json(world *w, aq_buf *out, uint64_t epoch) {
+  aq_buf_printf(out,
+                "{\"dependent_root\":\"" HEAD_ROOT
+                "\",\"execution_optimistic\":false,\"data\":[{\"slot\":\"%llu\","
+                "\"validator_index\":\"%u\",",
+                (unsigned long long)(epoch * SPE + 5), FIRST_INDEX + 1);
+  put_key(w, out, 1);
+  aq_buf_put_str(out, "}]}");
+}
+
+static inline void attestation_json(aq_buf *out, uint64_t slot, uint64_t index) {
+  aq_buf_printf(out,
+                "{\"data\":{\"slot\":\"%llu\",\"index\":\"%llu\",\"beacon_block_root\":\"" HEAD_ROOT
+                "\",\"source\":{\"epoch\":\"%llu\",\"root\":\"" HEAD_ROOT
+                "\"},\"target\":{\"epoch\":\"%llu\",\"root\":\"" HEAD_ROOT "\"}}}",
+                (unsigned long long)slot, (unsigned long long)index, (unsigned long long)(slot / SPE - 1),
+                (unsigned long long)(slot / SPE));
+}
+
+static inline void set_field(aq_buf *value, const aq_ssz_type *t, const char *path, aq_bytes field) {
+  aq_buf out = AQ_BUF(8 << 20);
+  assert_int_equal(aq_ssz_with(&out, t, aq_buf_bytes(value), path, field), AQ_OK);
+  aq_buf_free(value);
+  *value = out;
+}
+
+/* An electra block of its own for each beacon node. */
+static inline void block_answer(node *n, fake_ex *ex) {
+  const aq_ssz_type *t = aq_t_proposal(AQ_ELECTRA, false, false);
+  aq_buf value = AQ_BUF(8 << 20);
+  uint8_t le[8], randao[96], parent[32] = {(uint8_t)(n->idx + 1)};
+  const char *hex = strstr(ex->url, "randao_reveal=0x");
+  assert_non_null(hex);
+  assert_int_equal(aq_hex_decode(randao, 96, aq_bytes_of(hex + 16, 192), AQ_HEX_BARE), AQ_OK);
+  assert_int_equal(aq_ssz_default(&value, t), AQ_OK);
+  aq_le64_put(le, number_after(ex->url, "validator/blocks/"));
+  set_field(&value, t, "block.slot", aq_bytes_of(le, 8));
+  aq_le64_put(le, FIRST_INDEX + 1);
+  set_field(&value, t, "block.proposer_index", aq_bytes_of(le, 8));
+  set_field(&value, t, "block.parent_root", aq_bytes_of(parent, 32));
+  set_field(&value, t, "block.body.randao_reveal", aq_bytes_of(randao, 96));
+  fake_http_answer_h(ex, AQ_MILLIS(20), 200, "application/octet-stream", aq_buf_bytes(&value), "Eth-Consensus-Version",
+                     "electra");
+  aq_buf_free(&value);
+}
+
+static inline void keep_post(node *n, const fake_ex *ex) {
+  assert_true(n->post_cnt < POSTS_MAX);
+  snprintf(n->post[n->post_cnt].path, sizeof n->post[0].path, "%.60s", strstr(ex->url, "/eth/"));
+  n->post[n->post_cnt].body = AQ_BUF(8 << 20);
+  aq_buf_put_bytes(&n->post[n->post_cnt++].body, aq_buf_bytes(&ex->body));
+}
+
+static inline void bn_handle(void *arg, fake_ex *ex) {
+  node *n = arg;
+  world *w = n->w;
+  aq_buf out = AQ_BUF(1 << 20);
+  const char *duties = strstr(ex->url, "/validator/duties/");
+  uint64_t epoch = duties ? strtoull(strrchr(duties, '/') + 1, NULL, 10) : 0;
+  int code = 200;
+  if (strstr(ex->url, "/eth/v1/events")) return; /* silence */
+  if (strstr(ex->url, "/validator/blocks/") && strcmp(ex->method, "GET") == 0 && !w->bn_down) {
+    block_answer(n, ex);
+    return;
+  }
+  if (strstr(ex->url, "/states/head/validators"))
+    validators_json(w, &out);
+  else if (duties && strstr(duties, "attester"))
+    attesters_json(w, &out, epoch);
+  else if (duties && strstr(duties, "proposer"))
+    proposers_json(w, &out, epoch);
+  else if (duties)
+    aq_buf_put_str(&out, "{\"execution_optimistic\":false,\"data\":[]}");
+  else if (w->bn_down)
+    code = 503;
+  else if (strstr(ex->url, "attestation_data?"))
+    attestation_json(&out, number_after(ex->url, "slot="), 0);
+  else if (strstr(ex->url, "/pool/") || strstr(ex->url, "/beacon/blocks"))
+    keep_post(n, ex);
+  else
+    code = 404;
+  fake_http_answer(ex, AQ_MILLIS(5), code, out.len ? aq_buf_cstr(&out) : "{}");
+  aq_buf_free(&out);
+}
+
+/* ---- validator client ---- */
+
+static inline void vc_done(void *arg, const aq_status *item, uint32_t cnt) {
+  vc_answer *a = arg;
+  assert_false(a->called);
+  a->called = true;
+  a->cnt = cnt;
+  assert_true(cnt <= VALIDATORS);
+  for (uint32_t i = 0; i < cnt; i++) a->item[i] = item[i];
+}
+
+/* Signs with the node's share of the validator. */
+static inline void vc_sign(world *w, uint32_t n, uint32_t v, aq_arena *a, aq_signed_data *d) {
+  uint8_t root[32], sig[96];
+  aq_signed_data copy = *d;
+  aq_signed_signing_root(root, &w->chain, d);
+  aq_bls_sign(sig, w->part[v][n], root);
+  assert_int_equal(aq_signed_with_sig(d, a, &copy, sig), AQ_OK);
+}
+
+static inline void vc_agreed(void *arg, aq_status st, const aq_unsigned_data *data, const uint8_t *pubkey) {
+  vc_call *c = arg;
+  world *w = c->w;
+  c->answer.st = st;
+  (void)pubkey;
+  if (st != AQ_OK) return;
+  aq_arena a;
+  aq_partial p = {.validator = c->validator};
+  aq_arena_init(&a, 16 << 20);
+  aq_duty duty = {c->wait.slot, c->wait.kind};
+  assert_int_equal(aq_signed_of_agreed(&p.data, &a, &w->chain, duty, data), AQ_OK);
+  vc_sign(w, c->node, c->validator, &a, &p.data);
+  aq_workflow_submit(w->node[c->node].workflow, duty, &p, 1, vc_done, &c->answer);
+  aq_arena_free(&a);
+}
+
+static inline void vc_wait(world *w, uint32_t n, uint32_t v, aq_duty duty, uint64_t index) {
+  vc_call *c = &w->node[n].call[v + (duty.type == AQ_DUTY_PROPOSER ? VALIDATORS : 0)];
+  *c = (vc_call){.w = w, .node = n, .validator = v};
+  c->wait = (aq_dutydb_waiter){.kind = duty.type, .slot = duty.slot, .index = index, .fn = vc_agreed, .arg = c};
+  aq_dutydb_await(aq_workflow_dutydb(w->node[n].workflow), &c->wait, w->env.wall_ns + AQ_SECONDS(20));
+}
+
+static inline void vc_randao(world *w, uint32_t n, uint64_t slot, vc_answer *answer) {
+  aq_arena a;
+  aq_partial p = {.validator = 1, .data = {.duty = AQ_DUTY_RANDAO, .epoch = slot / SPE}};
+  aq_arena_init(&a, 1 << 20);
+  vc_sign(w, n, 1, &a, &p.data);
+  aq_workflow_submit(w->node[n].workflow, (aq_duty){slot, AQ_DUTY_RANDAO}, &p, 1, vc_done, answer);
+  aq_arena_free(&a);
+}
+
+/* ---- the cluster ---- */
+
+static inline void on_line(void *arg, const char *line, size_t len) {
+  world *w = arg;
+  if (len >= sizeof w->verdict[0] || !strstr(line, "\"msg\":\"duty\"")) return;
+  assert_true(w->verdict_cnt < VERDICTS_MAX);
+  memcpy(w->verdict[w->verdict_cnt], line, len);
+  w->verdict[w->verdict_cnt++][len] = 0;
+}
+
+static inline void make_keys(world *w) {
+  aq_test_rng rng;
+  aq_test_rng_seed(&rng, 99);
+  w->lock = (aq_lock){.validators = w->validator, .validator_cnt = VALIDATORS};
+  w->lock.def.operators = w->operators;
+  w->lock.def.operator_cnt = NODES;
+  w->lock.def.threshold = THRESHOLD;
+  for (uint32_t v = 0; v < VALIDATORS; v++) {
+    uint8_t wide[64], coeff[THRESHOLD - 1][32];
+    aq_test_rng_bytes(&rng, wide, 64);
+    aq_bls_secret_reduce(w->secret[v], wide);
+    for (uint32_t i = 0; i < THRESHOLD - 1; i++) {
+      aq_test_rng_bytes(&rng, wide, 64);
+      aq_bls_secret_reduce(coeff[i], wide);
+    }
+    assert_int_equal(aq_tbls_split(w->part[v], w->secret[v], (const uint8_t(*)[32])coeff, THRESHOLD, NODES), AQ_OK);
+    aq_bls_secret_to_pubkey(w->validator[v].pubkey, w->secret[v]);
+    for (uint32_t i = 0; i < NODES; i++) aq_bls_secret_to_pubkey(w->public_share[v][i], w->part[v][i]);
+    w->validator[v].share = w->public_share[v];
+    w->validator[v].share_cnt = NODES;
+  }
+  for (uint32_t i = 0; i < NODES; i++) {
+    uint8_t secret[32];
+    memset(secret, (int)i + 1, 32);
+    assert_int_equal(aq_k1_key_new(&w->node[i].key, secret), AQ_OK);
+    aq_k1_pubkey(w->operators[i].pubkey, w->node[i].key);
+  }
+}
+
+static inline void node_start(world *w, uint32_t i, bool tss, aq_store_state state) {
+  static const char *const urls[] = {"http://bn"};
+  node *n = &w->node[i];
+  n->w = w;
+  n->idx = i;
+  n->up = true;
+  n->net = (aq_net){.ctx = n, .send = net_send, .handle = net_handle, .connected = net_connected};
+  n->store = (aq_store){
+      .ctx = n, .state = state, .vote = store_vote, .decided = store_decided, .sign = store_sign, .load = store_load};
+  fake_http_init(&n->http, &w->env, bn_handle, n);
+  n->bn = aq_bn_new(&(aq_bn_cfg){.env = &w->env.env, .http = &n->http.http, .endpoints = urls, .endpoint_cnt = 1});
+  n->workflow = aq_workflow_new(&(aq_workflow_cfg){.env = &w->env.env,
+                                                   .net = &n->net,
+                                                   .store = &n->store,
+                                                   .bn = n->bn,
+                                                   .chain = &w->chain,
+                                                   .lock = &w->lock,
+                                                   .key = n->key,
+                                                   .self = i,
+                                                   .started_ns = w->env.wall_ns,
+                                                   .enable_tss = tss});
+  assert_non_null(n->workflow);
+  aq_err err;
+  assert_int_equal(aq_workflow_start(n->workflow, &err), AQ_OK);
+}
+
+static inline void node_stop(world *w, uint32_t i) {
+  node *n = &w->node[i];
+  if (!n->up) return;
+  aq_workflow_free(n->workflow);
+  aq_bn_free(n->bn);
+  fake_http_free(&n->http);
+  n->up = false;
+}
+
+/* Starts in the first slot of epoch 1. up, tss: bit sets of nodes. */
+static inline world *world_new(uint32_t up, uint32_t tss) {
+  world *w = calloc(1, sizeof *w);
+  assert_non_null(w);
+  aq_metrics_init();
+  aq_log_start(AQ_LOG_INFO, on_line, w);
+  fake_env_init(&w->env, GENESIS + SPE * SLOT_NS);
+  w->garbage_from = NODES;
+  w->chain.clock = (aq_clock){GENESIS, SLOT_NS, SPE};
+  for (uint8_t i = 0; i < AQ_FORK_CNT; i++)
+    w->chain.fork[i] = (aq_fork_at){i <= AQ_ELECTRA ? 0 : AQ_FAR_EPOCH, {i, 0, 0, 1}};
+  make_keys(w);
+  for (uint32_t i = 0; i < NODES; i++) {
+    if (up >> i & 1) node_start(w, i, tss >> i & 1, AQ_STORE_OK);
+  }
+  return w;
+}
+
+static inline void world_free(world *w) {
+  for (uint32_t i = 0; i < NODES; i++) {
+    node_stop(w, i);
+    fake_env_drain(&w->env);
+  }
+  fake_env_run_for(&w->env, AQ_SECONDS(1));
+  assert_int_equal(w->env.timer_cnt, 0);
+  for (uint32_t i = 0; i < NODES; i++) {
+    for (size_t k = 0; k < w->node[i].post_cnt; k++) aq_buf_free(&w->node[i].post[k].body);
+    aq_k1_key_free(w->node[i].key);
+  }
+  aq_log_stop();
+  free(w);
+}
+
+static inline void run_to(world *w, uint64_t slot, uint64_t after_ns) {
+  fake_env_run_until(&w->env, GENESIS + slot * SLOT_NS + after_ns);
+}
+
+/* Verdict lines of a duty with the result. */
+static inline size_t verdicts(const world *w, const char *duty, const char *result) {
+  char a[64], b[64];
+  size_t cnt = 0;
+  snprintf(a, sizeof a, "\"duty\":\"%s\"", duty);
+  snprintf(b, sizeof b, "\"result\":\"%s\"", result);
+  for (size_t i = 0; i < w->verdict_cnt; i++) cnt += strstr(w->verdict[i], a) && strstr(w->verdict[i], b);
+  return cnt;
+}
+
+static inline size_t posts(const node *n, const char *path) {
+  size_t cnt = 0;
+  for (size_t i = 0; i < n->post_cnt; i++) cnt += strcmp(n->post[i].path, path) == 0;
+  return cnt;
+}
+
+#endif
