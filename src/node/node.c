@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "adapter/memory.h"
 #include "base/assert.h"
 #include "base/hex.h"
 #include "base/metrics.h"
@@ -275,8 +276,12 @@ static void chain_loaded(void *arg, aq_status st, const aq_chain *chain, const c
     stop_loop(n, AQ_NODE_FAILED);
     return;
   }
+  const aq_preparer_cfg pc = {n->env, n->bn, &n->chain, aq_workflow_scheduler(n->workflow), n->lock};
+  n->preparer = aq_preparer_new(&pc);
+  aq_preparer_start(n->preparer);
   aq_vapi_ready(n->vapi, &n->chain, n->workflow);
   epoch_tick(n);
+  aq_memory_trim();
   AQ_LOG(AQ_LOG_INFO, "node_ready",
          AQ_INT("ready_ms", (int64_t)((aq_mono_ns(n->env) - n->started_mono_ns) / AQ_NS_PER_MS)));
 }
@@ -383,6 +388,7 @@ static void stop_monitoring(aq_node *n) {
   if (n->monitor_server) aq_http_server_free(n->monitor_server);
 }
 static void stop_consensus(aq_node *n) {
+  aq_preparer_free(n->preparer);
   if (n->workflow) aq_workflow_free(n->workflow);
 }
 static void stop_p2p(aq_node *n) {

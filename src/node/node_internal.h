@@ -7,6 +7,7 @@
 #include "api/vapi.h"
 #include "cluster/datadir.h"
 #include "cluster/lock.h"
+#include "duty/preparer.h"
 #include "duty/workflow.h"
 #include "node/node.h"
 #include "p2p/host.h"
@@ -33,6 +34,7 @@ typedef struct {
   aq_chain chain;
   bool chain_known;
   aq_workflow *workflow;
+  aq_preparer *preparer;
   aq_vapi *vapi;
   aq_monitor *monitor;
   aq_http_server *vapi_server, *monitor_server;

@@ -128,7 +128,7 @@ void aq_child_sample(aq_child *c) {
   FILE *f = fopen(path, "r");
   unsigned long long kib;
   while (f && fgets(line, sizeof line, f)) {
-    if (sscanf(line, "VmHWM: %llu", &kib) == 1 && kib > n->rss_kib_max) n->rss_kib_max = kib;
+    if (sscanf(line, "VmRSS: %llu", &kib) == 1 && kib > n->rss_kib_max) n->rss_kib_max = kib;
   }
   if (f) fclose(f);
   snprintf(path, sizeof path, "/proc/%d/stat", c->process.pid);

@@ -282,6 +282,19 @@ static void get_proposer_duties(aq_sim_call *c) {
 
 static void post_sync_duties(aq_sim_call *c) { fixed(c, "{\"execution_optimistic\":false,\"data\":[]}"); }
 
+static void post_preparations(aq_sim_call *c) {
+  yyjson_doc *doc = aq_json_parse(c->req->body, AQ_SIM_BODY_MAX, NULL);
+  yyjson_val *val;
+  size_t i, max;
+  uint64_t index;
+  yyjson_arr_foreach(yyjson_doc_get_root(doc), i, max, val) {
+    if (!aq_json_u64(val, "validator_index", &index) || index >= c->b->cfg.validator_cnt) continue;
+    aq_json_hex(val, "fee_recipient", c->b->validator[index].fee_recipient, 20);
+  }
+  yyjson_doc_free(doc);
+  aq_sim_ok(c);
+}
+
 /* ---- what validators sign ---- */
 
 static void get_attestation_data(aq_sim_call *c) {
@@ -539,7 +552,7 @@ const aq_sim_route aq_sim_routes[] = {
     {"GET", V2 "beacon/blocks/{}", get_block},
     {"POST", V1 "validator/beacon_committee_subscriptions", ignore},
     {"POST", V1 "validator/sync_committee_subscriptions", ignore},
-    {"POST", V1 "validator/prepare_beacon_proposer", ignore},
+    {"POST", V1 "validator/prepare_beacon_proposer", post_preparations},
     {"POST", V1 "validator/register_validator", ignore},
     {"GET", V1 "events", get_events},
     {"POST", "/sim/fault", post_fault},

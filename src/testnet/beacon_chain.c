@@ -121,6 +121,8 @@ static aq_status fill_body(aq_beacon *b, aq_buf *out, const aq_ssz_type *t, uint
   if (st == AQ_OK) st = with_u64(out, t, "body.execution_payload.timestamp", time_s);
   if (st == AQ_OK) st = with_u64(out, t, "body.execution_payload.gas_limit", 30000000);
   if (st == AQ_OK) st = with(out, t, "body.execution_payload.block_hash", hash, 32);
+  const uint8_t *fee = b->validator[aq_sim_proposer(b, slot)].fee_recipient;
+  if (st == AQ_OK) st = with(out, t, "body.execution_payload.fee_recipient", fee, 20);
   return st;
 }
 

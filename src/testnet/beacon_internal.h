@@ -36,6 +36,7 @@ typedef struct {
   aq_bls_pk pk;
   aq_sim_vote *vote;
   uint32_t vote_cnt;
+  uint8_t fee_recipient[20];
   uint64_t seen_slot; /* last slot with a counted attestation, plus one */
 } aq_sim_validator;
 

@@ -100,8 +100,8 @@ def npm_peer(name):
 
 class Cluster:
     """Nodes of an existing cluster directory with our own node program; validator clients are the test's business."""
-    def __init__(self, procs, directory, count, beacon):
-        self.procs, self.dir, self.count, self.beacon = procs, directory, count, beacon
+    def __init__(self, procs, directory, count, beacon, network):
+        self.procs, self.dir, self.count, self.beacon, self.network = procs, directory, count, beacon, network
         ports = free_ports(3 * count)
         self.vapi, self.monitor, self.p2p = ports[:count], ports[count:2 * count], ports[2 * count:]
     def url(self, i):
@@ -110,7 +110,10 @@ class Cluster:
         peers = ",".join(f"127.0.0.1:{p}" for j, p in enumerate(self.p2p) if j != i)
         self.procs.start(f"node{i}", [AEQUA, "run", f"--data-dir={self.dir}/node{i}", f"--validator-api=127.0.0.1:{self.vapi[i]}",
                                       f"--monitoring=127.0.0.1:{self.monitor[i]}", f"--p2p-tcp-address=127.0.0.1:{self.p2p[i]}",
-                                      f"--p2p-peers={peers}", f"--beacon-node-endpoints={self.beacon}", "--enable-tss", *args])
+                                      f"--p2p-peers={peers}", f"--beacon-node-endpoints={self.beacon}", "--enable-tss", *self.network, *args])
+    def ready(self):
+        for i in range(self.count):
+            wait_for(f"node {i}", 30, lambda: get_json(f"{self.url(i)}/eth/v1/beacon/genesis"))
     def start_vc(self, i):
         self.procs.start(f"vc{i}", [AEQUA, "validator", f"--beacon-api={self.url(i)}", f"--keys-dir={self.dir}/node{i}/validator_keys",
                                     f"--data-dir={self.dir}/node{i}"])
@@ -126,10 +129,12 @@ class Cluster:
                 (ok if v["result"] == "ok" else failed).append(v)
         return ok, failed
 
-def split_cluster(keys, directory, nodes, name, fork_version, chain_id, capella_version, genesis_time):
+def network_flags(name, fork_version, chain_id, capella_version, genesis_time):
+    return [f"--testnet-name={name}", f"--testnet-fork-version={fork_version}", f"--testnet-chain-id={chain_id}",
+            f"--testnet-capella-hard-fork={capella_version}", f"--testnet-genesis-timestamp={genesis_time}"]
+
+def split_cluster(keys, directory, nodes, network):
     p = run("create", "cluster", f"--nodes={nodes}", "--split-existing-keys", f"--split-keys-dir={keys}", f"--cluster-dir={directory}",
-            f"--name={name}", "--fee-recipient-addresses=0x00000000000000000000000000000000000000aa",
-            "--withdrawal-addresses=0x00000000000000000000000000000000000000bb", f"--testnet-name={name}",
-            f"--testnet-fork-version={fork_version}", f"--testnet-chain-id={chain_id}",
-            f"--testnet-capella-hard-fork={capella_version}", f"--testnet-genesis-timestamp={genesis_time}", timeout=300)
+            "--name=split", "--fee-recipient-addresses=0x00000000000000000000000000000000000000aa",
+            "--withdrawal-addresses=0x00000000000000000000000000000000000000bb", *network, timeout=300)
     check(p.returncode == 0, f"create cluster: {p.stdout} {p.stderr}")

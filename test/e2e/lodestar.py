@@ -67,13 +67,14 @@ with workdir("lodestar") as d, Procs(d) as procs:
     check(p.returncode == 0, f"keystores: {p.stderr}")
     open(f"{d}/pubkeys", "w").write(p.stdout)
     genesis = int(time.time()) + 45
-    split_cluster(keys, d, 4, "lodestar", "0x00000001", 1337, "0x03000001", genesis)
+    network = network_flags("lodestar", "0x00000001", 1337, "0x03000001", genesis)
+    split_cluster(keys, d, 4, network)
     url = start_chain(procs, peer, d, env, f"{d}/pubkeys", genesis)
-    cluster = Cluster(procs, d, 4, url)
+    cluster = Cluster(procs, d, 4, url, network)
     for i in range(4):
         cluster.start(i)
+    cluster.ready()
     for i in range(4):
-        wait_for(f"node {i}", 30, lambda: get_json(f"{cluster.url(i)}/eth/v1/beacon/genesis"))
         start_vc(procs, peer, d, env, i, cluster.url(i))
     wait_for(f"slot {LAST}", genesis - time.time() + (LAST + 2) * SLOT + 20,
              lambda: int(get_json(url + "/eth/v1/node/syncing")["data"]["head_slot"]) >= LAST)

@@ -12,15 +12,17 @@ def one(fork, peer, d):
     p = subprocess.run(["node", "interop-keystores.mjs", keys, "0", str(OURS)], cwd=peer, capture_output=True, text=True, timeout=120)
     check(p.returncode == 0, f"keystores: {p.stderr}")
     genesis = int(time.time()) + 20
-    split_cluster(keys, d, 4, "simbn", "0x20000089", 32382, "0x20000092", genesis)
+    network = network_flags("simbn", "0x20000089", 32382, "0x20000092", genesis)
+    split_cluster(keys, d, 4, network)
     with Procs(d) as procs:
         procs.start("simbn", ["node", "simbn.mjs", "--port", str(port), "--fork", fork, "--spe", str(SPE), "--slot", str(SLOT), "--time",
                               str(genesis), "--interop", str(ALL), "--auto", f"{OURS}..{ALL - 1}"], cwd=peer)
         url = f"http://127.0.0.1:{port}"
         wait_for("the chain's API", 30, lambda: get_json(url + "/eth/v1/beacon/genesis"))
-        cluster = Cluster(procs, d, 4, url)
+        cluster = Cluster(procs, d, 4, url, network)
         for i in range(4):
             cluster.start(i)
+        cluster.ready()
         for i in range(4):
             if i < 2:
                 cluster.start_vc(i)

@@ -1,0 +1,88 @@
+#include "duty/preparer.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/hex.h"
+#include "base/log.h"
+
+/* Short enough for the first proposal after a start, long enough not to press a beacon node that refuses. */
+#define RETRY_NS AQ_SECONDS(2)
+
+struct aq_preparer {
+  aq_preparer_cfg cfg;
+  aq_timer timer;
+  uint64_t call;
+};
+
+static void prepare(void *arg);
+
+static void next_epoch(aq_preparer *p) {
+  const aq_clock *c = &p->cfg.chain->clock;
+  uint64_t epoch = aq_epoch_of(c, aq_slot_at(c, aq_now_ns(p->cfg.env))) + 1;
+  aq_timer_set(p->cfg.env, &p->timer, aq_slot_start_ns(c, epoch * c->slots_per_epoch), prepare, p);
+}
+
+static void again(aq_preparer *p) { aq_timer_set(p->cfg.env, &p->timer, aq_now_ns(p->cfg.env) + RETRY_NS, prepare, p); }
+
+static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
+  aq_preparer *p = arg;
+  p->call = 0;
+  if (st == AQ_E_CLOSED && !ans) return;
+  if (st == AQ_OK) {
+    next_epoch(p);
+    return;
+  }
+  AQ_LOG(AQ_LOG_WARN, "fee_recipients", AQ_INT("code", ans ? ans->code : 0), AQ_STR("err", aq_status_text(st)),
+         AQ_STR("note", "the beacon node did not take the fee recipients: blocks may pay somebody else"));
+  again(p);
+}
+
+/* Entries of the validators that the chain knows as active; their number. */
+static uint32_t put_entries(aq_buf *out, const aq_preparer *p) {
+  uint32_t cnt = 0;
+  aq_buf_put_u8(out, '[');
+  for (uint32_t i = 0; i < p->cfg.lock->validator_cnt; i++) {
+    const aq_validator_state *v = aq_scheduler_validator(p->cfg.scheduler, i);
+    const char *address = p->cfg.lock->def.addresses ? p->cfg.lock->def.addresses[i].fee_recipient : NULL;
+    uint8_t bytes[20];
+    if (!v || !v->active || !address || aq_hex_decode(bytes, 20, aq_bytes_str(address), AQ_HEX_PREFIX) != AQ_OK)
+      continue;
+    aq_buf_printf(out, "%s{\"validator_index\":\"%llu\",\"fee_recipient\":\"%s\"}", cnt++ ? "," : "",
+                  (unsigned long long)v->index, address);
+  }
+  aq_buf_put_u8(out, ']');
+  return cnt;
+}
+
+static void prepare(void *arg) {
+  aq_preparer *p = arg;
+  aq_buf body = AQ_BUF(8u << 20);
+  if (put_entries(&body, p) == 0) {
+    again(p);
+  } else {
+    const aq_bn_req req = {.endpoint = "submit_proposal_preparations",
+                           .method = "POST",
+                           .path = "/eth/v1/validator/prepare_beacon_proposer",
+                           .body = aq_buf_bytes(&body),
+                           .submit = true};
+    p->call = aq_bn_call(p->cfg.bn, &req, answered, p);
+  }
+  aq_buf_free(&body);
+}
+
+aq_preparer *aq_preparer_new(const aq_preparer_cfg *cfg) {
+  aq_preparer *p = calloc(1, sizeof *p);
+  AQ_ASSERT(p);
+  p->cfg = *cfg;
+  return p;
+}
+
+void aq_preparer_start(aq_preparer *p) { aq_timer_set(p->cfg.env, &p->timer, aq_now_ns(p->cfg.env), prepare, p); }
+
+void aq_preparer_free(aq_preparer *p) {
+  if (!p) return;
+  aq_timer_cancel(p->cfg.env, &p->timer);
+  if (p->call) aq_bn_cancel(p->cfg.bn, p->call);
+  free(p);
+}
