@@ -34,7 +34,7 @@ static bool all_digits(aq_bytes text) {
 
 static void decode(uint8_t *out, aq_bytes text) {
   for (size_t i = 0; i < text.len / 2; i++) {
-    out[i] = (uint8_t)(nibble(text.ptr[2 * i]) << 4 | nibble(text.ptr[2 * i + 1]));
+    out[i] = (uint8_t)((unsigned)nibble(text.ptr[2 * i]) << 4 | (unsigned)nibble(text.ptr[2 * i + 1]));
   }
 }
 

@@ -165,7 +165,7 @@ static aq_status read_params(params *p, yyjson_val *root, aq_err *err) {
 }
 
 static aq_status decrypt(uint8_t secret[KEY_LEN], secrets *s, const params *p, aq_bytes password, aq_err *err) {
-  bool ascii;
+  bool ascii = false;
   uint8_t sum[SUM_LEN];
   aq_status st = take_password(s, password, &ascii, err);
   if (st == AQ_OK) st = derive(s, p, err);
@@ -262,7 +262,7 @@ aq_status aq_keystore_write(aq_buf *json, const uint8_t secret[32], aq_bytes pas
               .r = SCRYPT_R,
               .p = 1,
               .salt_len = 32};
-  bool ascii;
+  bool ascii = false;
   if (aq_bls_secret_check(secret) != AQ_OK) return AQ_E_FORMAT;
   secrets *s = sodium_malloc(sizeof *s);
   AQ_ASSERT(s);
