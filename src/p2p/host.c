@@ -9,6 +9,7 @@
 
 enum { CONNS_DEFAULT = 128, UNKNOWN_ADDRS_MAX = 64 };
 #define TICK_NS AQ_SECONDS(1)
+#define REFUSED_LOG_NS AQ_SECONDS(10)
 #define TOGETHER_NS AQ_SECONDS(10) /* two connections this close in time are a double dial, not a reconnection */
 
 uint32_t host_random(aq_host *h) {
@@ -147,6 +148,17 @@ static hpeer *peer_of_key(aq_host *h, const uint8_t key[33]) {
   return NULL;
 }
 
+/* A stranger may knock a hundred times a second: the metrics count, the log says so now and then. */
+static void log_refused(aq_host *h, const hconn *hc, aq_gate_verdict v) {
+  uint64_t now = now_ns(h);
+  h->refused_cnt++;
+  if (h->refused_log_ns && now < h->refused_log_ns + REFUSED_LOG_NS) return;
+  AQ_LOG(AQ_LOG_WARN, "p2p_dkg_gate", AQ_STR("addr", hc->remote), AQ_UINT("cnt", h->refused_cnt),
+         AQ_STR("result", aq_gate_verdict_name(v)));
+  h->refused_log_ns = now;
+  h->refused_cnt = 0;
+}
+
 static bool io_secured(void *arg, const uint8_t remote[33]) {
   hconn *hc = arg;
   aq_host *h = hc->h;
@@ -157,7 +169,7 @@ static bool io_secured(void *arg, const uint8_t remote[33]) {
     aq_gate_verdict v = aq_gate_secured(&h->gate, p ? (int)p->idx : -1, now_ns(h));
     if (hc->inbound || v != AQ_GATE_ALLOWED) host_attempt(v);
     if (v != AQ_GATE_ALLOWED) {
-      AQ_LOG(AQ_LOG_WARN, "p2p_dkg_gate", AQ_STR("addr", hc->remote), AQ_STR("result", aq_gate_verdict_name(v)));
+      log_refused(h, hc, v);
       return false;
     }
   }

@@ -159,6 +159,7 @@ struct aq_host {
   aq_list done_mark; /* end of the turn's share of them */
   aq_timer turn, dial, tick;
   uint64_t bytes_in, bytes_out;
+  uint64_t refused_log_ns, refused_cnt; /* refused peers since the last log line about them */
 };
 
 /* host.c */
