@@ -64,6 +64,9 @@ static void add_certificate(world *w, list *l, aq_hash *value) {
   for (uint32_t i = 0; i < l->cnt; i++) {
     if (!best || l->item[i].prepared_round > best->prepared_round) best = &l->item[i];
   }
+  for (uint32_t i = 0; i < l->cnt && world_chance(w, 40); i++) { /* a lower claim, as if the highest were not there */
+    if (l->item[i].prepared_round > 0) best = &l->item[i];
+  }
   if (!best || best->prepared_round == 0) return;
   *value = best->prepared_value;
   (void)gather(w, AQ_QBFT_PREPARE, best->prepared_round, &best->prepared_value, l);
@@ -80,15 +83,26 @@ static void tell(world *w, const aq_qbft_msg *m, uint32_t peers, bool honest) {
 
 static uint32_t some_peers(world *w) { return (uint32_t)world_random(w, UINT64_C(1) << w->n); }
 
+/* A liar's ROUND-CHANGE in the list claims to have prepared the value just now, on the word of the liars. */
+static void claim(world *w, list *l, int64_t round, aq_hash *value) {
+  for (uint32_t i = 0; i < l->cnt; i++) {
+    if (!w->node[l->item[i].from].liar) continue;
+    l->item[i].prepared_round = 1 + (int64_t)world_random(w, (uint64_t)round);
+    l->item[i].prepared_value = *value;
+    return;
+  }
+}
+
 /* Two values for one round, each to a part of the cluster, justified as well as it can. */
 static void propose(world *w, uint32_t self) {
   for (int tries = 0; tries < 4; tries++) {
     int64_t round = some_round(w);
-    if (world_leader(w, round) != self) continue;
+    if (world_leader(w, round) != self && world_chance(w, 95)) continue;
     list just = {.cnt = 0};
     aq_hash value = some_value(w);
     if (round > 1 || world_chance(w, 20)) {
       (void)gather(w, AQ_QBFT_ROUND_CHANGE, round, NULL, &just);
+      if (world_chance(w, 30)) claim(w, &just, round, &value);
       add_certificate(w, &just, &value);
     }
     uint32_t peers = some_peers(w);
