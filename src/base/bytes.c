@@ -22,7 +22,7 @@ int aq_bytes_cmp(aq_bytes a, aq_bytes b) {
 
 aq_bytes aq_bytes_sub(aq_bytes b, size_t off, size_t len) {
   AQ_ASSERT(off <= b.len && len <= b.len - off);
-  return aq_bytes_of(b.ptr + off, len);
+  return aq_bytes_of(off ? b.ptr + off : b.ptr, len); /* NULL + 0 is undefined */
 }
 
 void aq_buf_init(aq_buf *b, size_t max) { *b = AQ_BUF(max); }
@@ -106,7 +106,7 @@ uint8_t *aq_buf_extend(aq_buf *b, size_t len) {
 void aq_buf_drop_front(aq_buf *b, size_t len) {
   AQ_ASSERT(len <= b->len);
   if (len == 0) return;
-  memmove(b->ptr, b->ptr + len, b->len - len);
+  if (b->len > len && len > 0) memmove(b->ptr, b->ptr + len, b->len - len);
   b->len -= len;
 }
 
