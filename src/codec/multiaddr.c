@@ -60,13 +60,16 @@ static bool name_ok(aq_bytes v) {
   return true;
 }
 
-/* A multihash: code, length, that many bytes. */
+/* A multihash: code, length, that many bytes. Peer ids are of two codes: identity, whose text starts with '1', and
+   SHA-256, "Qm". */
 static bool peer_id_ok(aq_bytes v) {
-  uint64_t num;
+  enum { IDENTITY = 0x00, SHA256 = 0x12 };
+  uint64_t code, len;
   size_t used;
-  if (v.len > PEER_ID_MAX || aq_uvarint_get(&num, &used, v) != AQ_OK) return false;
+  if (v.len > PEER_ID_MAX || aq_uvarint_get(&code, &used, v) != AQ_OK) return false;
   v = aq_bytes_sub(v, used, v.len - used);
-  return aq_uvarint_get(&num, &used, v) == AQ_OK && num == v.len - used && num > 0;
+  if (aq_uvarint_get(&len, &used, v) != AQ_OK || len != v.len - used) return false;
+  return (code == IDENTITY && len > 0) || (code == SHA256 && len == 32);
 }
 
 static bool value_ok(uint32_t code, aq_bytes v) {
@@ -185,7 +188,7 @@ static void put_variable(aq_buf *out, aq_bytes v) {
   aq_buf_put_bytes(out, v);
 }
 
-/* base58, or the CIDv1 form: multibase 'b', version 1, codec 0x72 libp2p-key. */
+/* base58, or the CIDv1 form: multibase 'b', version 1, codec 0x72 libp2p-key; no base58 peer id starts with 'b'. */
 static aq_status put_peer_id(aq_buf *out, aq_bytes text) {
   uint8_t id[PEER_ID_MAX];
   size_t len = 0;
