@@ -106,7 +106,7 @@ uint8_t *aq_buf_extend(aq_buf *b, size_t len) {
 void aq_buf_drop_front(aq_buf *b, size_t len) {
   AQ_ASSERT(len <= b->len);
   if (len == 0) return;
-  if (b->len > len && len > 0) memmove(b->ptr, b->ptr + len, b->len - len);
+  memmove(b->ptr, b->ptr + len, b->len - len);
   b->len -= len;
 }
 
