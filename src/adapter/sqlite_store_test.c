@@ -440,7 +440,7 @@ static void test_kill(void **state) {
     assert_true(s.votes >= acknowledged);
     acknowledged = s.votes; /* one more may have been committed without its answer */
     aq_buf_free(&s.text);
-    assert_int_equal(sign(attestation(7, acknowledged, acknowledged, acknowledged + 1, 2)), AQ_E_SLASH);
+    assert_int_equal(sign(attestation(7, slot, slot, slot + 1, 2)), AQ_E_SLASH);
   }
 }
 
