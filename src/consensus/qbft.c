@@ -442,6 +442,16 @@ static void adopt(aq_qbft *q, int64_t round, const aq_hash *value, const aq_qbft
   for (uint32_t i = 0; i < vote_msg->just_cnt && i < q->pj.max; i++) kept_add(&q->pj, &vote_msg->just[i]);
 }
 
+static bool contradicts(const aq_qbft *q, const aq_qbft_msg *m) {
+  aq_qbft_it it = {0, 0, 0};
+  for (const aq_qbft_msg *old; (old = aq_qbft_store_next(q->store, &it, m->type));) {
+    if (old->round != m->round) continue;
+    bool same = aq_hash_eq(&old->value, &m->value) && aq_hash_eq(&old->prepared_value, &m->prepared_value);
+    if (!same || old->prepared_round != m->prepared_round) return true;
+  }
+  return false;
+}
+
 aq_status aq_qbft_restore(aq_qbft *q, const aq_qbft_msg *m) {
   AQ_ASSERT(!q->started && !q->cfg.strict && m->from == q->cfg.self);
   if (m->type > AQ_QBFT_ROUND_CHANGE || m->round < 1 || m->round > AQ_QBFT_ROUND_MAX) return AQ_E_FORMAT;
@@ -449,10 +459,9 @@ aq_status aq_qbft_restore(aq_qbft *q, const aq_qbft_msg *m) {
   bool carries = m->type == AQ_QBFT_COMMIT || (m->type == AQ_QBFT_ROUND_CHANGE && m->prepared_round > 0);
   if (carries && m->just_cnt < q->quorum) return AQ_E_UNJUST;
   if (!aq_qbft_justified(q, m)) return AQ_E_UNJUST;
+  if (contradicts(q, m)) return AQ_E_SLASH;
   const aq_qbft_msg *other;
-  aq_status st = aq_qbft_store_add(q->store, m, &other);
-  if (other) return AQ_E_SLASH;
-  if (st == AQ_E_DUP) return AQ_OK;
+  if (aq_qbft_store_add(q->store, m, &other) == AQ_E_DUP) return AQ_OK;
   q->restored = true;
   if (m->type == AQ_QBFT_COMMIT) adopt(q, m->round, &m->value, m);
   if (m->type == AQ_QBFT_ROUND_CHANGE) adopt(q, m->prepared_round, &m->prepared_value, m);
