@@ -1,6 +1,7 @@
 #include "consensus/consensus.h"
 
 #include "aq_test.h"
+#include "base/log.h"
 #include "codec/pb.h"
 #include "consensus/fake_cluster.h"
 #include "consensus/validity.h"
@@ -24,6 +25,7 @@ typedef struct {
   uint32_t value_cnt;
   int64_t participate_ms[FAKE_NODES_MAX], propose_ms[FAKE_NODES_MAX], restart_ms[FAKE_NODES_MAX];
   bool offline[FAKE_NODES_MAX];
+  aq_store_state store_state[FAKE_NODES_MAX];
 } scenario;
 
 static const aq_hash *hash_of(const scenario *s, const char *name) {
@@ -114,7 +116,7 @@ static void scenario_run(scenario *s, int64_t until_ms) {
   fake_cluster *w = s->w;
   w->now_ns = s->start_ns - AQ_SECONDS(3);
   for (uint32_t i = 0; i < w->n; i++) {
-    if (!s->offline[i]) fake_boot(w, i, AQ_STORE_OK);
+    if (!s->offline[i]) fake_boot(w, i, s->store_state[i]);
   }
   fake_run_until(w, s->start_ns);
   for (int64_t ms = 0; ms <= until_ms; ms++) {
@@ -388,12 +390,249 @@ static void attacks_and_restarts(void **state) {
   yyjson_doc_free(doc);
 }
 
+/* ---- store, restart without it, foreign use of the key ---- */
+
+static yyjson_doc *happy(scenario *s) {
+  yyjson_doc *doc = aq_test_json("consensus/transcripts_component.json");
+  scenario_read(s, find(doc, "happy_n4"));
+  return doc;
+}
+
+static void finish(scenario *s, yyjson_doc *doc) {
+  scenario_free(s);
+  yyjson_doc_free(doc);
+}
+
+/* Goal: when the journal cannot be written nothing leaves and no decision is handed on; once it can, the decision is.
+   Method: node 1's store fails for two seconds. */
+static void failing_store(void **state) {
+  (void)state;
+  scenario s;
+  yyjson_doc *doc = happy(&s);
+  s.w->node[1].store_fails = true;
+  scenario_run(&s, 2000);
+  assert_int_equal(s.w->node[1].sends, 0);
+  assert_null(fake_decision_of(s.w, 1, s.duty));
+  for (uint32_t i = 0; i < 4; i++) {
+    if (i != 1) expect_decided(&s, i, "V0", 140);
+  }
+  s.w->node[1].store_fails = false;
+  fake_run_until(s.w, s.w->now_ns + AQ_SECONDS(2));
+  expect_decided(&s, 1, "V0", 4000);
+  finish(&s, doc);
+}
+
+/* Goal: a node that lost its journal sends no vote for duties that began before it, learns their decision, and votes later.
+   Method: node 1 starts on a missing store within the slot; a second duty three slots on (7.3, contract.md 13.6). */
+static void lost_journal(void **state) {
+  (void)state;
+  scenario s;
+  yyjson_doc *doc = happy(&s);
+  s.offline[1] = true;
+  scenario_run(&s, 0);
+  fake_boot(s.w, 1, AQ_STORE_MISS);
+  assert_int_equal(aq_consensus_participate(s.w->node[1].c, s.duty), AQ_OK);
+  for (uint32_t i = 0; i < 4; i++) propose(&s, i);
+  fake_run_until(s.w, s.start_ns + AQ_SECONDS(1));
+  assert_int_equal(s.w->node[1].sends, 0);
+  for (uint32_t i = 0; i < 4; i++) expect_decided(&s, i, "V0", 50);
+  s.duty.slot += 3;
+  fake_run_until(s.w, aq_duty_start_ns(&s.w->chain.clock, s.duty));
+  assert_int_equal(aq_consensus_participate(s.w->node[1].c, s.duty), AQ_OK);
+  fake_run_until(s.w, s.w->now_ns + AQ_SECONDS(2));
+  assert_true(s.w->node[1].sends > 0);
+  finish(&s, doc);
+}
+
+/* A message of node `from` to node `to`, outside the simulated links. */
+static void inject(fake_cluster *w, uint32_t from, uint32_t to, aq_duty duty, const aq_qbft_msg *m, aq_bytes bytes) {
+  aq_buf out = AQ_BUF(1 << 20);
+  put_signed(&out, &w->node[m->from], duty, m);
+  for (uint32_t i = 0; i < m->just_cnt; i++)
+    aq_qbft_wire_put_just(&out, w->node[m->just[i].from].key, duty, &m->just[i]);
+  if (bytes.len) aq_qbft_wire_put_value(&out, duty.type, bytes);
+  fake_node *n = &w->node[to];
+  n->handler.recv(n->handler.arg, from, aq_buf_bytes(&out));
+  aq_buf_free(&out);
+}
+
+/* Goal: a vote with our own index that the journal does not know ends our voting, in that duty and in all that began (7.3).
+   Method: a PREPARE signed with node 0's key reaches node 0 before it voted. */
+static void own_key_elsewhere(void **state) {
+  (void)state;
+  scenario s;
+  yyjson_doc *doc = happy(&s);
+  scenario_run(&s, 0);
+  aq_qbft_msg m = {.type = AQ_QBFT_PREPARE, .from = 0, .round = 1, .value = {{9}}};
+  inject(s.w, 2, 0, s.duty, &m, aq_bytes_of(NULL, 0));
+  for (uint32_t i = 0; i < 4; i++) propose(&s, i);
+  fake_run_until(s.w, s.start_ns + AQ_SECONDS(3));
+  assert_int_equal(s.w->node[0].sends, 0);
+  expect_decided(&s, 1, "V1", 2100);
+  finish(&s, doc);
+}
+
+/* ---- values that do not come, sends that fail ---- */
+
+/* Node 3 gets all votes without their values until somebody answers with DECIDED. */
+static fake_verdict strip_values(fake_cluster *w, uint32_t from, uint32_t to, const aq_qbft_wire *m, aq_buf *out,
+                                 uint64_t *extra) {
+  (void)w, (void)from, (void)extra;
+  if (to != 3 || m->msg.type == AQ_QBFT_DECIDED) return FAKE_PASS;
+  aq_qbft_wire_put_msg(out, m->msg.raw);
+  for (uint32_t i = 0; i < m->msg.just_cnt; i++) aq_qbft_wire_put_just(out, NULL, m->duty, &m->msg.just[i]);
+  return FAKE_REPLACE;
+}
+
+/* Goal: a quorum of COMMITs decides a hash without its bytes; they are asked for by ROUND-CHANGE once a second (4.6 "Ours").
+   Method: values to node 3 are cut off; DECIDED comes whole. */
+static void bytes_are_asked_for(void **state) {
+  (void)state;
+  scenario s;
+  yyjson_doc *doc = happy(&s);
+  s.w->filter = strip_values;
+  scenario_run(&s, 2000);
+  expect_decided(&s, 0, "V0", 133);
+  expect_decided(&s, 3, "V0", 1200);
+  assert_true(decided_ms(&s, 3) > 1000);
+  finish(&s, doc);
+}
+
+static fake_verdict fail_at_first(fake_cluster *w, uint32_t from, uint32_t to, const aq_qbft_wire *m, aq_buf *out,
+                                  uint64_t *extra) {
+  (void)m, (void)out, (void)extra, (void)from;
+  uint64_t start = aq_duty_start_ns(&w->chain.clock, running->duty);
+  return to == 3 && w->now_ns < start + AQ_MILLIS(150) ? FAKE_ERROR : FAKE_PASS;
+}
+
+/* Goal: a send that failed is repeated to that peer, so the round is not lost (8.5). Method: every stream to node 3 fails until
+   150 ms; it decides in round 1 all the same. */
+static void failed_sends_are_repeated(void **state) {
+  (void)state;
+  scenario s;
+  yyjson_doc *doc = happy(&s);
+  s.w->filter = fail_at_first;
+  running = &s;
+  scenario_run(&s, 1000);
+  expect_decided(&s, 3, "V0", 300);
+  assert_int_equal(fake_decision_of(s.w, 3, s.duty)->round, 1);
+  finish(&s, doc);
+}
+
+/* ---- info_sync, quotas, the end of a duty ---- */
+
+/* Goal: we do not propose info_sync, yet a Charon leader's result is voted for and decided. Method: node 1, which leads, is
+   played by hand and sends its PRE-PREPARE to our three nodes. */
+static void info_sync_of_a_charon_leader(void **state) {
+  (void)state;
+  yyjson_doc *doc = aq_test_json("consensus/priority_value.json");
+  aq_buf bytes = aq_test_hex_of(yyjson_doc_get_root(doc), "result_proto");
+  fake_cluster *w = fake_cluster_new(4, AQ_CAPELLA);
+  aq_duty duty = {31, AQ_DUTY_INFO_SYNC};
+  w->now_ns = aq_duty_start_ns(&w->chain.clock, duty) + AQ_MILLIS(200);
+  for (uint32_t i = 0; i < 4; i++) {
+    if (i != 1) fake_boot(w, i, AQ_STORE_OK);
+  }
+  aq_qbft_msg pp = {.type = AQ_QBFT_PRE_PREPARE, .from = 1, .round = 1};
+  aq_merkle_bytes(pp.value.b, aq_buf_bytes(&bytes), -1);
+  for (uint32_t i = 0; i < 4; i++) {
+    if (i != 1) inject(w, 1, i, duty, &pp, aq_buf_bytes(&bytes));
+  }
+  fake_run_until(w, w->now_ns + AQ_MILLIS(100));
+  for (uint32_t i = 0; i < 4; i++) {
+    if (i == 1) continue;
+    const fake_decision *d = fake_decision_of(w, i, duty);
+    assert_non_null(d);
+    assert_int_equal(d->entries, 0);
+  }
+  assert_int_equal(aq_consensus_propose(w->node[0].c, duty, &(aq_unsigned_set){NULL, 0}), AQ_E_UNSUPPORTED);
+  fake_cluster_free(w);
+  aq_buf_free(&bytes);
+  yyjson_doc_free(doc);
+}
+
+/* Goal: a peer fills only its own room with messages for later duties, and the oldest goes first (2.3 "Ours").
+   Method: node 3 sends votes for 80 later slots, 30 for one; node 1 one vote for the first of them. */
+static void floods_hit_their_sender(void **state) {
+  (void)state;
+  fake_cluster *w = fake_cluster_new(4, AQ_CAPELLA);
+  fake_boot(w, 0, AQ_STORE_OK);
+  aq_qbft_msg honest = {.type = AQ_QBFT_PREPARE, .from = 1, .round = 1, .value = {{5}}}, junk = honest;
+  junk.from = 3;
+  inject(w, 1, 0, (aq_duty){1, AQ_DUTY_ATTESTER}, &honest, aq_bytes_of(NULL, 0));
+  for (uint64_t slot = 1; slot <= 80; slot++)
+    inject(w, 3, 0, (aq_duty){slot, AQ_DUTY_ATTESTER}, &junk, aq_bytes_of(NULL, 0));
+  assert_int_equal(aq_consensus_instances(w->node[0].c), 65); /* 64 of node 3, and the one of node 1 */
+  for (int64_t r = 2; r < 40; r++) {
+    junk.round = r;
+    inject(w, 3, 0, (aq_duty){80, AQ_DUTY_ATTESTER}, &junk, aq_bytes_of(NULL, 0));
+  }
+  aq_duty first = {1, AQ_DUTY_ATTESTER};
+  assert_int_equal(aq_consensus_participate(w->node[0].c, first), AQ_OK);
+  aq_qbft_msg second = {.type = AQ_QBFT_COMMIT, .from = 2, .round = 1, .value = {{5}}};
+  inject(w, 2, 0, first, &second, aq_bytes_of(NULL, 0));
+  fake_cluster_free(w);
+}
+
+/* Goal: a duty without a decision ends at its deadline with one line that names what and who was missing, and leaves nothing.
+   Method: node 0 alone with a proposer duty. */
+static void deadline(void **state) {
+  (void)state;
+  fake_cluster *w = fake_cluster_new(4, AQ_CAPELLA);
+  fake_boot(w, 0, AQ_STORE_OK);
+  aq_duty duty = {7, AQ_DUTY_PROPOSER};
+  fake_run_until(w, aq_duty_start_ns(&w->chain.clock, duty));
+  assert_int_equal(aq_consensus_participate(w->node[0].c, duty), AQ_OK);
+  assert_int_equal(aq_consensus_participate(w->node[0].c, duty), AQ_E_EXISTS);
+  fake_run_until(w, w->now_ns + AQ_MILLIS(4990));
+  assert_int_equal(w->node[0].failures, 0);
+  fake_run_until(w, w->now_ns + AQ_MILLIS(20));
+  assert_int_equal(w->node[0].failures, 1);
+  assert_non_null(strstr(w->node[0].why, "insufficient round-changes, missing 1,2,3"));
+  assert_int_equal(aq_consensus_instances(w->node[0].c), 0);
+  assert_int_equal(aq_consensus_participate(w->node[0].c, duty), AQ_E_STALE);
+  fake_run_until(w, w->now_ns + AQ_SECONDS(20));
+  assert_int_equal(w->timer_cnt, 0);
+  fake_cluster_free(w);
+}
+
+/* Goal: a decision found at start is handed on again and still answers who asks. Method: nodes 0 to 2 decide while node 3 is
+   away and are killed; node 0 comes back alone, then node 3 asks. */
+static void decision_survives_a_kill(void **state) {
+  (void)state;
+  scenario s;
+  yyjson_doc *doc = happy(&s);
+  s.offline[3] = true;
+  scenario_run(&s, 500);
+  for (uint32_t i = 0; i < 3; i++) fake_kill(s.w, i);
+  fake_boot(s.w, 0, AQ_STORE_OK);
+  fake_boot(s.w, 3, AQ_STORE_OK);
+  fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(10));
+  assert_int_equal(fake_decision_of(s.w, 0, s.duty)->times, 2);
+  assert_int_equal(aq_consensus_participate(s.w->node[3].c, s.duty), AQ_OK);
+  fake_run_until(s.w, s.start_ns + AQ_MILLIS(1100));
+  expect_decided(&s, 3, "V0", 1030);
+  finish(&s, doc);
+}
+
+static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)line, (void)len; }
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(as_fast_as_charon),
       cmocka_unit_test(late_starts_read_first),
       cmocka_unit_test(stragglers_are_answered),
       cmocka_unit_test(attacks_and_restarts),
+      cmocka_unit_test(failing_store),
+      cmocka_unit_test(lost_journal),
+      cmocka_unit_test(own_key_elsewhere),
+      cmocka_unit_test(bytes_are_asked_for),
+      cmocka_unit_test(failed_sends_are_repeated),
+      cmocka_unit_test(info_sync_of_a_charon_leader),
+      cmocka_unit_test(floods_hit_their_sender),
+      cmocka_unit_test(deadline),
+      cmocka_unit_test(decision_survives_a_kill),
   };
+  aq_log_start(AQ_LOG_ERROR, quiet, NULL);
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
