@@ -82,7 +82,7 @@ struct aq_http_server {
   uv_timer_t again, sweep; /* monotonic: time limits do not care about the wall clock */
   unsigned handles;
   aq_list clients, requests;
-  uint32_t idle_timeout_s;
+  uint32_t idle_timeout_s, conns_max, client_cnt;
   uint16_t port;
   bool stopping, resumed;
 };
@@ -93,9 +93,11 @@ static void run_again(uv_timer_t *h);
 
 static void run(aq_http_server *s) {
   MHD_UNSIGNED_LONG_LONG ms;
+  bool was_full = s->client_cnt >= s->conns_max;
   s->resumed = false;
   MHD_run(s->daemon);
-  if (s->resumed)
+  bool accepts_again = was_full && s->client_cnt < s->conns_max; /* it looks at the listener in the next run */
+  if (s->resumed || accepts_again)
     uv_timer_start(&s->again, run_again, 0, 0);
   else if (MHD_get_timeout(s->daemon, &ms) == MHD_YES)
     uv_timer_start(&s->again, run_again, ms, 0);
@@ -436,11 +438,13 @@ static void on_connection(void *cls, struct MHD_Connection *mc, void **ctx, enum
     c->fd = MHD_get_connection_info(mc, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     c->by_ns = aq_mono_ns(s->env) + AQ_SECONDS(HEAD_LIMIT_S);
     aq_list_push(&s->clients, &c->node);
+    s->client_cnt++;
     *ctx = c;
     return;
   }
   client *c = *ctx;
   aq_list_remove(&c->node);
+  s->client_cnt--;
   free(c);
 }
 
@@ -481,6 +485,7 @@ aq_status aq_http_server_new(aq_http_server **out, aq_loop *l, const aq_http_ser
   aq_http_server *s = calloc(1, sizeof *s);
   AQ_ASSERT(s);
   s->loop = l, s->env = aq_loop_env(l), s->handler = *h, s->idle_timeout_s = cfg->idle_timeout_s;
+  s->conns_max = cfg->conns_max;
   s->port = port_of(fd);
   aq_list_init(&s->clients), aq_list_init(&s->requests);
   s->daemon =

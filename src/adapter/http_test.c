@@ -587,6 +587,24 @@ static void test_free_busy(void **state) {
   close(held), close(stream), close(half);
 }
 
+/* Goal: over the limit of connections a client waits until another leaves.
+   Method: all 64 taken, one more that gets its answer only after the first has closed. */
+static void test_connections_cap(void **state) {
+  (void)state;
+  int fd[64];
+  for (size_t i = 0; i < AQ_COUNT(fd); i++) fd[i] = raw_connect();
+  raw_send(fd[63], "GET /last HTTP/1.1\r\nHost: x\r\n\r\n");
+  assert_true(raw_expect(fd[63], "GET|/last|"));
+  int more = raw_connect();
+  raw_send(more, "GET /more HTTP/1.1\r\nHost: x\r\n\r\n");
+  run_for(AQ_MILLIS(50));
+  assert_int_equal(g_handled, 1);
+  close(fd[0]);
+  assert_true(raw_expect(more, "GET|/more|"));
+  for (size_t i = 1; i < AQ_COUNT(fd); i++) close(fd[i]);
+  close(more);
+}
+
 /* Goal: an address that is taken is an error that names it.
    Method: a second server on the first one's port. */
 static void test_address_taken(void **state) {
@@ -604,9 +622,10 @@ static void test_address_taken(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      T(test_exchange),   T(test_body_limit), T(test_stream),         T(test_hold),      T(test_gone),
-      T(test_cancel),     T(test_many),       T(test_failures),       T(test_continue),  T(test_chunked),
-      T(test_keep_alive), T(test_garbage),    T(test_head_of_stream), T(test_free_busy), T(test_address_taken),
+      T(test_exchange),      T(test_body_limit), T(test_stream),         T(test_hold),      T(test_gone),
+      T(test_cancel),        T(test_many),       T(test_failures),       T(test_continue),  T(test_chunked),
+      T(test_keep_alive),    T(test_garbage),    T(test_head_of_stream), T(test_free_busy), T(test_connections_cap),
+      T(test_address_taken),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
