@@ -597,6 +597,125 @@ static void abstains(void **state) {
   machine_free(&s.m);
 }
 
+/* ---- the double PRE-PREPARE of transcripts_adversarial.json ---- */
+
+enum { SCRIPT_EVENTS_MAX = 4096, SCRIPT_MS = 8000, SCRIPT_HEAL_MS = 5000 };
+
+typedef struct {
+  int64_t at_ms;
+  uint32_t to;
+  int64_t timer_round; /* 0: a message */
+  aq_qbft_msg m;
+  aq_qbft_msg just[8];
+} script_event;
+
+typedef struct {
+  leaders lead;
+  machine node[4];
+  script_event event[SCRIPT_EVENTS_MAX];
+  size_t cnt;
+  aq_hash decided[4];
+  int64_t prepared[4][16]; /* value of the PREPARE a node sent, by round */
+} script;
+
+static script_event *script_add(script *s, int64_t at_ms, uint32_t to) {
+  assert_true(s->cnt < SCRIPT_EVENTS_MAX);
+  script_event *e = &s->event[s->cnt++];
+  *e = (script_event){.at_ms = at_ms, .to = to};
+  return e;
+}
+
+static void script_message(script *s, int64_t at_ms, uint32_t to, const aq_qbft_msg *m) {
+  script_event *e = script_add(s, at_ms, to);
+  e->m = *m;
+  assert_true(m->just_cnt <= 8);
+  for (uint32_t i = 0; i < m->just_cnt; i++) e->just[i] = m->just[i];
+}
+
+static void script_send(script *s, int64_t now, uint32_t from, aq_qbft_msg m, uint32_t only) {
+  if (m.type == AQ_QBFT_COMMIT) m.just_cnt = 0;
+  if (m.type == AQ_QBFT_PREPARE) {
+    int64_t *sent = &s->prepared[from][m.round & 15], value = m.value.b[31];
+    assert_true(*sent == 0 || *sent == value); /* at most one PREPARE per node and round */
+    *sent = value;
+  }
+  for (uint32_t to = 0; to < 4; to++) {
+    bool lost =
+        (m.type == AQ_QBFT_ROUND_CHANGE && m.round == 2 && to == 3) || (from == 0 && aq_qbft_decided(s->node[0].q));
+    if (to == from || to == 2 || lost || !(only >> to & 1)) continue;
+    script_message(s, now + 1, to, &m);
+  }
+}
+
+static void script_drain(script *s, int64_t now, uint32_t self) {
+  aq_qbft *q = s->node[self].q;
+  for (aq_qbft_fx fx; aq_qbft_next(q, &fx);) {
+    if (fx.kind == AQ_QBFT_FX_VOTE) script_send(s, now, self, fx.msg, UINT32_MAX);
+    if (fx.kind == AQ_QBFT_FX_ANSWER) script_send(s, now, self, fx.msg, UINT32_C(1) << fx.peer);
+    if (fx.kind == AQ_QBFT_FX_TIMER) script_add(s, now + 1000, self)->timer_round = fx.round;
+    if (fx.kind == AQ_QBFT_FX_DECIDE) s->decided[self] = fx.msg.value;
+    if (fx.kind != AQ_QBFT_FX_CHECK) continue;
+    while (aq_qbft_next(q, &(aq_qbft_fx){0})) continue;
+    aq_qbft_verdict(q, fx.round, &fx.msg.value, true);
+  }
+}
+
+static void script_turn(script *s, int64_t now) {
+  for (size_t i = 0; i < s->cnt; i++) {
+    script_event e = s->event[i];
+    if (e.at_ms != now) continue;
+    if (e.timer_round) {
+      aq_qbft_timeout(s->node[e.to].q, e.timer_round);
+    } else {
+      if (e.m.just_cnt) e.m.just = e.just;
+      (void)!aq_qbft_recv(s->node[e.to].q, &e.m);
+    }
+    script_drain(s, now, e.to);
+  }
+}
+
+/* Goal: a liar that shows two PRE-PREPAREs of one later round gets one PREPARE of each node, and one value is decided (7.4).
+   Method: the script that splits the released programs, on three machines of ours. */
+static void double_pre_prepare(void **state) {
+  (void)state;
+  static script s;
+  yyjson_doc *doc = vectors("transcripts_adversarial.json");
+  yyjson_val *t = yyjson_arr_get_last(yyjson_doc_get_root(doc)), *in;
+  assert_string_equal(aq_test_str(t, "name"), "double_prepare_script");
+  memset(&s, 0, sizeof s);
+  s.lead.n = 4;
+  leaders_read(&s.lead, yyjson_obj_get(t, "leaders_by_round"));
+  for (uint32_t i = 0; i < 4; i++) {
+    aq_qbft_cfg cfg = {.n = 4, .self = i, .leader = leader_of, .arg = &s.lead};
+    s.node[i] = machine_new(&cfg);
+  }
+  yyjson_arr_iter it = yyjson_arr_iter_with(yyjson_obj_get(t, "inject"));
+  while ((in = yyjson_arr_iter_next(&it))) {
+    aq_qbft_msg m = msg_read(yyjson_obj_get(in, "msg"), 0, 0), just[8];
+    yyjson_val *list = yyjson_obj_get(in, "just");
+    m.just = just;
+    m.just_cnt = (uint32_t)yyjson_arr_size(list);
+    for (uint32_t i = 0; i < m.just_cnt; i++) just[i] = msg_read(yyjson_arr_get(list, i), 0, 0);
+    script_message(&s, (int64_t)aq_test_u64(in, "at_ms"), (uint32_t)aq_test_u64(in, "to"), &m);
+  }
+  for (int64_t now = 0; now < SCRIPT_MS; now++) {
+    for (uint32_t i = 0; i < 4; i++) {
+      if (i == 2 || now != (i == 3 ? 300 : 0)) continue;
+      aq_hash value = hash_of(10 + i);
+      aq_qbft_start(s.node[i].q);
+      script_drain(&s, now, i);
+      if (i == 3) continue;
+      aq_qbft_value(s.node[i].q, &value);
+      script_drain(&s, now, i);
+    }
+    script_turn(&s, now);
+  }
+  aq_hash want = hash_of(21); /* what node 0 decided in round 2; the others learn it once node 0 is heard again */
+  for (uint32_t i = 0; i < 4; i++) assert_true(i == 2 || aq_hash_eq(&s.decided[i], &want));
+  for (uint32_t i = 0; i < 4; i++) machine_free(&s.node[i]);
+  yyjson_doc_free(doc);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(transcripts_core),
@@ -612,6 +731,7 @@ int main(void) {
       cmocka_unit_test(rejected_proposal),
       cmocka_unit_test(restores_what_was_sent),
       cmocka_unit_test(abstains),
+      cmocka_unit_test(double_pre_prepare),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
