@@ -640,8 +640,8 @@ static void script_send(script *s, int64_t now, uint32_t from, aq_qbft_msg m, ui
     *sent = value;
   }
   for (uint32_t to = 0; to < 4; to++) {
-    bool lost =
-        (m.type == AQ_QBFT_ROUND_CHANGE && m.round == 2 && to == 3) || (from == 0 && aq_qbft_decided(s->node[0].q));
+    bool gone = from == 0 && aq_qbft_decided(s->node[0].q) && now < SCRIPT_HEAL_MS;
+    bool lost = gone || (m.type == AQ_QBFT_ROUND_CHANGE && m.round == 2 && to == 3);
     if (to == from || to == 2 || lost || !(only >> to & 1)) continue;
     script_message(s, now + 1, to, &m);
   }
