@@ -339,7 +339,8 @@ static aq_status port_load(void *ctx, uint64_t from_slot, const aq_store_visitor
   pthread_mutex_lock(&s->db_lock);
   aq_status st = aq_db_load(&s->db, from_slot, v);
   pthread_mutex_unlock(&s->db_lock);
-  AQ_LOG(st == AQ_OK ? AQ_LOG_INFO : AQ_LOG_ERROR, "consensus_state", AQ_UINT("height", from_slot),
+  aq_log_level level = st != AQ_OK ? AQ_LOG_ERROR : from_slot > INT64_MAX ? AQ_LOG_DEBUG : AQ_LOG_INFO; /* peers only */
+  AQ_LOG(level, "consensus_state", AQ_UINT("height", from_slot > INT64_MAX ? INT64_MAX : from_slot),
          AQ_STR("op", "load"), AQ_STR("result", st == AQ_OK ? "ok" : "error"));
   return st;
 }
