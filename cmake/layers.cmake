@@ -71,6 +71,6 @@ list(FILTER cmd_sources EXCLUDE REGEX "_(test|fuzz)\\.c$")
 if(cmd_sources)
   add_executable(aequa ${cmd_sources})
   target_link_libraries(aequa PRIVATE ${aq_lower})
-  # Hooks that libraries look up in the program (adapter/memory.c).
+  # Hooks that libraries look up in the program (adapter/trim.c).
   target_link_options(aequa PRIVATE "-Wl,--export-dynamic-symbol=_gnutls_global_init_skip")
 endif()

@@ -2,27 +2,45 @@
 
 #include <inttypes.h>
 #include <malloc.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
-/* Only mappings that are executable and never written are dropped: they hold nothing but the file's bytes. The
-   kernel maps 16 pages around each fault; without that a process keeps a fraction of its libraries. */
-static void drop_code(const char *line) {
+/* libgnutls comes with libmicrohttpd, which uses it for TLS only; we serve none, so its start-up work is skipped. The
+   library looks this name up in the program (cmake/layers.cmake exports it). */
+int _gnutls_global_init_skip(void);
+int _gnutls_global_init_skip(void) { return 1; }
+
+/* One mapping of /proc/self/smaps. */
+typedef struct {
   uintptr_t from, to;
-  char access[5];
-  if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &from, &to, access) != 3) return;
-  if (strcmp(access, "r-xp") != 0 || !strchr(line, '/')) return;
-  (void)madvise((void *)from, to - from, MADV_RANDOM);
-  (void)madvise((void *)from, to - from, MADV_DONTNEED);
+  bool is_file, writable;
+} mapping;
+
+/* Pages of a file that nobody may write and none of which is our own copy (relocated data would be lost) hold nothing
+   but the file's bytes. The kernel maps 16 pages around each fault; without that a process keeps a fraction of its
+   libraries. */
+static void drop(const mapping *m) {
+  if (!m->is_file || m->writable) return;
+  (void)madvise((void *)m->from, m->to - m->from, MADV_RANDOM);
+  (void)madvise((void *)m->from, m->to - m->from, MADV_DONTNEED);
 }
 
 void aq_trim(void) {
-  char line[1024];
-  FILE *maps = fopen("/proc/self/maps", "r");
+  char line[1024], access[5];
+  mapping m = {0};
+  unsigned long kib;
   malloc_trim(0);
-  if (!maps) return;
-  while (fgets(line, sizeof line, maps)) drop_code(line);
-  fclose(maps);
+  FILE *smaps = fopen("/proc/self/smaps", "r");
+  while (smaps && fgets(line, sizeof line, smaps)) {
+    uintptr_t from, to;
+    if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &from, &to, access) == 3) {
+      m = (mapping){from, to, strchr(line, '/') != NULL, access[1] == 'w'};
+    } else if (sscanf(line, "Anonymous: %lu kB", &kib) == 1 && kib == 0) {
+      drop(&m);
+    }
+  }
+  if (smaps) fclose(smaps);
 }

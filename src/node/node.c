@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "adapter/memory.h"
+#include "adapter/trim.h"
 #include "base/assert.h"
 #include "base/hex.h"
 #include "base/metrics.h"
@@ -91,7 +91,7 @@ static const aq_network *network_of(const aq_node *n) {
 static void const_labels(const aq_node *n) {
   char text[512];
   const aq_network *net = network_of(n);
-  snprintf(text, sizeof text, "cluster_hash=%.7s,cluster_name=%.64s,cluster_network=%s,cluster_peer=%s,nickname=%.32s",
+  snprintf(text, sizeof text, "cluster_hash=%.7s\ncluster_name=%.64s\ncluster_network=%s\ncluster_peer=%s\nnickname=%.32s\n",
            n->lock->lock_hash_text + 2, n->lock->def.name ? n->lock->def.name : "", net ? net->name : "testnet",
            n->peer_names[n->self], n->cfg->nickname ? n->cfg->nickname : "");
   aq_metrics_const_labels(text);
@@ -281,7 +281,7 @@ static void chain_loaded(void *arg, aq_status st, const aq_chain *chain, const c
   aq_preparer_start(n->preparer);
   aq_vapi_ready(n->vapi, &n->chain, n->workflow);
   epoch_tick(n);
-  aq_memory_trim();
+  aq_trim();
   AQ_LOG(AQ_LOG_INFO, "node_ready",
          AQ_INT("ready_ms", (int64_t)((aq_mono_ns(n->env) - n->started_mono_ns) / AQ_NS_PER_MS)));
 }

@@ -99,6 +99,7 @@ void aq_node_set_info(const aq_node *n) {
   aq_metric_set(AQ_M_CLUSTER_THRESHOLD, n->lock->def.threshold, AQ_NO_LABELS);
   aq_metric_set(AQ_M_CLUSTER_VALIDATORS, n->lock->validator_cnt, AQ_NO_LABELS);
   aq_metric_set(AQ_M_APP_PEER_NAME, 1, AQ_LABELS(n->peer_names[n->self]));
+  aq_metric_set(AQ_M_AEQUA_BUILD_INFO, 1, AQ_LABELS("v" AQ_VERSION, "unknown"));
   aq_metric_set(AQ_M_APP_VERSION, 1, AQ_LABELS(AQ_VERSION));
   aq_metric_set(AQ_M_APP_START_TIME_SECS, (double)n->started_ns / 1e9, AQ_NO_LABELS);
   aq_metric_set(AQ_M_PROCESS_START_TIME_SECONDS, (double)n->started_ns / 1e9, AQ_NO_LABELS);
