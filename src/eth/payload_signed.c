@@ -339,7 +339,7 @@ void aq_signed_signing_root(uint8_t out[32], const aq_chain *c, const aq_signed_
       [AQ_DUTY_SYNC_CONTRIBUTION] = AQ_DOMAIN_CONTRIBUTION_AND_PROOF,
   };
   memset(out, 0, 32);
-  if (d->duty == AQ_DUTY_SIGNATURE || (d->type == NULL && !is_json_only(d->duty))) return; /* nothing is signed here */
+  if ((unsigned)d->duty >= AQ_DUTY_CNT || (!d->type && !is_json_only(d->duty)) || d->duty == AQ_DUTY_SIGNATURE) return;
   uint64_t epoch = aq_epoch_of(&c->clock, d->slot);
   if (d->duty == AQ_DUTY_ATTESTER) epoch = aq_ssz_get_u64(d->type, d->value, "data.target.epoch");
   if (d->duty == AQ_DUTY_RANDAO || d->duty == AQ_DUTY_EXIT) epoch = d->epoch;
