@@ -1,6 +1,6 @@
-/* duty/fake_nodes.h - whole duty paths of four nodes in one process and in virtual time: real workflow, consensus and tss over a fake
-   network, journal and beacon nodes, and a validator client that signs what was agreed. Each message is checked: a partial signature
-   leaves only after its record is durable. Header only; for tests. */
+/* duty/fake_nodes.h - whole duty paths of four nodes in one process and in virtual time: real workflow, consensus and
+   tss over a fake network, journal and beacon nodes, and a validator client that signs what was agreed. Each message
+   is checked: a partial signature leaves only after its record is durable. Header only; for tests. */
 #ifndef AQ_DUTY_FAKE_NODES_H
 #define AQ_DUTY_FAKE_NODES_H
 

@@ -73,7 +73,8 @@ static void test_threshold(void **state) {
   close_db(&f);
 }
 
-/* Goal: partials of different roots do not count together. Method: two and two, then another subcommittee of the same duty. */
+/* Goal: partials of different roots do not count together. Method: two and two, then another subcommittee of the same
+   duty. */
 static void test_roots(void **state) {
   (void)state;
   fixture f;
@@ -117,7 +118,8 @@ static void test_objects(void **state) {
   close_db(&f);
 }
 
-/* Goal: a share keeps its ten newest exits of a validator. Method: twelve exits, two shares; the oldest keys lose share 2. */
+/* Goal: a share keeps its ten newest exits of a validator. Method: twelve exits, two shares; the oldest keys lose
+   share 2. */
 static void test_exempt(void **state) {
   (void)state;
   fixture f;

@@ -1,6 +1,7 @@
-/* duty/parsigex.h - exchange of partial signatures between the nodes. Spec: wire.md 7, core.md 9.2. Received sets are checked for form
-   and their roots computed from the payload; no signature is verified here (tss does, in batches). A message with one bad entry is
-   dropped as a whole. Stricter than Charon: a peer delivers its own share only, and the payload belongs to the duty. */
+/* duty/parsigex.h - exchange of partial signatures between the nodes. Spec: wire.md 7, core.md 9.2. Received sets are
+   checked for form and their roots computed from the payload; no signature is verified here (tss does, in batches). A
+   message with one bad entry is dropped as a whole. Stricter than Charon: a peer delivers its own share only, and the
+   payload belongs to the duty. */
 #ifndef AQ_DUTY_PARSIGEX_H
 #define AQ_DUTY_PARSIGEX_H
 
@@ -45,8 +46,9 @@ void aq_parsigex_broadcast(aq_parsigex *px, aq_duty duty, const aq_parsig_set *s
 bool aq_parsigex_belongs(const aq_chain *c, aq_duty duty, const aq_signed_data *d);
 bool aq_parsigex_travels(aq_duty_type type); /* types that nodes exchange, wire.md 7.2 */
 
-/* wire.md 7.4 steps 1 to 4 without the signature. validators: map of aq_pubkeys_init. Results live in the arena. AQ_E_FORMAT: not the
-   protocol; AQ_E_STALE: over, or too far ahead; AQ_E_UNKNOWN: not of the cluster, not the sender's share; AQ_E_LIMIT. */
+/* wire.md 7.4 steps 1 to 4 without the signature. validators: map of aq_pubkeys_init. Results live in the arena.
+   AQ_E_FORMAT: not the protocol; AQ_E_STALE: over, or too far ahead; AQ_E_UNKNOWN: not of the cluster, not the
+   sender's share; AQ_E_LIMIT. */
 AQ_NODISCARD aq_status aq_parsigex_decode(aq_parsigex_set *out, aq_arena *a, const aq_parsigex_cfg *cfg,
                                           const aq_map *validators, uint32_t from, aq_bytes msg);
 AQ_NODISCARD aq_status aq_parsigex_encode(aq_buf *out, aq_arena *a, aq_duty duty, const aq_parsig_set *set);

@@ -1,5 +1,5 @@
-/* A partial signature message of a peer. Input: sender, slot of the clock (8 bytes little endian), message. Whatever is accepted obeys
-   the rules that the databases and tss rely on. */
+/* A partial signature message of a peer. Input: sender, slot of the clock (8 bytes little endian), message. Whatever
+   is accepted obeys the rules that the databases and tss rely on. */
 #include "base/assert.h"
 #include "base/hex.h"
 #include "base/log.h"

@@ -114,7 +114,8 @@ static aq_status decode(fixture *f, uint32_t from, aq_bytes msg, aq_parsigex_ite
   return st;
 }
 
-/* Goal: messages of every duty type and fork are read as Charon writes them, and what is signed is computed from the payload.
+/* Goal: messages of every duty type and fork are read as Charon writes them, and what is signed is computed from the
+   payload.
    Method: the recorded messages; the root must verify the recorded signature under the sender's public share. */
 static void test_vectors(void **state) {
   (void)state;
@@ -157,7 +158,8 @@ static yyjson_val *by_name(yyjson_val *all, const char *name) {
   return NULL;
 }
 
-/* Goal: the checks of wire.md 7.4, each of which drops the whole message. Method: one good message, each field made wrong in turn. */
+/* Goal: the checks of wire.md 7.4, each of which drops the whole message. Method: one good message, each field made
+   wrong in turn. */
 static void test_refused(void **state) {
   (void)state;
   yyjson_doc *doc = aq_test_json("tss/parsigex.json");
@@ -239,7 +241,8 @@ static void test_broadcast(void **state) {
   yyjson_doc_free(doc);
 }
 
-/* Goal: one peer's partials are limited (tss.md 3, doubled). Method: the same message without end in one moment, then in the next slot. */
+/* Goal: one peer's partials are limited (tss.md 3, doubled). Method: the same message without end in one moment, then
+   in the next slot. */
 static void test_limit(void **state) {
   (void)state;
   yyjson_doc *doc = aq_test_json("tss/parsigex.json");

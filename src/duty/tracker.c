@@ -61,7 +61,8 @@ static void deadline(void *arg);
 
 static bool has_deadline(aq_duty_type type) { return type != AQ_DUTY_EXIT && type != AQ_DUTY_BUILDER_REGISTRATION; }
 
-/* NULL: over, or too many. Duties without a deadline are forgotten after an epoch: that nobody else signs an exit is no failure. */
+/* NULL: over, or too many. Duties without a deadline are forgotten after an epoch: that nobody else signs an exit is
+   no failure. */
 static aq_track *get(aq_tracker *t, aq_duty duty) {
   aq_track *r = find(t, duty);
   if (r) return r;

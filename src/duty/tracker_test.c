@@ -17,6 +17,7 @@ typedef struct {
   aq_tracker *t;
   char line[LINES_MAX][1024];
   size_t line_cnt;
+  uint32_t peer; /* the last share that signed */
 } fixture;
 
 static void on_line(void *arg, const char *line, size_t len) {
@@ -62,7 +63,8 @@ static void partials(fixture *f, aq_duty d, uint32_t shares) {
 
 static void to_deadline(fixture *f) { fake_env_run_for(&f->env, 66 * SLOT_NS); }
 
-/* Goal: a duty that completes has its line at once, with times from the trigger. Method: two validators, events some ms apart. */
+/* Goal: a duty that completes has its line at once, with times from the trigger. Method: two validators, events some
+   ms apart. */
 static void test_ok(void **state) {
   (void)state;
   fixture f;
@@ -99,88 +101,93 @@ static void test_ok(void **state) {
   close_tracker(&f);
 }
 
+/* Events, one letter each. f F T: fetched, refused by the beacon node, timed out. d D: decided, not stored. o x: own
+   partial, refused by the journal. p m: a peer's, one with another root. c C: combined, not possible. s: not kept. B:
+   not submitted. r R y: RANDAO of ours, of a peer, combined. a: own selection. */
+static const struct {
+  const char *events;
+  aq_duty_type type;
+  const char *step, *reason;
+} row[] = {
+    {"F", AQ_DUTY_ATTESTER, "fetcher", "fetch_bn_error"},
+    {"T", AQ_DUTY_ATTESTER, "fetcher", "fetch_bn_error"},
+    {"f", AQ_DUTY_ATTESTER, "consensus", "no_consensus"},
+    {"", AQ_DUTY_ATTESTER, "consensus", "no_consensus"},
+    {"fD", AQ_DUTY_ATTESTER, "duty_db", "bug_duty_db_error"},
+    {"fd", AQ_DUTY_ATTESTER, "validator_api", "no_local_vc_signature"},
+    {"dpp", AQ_DUTY_ATTESTER, "validator_api", "no_local_vc_signature"},
+    {"dx", AQ_DUTY_ATTESTER, "parsig_db_local", "bug_par_sig_db_internal"},
+    {"do", AQ_DUTY_ATTESTER, "parsig_ex", "no_peer_signatures"},
+    {"dop", AQ_DUTY_ATTESTER, "parsig_db_external", "insufficient_peer_signatures"},
+    {"dopm", AQ_DUTY_ATTESTER, "parsig_db_external", "bug_par_sig_db_inconsistent"},
+    {"om", AQ_DUTY_SYNC_MESSAGE, "parsig_db_external", "par_sig_db_inconsistent_sync"},
+    {"doppC", AQ_DUTY_ATTESTER, "sig_aggregation", "bug_sig_agg"},
+    {"doppcs", AQ_DUTY_ATTESTER, "aggsig_db", "bug_aggregation_error"},
+    {"doppcB", AQ_DUTY_ATTESTER, "bcast", "broadcast_bn_error"},
+    {"T", AQ_DUTY_PROPOSER, "fetcher", "proposer_zero_randaos"},
+    {"rT", AQ_DUTY_PROPOSER, "fetcher", "proposer_no_external_randaos"},
+    {"rRT", AQ_DUTY_PROPOSER, "fetcher", "proposer_insufficient_randaos"},
+    {"rRyT", AQ_DUTY_PROPOSER, "fetcher", "bug_fetch_error"},
+    {"rRyF", AQ_DUTY_PROPOSER, "fetcher", "fetch_bn_error"},
+    {"aT", AQ_DUTY_AGGREGATOR, "fetcher", "no_aggregator_selections"},
+    {"T", AQ_DUTY_AGGREGATOR, NULL, NULL}, /* the client does no selections */
+    {"", AQ_DUTY_AGGREGATOR, NULL, NULL},  /* nobody was selected */
+};
+
+static void play(fixture *f, aq_duty d, char e) {
+  uint8_t one[32] = {1}, two[32] = {2};
+  aq_duty randao = {SLOT, AQ_DUTY_RANDAO}, prepare = {SLOT, AQ_DUTY_PREPARE_AGGREGATOR};
+  switch (e) {
+    case 'f': aq_tracker_fetched(f->t, d, AQ_OK); break;
+    case 'F': aq_tracker_fetched(f->t, d, AQ_E_REFUSED); break;
+    case 'T': aq_tracker_fetched(f->t, d, AQ_E_TIMEOUT); break;
+    case 'd': aq_tracker_decided(f->t, d, 1, AQ_OK); break;
+    case 'D': aq_tracker_decided(f->t, d, 1, AQ_E_EXISTS); break;
+    case 'o': aq_tracker_partial(f->t, d, SELF + 1, one, false, AQ_OK), aq_tracker_shared(f->t, d, 1); break;
+    case 'x': aq_tracker_partial(f->t, d, SELF + 1, one, false, AQ_E_SLASH); break;
+    case 'p': aq_tracker_partial(f->t, d, ++f->peer, one, false, AQ_OK); break;
+    case 'm': aq_tracker_partial(f->t, d, 1, two, true, AQ_OK); break;
+    case 'c': aq_tracker_combined(f->t, d, AQ_OK); break;
+    case 'C': aq_tracker_combined(f->t, d, AQ_E_AUTH); break;
+    case 's': aq_tracker_stored(f->t, d, AQ_E_SLASH); break;
+    case 'B': aq_tracker_submitted(f->t, d, 1, AQ_E_TIMEOUT); break;
+    case 'r': aq_tracker_partial(f->t, randao, SELF + 1, one, false, AQ_OK); break;
+    case 'R': aq_tracker_partial(f->t, randao, 1, one, false, AQ_OK); break;
+    case 'y': aq_tracker_combined(f->t, randao, AQ_OK); break;
+    case 'a': aq_tracker_partial(f->t, prepare, SELF + 1, one, false, AQ_OK); break;
+    default: fail();
+  }
+}
+
 /* Goal: each row of core.md 11.1 gives its step and reason. Method: an event list a row, then the deadline. */
 static void test_reasons(void **state) {
   (void)state;
-  static const struct {
-    const char *
-        events; /* f F fetched or failed (BN), T timeout of it, d D decided or not stored, o own, x refused by the journal,
-                           p peers, m mixed roots, c combined, C bad combination, s not stored, b B submitted or failed; r R y: RANDAO of
-                           self, of peers, combined; a: own selection */
-    aq_duty_type type;
-    const char *step, *reason;
-  } row[] = {
-      {"F", AQ_DUTY_ATTESTER, "fetcher", "fetch_bn_error"},
-      {"T", AQ_DUTY_ATTESTER, "fetcher", "fetch_bn_error"},
-      {"f", AQ_DUTY_ATTESTER, "consensus", "no_consensus"},
-      {"", AQ_DUTY_ATTESTER, "consensus", "no_consensus"},
-      {"fD", AQ_DUTY_ATTESTER, "duty_db", "bug_duty_db_error"},
-      {"fd", AQ_DUTY_ATTESTER, "validator_api", "no_local_vc_signature"},
-      {"dpp", AQ_DUTY_ATTESTER, "validator_api", "no_local_vc_signature"},
-      {"dx", AQ_DUTY_ATTESTER, "parsig_db_local", "bug_par_sig_db_internal"},
-      {"do", AQ_DUTY_ATTESTER, "parsig_ex", "no_peer_signatures"},
-      {"dop", AQ_DUTY_ATTESTER, "parsig_db_external", "insufficient_peer_signatures"},
-      {"dopm", AQ_DUTY_ATTESTER, "parsig_db_external", "bug_par_sig_db_inconsistent"},
-      {"om", AQ_DUTY_SYNC_MESSAGE, "parsig_db_external", "par_sig_db_inconsistent_sync"},
-      {"doppC", AQ_DUTY_ATTESTER, "sig_aggregation", "bug_sig_agg"},
-      {"doppcs", AQ_DUTY_ATTESTER, "aggsig_db", "bug_aggregation_error"},
-      {"doppcB", AQ_DUTY_ATTESTER, "bcast", "broadcast_bn_error"},
-      {"T", AQ_DUTY_PROPOSER, "fetcher", "proposer_zero_randaos"},
-      {"rT", AQ_DUTY_PROPOSER, "fetcher", "proposer_no_external_randaos"},
-      {"rRT", AQ_DUTY_PROPOSER, "fetcher", "proposer_insufficient_randaos"},
-      {"rRyT", AQ_DUTY_PROPOSER, "fetcher", "bug_fetch_error"},
-      {"rRyF", AQ_DUTY_PROPOSER, "fetcher", "fetch_bn_error"},
-      {"aT", AQ_DUTY_AGGREGATOR, "fetcher", "no_aggregator_selections"},
-      {"T", AQ_DUTY_AGGREGATOR, NULL, NULL}, /* the client does no selections */
-      {"", AQ_DUTY_AGGREGATOR, NULL, NULL},  /* nobody was selected */
-  };
   for (size_t i = 0; i < AQ_COUNT(row); i++) {
     fixture f;
-    uint8_t one[32] = {1}, two[32] = {2};
-    aq_duty d = {SLOT, row[i].type}, randao = {SLOT, AQ_DUTY_RANDAO}, prepare = {SLOT, AQ_DUTY_PREPARE_AGGREGATOR};
+    char step[64], reason[96];
+    aq_duty d = {SLOT, row[i].type};
     open_tracker(&f, true);
+    f.peer = 2;
     if (aq_duty_has_consensus(d.type)) aq_tracker_scheduled(f.t, d, 1);
-    uint32_t peer = 2;
-    for (const char *e = row[i].events; *e; e++) {
-      switch (*e) {
-        case 'f': aq_tracker_fetched(f.t, d, AQ_OK); break;
-        case 'F': aq_tracker_fetched(f.t, d, AQ_E_REFUSED); break;
-        case 'T': aq_tracker_fetched(f.t, d, AQ_E_TIMEOUT); break;
-        case 'd': aq_tracker_decided(f.t, d, 1, AQ_OK); break;
-        case 'D': aq_tracker_decided(f.t, d, 1, AQ_E_EXISTS); break;
-        case 'o': aq_tracker_partial(f.t, d, SELF + 1, one, false, AQ_OK), aq_tracker_shared(f.t, d, 1); break;
-        case 'x': aq_tracker_partial(f.t, d, SELF + 1, one, false, AQ_E_SLASH); break;
-        case 'p': aq_tracker_partial(f.t, d, ++peer, one, false, AQ_OK); break;
-        case 'm': aq_tracker_partial(f.t, d, 1, two, true, AQ_OK); break;
-        case 'c': aq_tracker_combined(f.t, d, AQ_OK); break;
-        case 'C': aq_tracker_combined(f.t, d, AQ_E_AUTH); break;
-        case 's': aq_tracker_stored(f.t, d, AQ_E_SLASH); break;
-        case 'B': aq_tracker_submitted(f.t, d, 1, AQ_E_TIMEOUT); break;
-        case 'r': aq_tracker_partial(f.t, randao, SELF + 1, one, false, AQ_OK); break;
-        case 'R': aq_tracker_partial(f.t, randao, 1, one, false, AQ_OK); break;
-        case 'y': aq_tracker_combined(f.t, randao, AQ_OK); break;
-        case 'a': aq_tracker_partial(f.t, prepare, SELF + 1, one, false, AQ_OK); break;
-        default: fail();
-      }
-    }
+    for (const char *e = row[i].events; *e; e++) play(&f, d, *e);
     to_deadline(&f);
-    const char *line = verdict(&f, aq_duty_name(d.type));
+    const char *name = aq_duty_name(d.type), *line = verdict(&f, name);
     if (!row[i].reason) {
       assert_null(line);
-    } else {
-      char step[64], reason[96];
-      snprintf(step, sizeof step, "\"step\":\"%s\"", row[i].step);
-      snprintf(reason, sizeof reason, "\"reason\":\"%s\"", row[i].reason);
-      if (!line || !strstr(line, step) || !strstr(line, reason))
-        fail_msg("%s of %s: %s", row[i].events, aq_duty_name(d.type), line ? line : "no line");
-      assert_true(aq_metric_value(AQ_M_CORE_TRACKER_FAILED_DUTY_REASONS_TOTAL,
-                                  AQ_LABELS(aq_duty_name(d.type), row[i].reason)) == 1);
+      close_tracker(&f);
+      continue;
     }
+    snprintf(step, sizeof step, "\"step\":\"%s\"", row[i].step);
+    snprintf(reason, sizeof reason, "\"reason\":\"%s\"", row[i].reason);
+    if (!line || !strstr(line, step) || !strstr(line, reason))
+      fail_msg("%s of %s: %s", row[i].events, name, line ? line : "no line");
+    assert_true(aq_metric_value(AQ_M_CORE_TRACKER_FAILED_DUTY_REASONS_TOTAL, AQ_LABELS(name, row[i].reason)) == 1);
     close_tracker(&f);
   }
 }
 
-/* Goal: without tss a duty is done when it is decided and the own partials are shared (design 7). Method: in both orders. */
+/* Goal: without tss a duty is done when it is decided and the own partials are shared (design 7). Method: in both
+   orders. */
 static void test_not_combining(void **state) {
   (void)state;
   fixture f;
@@ -198,7 +205,8 @@ static void test_not_combining(void **state) {
   close_tracker(&f);
 }
 
-/* Goal: partials that no duty explains are counted, and who signs other heads is ranked. Method: strangers' RANDAO; a split slot. */
+/* Goal: partials that no duty explains are counted, and who signs other heads is ranked. Method: strangers' RANDAO; a
+   split slot. */
 static void test_participation(void **state) {
   (void)state;
   fixture f;

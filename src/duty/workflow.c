@@ -11,7 +11,8 @@
 
 /* ---- scheduler -> fetcher -> consensus ---- */
 
-/* Duties whose data need a group signature first (RANDAO, selections): a node that makes none leaves them to the others. */
+/* Duties whose data need a group signature first (RANDAO, selections): a node that makes none leaves them to the
+   others. */
 static bool fetches(const aq_workflow *w, aq_duty_type type) { return w->tss || type == AQ_DUTY_ATTESTER; }
 
 /* Taken part in from the trigger on, so that a node with a slow beacon node still votes (core.md 2). */

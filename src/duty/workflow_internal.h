@@ -1,5 +1,5 @@
-/* duty/workflow_internal.h - what the workflow's files share: workflow.c wires the components, workflow_sign.c carries partial and
-   group signatures, workflow_object.c makes signed objects of agreed data. */
+/* duty/workflow_internal.h - what the workflow's files share: workflow.c wires the components, workflow_sign.c
+   carries partial and group signatures, workflow_object.c makes signed objects of agreed data. */
 #ifndef AQ_DUTY_WORKFLOW_INTERNAL_H
 #define AQ_DUTY_WORKFLOW_INTERNAL_H
 
@@ -39,7 +39,8 @@ struct aq_workflow {
   bool abstain_logged;
 };
 
-/* workflow_object.c: the object that the validator client would sign, with a zero signature. Views into `in` and the arena. */
+/* workflow_object.c: the object that the validator client would sign, with a zero signature. Views into `in` and the
+   arena. */
 AQ_NODISCARD aq_status aq_signed_of_agreed(aq_signed_data *out, aq_arena *a, const aq_chain *chain, aq_duty duty,
                                            const aq_unsigned_data *in);
 

@@ -76,7 +76,8 @@ static aq_status precheck(aq_workflow *w, sub_item *it, uint32_t validator) {
   return abstains(w, duty) ? AQ_E_STALE : AQ_OK;
 }
 
-/* Sends what was stored to the peers: one message a subcommittee, since a set has one entry a validator (wire.md 7.2). */
+/* Sends what was stored to the peers: one message a subcommittee, since a set has one entry a validator (wire.md
+   7.2). */
 static void share(submission *s, uint32_t sub) {
   aq_workflow *w = s->w;
   aq_parsig_set set = {0};
@@ -249,8 +250,8 @@ void aq_workflow_submit(aq_workflow *w, aq_duty duty, const aq_partial *p, uint3
 
 /* ---- partial signatures of the peers ---- */
 
-/* A sync message over another head than ours: should its group complete, this is what we submit. Only the validator index is not
-   covered by the signature, so it comes from the chain. */
+/* A sync message over another head than ours: should its group complete, this is what we submit. Only the validator
+   index is not covered by the signature, so it comes from the chain. */
 static void keep_sync(aq_workflow *w, const aq_parsig_key *key, const aq_parsigex_item *it) {
   const aq_validator_state *v = aq_scheduler_validator(w->scheduler, key->validator);
   aq_signed_data d = *it->data;

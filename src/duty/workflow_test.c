@@ -35,7 +35,8 @@ static void check_attestations(world *w, const aq_buf *body, size_t want) {
   yyjson_doc_free(doc);
 }
 
-/* Goal: an attester duty goes from the trigger to a verified submission on every node, with one verdict that has the times.
+/* Goal: an attester duty goes from the trigger to a verified submission on every node, with one verdict that has the
+   times.
    Method: four nodes with tss, two validators, each with its own validator client. */
 static void test_attester(void **state) {
   (void)state;
@@ -95,7 +96,8 @@ static void check_block(world *w, const aq_buf *body) {
   assert_int_equal(aq_bls_verify(w->validator[1].pubkey, root, randao.ptr), AQ_OK);
 }
 
-/* Goal: a proposal carries the combined RANDAO, one block is agreed although each beacon node makes its own, all submit the same.
+/* Goal: a proposal carries the combined RANDAO, one block is agreed although each beacon node makes its own, all
+   submit the same.
    Method: four nodes; blocks are read back from the submissions. */
 static void test_proposer(void **state) {
   (void)state;
@@ -189,8 +191,10 @@ static void submit_attestation(world *w, uint32_t v, uint8_t head, bool bad_sig,
   aq_arena_free(&a);
 }
 
-/* Goal: only what was agreed is signed, and only with this node's share; a repeat is fine. Nothing refused leaves the node.
-   Method: before and after the own signature, an attestation with another head, with another source, with another node's share. */
+/* Goal: only what was agreed is signed, and only with this node's share; a repeat is fine. Nothing refused leaves the
+   node.
+   Method: before and after the own signature, an attestation with another head, with another source, with another
+      node's share. */
 static void test_refusals(void **state) {
   (void)state;
   world *w = world_new(ALL, ALL);

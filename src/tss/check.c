@@ -4,7 +4,8 @@
 #include "base/metrics.h"
 #include "tss/internal.h"
 
-/* Verification of one suspect peer's partial, amortised over a batch; 25 % of a core a slot for them all (tss.md 3, 6.3). */
+/* Verification of one suspect peer's partial, amortised over a batch; 25 % of a core a slot for them all (tss.md 3,
+   6.3). */
 #define COST_NS UINT64_C(300000)
 
 static tss_check_entry *entry_new(aq_tss *s, const aq_tss_key *key, uint32_t share, const uint8_t root[32],

@@ -4,7 +4,8 @@
 #include "base/metrics.h"
 #include "tss/internal.h"
 
-/* tss.md 2.4: three partials with fixed shares, verified, combined, verified, so that the latency panel never goes blind. */
+/* tss.md 2.4: three partials with fixed shares, verified, combined, verified, so that the latency panel never goes
+   blind. */
 struct tss_selftest {
   aq_job job;
   aq_tss *tss;

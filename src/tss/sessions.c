@@ -298,7 +298,8 @@ void tss_session_free(aq_tss *s, tss_session *e) {
   if (--d->cnt == 0) duty_free(d);
 }
 
-/* Exits and registrations have no deadline: a share keeps its newest ones only. Called before a share's partial is added to e. */
+/* Exits and registrations have no deadline: a share keeps its newest ones only. Called before a share's partial is
+   added to e. */
 void tss_exempt_trim(aq_tss *s, tss_session *e, uint32_t share) {
   if (aq_list_empty(&e->exempt)) return;
   uint8_t k[EXEMPT_KEY_LEN];

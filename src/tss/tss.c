@@ -51,7 +51,8 @@ void tss_bad(aq_tss *s, const aq_tss_key *key, uint32_t share, aq_blame why) {
   if (s->cfg.blame) s->cfg.blame(s->cfg.arg, key, share, why);
 }
 
-/* Tokens of tss.md 3: 4 (V/32 + 8) a slot, at most 4 V + 256. The level counts tokens times slot_ns, so that nothing is rounded. */
+/* Tokens of tss.md 3: 4 (V/32 + 8) a slot, at most 4 V + 256. The level counts tokens times slot_ns, so that nothing
+   is rounded. */
 static bool take_tokens(aq_tss *s, uint32_t share, uint32_t cnt) {
   tss_peer *p = &s->peer[share - 1];
   uint64_t now = aq_mono_ns(s->cfg.env), slot_ns = s->cfg.clock->slot_ns, v = s->cfg.cluster->validator_cnt;

@@ -1,4 +1,5 @@
-/* Signing sessions under any order of events. Input: four bytes an event. Every session ends once, and only with its group signature. */
+/* Signing sessions under any order of events. Input: four bytes an event. Every session ends once, and only with its
+   group signature. */
 #include "base/assert.h"
 #include "base/log.h"
 #include "tss/internal.h"

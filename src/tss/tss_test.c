@@ -218,7 +218,8 @@ static void corrupt(world *w, aq_tss_partial *p, corruption kind, uint64_t root)
 }
 
 /* Goal: any corruption of one partial is blamed on exactly its share, and the duty completes with the others (6.1).
-   Method: per kind, sessions in which the corrupted partial completes the threshold; the fourth share comes afterwards. */
+   Method: per kind, sessions in which the corrupted partial completes the threshold; the fourth share comes
+      afterwards. */
 static void test_corruption(void **state) {
   (void)state;
   for (int kind = 0; kind < KINDS; kind++) {
@@ -574,7 +575,8 @@ static void test_exempt(void **state) {
 }
 
 /* Goal: whatever the order of events, each session ends once and with ok only for a right signature (12.5).
-   Method: random partials, good and bad, of all shares, agreed roots, passing time, restarts and late jobs, from a seed. */
+   Method: random partials, good and bad, of all shares, agreed roots, passing time, restarts and late jobs, from a
+      seed. */
 static void test_random_events(void **state) {
   (void)state;
   for (uint64_t seed = 1; seed <= 12; seed++) {
@@ -693,7 +695,8 @@ static void test_selftest(void **state) {
   world_free(w);
 }
 
-/* Goal: freeing with jobs under way leaks nothing and calls nobody back. Method: free between submission and the job. */
+/* Goal: freeing with jobs under way leaks nothing and calls nobody back. Method: free between submission and the job.
+   */
 static void test_free_in_flight(void **state) {
   (void)state;
   world *w = world_new(0, 16);

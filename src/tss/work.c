@@ -13,8 +13,8 @@ static void hash_root(tss_root *r) {
   r->known = true;
 }
 
-/* 4.4 step 1 for a part of the batch: points, combination, subgroup check of the sum. A root is hashed by the part that holds its
-   first session. */
+/* 4.4 step 1 for a part of the batch: points, combination, subgroup check of the sum. A root is hashed by the part
+   that holds its first session. */
 void tss_work_combine(tss_batch *b, uint32_t from, uint32_t to) {
   for (uint32_t i = from; i < to; i++) {
     tss_item *it = &b->item[i];
@@ -52,8 +52,8 @@ static void mark_ok(tss_batch *b, uint32_t root, bool all_roots) {
   }
 }
 
-/* 6.1 step 2: everything of one share in the failed sessions, one random combination. A failing column is in doubt as a whole: its
-   partials are looked at one by one later, when needed (check.c). */
+/* 6.1 step 2: everything of one share in the failed sessions, one random combination. A failing column is in doubt as
+   a whole: its partials are looked at one by one later, when needed (check.c). */
 static void check_column(tss_batch *b, aq_bls_item *list, uint32_t share) {
   size_t cnt = 0;
   bool *proved = NULL;
@@ -132,8 +132,8 @@ bool tss_check_work_init(tss_check_work *w, aq_arena *a, uint32_t cnt) {
   return w->list && w->part && w->bad;
 }
 
-/* Verifies partials, one peer after the other when they do not verify together, so that a good peer costs one check. Items stand in
-   the order of their shares. */
+/* Verifies partials, one peer after the other when they do not verify together, so that a good peer costs one check.
+   Items stand in the order of their shares. */
 void tss_work_check(tss_check_item *item, uint32_t cnt, tss_root *root, uint32_t root_cnt, const uint8_t *rnd,
                     tss_check_work *w) {
   for (uint32_t i = 0; i < root_cnt; i++) hash_root(&root[i]);
