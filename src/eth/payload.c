@@ -42,7 +42,7 @@ uint8_t aq_first_char(aq_bytes in) {
 }
 
 aq_status aq_payload_json(aq_bytes *out, aq_arena *a, const aq_ssz_type *t, yyjson_val *val) {
-  aq_buf ssz = AQ_BUF(AQ_PAYLOAD_JSON_MAX);
+  aq_buf ssz = AQ_BUF(AQ_PROPOSAL_JSON_MAX);
   aq_status st = t ? aq_ssz_from_json(&ssz, t, val, NULL) : AQ_E_FORMAT;
   if (st == AQ_OK) {
     *out = aq_arena_copy(a, aq_bytes_of(ssz.ptr, ssz.len));
@@ -175,7 +175,7 @@ static aq_status unsigned_ssz(aq_unsigned_data *out, aq_bytes in) {
 }
 
 static aq_status unsigned_json(aq_unsigned_data *out, aq_arena *a, aq_bytes in) {
-  yyjson_doc *doc = aq_json_parse(in, AQ_PAYLOAD_JSON_MAX, NULL);
+  yyjson_doc *doc = aq_json_parse(in, aq_payload_json_max(out->duty), NULL);
   if (!doc) return AQ_E_FORMAT;
   yyjson_val *root = yyjson_doc_get_root(doc);
   aq_status st;

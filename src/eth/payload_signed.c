@@ -156,7 +156,7 @@ static bool is_json_only(aq_duty_type duty) {
 }
 
 static aq_status signed_json(aq_signed_data *d, aq_arena *a, aq_bytes in) {
-  yyjson_doc *doc = aq_json_parse(in, AQ_PAYLOAD_JSON_MAX, NULL);
+  yyjson_doc *doc = aq_json_parse(in, aq_payload_json_max(d->duty), NULL);
   if (!doc) return AQ_E_FORMAT;
   yyjson_val *val = yyjson_doc_get_root(doc);
   aq_status st;

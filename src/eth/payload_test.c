@@ -187,6 +187,25 @@ static void impossible_headers(void **state) {
   aq_arena_free(&a);
 }
 
+/* Goal: a long text costs no long parse.
+   Method: a good selection followed by blanks, up to the limit and one more. */
+static void json_limit(void **state) {
+  (void)state;
+  enum { LIMIT = 256 << 10 };
+  aq_signed_data d = {.duty = AQ_DUTY_PREPARE_AGGREGATOR, .slot = 5};
+  aq_buf text = AQ_BUF(LIMIT + 1);
+  aq_arena a;
+  aq_arena_init(&a, ARENA_MAX);
+  assert_int_equal(aq_signed_encode(&text, &d), AQ_OK);
+  while (text.len < LIMIT) aq_buf_put_u8(&text, ' ');
+  assert_int_equal(aq_signed_decode(&d, &a, AQ_DUTY_PREPARE_AGGREGATOR, view(&text)), AQ_OK);
+  assert_int_equal(d.slot, 5);
+  aq_buf_put_u8(&text, ' ');
+  assert_int_not_equal(aq_signed_decode(&d, &a, AQ_DUTY_PREPARE_AGGREGATOR, view(&text)), AQ_OK);
+  aq_buf_free(&text);
+  aq_arena_free(&a);
+}
+
 /* Goal: attestation data in a struct and back.
    Method: distinct bytes in every position. */
 static void attestation_data(void **state) {
@@ -278,7 +297,7 @@ static void posted_objects(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(signed_vectors),   cmocka_unit_test(unsigned_vectors), cmocka_unit_test(impossible_headers),
-      cmocka_unit_test(attestation_data), cmocka_unit_test(posted_objects),
+      cmocka_unit_test(attestation_data), cmocka_unit_test(json_limit),       cmocka_unit_test(posted_objects),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

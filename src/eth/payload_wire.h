@@ -5,8 +5,12 @@
 
 #include "eth/payload.h"
 
-/* JSON of a block with its blobs: twice the SSZ and a little. The transports' own limits are lower or equal. */
-enum { AQ_PAYLOAD_JSON_MAX = 64 << 20 };
+/* Longest JSON of a duty. Proposals come as JSON from old peers only: a Deneb block with its blobs is below 4 MiB.
+   The longest of the others is an aggregate of 131072 bits. A parsed document takes up to eight times its text. */
+enum { AQ_PROPOSAL_JSON_MAX = 16 << 20, AQ_PAYLOAD_JSON_MAX = 256 << 10 };
+static inline size_t aq_payload_json_max(aq_duty_type duty) {
+  return duty == AQ_DUTY_PROPOSER ? AQ_PROPOSAL_JSON_MAX : AQ_PAYLOAD_JSON_MAX;
+}
 
 /* u64 version, then (proposals) u8 blinded, then u32 offset of the value. */
 enum { AQ_HEADER_LEN = 12, AQ_HEADER_BLINDED_LEN = 13, AQ_HEADER_INDEX_LEN = 20 };
