@@ -216,8 +216,8 @@ static void conn_start(hconn *hc) {
   aq_conn_start(hc->c);
 }
 
-/* Of several connections the newest that works: the other side may have lost the older ones without a word. Of a double dial
-   the one that the smaller peer id dialled, so that both sides choose the same (wire.md 10.6). */
+/* Of several connections the newest that works: the other side may have lost the older ones without a word. Of a
+   double dial the one that the smaller peer id dialled, so that both sides choose the same (wire.md 10.6). */
 static bool dialled_by_smaller(const hconn *hc) {
   const aq_host *h = hc->h;
   bool self_smaller = memcmp(h->self_key, h->cfg.peers[hc->peer->idx].pubkey, 33) < 0;
@@ -292,8 +292,8 @@ static void tcp_closed(void *arg, uint64_t id, aq_status st) {
 
 /* ---- each second ---- */
 
-/* Between aequa nodes the worse one of a double dial is ended by the side that dialled it, once nothing runs on it. Other peers
-   may have plans with theirs. */
+/* Between aequa nodes the worse one of a double dial is ended by the side that dialled it, once nothing runs on it.
+   Other peers may have plans with theirs. */
 static void end_duplicates(aq_host *h, hpeer *p) {
   if (p->conn_cnt < 2 || !p->info.heard || strncmp(p->info.agent, "aequa/", 6) != 0) return;
   hconn *best = host_best_conn(p);
@@ -329,9 +329,9 @@ static void on_tick(void *arg) {
 
 static void net_handle(void *ctx, aq_net_proto proto, const aq_net_handler *f) {
   aq_host *h = ctx;
-  AQ_ASSERT(proto < AQ_PROTO_CNT && (host_protos[proto].request ? f->serve != NULL : f->recv != NULL));
+  AQ_ASSERT(proto < AQ_PROTO_CNT);
   h->handler[proto] = *f;
-  h->handled[proto] = true;
+  h->handled[proto] = host_protos[proto].request ? f->serve != NULL : f->recv != NULL;
 }
 
 static bool net_connected(void *ctx, uint32_t peer) {

@@ -34,9 +34,10 @@ typedef struct aq_net {
   /* msg is copied. An unconnected peer is dialled first, as far as an address is known. */
   void (*send)(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_done done, void *arg);
   void (*request)(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_answer fn, void *arg);
-  void (*respond)(void *ctx, aq_net_reply *reply, aq_bytes answer);       /* ends the reply */
-  void (*refuse)(void *ctx, aq_net_reply *reply);                         /* closes without an answer; ends the reply */
-  void (*handle)(void *ctx, aq_net_proto proto, const aq_net_handler *h); /* copied; one handler a protocol */
+  void (*respond)(void *ctx, aq_net_reply *reply, aq_bytes answer); /* ends the reply */
+  void (*refuse)(void *ctx, aq_net_reply *reply);                   /* closes without an answer; ends the reply */
+  void (*handle)(void *ctx, aq_net_proto proto,
+                 const aq_net_handler *h); /* copied; one handler a protocol, an empty one takes it away */
   bool (*connected)(void *ctx, uint32_t peer);
 } aq_net;
 
