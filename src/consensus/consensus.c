@@ -154,7 +154,7 @@ static aq_status hold(aq_instance *in, uint32_t peer, const aq_qbft_wire *w) {
   aq_list_push(&in->held, &h->node);
   if (in->held_cnt[peer]++ == 0) c->waiting_cnt[peer]++;
   aq_values_admit(in, peer, w);
-  /* Nobody here proposes or starts info_sync; the cluster's other members decide it with our votes. */
+  /* Our own proposal of info_sync may take seconds (wire.md 9.4): until then the others decide with our votes. */
   if (in->duty.type == AQ_DUTY_INFO_SYNC && in->start_timer.pos == 0) {
     aq_timer_set(c->cfg.env, &in->start_timer, aq_duty_start_ns(&c->cfg.chain->clock, in->duty), on_start, in);
   }
@@ -342,14 +342,25 @@ aq_status aq_consensus_participate(aq_consensus *c, aq_duty duty) {
   return AQ_OK;
 }
 
-aq_status aq_consensus_propose(aq_consensus *c, aq_duty duty, const aq_unsigned_set *set) {
+/* Canonical bytes and their hash. */
+static aq_status propose(aq_consensus *c, aq_duty duty, const aq_hash *hash, aq_bytes value) {
   uint64_t start = aq_mono_ns(c->cfg.env);
-  aq_status st = usable(c, duty);
-  if (st) return st;
-  if (duty.type == AQ_DUTY_INFO_SYNC || set->cnt == 0) return AQ_E_UNSUPPORTED;
   aq_instance *in = aq_instance_open(c, duty);
   if (!in) return AQ_E_LIMIT;
   if (in->proposed) return AQ_E_EXISTS;
+  if (!aq_value_keep(in, c->cfg.self, hash, value)) return AQ_E_LIMIT;
+  in->proposed = true;
+  in->propose_ns = aq_now_ns(c->cfg.env);
+  if (!in->running) aq_instance_start(in);
+  aq_instance_propose(in, hash);
+  duty_event(c, start, in);
+  return AQ_OK;
+}
+
+aq_status aq_consensus_propose(aq_consensus *c, aq_duty duty, const aq_unsigned_set *set) {
+  aq_status st = usable(c, duty);
+  if (st) return st;
+  if (duty.type == AQ_DUTY_INFO_SYNC || set->cnt == 0) return AQ_E_UNSUPPORTED;
   size_t size = 1 << 20;
   for (uint32_t i = 0; i < set->cnt; i++) size += 512;
   aq_arena scratch;
@@ -357,16 +368,24 @@ aq_status aq_consensus_propose(aq_consensus *c, aq_duty duty, const aq_unsigned_
   aq_buf bytes = AQ_BUF(AQ_INST_VALUE_MAX);
   aq_hash hash;
   st = aq_qbft_value_encode(&bytes, &hash, &scratch, set);
-  if (st == AQ_OK && !aq_value_keep(in, c->cfg.self, &hash, aq_buf_bytes(&bytes))) st = AQ_E_LIMIT;
+  if (st == AQ_OK) st = propose(c, duty, &hash, aq_buf_bytes(&bytes));
   aq_buf_free(&bytes);
   aq_arena_free(&scratch);
+  return st;
+}
+
+aq_status aq_consensus_propose_info(aq_consensus *c, aq_duty duty, aq_bytes result) {
+  aq_status st = duty.type == AQ_DUTY_INFO_SYNC ? usable(c, duty) : AQ_E_UNSUPPORTED;
   if (st) return st;
-  in->proposed = true;
-  in->propose_ns = aq_now_ns(c->cfg.env);
-  if (!in->running) aq_instance_start(in);
-  aq_instance_propose(in, &hash);
-  duty_event(c, start, in);
-  return AQ_OK;
+  aq_arena scratch;
+  aq_arena_init(&scratch, 2 * result.len + (1 << 20));
+  aq_buf bytes = AQ_BUF(AQ_INST_VALUE_MAX);
+  aq_hash hash;
+  st = aq_qbft_value_canon(&bytes, &hash, &scratch, duty.type, &(aq_qbft_any){aq_bytes_str(AQ_QBFT_INFO_URL), result});
+  if (st == AQ_OK) st = propose(c, duty, &hash, aq_buf_bytes(&bytes));
+  aq_buf_free(&bytes);
+  aq_arena_free(&scratch);
+  return st;
 }
 
 uint32_t aq_consensus_instances(const aq_consensus *c) { return (uint32_t)c->by_duty.cnt; }

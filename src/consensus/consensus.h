@@ -27,6 +27,10 @@ typedef struct {
   void (*decided)(void *arg, aq_duty duty, const aq_unsigned_set *set, uint64_t round);
   /* Instance ended at its deadline without a decision; why: one line naming the missing step and the missing peers. */
   void (*failed)(void *arg, aq_duty duty, const char *why);
+  /* The same for info_sync (13), whose value is a PriorityResult in canonical bytes. NULL: every well-formed one is
+     prepared; it is handed to `decided` as an empty set. */
+  bool (*valid_info)(void *arg, aq_duty duty, aq_bytes result);
+  void (*decided_info)(void *arg, aq_duty duty, aq_bytes result, uint64_t round);
 } aq_consensus_cfg;
 
 typedef struct aq_consensus aq_consensus;
@@ -38,6 +42,8 @@ AQ_NODISCARD aq_status aq_consensus_recover(aq_consensus *c);
 AQ_NODISCARD aq_status aq_consensus_participate(aq_consensus *c, aq_duty duty);
 /* Own value; starts the instance if need be. Copied. */
 AQ_NODISCARD aq_status aq_consensus_propose(aq_consensus *c, aq_duty duty, const aq_unsigned_set *set);
+/* The same for info_sync: an encoded PriorityResult. AQ_E_FORMAT: not one. */
+AQ_NODISCARD aq_status aq_consensus_propose_info(aq_consensus *c, aq_duty duty, aq_bytes result);
 uint32_t aq_consensus_instances(const aq_consensus *c);
 
 #endif

@@ -114,7 +114,9 @@ static void deliver(aq_instance *in) {
     st = aq_value_decode(&set, &scratch, aq_buf_bytes(&v->bytes));
     if (st == AQ_OK) st = aq_value_readable(&scratch, in->duty.type, &set, NULL);
   }
-  if (st == AQ_OK) {
+  if (st == AQ_OK && in->duty.type == AQ_DUTY_INFO_SYNC && cfg->decided_info) {
+    cfg->decided_info(cfg->arg, in->duty, aq_buf_bytes(&v->bytes), (uint64_t)d->round);
+  } else if (st == AQ_OK) {
     cfg->decided(cfg->arg, in->duty, &set, (uint64_t)d->round);
   } else {
     aq_metric_add(AQ_M_CORE_CONSENSUS_ERROR_TOTAL, 1, AQ_LABELS(AQ_QBFT_PROTOCOL));

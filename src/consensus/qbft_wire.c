@@ -6,7 +6,7 @@
 #include "core.pb-c.h"
 
 static const char set_url[] = "type.googleapis.com/core.corepb.v1.UnsignedDataSet";
-static const char priority_url[] = "type.googleapis.com/core.corepb.v1.PriorityResult";
+static const char priority_url[] = AQ_QBFT_INFO_URL;
 
 enum { SIG_LEN = 65, TAG_MSG = 0x0a, TAG_JUST = 0x12, TAG_VALUE = 0x1a, TAG_1 = 0x0a, TAG_2 = 0x12, KEY_LEN = 98 };
 

@@ -37,6 +37,8 @@ typedef enum {
 const char *aq_qbft_wire_name(aq_qbft_wire_code c);
 const char *aq_qbft_wire_result(aq_qbft_wire_code c); /* label `result` of qbft_msg_verified_total */
 
+#define AQ_QBFT_INFO_URL "type.googleapis.com/core.corepb.v1.PriorityResult"
+
 typedef struct {
   aq_bytes type_url, value;
 } aq_qbft_any;

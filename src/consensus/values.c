@@ -110,8 +110,9 @@ bool aq_value_check(aq_instance *in, const aq_hash *hash, aq_err *err) {
   aq_unsigned_set set;
   bool ok;
   if (in->duty.type == AQ_DUTY_INFO_SYNC) {
-    ok = aq_value_priority_ok(&scratch, aq_buf_bytes(&v->bytes));
-    if (!ok) (void)aq_fail(err, AQ_E_FORMAT, "not a priority result");
+    ok = aq_value_priority_ok(&scratch, aq_buf_bytes(&v->bytes)) &&
+         (!cfg->valid_info || cfg->valid_info(cfg->arg, in->duty, aq_buf_bytes(&v->bytes)));
+    if (!ok) (void)aq_fail(err, AQ_E_FORMAT, "not a priority result of this cluster");
   } else {
     aq_status st = aq_value_decode(&set, &scratch, aq_buf_bytes(&v->bytes));
     if (st) (void)aq_fail(err, st, "not a set of unsigned data");
