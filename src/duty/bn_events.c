@@ -112,9 +112,11 @@ static void check_stall(void *arg) {
     aq_timer_set(cfg->env, &s->timer, aq_now_ns(cfg->env) + (limit_ns - silent_ns), check_stall, ep);
     return;
   }
+  /* Perhaps only empty slots: again at once, and no alarm. */
+  AQ_LOG(AQ_LOG_DEBUG, "beacon_node_events_stalled", AQ_STR("addr", ep->addr));
   cfg->http->cancel(cfg->http->ctx, s->http_id);
   s->http_id = 0;
-  lost(ep, "no event for two slots");
+  connect_stream(ep);
 }
 
 static void stream_head(void *arg, int code, const aq_http_headers *h) {

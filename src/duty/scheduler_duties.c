@@ -284,6 +284,12 @@ static void deliver_soon(aq_sched_duties *d) {
   if (!aq_list_empty(&d->calls)) aq_timer_set(env, &d->timer, aq_now_ns(env), hand_on, d);
 }
 
+/* Proposers of a coming epoch: not needed yet, and not every beacon node can tell. Lodestar 1.5.1 answers with slots of the epoch
+   before, which check_item refuses. */
+static bool is_guess(const aq_sched_duties *d) {
+  return d->kind == AQ_DUTIES_PROPOSER && d->epoch > aq_sched_epoch_now(d->s);
+}
+
 static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
   aq_sched_duties *d = arg;
   d->call_id = 0;
@@ -295,8 +301,8 @@ static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
     defs_take(d->s, d);
     return;
   }
-  AQ_LOG(AQ_LOG_WARN, "duties_unknown", AQ_STR("kind", kinds[d->kind].cache), AQ_UINT("epoch", d->epoch),
-         AQ_STR("err", aq_status_text(st)), AQ_INT("code", ans ? ans->code : 0));
+  AQ_LOG(is_guess(d) ? AQ_LOG_DEBUG : AQ_LOG_WARN, "duties_unknown", AQ_STR("kind", kinds[d->kind].cache),
+         AQ_UINT("epoch", d->epoch), AQ_STR("err", aq_status_text(st)), AQ_INT("code", ans ? ans->code : 0));
   if (d->doc)
     deliver_soon(d);
   else
@@ -328,6 +334,7 @@ static uint32_t put_indices(aq_buf *out, const aq_scheduler *s, uint64_t epoch) 
 static void ask(aq_sched_duties *d) {
   aq_scheduler *s = d->s;
   if (d->call_id) return;
+  d->asked = true;
   if (!s->validators_known) {
     d->wanted = true;
     aq_sched_validators_refresh(s);
@@ -368,7 +375,7 @@ void aq_sched_resolve(aq_scheduler *s, uint64_t epoch, bool again) {
     const aq_sched_epoch *e = aq_sched_epoch_of(s, epoch);
     if (!d || !e) continue;
     if (d->doc && !e->have[kind]) defs_take(s, d);
-    if (!d->doc || again) ask(d);
+    if (again || (!d->doc && !(d->asked && is_guess(d)))) ask(d);
   }
 }
 

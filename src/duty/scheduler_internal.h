@@ -33,6 +33,7 @@ typedef struct {
   uint64_t epoch;
   uint64_t call_id;  /* 0: no request in flight */
   bool wanted;       /* ask once the validators are known */
+  bool asked;        /* once at least */
   bool busy;         /* its calls are being answered: doc must stay */
   yyjson_doc *doc;   /* restricted to the cluster; NULL: not known */
   yyjson_doc *fresh; /* judged good, not taken yet */

@@ -310,9 +310,12 @@ static void old_lodestar(void **state) {
   fake_env_run_until(&f.env, start_of(2 * SPE) - 1);
   assert_int_equal(fake_http_count(&f.http, "POST http://bn/eth/v1/beacon/states/head/validators"), 1);
   assert_int_equal(fake_http_count(&f.http, "GET http://bn/eth/v1/beacon/states/head/validators?id=0xa0a0"), 2);
+  assert_int_equal(fake_http_count(&f.http, "&id=0xa1a1"), 2);
   assert_non_null(find(&f, SPE + 3, AQ_DUTY_ATTESTER));
   assert_non_null(find(&f, 5, AQ_DUTY_PROPOSER));
   assert_non_null(find(&f, SPE + 5, AQ_DUTY_PROPOSER));
+  /* one guess, one at the epoch's start, one half-way */
+  assert_int_equal(fake_http_count(&f.http, "duties/proposer/1"), 3);
   close_fixture(&f);
 }
 

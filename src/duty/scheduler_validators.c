@@ -110,12 +110,15 @@ static void key_labels(char full[99], char brief[8], const uint8_t pubkey[48]) {
   brief[7] = 0;
 }
 
-static void metrics(aq_scheduler *s, const aq_validator_state *old) {
-  uint32_t active = 0;
+static void account(aq_scheduler *s, const aq_validator_state *old) {
+  uint32_t active = 0, known = 0;
+  bool changed = !s->validators_known;
   for (uint32_t i = 0; i < s->cfg.validator_cnt; i++) {
     const aq_validator_state *v = &s->state[i];
     char full[99], brief[8];
-    if (v->active) active++;
+    active += v->active;
+    known += v->known;
+    changed |= v->known != old[i].known || v->active != old[i].active;
     key_labels(full, brief, s->cfg.pubkey[i]);
     if (old[i].known && strcmp(old[i].status, v->status) != 0)
       aq_metric_set(AQ_M_CORE_SCHEDULER_VALIDATOR_STATUS, 0, AQ_LABELS(full, brief, old[i].status));
@@ -124,6 +127,10 @@ static void metrics(aq_scheduler *s, const aq_validator_state *old) {
     aq_metric_set(AQ_M_CORE_SCHEDULER_VALIDATOR_BALANCE_GWEI, (double)v->balance, AQ_LABELS(full, brief));
   }
   aq_metric_set(AQ_M_CORE_SCHEDULER_VALIDATORS_ACTIVE, active, AQ_NO_LABELS);
+  if (changed) {
+    AQ_LOG(known < s->cfg.validator_cnt ? AQ_LOG_WARN : AQ_LOG_INFO, "validators", AQ_UINT("active", active),
+           AQ_UINT("known", known), AQ_UINT("total", s->cfg.validator_cnt));
+  }
 }
 
 /* False: two validators of the cluster claim one index. */
@@ -162,8 +169,8 @@ static void refresh_end(aq_scheduler *s, aq_status st, const char *why) {
   s->activation = s->refresh.activation;
   s->refresh = (aq_sched_refresh){0};
   s->refresh_due = false;
+  account(s, old);
   s->validators_known = true;
-  metrics(s, old);
   states_free(s, old);
   aq_sched_validators_done(s, AQ_OK);
 }
@@ -200,11 +207,12 @@ static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
   refresh_end(s, st, "the beacon node's answer is malformed");
 }
 
-static void put_ids(aq_buf *out, const aq_scheduler *s, uint32_t from, uint32_t cnt, const char *quote) {
+static void put_ids(aq_buf *out, const aq_scheduler *s, uint32_t from, uint32_t cnt, const char *before,
+                    const char *after) {
   for (uint32_t i = from; i < from + cnt; i++) {
-    aq_buf_printf(out, "%s%s0x", i > from ? "," : "", quote);
+    aq_buf_printf(out, "%s0x", i > from ? before : before + 1);
     aq_buf_put_hex(out, aq_bytes_of(s->cfg.pubkey[i], 48));
-    aq_buf_put_str(out, quote);
+    aq_buf_put_str(out, after);
   }
 }
 
@@ -217,12 +225,13 @@ static void ask(aq_scheduler *s) {
                    .timeout_ns = cnt > 200 ? AQ_MILLIS(50) * cnt : 0}; /* core.md 6.4 */
   aq_buf_put_str(&path, "/eth/v1/beacon/states/head/validators");
   if (s->use_get) {
-    aq_buf_put_str(&path, "?id=");
-    put_ids(&path, s, s->refresh.at, left < AQ_SCHED_GET_IDS ? left : AQ_SCHED_GET_IDS, "");
+    /* The key repeated: Lodestar 1.5.1 takes a comma list for one id. */
+    aq_buf_put_u8(&path, '?');
+    put_ids(&path, s, s->refresh.at, left < AQ_SCHED_GET_IDS ? left : AQ_SCHED_GET_IDS, "&id=", "");
     req.method = "GET";
   } else {
     aq_buf_put_str(&body, "{\"ids\":[");
-    put_ids(&body, s, 0, cnt, "\"");
+    put_ids(&body, s, 0, cnt, ",\"", "\"");
     aq_buf_put_str(&body, "]}");
     req.method = "POST";
     req.body = aq_buf_bytes(&body);
