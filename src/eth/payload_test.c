@@ -70,6 +70,12 @@ static void check_message(const aq_chain *chain, yyjson_val *v) {
       duty != AQ_DUTY_BUILDER_REGISTRATION) {
     assert_int_equal(d.slot, aq_test_u64(v, "duty_slot"));
   }
+  if (duty == AQ_DUTY_PROPOSER) {
+    uint8_t blinded = data.ptr[8];
+    data.ptr[8] = 2; /* blinded is a boolean */
+    assert_int_not_equal(aq_signed_decode(&other, &a, duty, view(&data)), AQ_OK);
+    data.ptr[8] = blinded;
+  }
   if (yyjson_obj_get(v, "json_equivalent")) decode_json_form(&d, duty, yyjson_obj_get(v, "json_equivalent"));
   /* Another signature and the first one again: the same bytes. */
   assert_int_equal(aq_signed_with_sig(&other, &a, &d, blank), AQ_OK);
@@ -120,6 +126,10 @@ static void check_set(yyjson_val *set) {
       assert_bytes(aq_bytes_of(out.ptr + 12, out.len - 12), view(&data)); /* we write the versioned form */
     else
       assert_bytes(view(&out), view(&data));
+    if (duty == AQ_DUTY_PROPOSER) {
+      data.ptr[8] = 2; /* blinded is a boolean */
+      assert_int_not_equal(aq_unsigned_decode(&d, &a, duty, view(&data)), AQ_OK);
+    }
     aq_buf_free(&data);
     aq_buf_free(&out);
     aq_arena_free(&a);
