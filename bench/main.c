@@ -12,6 +12,7 @@
 #define PARTS(X) \
   X(bls)         \
   X(hash)        \
+  X(p2p)         \
   X(ssz)
 
 #define X(name) void aq_bench_##name(aq_bench *b);

@@ -1,5 +1,5 @@
-/* p2p/book.h - addresses to try, and when: own back-off for each, 1 s doubling to 30 s with a jitter of a fifth (wire.md 10.6).
-   Pure: time and random numbers come in. */
+/* p2p/book.h - addresses to try, and when: own back-off for each, 1 s doubling to 30 s with a jitter of a fifth
+   (wire.md 10.6). Pure: time and random numbers come in. */
 #ifndef AQ_P2P_BOOK_H
 #define AQ_P2P_BOOK_H
 
@@ -30,14 +30,14 @@ typedef struct {
 void aq_book_init(aq_book *b, uint32_t max);
 void aq_book_free(aq_book *b);
 
-/* "host:port", "[ip6]:port" or a multiaddr over plain TCP without relay. *peer: 33 bytes of the key that /p2p/ names, if any.
-   AQ_E_FORMAT, AQ_E_UNSUPPORTED. */
+/* "host:port", "[ip6]:port" or a multiaddr over plain TCP without relay. *peer: 33 bytes of the key that /p2p/
+   names, if any. AQ_E_FORMAT, AQ_E_UNSUPPORTED. */
 AQ_NODISCARD aq_status aq_addr_parse(char host[AQ_BOOK_HOST_LEN], uint16_t *port, uint8_t peer[33], bool *has_peer,
                                      const char *text);
 void aq_addr_text(char *out, size_t out_len, const char *host, uint16_t port);
 
-/* A known one becomes static when added as such. A full book drops the worst of those that are not static for a static one;
-   AQ_E_LIMIT when there is none. New addresses are due at once. */
+/* A known one becomes static when added as such. A full book drops the worst of those that are not static for a
+   static one; AQ_E_LIMIT when there is none. New addresses are due at once. */
 AQ_NODISCARD aq_status aq_book_add(aq_book *b, const char *host, uint16_t port, aq_addr_source source, uint64_t now_ns);
 void aq_book_drop(aq_book *b, const char *host, uint16_t port);
 void aq_book_drop_source(aq_book *b, aq_addr_source source); /* but those being dialled */

@@ -52,8 +52,8 @@ static void texts(void **state) {
   assert_string_equal(text, "node-1:5");
 }
 
-/* Goal: waits double from 1 s to 30 s with at most a fifth of jitter; static addresses are never dropped, others after 5 failures.
-   Method: failures with the extreme random numbers. */
+/* Goal: waits double from 1 s to 30 s with at most a fifth of jitter; static addresses are never dropped, others
+   after 5 failures. Method: failures with the extreme random numbers. */
 static void back_off(void **state) {
   (void)state;
   aq_book b;

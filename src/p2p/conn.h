@@ -1,7 +1,8 @@
-/* p2p/conn.h - one connection from the first byte to streams: multistream for /noise, Noise, multistream for yamux where the
-   handshake did not settle it, yamux. Spec: wire.md 2. Runs over any ordered byte pipe (TCP, later a relayed stream).
-   Does not know who may connect, nor what streams carry: its user decides in `secured` and handles the muxer's events.
-   Memory: 128 KiB of input and 64 KiB of output wait at most, besides what streams hold (p2p/yamux.h). */
+/* p2p/conn.h - one connection from the first byte to streams: multistream for /noise, Noise, multistream for yamux
+   where the handshake did not settle it, yamux. Spec: wire.md 2. Runs over any ordered byte pipe (TCP, later a
+   relayed stream). Does not know who may connect, nor what streams carry: its user decides in `secured` and handles
+   the muxer's events. Memory: 128 KiB of input and 64 KiB of output wait at most, besides what streams hold
+   (p2p/yamux.h). */
 #ifndef AQ_P2P_CONN_H
 #define AQ_P2P_CONN_H
 
@@ -23,7 +24,8 @@ typedef struct {
   bool (*secured)(void *arg, const uint8_t remote[33]); /* who it is; false: drop it without a word (wire.md 2.5) */
   void (*up)(void *arg);                                /* the other side speaks yamux: streams may be opened */
   void (*event)(void *arg, const aq_yamux_ev *ev);      /* never AQ_YAMUX_EV_GOAWAY */
-  /* The connection is of no use any more; exactly once unless closed by us. Streams can be reclaimed; free it later, not here. */
+  /* The connection is of no use any more; exactly once unless closed by us. Streams can be reclaimed; free it later,
+     not here. */
   void (*down)(void *arg, aq_status st);
 } aq_conn_io;
 

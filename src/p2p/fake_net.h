@@ -1,7 +1,8 @@
-/* p2p/fake_net.h - sockets in memory for tests and simulators: many nodes, one aq_tcp each, over any environment that keeps virtual
-   time. Every direction of a connection has a latency, a rate and a buffer; bytes arrive in pieces, cut at random when asked.
-   Faults: cut links (dials hang, bytes wait), crashed nodes, resets. Callbacks come from timers only, never from inside a call,
-   as with real sockets. Also a small environment of its own, fake_loop. Header only; used by *_test.c, *_fuzz.c and sim. */
+/* p2p/fake_net.h - sockets in memory for tests and simulators: many nodes, one aq_tcp each, over any environment
+   that keeps virtual time. Every direction of a connection has a latency, a rate and a buffer; bytes arrive in
+   pieces, cut at random when asked. Faults: cut links (dials hang, bytes wait), crashed nodes, resets. Callbacks
+   come from timers only, never from inside a call, as with real sockets. Also a small environment of its own,
+   fake_loop. Header only; used by *_test.c, *_fuzz.c and sim. */
 #ifndef AQ_P2P_FAKE_NET_H
 #define AQ_P2P_FAKE_NET_H
 
@@ -394,8 +395,8 @@ static inline fake_node *fake_net_node(fake_net *n) {
 
 static inline void fake_net_free(fake_net *n) { AQ_LIST_EACH(&n->ends, e, fake_end, node) fake_end_free(e); }
 
-/* Both directions between two nodes. While cut, connections are half open; what was sent meanwhile arrives afterwards, as TCP
-   would repeat it. */
+/* Both directions between two nodes. While cut, connections are half open; what was sent meanwhile arrives
+   afterwards, as TCP would repeat it. */
 static inline void fake_net_cut(fake_net *n, uint32_t a, uint32_t b, bool cut) {
   n->cut[a][b] = n->cut[b][a] = cut;
   AQ_LIST_EACH(&n->ends, e, fake_end, node) fake_end_expect(e);
@@ -412,8 +413,8 @@ static inline void fake_net_reset(fake_net *n, uint32_t a, uint32_t b) {
   }
 }
 
-/* The process of a node is gone: its sockets end, for the others with a reset or (silent) without a word. Its host object is not to
-   be used again. Dials are refused until up. */
+/* The process of a node is gone: its sockets end, for the others with a reset or (silent) without a word. Its host
+   object is not to be used again. Dials are refused until up. */
 static inline void fake_net_crash(fake_net *n, uint32_t idx, bool silent) {
   fake_node *node = &n->node[idx];
   memset(&node->ev, 0, sizeof node->ev);

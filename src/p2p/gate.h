@@ -1,5 +1,6 @@
-/* p2p/gate.h - who may connect: allow list, rate limit, score, resource cap, in this order (contract.md 6.5). Pure: time comes in.
-   An inbound connection is judged twice: by remote address when it is accepted, by identity after the handshake. */
+/* p2p/gate.h - who may connect: allow list, rate limit, score, resource cap, in this order (contract.md 6.5). Pure:
+   time comes in. An inbound connection is judged twice: by remote address when it is accepted, by identity after the
+   handshake. */
 #ifndef AQ_P2P_GATE_H
 #define AQ_P2P_GATE_H
 

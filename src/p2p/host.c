@@ -374,6 +374,7 @@ aq_host *aq_host_new(const aq_host_cfg *cfg) {
 void aq_host_free(aq_host *h) {
   if (!h) return;
   aq_host_stop(h);
+  aq_timer_cancel(h->env, &h->turn);
   AQ_LIST_EACH(&h->done, op, hop, node) free(op);
   for (uint32_t i = 0; i < h->cfg.peer_cnt; i++) aq_book_free(&h->peer[i].book);
   aq_book_free(&h->unknown);

@@ -124,7 +124,8 @@ static void once(void) {
   }
 }
 
-/* Pieces: length, then so many bytes. Length 0: time passes, the next byte says how much and what the host sends itself. */
+/* Pieces: length, then so many bytes. Length 0: time passes, the next byte says how much and what the host sends
+   itself. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   static world w;
   if (!key[0]) once();

@@ -1,5 +1,5 @@
-/* p2p/host_internal.h - what the files of the host share: host.c (life, connections), host_dial.c (address book), host_stream.c
-   (streams of both directions), host_send.c (own messages), host_service.c (identify and ping). */
+/* p2p/host_internal.h - what the files of the host share: host.c (life, connections), host_dial.c (address book),
+   host_stream.c (streams of both directions), host_send.c (own messages), host_service.c (identify and ping). */
 #ifndef AQ_P2P_HOST_INTERNAL_H
 #define AQ_P2P_HOST_INTERNAL_H
 
@@ -24,7 +24,7 @@ enum {
   HOST_NEG_MAX = 4096,    /* unread bytes of a negotiation */
   HOST_PING_LEN = 32
 };
-#define HOST_NEGOTIATE_LIMIT_NS AQ_SECONDS(15) /* streams may stay silent for some time (wire.md 14.1) */
+#define HOST_NEGOTIATE_LIMIT_NS AQ_SECONDS(15) /* streams may stay silent for some seconds (wire.md 14.1) */
 #define HOST_SERVE_LIMIT_NS AQ_SECONDS(5)
 #define HOST_SEND_LIMIT_NS AQ_SECONDS(7)
 #define HOST_RETRY_NS AQ_MILLIS(100)

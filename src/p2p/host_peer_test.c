@@ -1,5 +1,5 @@
-/* One host against a peer of its cluster that says what the test wants, stream by stream: it speaks Noise and yamux through p2p/conn,
-   and everything above by hand. */
+/* One host against a peer of its cluster that says what the test wants, stream by stream: it speaks Noise and yamux
+   through p2p/conn, and everything above by hand. */
 #include "aq_test.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -477,8 +477,8 @@ static void broken_layers(void **state) {
   del_world(w);
 }
 
-/* Goal: half-done messages hold bounded memory for bounded time: two big ones with full windows, others wait with one window.
-   Method: six messages of 30 MB, each all but one byte; then many small ones. */
+/* Goal: half-done messages hold bounded memory for bounded time: two big ones with full windows, others wait with
+   one window. Method: six messages of 30 MB, each all but one byte; then many small ones. */
 static void memory_bounded(void **state) {
   (void)state;
   world *w = new_world(0);

@@ -33,21 +33,27 @@ void host_op_end(hop *op, aq_status st) {
   host_turn(op->h);
 }
 
+static void move_all(aq_list *to, aq_list *from) {
+  while (!aq_list_empty(from)) {
+    aq_list *node = from->next;
+    aq_list_remove(node);
+    aq_list_push(to, node);
+  }
+}
+
 /* Those that are there now; what callbacks add comes the next time. */
 void host_ops_tell(aq_host *h) {
-  aq_list *mark = &h->done_mark;
-  aq_list_push(&h->done, mark);
-  while (h->done.next != mark) {
-    hop *op = AQ_CONTAINER(h->done.next, hop, node);
-    aq_list_remove(&op->node);
-    if (op->request)
+  aq_list todo;
+  aq_list_init(&todo);
+  move_all(&todo, &h->done);
+  AQ_LIST_EACH(&todo, op, hop, node) {
+    if (op->request) {
       op->answer(op->arg, op->st, aq_bytes_of(NULL, 0));
-    else if (op->done)
+    } else if (op->done) {
       op->done(op->arg, op->st);
+    }
     free(op);
   }
-  aq_list_remove(mark);
-  if (!aq_list_empty(&h->done)) host_turn(h);
 }
 
 /* ---- on a stream ---- */
@@ -170,10 +176,7 @@ void host_op_lost(hop *op) {
 void host_ops_go(hpeer *p) {
   aq_list todo;
   aq_list_init(&todo);
-  AQ_LIST_EACH(&p->waiting, op, hop, node) {
-    aq_list_remove(&op->node);
-    aq_list_push(&todo, &op->node);
-  }
+  move_all(&todo, &p->waiting);
   AQ_LIST_EACH(&todo, op, hop, node) op_start(op);
 }
 

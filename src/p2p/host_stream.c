@@ -45,7 +45,7 @@ static hstream *stream_new(hconn *hc, hstream_kind kind, uint32_t id) {
 }
 
 static void big_next(hpeer *p);
-static bool alive(hconn *hc, uint32_t id, const hstream *s);
+static hstream *stream_at(hconn *hc, uint32_t id);
 
 void host_stream_free(hstream *s) {
   hpeer *p = s->hc->peer;
@@ -95,9 +95,9 @@ void host_stream_timer(hstream *s, uint64_t wait_ns) {
   aq_timer_set(env, &s->timer, aq_now_ns(env) + wait_ns, on_timer, s);
 }
 
-/* ---- credit and memory ----
-   Short messages are credited as they come. A message over the first window gets one of the peer's few big places, and with it a
-   window of its whole length; until then it gets no credit, so that its sender waits with 256 KiB under way. */
+/* ---- credit and memory ---- Short messages are credited as they come. A message over the first window gets one of
+   the peer's few big places, and with it a window of its whole length; until then it gets no credit, so that its
+   sender waits with 256 KiB under way. */
 
 static void big_begin(hstream *s) {
   aq_yamux *y = aq_conn_mux(s->hc->c);
@@ -165,7 +165,8 @@ static uint32_t reply_new(aq_host *h, hstream *s) {
   return 0;
 }
 
-/* Replies are numbers in a pointer's clothes: a late answer finds its place taken by another generation and is dropped. */
+/* Replies are numbers in a pointer's clothes: a late answer finds its place taken by another generation and is
+   dropped. */
 static aq_net_reply *reply_handle(const aq_host *h, uint32_t reply) {
   uintptr_t n = ((uintptr_t)h->reply[reply - 1].gen << 9) | reply;
   return (aq_net_reply *)n;
@@ -248,7 +249,7 @@ static void on_payload(hstream *s, aq_bytes in) {
     hconn *hc = s->hc;
     uint32_t id = s->id;
     on_message(s);
-    if (!many || !alive(hc, id, s)) return;
+    if (!many || !(s = stream_at(hc, id))) return;
     aq_delimited_init(&s->msg, AQ_IDENTIFY_MSG_MAX);
   }
 }
@@ -307,8 +308,9 @@ static aq_status negotiate(hstream *s) {
   return st;
 }
 
-static bool alive(hconn *hc, uint32_t id, const hstream *s) {
-  return !aq_conn_is_down(hc->c) && aq_yamux_owner(aq_conn_mux(hc->c), id) == s;
+/* The stream of that id unless it was ended meanwhile; ids are never used again. */
+static hstream *stream_at(hconn *hc, uint32_t id) {
+  return aq_conn_is_down(hc->c) ? NULL : aq_yamux_owner(aq_conn_mux(hc->c), id);
 }
 
 static void on_negotiation(hstream *s, aq_bytes in) {
@@ -328,8 +330,8 @@ static void on_negotiation(hstream *s, aq_bytes in) {
     settled_in(s);
   else
     settled_out(s);
-  if (rest.len && alive(hc, id, s)) on_payload(s, aq_buf_bytes(&rest));
-  if (in.len && alive(hc, id, s)) on_payload(s, in);
+  if (rest.len && (s = stream_at(hc, id))) on_payload(s, aq_buf_bytes(&rest));
+  if (in.len && (s = stream_at(hc, id))) on_payload(s, in);
   aq_buf_free(&rest);
 }
 
@@ -350,7 +352,7 @@ static void on_data(hstream *s, aq_bytes in) {
     on_payload(s, in);
   else
     on_negotiation(s, in);
-  if (alive(hc, id, s)) pay(s);
+  if ((s = stream_at(hc, id))) pay(s);
 }
 
 static void on_fin(hstream *s) {

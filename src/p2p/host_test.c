@@ -418,8 +418,8 @@ static void dial_rate(void **state) {
   cluster_free(&c);
 }
 
-/* Goal: a peer that died without a word is noticed within 40 s; when it comes back and dials, its new connection is used at once.
-   Method: silent crash, restart with the same key; messages right after. */
+/* Goal: a peer that died without a word is noticed within 40 s; when it comes back and dials, its new connection is
+   used at once. Method: silent crash, restart with the same key; messages right after. */
 static void silent_crash(void **state) {
   (void)state;
   cluster c;
@@ -477,9 +477,8 @@ static void cut_link(void **state) {
   cluster_free(&c);
 }
 
-/* Goal: a node of another cluster is dropped after the handshake, both when it dials and when it is dialled; own and foreign
-   addresses in the list do no harm.
-   Method: two clusters on one network. */
+/* Goal: a node of another cluster is dropped after the handshake, both when it dials and when it is dialled; own and
+   foreign addresses in the list do no harm. Method: two clusters on one network. */
 static void strangers(void **state) {
   (void)state;
   cluster c;

@@ -1,5 +1,6 @@
-/* p2p/identify.h - the identify message: what a node tells about itself and what we believe of another's. Spec: wire.md 5.1, 5.2. Pure.
-   Signed peer records are skipped: addresses come from the plain list, whose owner Noise has proved. */
+/* p2p/identify.h - the identify message: what a node tells about itself and what we believe of another's. Spec:
+   wire.md 5.1, 5.2. Pure. Signed peer records are skipped: addresses come from the plain list, whose owner Noise has
+   proved. */
 #ifndef AQ_P2P_IDENTIFY_H
 #define AQ_P2P_IDENTIFY_H
 
@@ -39,8 +40,8 @@ typedef struct {
   uint32_t known; /* bit i: names[i] of the caller was listed */
 } aq_identify_info;
 
-/* Merges one message of an answer into info (zeroed before the first). names: protocols the caller asks about, at most 32.
-   AQ_E_FORMAT leaves info as it was. */
+/* Merges one message of an answer into info (zeroed before the first). names: protocols the caller asks about, at
+   most 32. AQ_E_FORMAT leaves info as it was. */
 AQ_NODISCARD aq_status aq_identify_read(aq_identify_info *info, aq_bytes msg, const uint8_t pubkey[33],
                                         const char *remote, const char *const *names, size_t name_cnt);
 

@@ -1,5 +1,6 @@
-/* p2p/multistream.h - multistream-select 1.0.0: which protocol a byte stream speaks. Spec: wire.md 2.2. Pure: bytes in, bytes
-   out. Reading is exact: bytes after the accepted proposal belong to the protocol and are left to the caller. */
+/* p2p/multistream.h - multistream-select 1.0.0: which protocol a byte stream speaks. Spec: wire.md 2.2. Pure: bytes
+   in, bytes out. Reading is exact: bytes after the accepted proposal belong to the protocol and are left to the
+   caller. */
 #ifndef AQ_P2P_MULTISTREAM_H
 #define AQ_P2P_MULTISTREAM_H
 
@@ -25,8 +26,9 @@ typedef struct {
 /* Index of the protocol of that name, < 0 when it is not spoken. */
 typedef int (*aq_ms_find)(void *arg, aq_bytes name);
 
-/* Call with empty input first: the header leaves at once, two waiters would dead-lock. AQ_OK: *chosen is what find answered and
-   bytes from *used on are the protocol's. AQ_E_AGAIN: *used bytes were eaten, more are needed. Else the stream is to be reset. */
+/* Call with empty input first: the header leaves at once, two waiters would dead-lock. AQ_OK: *chosen is what find
+   answered and bytes from *used on are the protocol's. AQ_E_AGAIN: *used bytes were eaten, more are needed. Else the
+   stream is to be reset. */
 AQ_NODISCARD aq_status aq_ms_respond(aq_ms_responder *r, int *chosen, size_t *used, aq_bytes in, aq_buf *out,
                                      aq_ms_find find, void *arg);
 

@@ -81,8 +81,8 @@ static bool respond_all(names *support, aq_bytes in, size_t step, aq_buf *out, i
   return *last == AQ_OK;
 }
 
-/* Goal: both roles write exactly what the recorded negotiations contain, however the bytes are cut, and leave application bytes.
-   Method: each vector exchange, both sides, in pieces of every length up to the whole. */
+/* Goal: both roles write exactly what the recorded negotiations contain, however the bytes are cut, and leave
+   application bytes. Method: each vector exchange, both sides, in pieces of every length up to the whole. */
 static void exchanges(void **state) {
   (void)state;
   yyjson_doc *doc = aq_test_json("wire/multistream.json");

@@ -1,6 +1,7 @@
-/* p2p/noise.h - Noise_XX_25519_ChaChaPoly_SHA256 with libp2p's signed payload, then encrypted transport. Spec: wire.md 2.4. Bytes
-   in, bytes out; randomness comes from the caller. Does not judge who the other side is: the caller compares `remote`.
-   Every Noise message, in the handshake and after it, is u16be length and at most 65535 bytes. */
+/* p2p/noise.h - Noise_XX_25519_ChaChaPoly_SHA256 with libp2p's signed payload, then encrypted transport. Spec:
+   wire.md 2.4. Bytes in, bytes out; randomness comes from the caller. Does not judge who the other side is: the
+   caller compares `remote`. Every Noise message, in the handshake and after it, is u16be length and at most 65535
+   bytes. */
 #ifndef AQ_P2P_NOISE_H
 #define AQ_P2P_NOISE_H
 
@@ -31,17 +32,19 @@ typedef struct {
   uint8_t remote[33]; /* after done: compressed identity key, its signature verified */
 } aq_noise;
 
-/* secrets: two X25519 secrets, static then ephemeral, fresh for each connection. offer_muxer false leaves the extension out. */
+/* secrets: two X25519 secrets, static then ephemeral, fresh for each connection. offer_muxer false leaves the
+   extension out. */
 void aq_noise_init(aq_noise *n, bool initiator, const aq_k1_key *key, const uint8_t secrets[64], bool offer_muxer);
 void aq_noise_wipe(aq_noise *n);
 
 /* The initiator's first message, with its length prefix. */
 void aq_noise_start(aq_noise *n, aq_buf *out);
-/* One whole handshake message without its prefix; the answer, if there is one, is appended to out with its prefix. AQ_E_FORMAT,
-   AQ_E_AUTH: close. n->done afterwards says whether transport begins. */
+/* One whole handshake message without its prefix; the answer, if there is one, is appended to out with its prefix.
+   AQ_E_FORMAT, AQ_E_AUTH: close. n->done afterwards says whether transport begins. */
 AQ_NODISCARD aq_status aq_noise_handshake(aq_noise *n, aq_bytes msg, aq_buf *out);
 
-/* Transport. seal: plain.len <= AQ_NOISE_PLAIN_MAX; out holds plain.len + 18; returns that number. plain may lie at out + 2. */
+/* Transport. seal: plain.len <= AQ_NOISE_PLAIN_MAX; out holds plain.len + 18; returns that number. plain may lie at
+   out + 2. */
 size_t aq_noise_seal(aq_noise *n, uint8_t *out, aq_bytes plain);
 /* msg without prefix; out holds msg.len - 16 bytes and may be msg itself. AQ_E_AUTH is fatal for the connection. */
 AQ_NODISCARD aq_status aq_noise_open(aq_noise *n, uint8_t *out, size_t *out_len, aq_bytes msg);

@@ -76,8 +76,8 @@ static void check_large(side *i, yyjson_val *v) {
   assert_int_equal(off, sizeof plain);
 }
 
-/* Goal: every byte of both reference handshakes, the hash after each message, the keys and the transport frames come out.
-   Method: both sides run with the vector's keys. */
+/* Goal: every byte of both reference handshakes, the hash after each message, the keys and the transport frames come
+   out. Method: both sides run with the vector's keys. */
 static void vectors(void **state) {
   (void)state;
   yyjson_doc *doc = aq_test_json("wire/noise_xx.json");
@@ -124,7 +124,8 @@ static void pair(side *i, side *r) {
   yyjson_doc_free(doc);
 }
 
-/* Runs the handshake with message `which` (1 to 3) changed: byte at flipped, or cut to at bytes. True: somebody refused. */
+/* Runs the handshake with message `which` (1 to 3) changed: byte at flipped, or cut to at bytes. True: somebody
+   refused. */
 static bool refused(int which, size_t at, bool cut) {
   side i, r;
   pair(&i, &r);

@@ -98,8 +98,8 @@ static void answer(void **state) {
   world_free(&w);
 }
 
-/* Goal: each peer is asked every minute, the first time after a minute, and a Charon node's answer shows in the metrics.
-   Method: virtual time; the vector's answer; then silence. */
+/* Goal: each peer is asked every minute, the first time after a minute, and a Charon node's answer shows in the
+   metrics. Method: virtual time; the vector's answer; then silence. */
 static void asking(void **state) {
   (void)state;
   world w;

@@ -2,10 +2,10 @@
 
 #include "base/hex.h"
 
-/* Digits up to one of the stop characters or the end; *rest begins with that character. */
-static aq_status number(uint64_t *out, aq_bytes *rest, const char *stop) {
+/* The digits at the front; *rest begins behind them. */
+static aq_status number(uint64_t *out, aq_bytes *rest) {
   size_t len = 0;
-  while (len < rest->len && !strchr(stop, rest->ptr[len])) len++;
+  while (len < rest->len && rest->ptr[len] >= '0' && rest->ptr[len] <= '9') len++;
   aq_status st = aq_u64_parse(out, aq_bytes_of(rest->ptr, len));
   *rest = aq_bytes_sub(*rest, len, rest->len - len);
   return st;
@@ -19,10 +19,10 @@ static bool take(aq_bytes *rest, char c) {
 
 aq_status aq_wire_version_parse(aq_wire_version *out, aq_bytes text) {
   uint64_t patch;
-  if (memchr(text.ptr ? text.ptr : (const uint8_t *)"", 0, text.len) || !take(&text, 'v')) return AQ_E_FORMAT;
-  if (number(&out->major, &text, ".-") != AQ_OK || !take(&text, '.')) return AQ_E_FORMAT;
-  if (number(&out->minor, &text, ".-") != AQ_OK) return AQ_E_FORMAT;
-  if (take(&text, '.') && number(&patch, &text, "-") != AQ_OK) return AQ_E_FORMAT;
+  if (!take(&text, 'v')) return AQ_E_FORMAT;
+  if (number(&out->major, &text) != AQ_OK || !take(&text, '.')) return AQ_E_FORMAT;
+  if (number(&out->minor, &text) != AQ_OK) return AQ_E_FORMAT;
+  if (take(&text, '.') && number(&patch, &text) != AQ_OK) return AQ_E_FORMAT;
   if (take(&text, '-')) return text.len ? AQ_OK : AQ_E_FORMAT;
   return text.len == 0 ? AQ_OK : AQ_E_FORMAT;
 }

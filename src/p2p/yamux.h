@@ -1,8 +1,8 @@
-/* p2p/yamux.h - the yamux 1.0.0 stream multiplexer without sockets. Spec: wire.md 2.6. Bytes in, bytes out, events out, next
-   deadline out. One owner thread; times are monotonic.
-   Loop: recv until all input is used, taking all events with next after each call; then send until it returns 0.
-   Memory: at most streams_max streams a direction, each with the output its owner wrote. Received data is never kept here: the
-   owner gets it at once and pays for it with credit, so a sender is never more than one window ahead of its reader. */
+/* p2p/yamux.h - the yamux 1.0.0 stream multiplexer without sockets. Spec: wire.md 2.6. Bytes in, bytes out, events
+   out, next deadline out. One owner thread; times are monotonic. Loop: recv until all input is used, taking all
+   events with next after each call; then send until it returns 0. Memory: at most streams_max streams a direction,
+   each with the output its owner wrote. Received data is never kept here: the owner gets it at once and pays for it
+   with credit, so a sender is never more than one window ahead of its reader. */
 #ifndef AQ_P2P_YAMUX_H
 #define AQ_P2P_YAMUX_H
 
@@ -58,8 +58,8 @@ typedef struct aq_yamux aq_yamux;
 aq_yamux *aq_yamux_new(const aq_yamux_cfg *cfg, uint64_t now_ns); /* the first ping is due at once */
 void aq_yamux_free(aq_yamux *y);                                  /* owners are not told */
 
-/* Eats up to one frame; every event of the last call must have been taken. AQ_E_FORMAT or AQ_E_LIMIT: the other side broke the
-   protocol; a go-away is queued, send it and close. */
+/* Eats up to one frame; every event of the last call must have been taken. AQ_E_FORMAT or AQ_E_LIMIT: the other side
+   broke the protocol; a go-away is queued, send it and close. */
 AQ_NODISCARD aq_status aq_yamux_recv(aq_yamux *y, size_t *used, aq_bytes in, uint64_t now_ns);
 bool aq_yamux_next(aq_yamux *y, aq_yamux_ev *ev);
 size_t aq_yamux_send(aq_yamux *y, uint8_t *out, size_t out_len, uint64_t now_ns); /* whole frames; 0: nothing due */
@@ -74,8 +74,8 @@ AQ_NODISCARD aq_status aq_yamux_write(aq_yamux *y, uint32_t stream,
                                       aq_bytes data); /* copied; AQ_E_LIMIT: nothing was taken */
 AQ_NODISCARD aq_status aq_yamux_give(aq_yamux *y, uint32_t stream,
                                      aq_buf *data); /* takes the memory; data is empty then */
-/* What give took, whole, while nothing of it was dropped: for a second try after RESET or the end of the connection. Asked for
-   with keep before; false when there is nothing. The stream is of no use afterwards. */
+/* What give took, whole, while nothing of it was dropped: for a second try after RESET or the end of the connection.
+   Asked for with keep before; false when there is nothing. The stream is of no use afterwards. */
 void aq_yamux_keep(aq_yamux *y, uint32_t stream);
 bool aq_yamux_reclaim(aq_yamux *y, uint32_t stream, aq_buf *data);
 size_t aq_yamux_unsent(const aq_yamux *y, uint32_t stream);

@@ -40,7 +40,8 @@ static void events(aq_yamux *y, uint32_t *turn) {
   }
 }
 
-/* The first byte: role and pieces. The rest: what the other side sends. What leaves must be whole frames within the credit. */
+/* The first byte: role and pieces. The rest: what the other side sends. What leaves must be whole frames within the
+   credit. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   static uint8_t wire[WIRE_MAX];
   static int owner;

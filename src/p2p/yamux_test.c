@@ -141,8 +141,8 @@ static void frames_written(void **state) {
   endpoint_free(&c), endpoint_free(&s);
 }
 
-/* Goal: the whole recorded connection of the reference is understood, whatever the cut.
-   Method: the client's frames into a server and the server's into a client, in pieces of 1, 7, 12, 13 bytes and all at once. */
+/* Goal: the whole recorded connection of the reference is understood, whatever the cut. Method: the client's frames
+   into a server and the server's into a client, in pieces of 1, 7, 12, 13 bytes and all at once. */
 static void recorded(void **state) {
   (void)state;
   yyjson_doc *doc = aq_test_json("wire/yamux.json");
@@ -168,7 +168,8 @@ static void recorded(void **state) {
   for (size_t i = 0; i < AQ_COUNT(steps); i++) {
     endpoint c, s;
     endpoint_init(&s, false, 16), endpoint_init(&c, true, 16);
-    /* The recorded client had been granted 170304 bytes by its server: ours grants by its own rule, in time for them. */
+    /* The recorded client had been granted 170304 bytes by its server: ours grants by its own rule, in time for
+       them. */
     for (size_t off = 0; off < to_server.len;) {
       size_t len = to_server.len - off < 60000 ? to_server.len - off : 60000;
       assert_int_equal(feed(&s, aq_bytes_of(to_server.ptr + off, len), steps[i], 0), AQ_OK);
@@ -289,8 +290,8 @@ static void violations(void **state) {
   }
 }
 
-/* Goal: floods cost bounded memory: streams over the limit are reset, then the connection ends; pings are answered up to 32.
-   Method: 2000 SYNs and 5000 pings without reading the answers. */
+/* Goal: floods cost bounded memory: streams over the limit are reset, then the connection ends; pings are answered
+   up to 32. Method: 2000 SYNs and 5000 pings without reading the answers. */
 static void floods(void **state) {
   (void)state;
   endpoint s;
