@@ -201,7 +201,7 @@ static void verdict(aq_tracker *t, aq_track *r, bool ok) {
   put_step(steps, sizeof steps, r, "submit", r->submit_ns);
   if (!ok) {
     explain(t, r, &step, &reason);
-    missing_peers(missing, sizeof missing, t, r);
+    if (!by_scheduler(r->duty.type) || r->decided) missing_peers(missing, sizeof missing, t, r);
     aq_metric_add(AQ_M_CORE_TRACKER_FAILED_DUTY_REASONS_TOTAL, 1, AQ_LABELS(name, reason));
   }
   uint64_t now = aq_now_ns(t->cfg.env), took = now > r->begin_ns ? now - r->begin_ns : 0;

@@ -126,8 +126,9 @@ static void release(submission *s) {
     if (!it->open) continue;
     uint32_t roots;
     (void)aq_parsigdb_shares(w->parsigdb, &it->key, &roots);
-    if (aq_parsigdb_keep(w->parsigdb, &it->key, it->root, &it->data) != AQ_OK)
-      AQ_LOG(AQ_LOG_ERROR, "parsigdb", AQ_STR("err", "no room for an object"));
+    if (w->tss && aq_parsigdb_keep(w->parsigdb, &it->key, it->root, &it->data) != AQ_OK) {
+      AQ_LOG(AQ_LOG_ERROR, "parsigdb", AQ_STR("err", "no room for an object"), AQ_UINT("slot", s->duty.slot));
+    }
     aq_tracker_partial(w->tracker, s->duty, own, it->root, roots > 1, AQ_OK);
     observe_store(w, s->duty, own);
     p[cnt] = (aq_tss_partial){.key = {s->duty, it->key.sub, it->key.validator}, .share_idx = own};
@@ -311,7 +312,6 @@ typedef struct {
   aq_arena arena;
   aq_signed_data data;
   bool stored; /* in the journal and in aggsigdb: waits for the flush */
-  bool sent;
 } group;
 
 static void group_free(group *g) {
@@ -321,34 +321,42 @@ static void group_free(group *g) {
 }
 
 /* One submission for all validators of a duty whose records were committed together. */
+static void submit_duty(aq_workflow *w, aq_duty duty, uint32_t max) {
+  aq_signed_data *data = calloc(max, sizeof *data);
+  uint32_t *validator = calloc(max, sizeof *validator), cnt = 0;
+  group **sent = calloc(max, sizeof *sent);
+  AQ_ASSERT(data && validator && sent);
+  AQ_LIST_EACH(&w->groups, g, group, link) {
+    if (!g->stored || !aq_duty_eq(g->key.duty, duty)) continue;
+    AQ_ASSERT(cnt < max);
+    data[cnt] = g->data;
+    validator[cnt] = g->key.validator;
+    sent[cnt++] = g;
+  }
+  aq_broadcaster_submit(w->broadcaster, duty, data, validator, cnt);
+  for (uint32_t i = 0; i < cnt; i++) group_free(sent[i]);
+  free(data);
+  free(validator);
+  free(sent);
+}
+
+/* One duty a turn. */
 static void flush(void *arg) {
   aq_workflow *w = arg;
-  for (;;) {
-    group *first = NULL;
-    uint32_t cnt = 0;
-    AQ_LIST_EACH(&w->groups, g, group, link) {
-      if (g->stored && !first) first = g;
-      cnt += g->stored && aq_duty_eq(g->key.duty, first->key.duty);
-    }
-    if (!first) return;
-    aq_duty duty = first->key.duty;
-    aq_signed_data *data = calloc(cnt, sizeof *data);
-    uint32_t *validator = calloc(cnt, sizeof *validator);
-    AQ_ASSERT(data && validator);
-    uint32_t at = 0;
-    AQ_LIST_EACH(&w->groups, g, group, link) {
-      g->sent = g->stored && aq_duty_eq(g->key.duty, duty);
-      if (!g->sent) continue;
-      data[at] = g->data;
-      validator[at++] = g->key.validator;
-    }
-    aq_broadcaster_submit(w->broadcaster, duty, data, validator, cnt);
-    AQ_LIST_EACH(&w->groups, g, group, link) {
-      if (g->sent) group_free(g);
-    }
-    free(data);
-    free(validator);
+  const group *first = NULL;
+  uint32_t cnt = 0;
+  bool more = false;
+  AQ_LIST_EACH(&w->groups, g, group, link) {
+    if (!g->stored) continue;
+    if (!first) first = g;
+    if (aq_duty_eq(g->key.duty, first->key.duty))
+      cnt++;
+    else
+      more = true;
   }
+  if (!first) return;
+  if (more) aq_timer_set(w->cfg.env, &w->flush, aq_now_ns(w->cfg.env), flush, w);
+  submit_duty(w, first->key.duty, cnt);
 }
 
 static void group_journalled(void *arg, aq_status st) {

@@ -283,17 +283,17 @@ static void batch_done(tss_batch *b) {
   if (b->failed) count_failed(b);
   uint8_t dice;
   aq_random(s->cfg.env, &dice, 1);
-  tss_duty *last = NULL;
+  const tss_duty *last = NULL;
   for (uint32_t i = 0; i < b->cnt; i++) {
     const tss_item *it = &b->item[i];
     tss_session *e = tss_find(s, &it->key);
     if (!e || e->id != it->id || e->state == TSS_S_LINGER) continue;
     e->in_flight = false;
-    if (e->duty != last) {
-      last = e->duty;
-      last->batches++;
-    }
-    if (b->cnt > last->batch_max) last->batch_max = b->cnt;
+    tss_duty *d = e->duty;
+    AQ_ASSERT(d);
+    d->batches += d != last;
+    if (b->cnt > d->batch_max) d->batch_max = b->cnt;
+    last = d;
     if (it->ok && (!e->has_root || memcmp(e->root, b->root[it->root].root, 32) == 0))
       item_ok(s, b, it, e, (dice & 7) == 0);
     else if (!it->ok)

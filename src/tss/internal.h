@@ -183,6 +183,7 @@ struct aq_tss {
   uint32_t batch_cnt, check_cnt, audit_cnt;
   aq_list held, audit;             /* entries waiting for a check */
   tss_peer *peer;                  /* n */
+  char (*name)[8];                 /* first digits of the group keys, filled when a line needs them */
   uint64_t budget_slot, budget_ns; /* verification work for suspect peers this slot */
   aq_timer tick;
   uint64_t last_end_ns;

@@ -116,17 +116,25 @@ static void leave(const aq_tss *s, const tss_session *e) {
   aq_metric_observe(AQ_M_TSS_ROUND_MS, tss_ms(aq_mono_ns(s->cfg.env) - e->entered_ns), AQ_LABELS(round[e->state]));
 }
 
+/* First seven digits of the group key. Points are only held decoded: combining one share of index 1 writes it. */
+static const char *validator_name(const aq_tss *s, uint32_t validator) {
+  const uint32_t one = 1;
+  uint8_t key[48];
+  char hex[97];
+  char *name = s->name[validator];
+  if (name[0] || aq_tbls_recover_pubkey(key, &s->cfg.cluster->group[validator], &one, 1) != AQ_OK) return name;
+  aq_hex_encode(hex, aq_bytes_of(key, 48));
+  memcpy(name, hex, 7);
+  return name;
+}
+
 static void log_end(const aq_tss *s, const tss_session *e, aq_tss_result result, uint64_t took_ns) {
   static const char *const phase[] = {"init", "gather", "combine", "done"};
   aq_log_level level = result == AQ_TSS_OK || result == AQ_TSS_CANCELLED ? AQ_LOG_DEBUG : AQ_LOG_INFO;
   if (!aq_log_enabled(level)) return;
-  const uint32_t one = 1;
-  uint8_t key[48] = {0};
-  char id[64], hex[97];
-  if (aq_tbls_recover_pubkey(key, &s->cfg.cluster->group[e->validator], &one, 1) != AQ_OK) memset(key, 0, sizeof key);
-  aq_hex_encode(hex, aq_bytes_of(key, 48));
-  snprintf(id, sizeof id, "%s/%llu/%.7s", aq_duty_name(e->duty->duty.type), (unsigned long long)e->duty->duty.slot,
-           hex);
+  char id[64];
+  snprintf(id, sizeof id, "%s/%llu/%s", aq_duty_name(e->duty->duty.type), (unsigned long long)e->duty->duty.slot,
+           validator_name(s, e->validator));
   AQ_LOG(level, "tss_session", AQ_STR("id", id), AQ_UINT("latency_ms", took_ns / 1000000),
          AQ_STR("phase", phase[e->state]), AQ_STR("result", result_name[result]));
 }

@@ -275,7 +275,10 @@ aq_tss *aq_tss_new(const aq_tss_cfg *cfg) {
                            &s->hash_list,    &s->batches,    &s->checks,    &s->held,        &s->audit};
   for (size_t i = 0; i < AQ_COUNT(list); i++) aq_list_init(list[i]);
   s->peer = calloc(c->n, sizeof *s->peer);
-  if (!s->peer) {
+  s->name = calloc(c->validator_cnt, sizeof *s->name);
+  if (!s->peer || !s->name) {
+    free(s->peer);
+    free(s->name);
     free(s);
     return NULL;
   }
@@ -311,5 +314,6 @@ void aq_tss_free(aq_tss *s) {
   aq_map_free(&s->exempts);
   aq_arena_free(&s->arena);
   free(s->peer);
+  free(s->name);
   free(s);
 }
