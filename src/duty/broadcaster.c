@@ -30,7 +30,8 @@ typedef struct {
   const aq_ssz_type *type; /* block: of body while it is SSZ */
   uint64_t deadline_ns;
   uint64_t call_id;
-  bool sent; /* not only told */
+  bool old_form; /* the form of the route used last */
+  bool sent;     /* not only told */
   uint32_t tries, resends;
   aq_timer timer;
   aq_status st; /* of an object that cannot be sent: told by the timer */
@@ -154,10 +155,13 @@ static bool *route_form(task *t) {
 
 static bool resend(task *t, aq_failure kind) {
   bool *form = kind == AQ_FAILURE_ROUTE ? route_form(t) : NULL;
-  if (kind == AQ_FAILURE_MEDIA && t->is_block && !t->blinded && !t->b->old.blocks_json) form = &t->b->old.blocks_json;
+  if (kind == AQ_FAILURE_MEDIA && t->type) form = &t->b->old.blocks_json; /* it went out in SSZ */
   if (!form || t->resends >= RESENDS_MAX) return false;
   t->resends++;
-  *form = !*form;
+  if (kind == AQ_FAILURE_MEDIA)
+    *form = true;
+  else if (*form == t->old_form) /* else another task learnt it meanwhile */
+    *form = !*form;
   send(t);
   return true;
 }
@@ -237,6 +241,7 @@ static void send(void *arg) {
   const submission *s = submission_of(t);
   const bool *form = route_form(t);
   bool v1 = s->old_path && form && *form;
+  t->old_form = v1;
   /* Before v2 a block was published in JSON only. */
   if (t->type && (t->blinded || t->b->old.blocks_json || v1)) to_json(t);
   if (t->body.failed) {

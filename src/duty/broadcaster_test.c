@@ -284,6 +284,13 @@ static void old_lodestar(void **state) {
   assert_int_equal(f.done, 4);
   for (int i = 0; i < 4; i++) assert_int_equal(f.st[i], AQ_OK);
   assert_int_equal(fake_http_count(&f.http, "/eth/v2/"), 2);
+  f.reply = (reply){.code = 200}; /* a new node without v1, and two submissions at once that both learn it */
+  f.v1.code = 404;
+  submit(&f, 642, AQ_DUTY_ATTESTER, &a, 1);
+  submit(&f, 643, AQ_DUTY_ATTESTER, &a, 1);
+  fake_env_run_for(&f.env, AQ_MILLIS(10));
+  assert_int_equal(f.done, 6);
+  assert_true(f.st[4] == AQ_OK && f.st[5] == AQ_OK);
   aq_buf_free(&att);
   aq_buf_free(&block);
   close_fixture(&f);

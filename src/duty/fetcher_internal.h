@@ -22,6 +22,7 @@ typedef struct {
   bool open, waiting; /* this try; waiting: for another module, not for the beacon node */
   bool got;           /* ended well: value is there, or `none` */
   bool none;          /* nothing to propose: not selected */
+  bool old_form;      /* the form asked last */
   bool resent;        /* the other form of the route was tried in this try */
   uint64_t call_id;
   aq_aggsigdb_waiter sig_wait;

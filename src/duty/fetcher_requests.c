@@ -53,7 +53,7 @@ static bool other_route(aq_fetch_item *it, bool *form, aq_status st, const aq_bn
                         void (*again)(aq_fetch_item *)) {
   if (aq_failure_of(st, ans) != AQ_FAILURE_ROUTE || it->resent) return false;
   it->resent = true;
-  *form = !*form;
+  if (*form == it->old_form) *form = !*form; /* else another item learnt it meanwhile */
   again(it);
   return true;
 }
@@ -132,6 +132,7 @@ static void block_answer(void *arg, aq_status st, const aq_bn_answer *ans);
 static void ask_block(aq_fetch_item *it) {
   static const question q = {"proposal", ACCEPT_SSZ, AQ_FETCH_VALUE_MAX, block_good, block_answer};
   const aq_fetcher *f = it->task->f;
+  it->old_form = f->blocks_v2;
   uint8_t graffiti[32] = {0};
   aq_buf path = AQ_BUF(PATH_MAX_LEN);
   size_t len = f->cfg.graffiti ? strlen(f->cfg.graffiti) : 0;
@@ -204,6 +205,7 @@ static void aggregate_answer(void *arg, aq_status st, const aq_bn_answer *ans);
 static void ask_aggregate(aq_fetch_item *it) {
   static const question q = {"aggregate_attestation", NULL, AQ_FETCH_AGGREGATE_MAX, aggregate_good, aggregate_answer};
   const aq_fetcher *f = it->task->f;
+  it->old_form = f->aggregate_v1;
   aq_buf path = AQ_BUF(PATH_MAX_LEN);
   aq_buf_printf(&path, "/eth/v%d/validator/aggregate_attestation?slot=%llu&attestation_data_root=0x",
                 f->aggregate_v1 ? 1 : 2, (unsigned long long)it->task->duty.slot);

@@ -37,8 +37,9 @@ typedef struct {
   int code;          /* of all answers, 0: 200 */
   const char *body;  /* instead of the made one */
   uint64_t slot_off; /* added to the slot of made answers */
-  bool no_v3;        /* Lodestar 1.5.1 */
-  aq_buf block;      /* SSZ answer to v3 */
+  bool no_v2_aggregates;
+  bool no_v3;   /* Lodestar 1.5.1 */
+  aq_buf block; /* SSZ answer to v3 */
   const char *version, *block_json;
   const char *aggregate;
   got_set set[SETS_MAX];
@@ -69,7 +70,9 @@ static char *attestation_json(uint64_t slot, uint64_t index) {
 
 static void handle(void *arg, fake_ex *ex) {
   fixture *f = arg;
-  if (f->no_v3 && strstr(ex->url, "/eth/v3/")) {
+  bool old = (f->no_v3 && strstr(ex->url, "/eth/v3/")) ||
+             (f->no_v2_aggregates && strstr(ex->url, "/eth/v2/validator/aggregate_attestation"));
+  if (old) {
     fake_http_answer(ex, f->delay_ns, 404,
                      "{\"statusCode\":404,\"error\":\"Not Found\",\"message\":\"Route not found\"}");
   } else if (f->code || f->body) {
@@ -586,6 +589,38 @@ static void aggregator(void **state) {
   }
 }
 
+/* Goal: two requests that learn at once that the node has v1 aggregates only do not talk each other out of it.
+   Method: two selected validators at capella; 404 on v2, an aggregate on v1. */
+static void aggregator_old_lodestar(void **state) {
+  (void)state;
+  static fixture f;
+  uint8_t sig[96], root[32];
+  open_fixture(&f, start_of(656), AQ_CAPELLA);
+  f.no_v2_aggregates = true;
+  f.def[0].attester.committee_index = f.def[1].attester.committee_index = 0;
+  put_attestation(&f, 656, root);
+  char *data = attestation_json(656, 0);
+  aq_buf json = AQ_BUF(8192);
+  aq_buf_put_str(&json, "{\"data\":{\"aggregation_bits\":\"0xffff01\",\"signature\":\"0x");
+  for (int i = 0; i < 96; i++) aq_buf_put_str(&json, "c0");
+  aq_buf_printf(&json, "\",%.*s}}", (int)strlen(data) - 2, data + 1);
+  f.aggregate = aq_buf_cstr(&json);
+  proof(sig, true);
+  put_sig(&f, 656, AQ_DUTY_PREPARE_AGGREGATOR, 0, sig);
+  put_sig(&f, 656, AQ_DUTY_PREPARE_AGGREGATOR, 1, sig);
+  fake_env_run_for(&f.env, 2 * SLOT / 3);
+  fetch(&f, 656, AQ_DUTY_AGGREGATOR, 2);
+  fake_env_run_for(&f.env, AQ_MILLIS(100));
+  assert_int_equal(f.failures, 0);
+  assert_true(f.set_cnt == 1 && f.set[0].cnt == 2);
+  assert_int_equal(fake_http_count(&f.http, "/eth/v2/validator/aggregate_attestation"), 2);
+  assert_int_equal(fake_http_count(&f.http, "/eth/v1/validator/aggregate_attestation?slot=656&attestation_data_root="),
+                   2);
+  aq_buf_free(&json);
+  free(data);
+  close_fixture(&f);
+}
+
 /* Goal: what is not fetched says so, once and finally, and never from inside.
    Method: a sync contribution; an empty definition set is quiet. */
 static void unsupported(void **state) {
@@ -607,7 +642,8 @@ int main(void) {
       cmocka_unit_test(final_or_not),     cmocka_unit_test(proposer_ssz),
       cmocka_unit_test(proposer_json),    cmocka_unit_test(proposer_old_lodestar),
       cmocka_unit_test(proposer_garbage), cmocka_unit_test(proposer_without_randao),
-      cmocka_unit_test(aggregator),       cmocka_unit_test(unsupported),
+      cmocka_unit_test(aggregator),       cmocka_unit_test(aggregator_old_lodestar),
+      cmocka_unit_test(unsupported),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
