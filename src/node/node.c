@@ -402,8 +402,8 @@ static void stop(aq_node *n) {
   if (n->vapi) aq_vapi_unhealthy(n->vapi, "shutting down");
   stop_service(n, "api", stop_api);
   if (n->cfg->enable_tss) service_op("tss", "stop", 0, NULL);
+  stop_service(n, "p2p", stop_p2p); /* before its users go: open sends end with their callbacks */
   stop_service(n, "consensus", stop_consensus);
-  stop_service(n, "p2p", stop_p2p);
   stop_service(n, "monitoring", stop_monitoring);
   aq_vapi_free(n->vapi);
   aq_monitor_free(n->monitor);

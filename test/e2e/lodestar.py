@@ -6,7 +6,7 @@ from common import *
 
 OURS, SLOT, LAST = 8, 3, 36
 ZERO = ["ALTAIR_FORK_EPOCH", "BELLATRIX_FORK_EPOCH", "CAPELLA_FORK_EPOCH", "TERMINAL_TOTAL_DIFFICULTY"]
-PARAMS = [x for k in ZERO for x in (f"--params.{k}", "0")] + ["--params.SECONDS_PER_SLOT", str(SLOT)]
+PARAMS = [x for k in ZERO for x in (f"--params.{k}", "0")] + ["--params.SECONDS_PER_SLOT", str(SLOT), "--params.GENESIS_FORK_VERSION", "0x00000001"]
 
 def start_chain(procs, peer, d, env, keys_file, genesis):
     el, rest, p2p = free_ports(3)
@@ -58,16 +58,23 @@ def judge(url, cluster, procs):
         check(len(ok) >= LAST, f"node {i} has only {len(ok)} duties")
         check(len(late) <= 1, f"node {i}: failed duties")
 
+def short_epochs(peer):
+    """Mainnet-size types with eight slots an epoch, so that finality comes within the test."""
+    path = f"{peer}/node_modules/@lodestar/params/lib/presets/mainnet.js"
+    text = open(path).read()
+    open(path, "w").write(text.replace("SLOTS_PER_EPOCH: 32", "SLOTS_PER_EPOCH: 8"))
+
 peer = npm_peer("lodestar")
+short_epochs(peer)
 simbn = npm_peer("simbn")
 with workdir("lodestar") as d, Procs(d) as procs:
-    env = dict(os.environ, LODESTAR_PRESET="minimal", NODE_OPTIONS=f"--require {peer}/polyfill.cjs")
+    env = dict(os.environ, LODESTAR_PRESET="mainnet", NODE_OPTIONS=f"--require {peer}/polyfill.cjs")
     keys = f"{d}/keys"
     p = subprocess.run(["node", "interop-keystores.mjs", keys, "0", str(OURS)], cwd=simbn, capture_output=True, text=True, timeout=120)
     check(p.returncode == 0, f"keystores: {p.stderr}")
     open(f"{d}/pubkeys", "w").write(p.stdout)
     genesis = int(time.time()) + 45
-    network = network_flags("lodestar", "0x00000001", 1337, "0x03000001", genesis)
+    network = network_flags("lodestar", "0x00000001", 1337, "0x03000000", genesis)
     split_cluster(keys, d, 4, network)
     url = start_chain(procs, peer, d, env, f"{d}/pubkeys", genesis)
     cluster = Cluster(procs, d, 4, url, network)
