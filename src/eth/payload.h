@@ -31,14 +31,13 @@ typedef struct {
   aq_duty_type duty;
   aq_fork fork; /* attester, proposer, aggregator */
   bool blinded;
-  bool has_index; /* attester: validator_index known */
-  uint64_t
-      validator_index;     /* of the object: validator, proposer or aggregator; 0 for randao, registration, signature */
-  uint64_t slot;           /* of the object; randao and exit: epoch * slots_per_epoch needs the clock, so 0 there */
-  uint64_t epoch;          /* randao, exit */
-  uint64_t subcommittee;   /* sync selection, contribution */
-  const aq_ssz_type *type; /* of value; NULL for the JSON-only payloads (3, 7, 8, 11) */
-  aq_bytes value;          /* SSZ of the whole signed object, where there is a type */
+  bool has_index;           /* attester: validator_index known */
+  uint64_t validator_index; /* of validator, proposer or aggregator; 0 for randao, registration, signature */
+  uint64_t slot;            /* of the object; randao and exit: epoch * slots_per_epoch needs the clock, so 0 there */
+  uint64_t epoch;           /* randao, exit */
+  uint64_t subcommittee;    /* sync selection, contribution */
+  const aq_ssz_type *type;  /* of value; NULL for the JSON-only payloads (3, 7, 8, 11) */
+  aq_bytes value;           /* SSZ of the whole signed object, where there is a type */
   uint8_t sig[96];
   uint8_t block_root[32]; /* sync_message */
   aq_bytes json;          /* registration (6) only: as received */
