@@ -598,6 +598,7 @@ static void aggregator_old_lodestar(void **state) {
   open_fixture(&f, start_of(656), AQ_CAPELLA);
   f.no_v2_aggregates = true;
   f.def[0].attester.committee_index = f.def[1].attester.committee_index = 0;
+  f.def[0].attester.slot = 656;
   put_attestation(&f, 656, root);
   char *data = attestation_json(656, 0);
   aq_buf json = AQ_BUF(8192);
