@@ -96,6 +96,14 @@ typedef struct {
   aq_status st;
 } delivery;
 
+typedef struct {
+  aq_timer timer;
+  world *w;
+  uint32_t from;
+  aq_net_answer fn;
+  void *arg;
+} asked;
+
 /* ---- network ---- */
 
 static inline void deliver(void *arg) {
@@ -166,6 +174,23 @@ static inline void net_send(void *ctx, uint32_t peer, aq_net_proto proto, aq_byt
 static inline void net_handle(void *ctx, aq_net_proto proto, const aq_net_handler *h) {
   ((node *)ctx)->handler[proto] = *h;
 }
+/* Nobody answers: requests (info-sync) end like those to a peer that is gone. */
+static inline void unanswered(void *arg) {
+  asked *q = arg;
+  if (q->w->node[q->from].up) q->fn(q->arg, AQ_E_CLOSED, aq_bytes_of(NULL, 0));
+  free(q);
+}
+
+static inline void net_request(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_answer fn,
+                               void *arg) {
+  node *n = ctx;
+  asked *q = calloc(1, sizeof *q);
+  assert_non_null(q);
+  (void)peer, (void)proto, (void)msg;
+  *q = (asked){.w = n->w, .from = n->idx, .fn = fn, .arg = arg};
+  fake_env_timer_set_(&n->w->env, &q->timer, n->w->env.wall_ns + AQ_MILLIS(10), unanswered, q);
+}
+
 static inline bool net_connected(void *ctx, uint32_t peer) { return ((node *)ctx)->w->node[peer].up; }
 
 /* ---- journal ---- */
@@ -452,7 +477,8 @@ static inline void node_start(world *w, uint32_t i, bool tss, aq_store_state sta
   n->w = w;
   n->idx = i;
   n->up = true;
-  n->net = (aq_net){.ctx = n, .send = net_send, .handle = net_handle, .connected = net_connected};
+  n->net =
+      (aq_net){.ctx = n, .send = net_send, .request = net_request, .handle = net_handle, .connected = net_connected};
   n->store = (aq_store){
       .ctx = n, .state = state, .vote = store_vote, .decided = store_decided, .sign = store_sign, .load = store_load};
   fake_http_init(&n->http, &w->env, bn_handle, n);

@@ -273,6 +273,108 @@ static void test_garbage(void **state) {
   world_free(w);
 }
 
+/* One sync message of validator 0, signed over the head's first byte. */
+static void vc_sync(world *w, uint32_t n, uint64_t slot, uint8_t head, vc_answer *answer) {
+  uint8_t ssz[144] = {0};
+  aq_arena a;
+  aq_partial p = {.validator = 0};
+  aq_le64_put(ssz, slot);
+  ssz[8] = head;
+  aq_le64_put(ssz + 40, FIRST_INDEX);
+  aq_arena_init(&a, 1 << 20);
+  assert_int_equal(aq_signed_decode(&p.data, &a, AQ_DUTY_SYNC_MESSAGE, aq_bytes_of(ssz, sizeof ssz)), AQ_OK);
+  vc_sign(w, n, 0, &a, &p.data);
+  memset(answer, 0, sizeof *answer);
+  aq_workflow_submit(w->node[n].workflow, (aq_duty){slot, AQ_DUTY_SYNC_MESSAGE}, &p, 1, vc_done, answer);
+  aq_arena_free(&a);
+}
+
+/* Goal: sync messages need no agreement: the head that t nodes saw is submitted by all, also by the node that saw
+   another.
+   Method: node 3 signs over another head; its submission carries the others' head and the validator's index. */
+static void test_sync_message(void **state) {
+  (void)state;
+  world *w = world_new(ALL, ALL);
+  static vc_answer r[NODES];
+  uint64_t slot = SPE + 1;
+  run_to(w, slot, SLOT_NS / 3);
+  for (uint32_t i = 0; i < NODES; i++) vc_sync(w, i, slot, i == 3 ? 9 : 5, &r[i]);
+  run_to(w, slot + 2, 0);
+  for (uint32_t i = 0; i < NODES; i++) {
+    const node *n = &w->node[i];
+    assert_true(r[i].called && r[i].item[0] == AQ_OK);
+    assert_int_equal(posts(n, "/eth/v1/beacon/pool/sync_committees"), 1);
+    yyjson_doc *doc = yyjson_read((const char *)n->post[0].body.ptr, n->post[0].body.len, 0);
+    yyjson_val *m = yyjson_arr_get(yyjson_doc_get_root(doc), 0);
+    uint8_t root[32], head[32] = {5};
+    aq_buf sig = aq_test_hex_of(m, "signature");
+    assert_int_equal(aq_test_u64(m, "validator_index"), FIRST_INDEX);
+    aq_chain_signing_root(root, &w->chain, AQ_DOMAIN_SYNC_COMMITTEE, slot / SPE, head);
+    assert_int_equal(aq_bls_verify(w->validator[0].pubkey, root, sig.ptr), AQ_OK);
+    aq_buf_free(&sig);
+    yyjson_doc_free(doc);
+  }
+  assert_int_equal(verdicts(w, "sync_message", "ok"), NODES);
+  assert_true(aq_metric_value(AQ_M_CORE_TRACKER_PARSIG_COHORT_RANK_TOTAL, AQ_LABELS("sync_message", "3", "1")) ==
+              NODES);
+  world_free(w);
+}
+
+typedef struct {
+  int calls;
+  aq_status st;
+  uint8_t sig[96];
+} selected;
+
+static void on_selected(void *arg, aq_status st, const aq_signed_data *d) {
+  selected *s = arg;
+  s->calls++;
+  s->st = st;
+  if (d) memcpy(s->sig, d->sig, 96);
+}
+
+/* Goal: selection proofs come back combined to whoever waits, without a submission; exits are submitted once t
+   operators signed.
+   Method: three clients send a selection of validator 1 and an exit of validator 0; waiters on all nodes. */
+static void test_selection_and_exit(void **state) {
+  (void)state;
+  world *w = world_new(ALL, ALL);
+  static vc_answer r[NODES], q[NODES];
+  selected got[NODES] = {{0}};
+  aq_aggsigdb_waiter wait[NODES];
+  aq_duty prepare = {SPE + 7, AQ_DUTY_PREPARE_AGGREGATOR}, leave = {SPE, AQ_DUTY_EXIT};
+  run_to(w, SPE, AQ_SECONDS(1));
+  for (uint32_t i = 0; i < NODES; i++) {
+    wait[i] = (aq_aggsigdb_waiter){.duty = prepare, .validator = 1, .fn = on_selected, .arg = &got[i]};
+    aq_aggsigdb_await(aq_workflow_aggsigdb(w->node[i].workflow), &wait[i], w->env.wall_ns + AQ_SECONDS(10));
+    if (i == 3) continue;
+    aq_arena a;
+    aq_arena_init(&a, 1 << 20);
+    aq_partial p = {1, {.duty = AQ_DUTY_PREPARE_AGGREGATOR, .slot = SPE + 7, .validator_index = FIRST_INDEX + 1}};
+    vc_sign(w, i, 1, &a, &p.data);
+    aq_workflow_submit(w->node[i].workflow, prepare, &p, 1, vc_done, &r[i]);
+    uint8_t ssz[112] = {1, 0, 0, 0, 0, 0, 0, 0, FIRST_INDEX}; /* epoch 1, index */
+    p = (aq_partial){
+        0, {.duty = AQ_DUTY_EXIT, .epoch = 1, .type = &aq_t_signed_voluntary_exit, .value = aq_bytes_of(ssz, 112)}};
+    vc_sign(w, i, 0, &a, &p.data);
+    aq_workflow_submit(w->node[i].workflow, leave, &p, 1, vc_done, &q[i]);
+    aq_arena_free(&a);
+  }
+  run_to(w, SPE, AQ_SECONDS(5));
+  for (uint32_t i = 0; i < NODES; i++) {
+    uint8_t root[32], object[32] = {SPE + 7};
+    if (i < 3) assert_true(r[i].called && r[i].item[0] == AQ_OK && q[i].called && q[i].item[0] == AQ_OK);
+    assert_int_equal(posts(&w->node[i], "/eth/v1/beacon/pool/voluntary_exits"), i < 3);
+    assert_int_equal(got[i].calls, i < 3);
+    if (i == 3) continue; /* it has no own object: nothing arms its session */
+    aq_chain_signing_root(root, &w->chain, AQ_DOMAIN_SELECTION_PROOF, 1, object);
+    assert_int_equal(aq_bls_verify(w->validator[1].pubkey, root, got[i].sig), AQ_OK);
+  }
+  run_to(w, SPE + 2, 0);
+  assert_true(got[3].calls == 1 && got[3].st == AQ_E_TIMEOUT);
+  world_free(w);
+}
+
 /* Goal: a failed duty is explained by step and reason, with the peers that are missing.
    Method: beacon nodes down for one duty; only two clients sign another. */
 static void test_failures(void **state) {
@@ -324,10 +426,13 @@ static void test_stop_anywhere(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_attester), cmocka_unit_test(test_proposer),         cmocka_unit_test(test_one_down),
-      cmocka_unit_test(test_canary),   cmocka_unit_test(test_no_own_signature), cmocka_unit_test(test_refusals),
-      cmocka_unit_test(test_journal),  cmocka_unit_test(test_abstain),          cmocka_unit_test(test_garbage),
-      cmocka_unit_test(test_failures), cmocka_unit_test(test_stop_anywhere),
+      cmocka_unit_test(test_attester),         cmocka_unit_test(test_proposer),
+      cmocka_unit_test(test_one_down),         cmocka_unit_test(test_canary),
+      cmocka_unit_test(test_no_own_signature), cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_journal),          cmocka_unit_test(test_abstain),
+      cmocka_unit_test(test_garbage),          cmocka_unit_test(test_failures),
+      cmocka_unit_test(test_sync_message),     cmocka_unit_test(test_selection_and_exit),
+      cmocka_unit_test(test_stop_anywhere),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
