@@ -407,6 +407,15 @@ static void clock_jumps(void **state) {
   assert_int_equal(f.slot_cnt, slots + 2);
   assert_non_null(find(&f, 14, AQ_DUTY_ATTESTER));
   assert_non_null(find(&f, 13, AQ_DUTY_PROPOSER));
+  slots = f.slot_cnt;
+  fake_env_run_until(&f.env, start_of(15) - AQ_MILLIS(10));
+  aq_timer *early = fake_env_first_timer(&f.env); /* an environment that fires before its time */
+  assert_true(early->at_ns == start_of(15));
+  f.env.env.timer_cancel(&f.env, early);
+  early->fn(early->arg);
+  assert_int_equal(f.slot_cnt, slots);
+  fake_env_run_until(&f.env, start_of(15));
+  assert_int_equal(f.slot_cnt, slots + 1);
   close_fixture(&f);
 }
 
