@@ -99,9 +99,12 @@ typedef struct {
 typedef struct {
   aq_timer timer;
   world *w;
-  uint32_t from;
+  uint32_t from, to;
+  aq_net_proto proto;
+  aq_buf msg; /* the request, then the answer */
   aq_net_answer fn;
   void *arg;
+  aq_status st;
 } asked;
 
 /* ---- network ---- */
@@ -174,21 +177,49 @@ static inline void net_send(void *ctx, uint32_t peer, aq_net_proto proto, aq_byt
 static inline void net_handle(void *ctx, aq_net_proto proto, const aq_net_handler *h) {
   ((node *)ctx)->handler[proto] = *h;
 }
-/* Nobody answers: requests (info-sync) end like those to a peer that is gone. */
-static inline void unanswered(void *arg) {
+
+/* Who is down or refuses gives AQ_E_CLOSED. */
+static inline void asked_end(void *arg) {
   asked *q = arg;
-  if (q->w->node[q->from].up) q->fn(q->arg, AQ_E_CLOSED, aq_bytes_of(NULL, 0));
+  q->fn(q->arg, q->st, q->st == AQ_OK ? aq_buf_bytes(&q->msg) : aq_bytes_of(NULL, 0));
+  aq_buf_free(&q->msg);
   free(q);
+}
+
+static inline void asked_answer(asked *q, aq_status st, aq_bytes answer) {
+  q->st = st;
+  aq_buf_reset(&q->msg);
+  aq_buf_put_bytes(&q->msg, answer);
+  fake_env_timer_set_(&q->w->env, &q->timer, q->w->env.wall_ns + AQ_MILLIS(10), asked_end, q);
+}
+
+static inline void net_respond(void *ctx, aq_net_reply *reply, aq_bytes answer) {
+  (void)ctx;
+  asked_answer((asked *)reply, AQ_OK, answer);
+}
+
+static inline void net_refuse(void *ctx, aq_net_reply *reply) {
+  (void)ctx;
+  asked_answer((asked *)reply, AQ_E_CLOSED, aq_bytes_of(NULL, 0));
+}
+
+static inline void asked_serve(void *arg) {
+  asked *q = arg;
+  const node *to = &q->w->node[q->to];
+  if (to->up && to->handler[q->proto].serve)
+    to->handler[q->proto].serve(to->handler[q->proto].arg, q->from, aq_buf_bytes(&q->msg), (aq_net_reply *)q);
+  else
+    asked_answer(q, AQ_E_CLOSED, aq_bytes_of(NULL, 0));
 }
 
 static inline void net_request(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_answer fn,
                                void *arg) {
   node *n = ctx;
   asked *q = calloc(1, sizeof *q);
-  assert_non_null(q);
-  (void)peer, (void)proto, (void)msg;
-  *q = (asked){.w = n->w, .from = n->idx, .fn = fn, .arg = arg};
-  fake_env_timer_set_(&n->w->env, &q->timer, n->w->env.wall_ns + AQ_MILLIS(10), unanswered, q);
+  assert_true(q && peer < NODES && peer != n->idx);
+  *q = (asked){.w = n->w, .from = n->idx, .to = peer, .proto = proto, .msg = AQ_BUF(1 << 20), .fn = fn, .arg = arg};
+  aq_buf_put_bytes(&q->msg, msg);
+  fake_env_timer_set_(&n->w->env, &q->timer, n->w->env.wall_ns + AQ_MILLIS(10), asked_serve, q);
 }
 
 static inline bool net_connected(void *ctx, uint32_t peer) { return ((node *)ctx)->w->node[peer].up; }
@@ -477,8 +508,13 @@ static inline void node_start(world *w, uint32_t i, bool tss, aq_store_state sta
   n->w = w;
   n->idx = i;
   n->up = true;
-  n->net =
-      (aq_net){.ctx = n, .send = net_send, .request = net_request, .handle = net_handle, .connected = net_connected};
+  n->net = (aq_net){.ctx = n,
+                    .send = net_send,
+                    .request = net_request,
+                    .respond = net_respond,
+                    .refuse = net_refuse,
+                    .handle = net_handle,
+                    .connected = net_connected};
   n->store = (aq_store){
       .ctx = n, .state = state, .vote = store_vote, .decided = store_decided, .sign = store_sign, .load = store_load};
   fake_http_init(&n->http, &w->env, bn_handle, n);

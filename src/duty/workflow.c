@@ -130,7 +130,6 @@ static void on_decided(void *arg, aq_duty duty, const aq_unsigned_set *set, uint
   aq_workflow *w = arg;
   uint32_t cnt = 0;
   (void)round;
-  if (duty.type == AQ_DUTY_INFO_SYNC) return;
   if (aq_duty_deadline_ns(&w->cfg.chain->clock, duty) <= aq_now_ns(w->cfg.env)) return; /* replayed after its time */
   for (uint32_t i = 0; i < set->cnt; i++) {
     int64_t validator = aq_pubkeys_index(&w->validators, w->cfg.lock, set->item[i].pubkey);
@@ -155,6 +154,15 @@ static void on_undecided(void *arg, aq_duty duty, const char *why) {
   (void)arg;
   AQ_LOG(AQ_LOG_WARN, "consensus_failed", AQ_STR("duty", aq_duty_name(duty.type)), AQ_STR("err", why),
          AQ_UINT("slot", duty.slot));
+}
+
+static bool on_valid_info(void *arg, aq_duty duty, aq_bytes result) {
+  return aq_infosync_valid(((aq_workflow *)arg)->infosync, duty, result);
+}
+
+static void on_decided_info(void *arg, aq_duty duty, aq_bytes result, uint64_t round) {
+  (void)round;
+  aq_infosync_decided(((aq_workflow *)arg)->infosync, duty, result);
 }
 
 /* ---- tss, broadcaster ---- */
@@ -277,8 +285,14 @@ static bool actors_init(aq_workflow *w) {
                                                       .arg = w,
                                                       .valid = on_valid,
                                                       .decided = on_decided,
-                                                      .failed = on_undecided});
-  return w->scheduler && w->fetcher && w->broadcaster && w->consensus;
+                                                      .failed = on_undecided,
+                                                      .valid_info = on_valid_info,
+                                                      .decided_info = on_decided_info});
+  if (!w->scheduler || !w->fetcher || !w->broadcaster || !w->consensus) return false;
+  const aq_priority_cluster cluster = {w->n, w->threshold, (const uint8_t(*)[33])w->peer_key};
+  w->infosync = aq_infosync_new(
+      &(aq_infosync_cfg){c->env, c->net, w->consensus, c->chain, c->key, cluster, c->self, c->builder_api});
+  return w->infosync != NULL;
 }
 
 aq_workflow *aq_workflow_new(const aq_workflow_cfg *cfg) {
@@ -299,6 +313,7 @@ aq_status aq_workflow_start(aq_workflow *w, aq_err *err) {
   w->started = true;
   aq_bn_subscribe(w->cfg.bn, &(aq_bn_events){.arg = w, .reorg = on_reorg});
   aq_scheduler_start(w->scheduler);
+  aq_infosync_start(w->infosync);
   return AQ_OK;
 }
 
@@ -311,6 +326,7 @@ void aq_workflow_free(aq_workflow *w) {
   if (w->started) aq_bn_subscribe(w->cfg.bn, &(aq_bn_events){0});
   if (w->fetcher) aq_fetcher_free(w->fetcher);
   if (w->scheduler) aq_scheduler_free(w->scheduler);
+  aq_infosync_free(w->infosync);
   if (w->consensus) aq_consensus_free(w->consensus);
   aq_parsigex_free(w->parsigex);
   aq_workflow_sign_stop(w);

@@ -5,6 +5,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "duty/infosync.h"
 #include "duty/parsigdb.h"
 #include "duty/parsigex.h"
 #include "duty/tracker.h"
@@ -31,6 +32,7 @@ struct aq_workflow {
   aq_fetcher *fetcher;
   aq_broadcaster *broadcaster;
   aq_consensus *consensus;
+  aq_infosync *infosync;
   aq_tss *tss; /* NULL: does not combine */
   aq_tracker *tracker;
   aq_list submissions; /* of the validator client, under way */
