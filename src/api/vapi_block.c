@@ -26,7 +26,8 @@ static void answer_block(aq_call *c, const aq_unsigned_data *d) {
                   "\"version\":\"%s\",\"data\":",
                   blinded, version);
   } else {
-    aq_buf_printf(&body, "{\"version\":\"%s\",\"data\":", version);
+    /* Clients of that time want the value of the payload here; it differs by node, so it is the constant 1 as above. */
+    aq_buf_printf(&body, "{\"version\":\"%s\",\"block_value\":\"1\",\"data\":", version);
   }
   aq_ssz_to_json(&body, d->type, d->value);
   aq_buf_put_u8(&body, '}');

@@ -38,5 +38,9 @@ uint64_t aq_round_deadline_ns(const aq_timer_flags *f, const aq_clock *clock, aq
   }
   uint64_t length_ns = AQ_MILLIS(1000 * r + (long_first ? 500 : 0));
   if (!clock) return saturating_add(again ? prev_ns : now_ns, length_ns);
+  /* Twice the share of the slot that a round has on mainnet: three rounds fit into a proposer's slot. */
+  if (aq_clock_is_short(clock))
+    length_ns = length_ns / AQ_SECONDS(6) * clock->slot_ns +
+                length_ns % AQ_SECONDS(6) / 1000 * clock->slot_ns / (AQ_SECONDS(6) / 1000);
   return saturating_add(aq_duty_start_ns(clock, duty), again ? 2 * length_ns : length_ns);
 }

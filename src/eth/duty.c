@@ -57,7 +57,7 @@ uint64_t aq_duty_deadline_ns(const aq_clock *c, aq_duty d) {
     case AQ_DUTY_EXIT:
     case AQ_DUTY_BUILDER_REGISTRATION: return AQ_NEVER;
     case AQ_DUTY_PROPOSER:
-    case AQ_DUTY_RANDAO: duration = c->slot_ns / 3; break;
+    case AQ_DUTY_RANDAO: duration = aq_clock_is_short(c) ? c->slot_ns : c->slot_ns / 3; break;
     case AQ_DUTY_ATTESTER:
     case AQ_DUTY_AGGREGATOR: duration = c->slots_per_epoch * c->slot_ns; break;
     case AQ_DUTY_PREPARE_AGGREGATOR:

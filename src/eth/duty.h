@@ -43,13 +43,17 @@ typedef struct {
   uint64_t slots_per_epoch;
 } aq_clock;
 
+/* Slots shorter than those of any live network: proposals may take the whole slot, and rounds are scaled down
+   (consensus/timer.h), or no second leader would ever get a chance (docs/decisions/003). */
+static inline bool aq_clock_is_short(const aq_clock *c) { return c->slot_ns < UINT64_C(5000000000); }
+
 static inline uint64_t aq_slot_start_ns(const aq_clock *c, uint64_t slot) { return c->genesis_ns + slot * c->slot_ns; }
 uint64_t aq_slot_at(const aq_clock *c, uint64_t now_ns); /* 0 before genesis */
 static inline uint64_t aq_epoch_of(const aq_clock *c, uint64_t slot) { return slot / c->slots_per_epoch; }
 
 /* slot start + trigger offset: attester D/3, aggregator and sync_contribution (2*D)/3, else 0. */
 uint64_t aq_duty_start_ns(const aq_clock *c, aq_duty d);
-/* slot start + duration + D/12; AQ_NEVER for exit and builder_registration. */
+/* slot start + duration + D/12 (proposals in short slots: duration = the slot); AQ_NEVER for exit and builder_registration. */
 uint64_t aq_duty_deadline_ns(const aq_clock *c, aq_duty d);
 /* The network's gate (core.md 10.7): type 1..13 and epoch(slot) <= epoch(now) + 2. */
 bool aq_duty_gate(const aq_clock *c, uint64_t slot, int64_t type, uint64_t now_ns);

@@ -1,12 +1,12 @@
 """Goal: a cluster of our own nodes does every duty, and keeps its promises when nodes die.
-Method: `aequa testnet` with one second slots; its report is judged, which counts what the simulated chain saw."""
+Method: `aequa testnet` with two second slots; its report is judged, which counts what the simulated chain saw."""
 import json, os, sys
 from common import check, run, workdir
 
 def testnet(name, *args, slots=20, rc=(0,)):
     with workdir(name) as d:
         report = os.path.join(d, "r.json")
-        p = run("testnet", "--slot-time", "1s", "--slots", str(slots), "--report", report, "--dir", d, *args, timeout=170)
+        p = run("testnet", "--slot-time", "2s", "--slots", str(slots), "--report", report, "--dir", d, *args, timeout=170)
         print(p.stdout[-3000:], p.stderr[-2000:])
         check(p.returncode in rc, f"exit status {p.returncode}, wanted one of {rc}")
         r = json.load(open(report))
