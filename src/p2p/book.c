@@ -150,6 +150,15 @@ void aq_book_wake(aq_book *b, uint64_t now_ns) {
   }
 }
 
+void aq_book_forgive(aq_book *b, uint64_t now_ns) {
+  for (uint32_t i = 0; i < b->cnt; i++) {
+    aq_addr *a = &b->addr[i];
+    if (a->dialing) continue;
+    a->fails = 0;
+    if (a->next_ns > now_ns) a->next_ns = now_ns;
+  }
+}
+
 void aq_book_failed(aq_book *b, const char *host, uint16_t port, uint64_t now_ns, uint32_t random) {
   aq_addr *a = aq_book_find(b, host, port);
   if (!a) return;

@@ -45,7 +45,9 @@ aq_addr *aq_book_find(aq_book *b, const char *host, uint16_t port);
 
 aq_addr *aq_book_due(aq_book *b, uint64_t now_ns); /* static ones first, then the least failed; NULL: none */
 uint64_t aq_book_next_ns(const aq_book *b);        /* AQ_NEVER: none that is not being dialled */
-void aq_book_wake(aq_book *b, uint64_t now_ns);    /* all are due now */
+void aq_book_forgive(aq_book *b,
+                     uint64_t now_ns);          /* the peer is alive: failures of addresses not in use are forgotten */
+void aq_book_wake(aq_book *b, uint64_t now_ns); /* all are due now */
 /* The dial of an address ended; random: any 32 bits. */
 void aq_book_failed(aq_book *b, const char *host, uint16_t port, uint64_t now_ns, uint32_t random);
 void aq_book_worked(aq_book *b, const char *host, uint16_t port, uint64_t now_ns, uint32_t random);

@@ -195,6 +195,7 @@ static void io_up(void *arg) {
   aq_metric_add(AQ_M_P2P_PEER_CONNECTION_TOTAL, 1, AQ_LABELS(host_peer_label(h, p)));
   set_conn_metrics(h, p);
   if (p->conn_cnt > HOST_PEER_CONNS_MAX) drop_oldest(p);
+  aq_book_forgive(&p->book, hc->up_ns);
   host_identify_ask(hc);
   if (!hc->inbound && h->cfg.peer_addr) h->cfg.peer_addr(h->cfg.arg, p->idx, hc->remote);
   if (p->conn_cnt == 1) {

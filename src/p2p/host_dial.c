@@ -108,6 +108,7 @@ bool host_dial_secured(hconn *hc, hpeer *p) {
 
 void host_dial_ended(hconn *hc) {
   aq_host *h = hc->h;
+  host_dial_soon(h);
   if (hc->inbound) return;
   uint64_t now = aq_now_ns(h->env);
   *(hc->want < 0 ? &h->unknown_dials : &h->peer[hc->want].dial_cnt) -= 1;
@@ -117,7 +118,6 @@ void host_dial_ended(hconn *hc) {
   } else {
     aq_book_failed(book_of(hc), hc->host, hc->port, now, host_random(h));
   }
-  host_dial_soon(h);
 }
 
 /* ---- configuration ---- */

@@ -398,6 +398,33 @@ static void unconnected(void **state) {
   cluster_free(&c);
 }
 
+/* Goal: a peer that was alive is dialled again from the shortest wait on, whatever its address had failed before.
+   Method: an address that failed for a minute; the peer connects by itself, dies, and comes back 2 s later. */
+static void back_off_restarts(void **state) {
+  (void)state;
+  cluster c;
+  cluster_init(&c, 2, 15);
+  for (uint32_t i = 0; i < 2; i++) member_start(&c, i, (limits){0});
+  know(&c, 0, 1, 1);
+  c.net.node[1].down = true;
+  aq_host_start(c.m[0].host);
+  run(&c, AQ_SECONDS(61));
+  fake_net_up(&c.net, 1);
+  know(&c, 1, 0, 0);
+  aq_host_start(c.m[1].host);
+  run(&c, AQ_SECONDS(1));
+  assert_int_equal(aq_host_connected(c.m[0].host), 1);
+  fake_net_crash(&c.net, 1, false);
+  aq_host_free(c.m[1].host);
+  run(&c, AQ_SECONDS(2));
+  fake_net_up(&c.net, 1);
+  member_start(&c, 1, (limits){0}); /* does not know where the other is */
+  aq_host_start(c.m[1].host);
+  run(&c, AQ_SECONDS(3));
+  assert_int_equal(aq_host_connected(c.m[0].host), 1);
+  cluster_free(&c);
+}
+
 /* Goal: dials to a dead address stay rare: 1 s, 2 s ... 30 s; learned addresses are given up, static ones never.
    Method: dials counted over ten minutes. */
 static void dial_rate(void **state) {
@@ -675,11 +702,14 @@ static int setup(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(two_hosts),      cmocka_unit_test(clusters),    cmocka_unit_test(fragmentation),
-      cmocka_unit_test(large_messages), cmocka_unit_test(too_slow),    cmocka_unit_test(reconnect),
-      cmocka_unit_test(unconnected),    cmocka_unit_test(dial_rate),   cmocka_unit_test(silent_crash),
-      cmocka_unit_test(cut_link),       cmocka_unit_test(strangers),   cmocka_unit_test(limited),
-      cmocka_unit_test(requests),       cmocka_unit_test(size_limits), cmocka_unit_test(stopping),
+      cmocka_unit_test(two_hosts),     cmocka_unit_test(clusters),
+      cmocka_unit_test(fragmentation), cmocka_unit_test(large_messages),
+      cmocka_unit_test(too_slow),      cmocka_unit_test(reconnect),
+      cmocka_unit_test(unconnected),   cmocka_unit_test(back_off_restarts),
+      cmocka_unit_test(dial_rate),     cmocka_unit_test(silent_crash),
+      cmocka_unit_test(cut_link),      cmocka_unit_test(strangers),
+      cmocka_unit_test(limited),       cmocka_unit_test(requests),
+      cmocka_unit_test(size_limits),   cmocka_unit_test(stopping),
       cmocka_unit_test(chaos),
   };
   return cmocka_run_group_tests(tests, setup, NULL);
