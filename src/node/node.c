@@ -110,7 +110,7 @@ static void keylock_tick(void *arg) {
 
 static void peer_addr(void *arg, uint32_t peer, const char *addr) {
   aq_node *n = arg;
-  n->store->peer(n->store->ctx, peer, addr);
+  if (n->store) n->store->peer(n->store->ctx, peer, addr);
 }
 
 static void remembered_vote(void *arg, const aq_store_vote *v) { (void)arg, (void)v; }
@@ -402,7 +402,10 @@ static void stop(aq_node *n) {
   if (n->vapi) aq_vapi_unhealthy(n->vapi, "shutting down");
   stop_service(n, "api", stop_api);
   if (n->cfg->enable_tss) service_op("tss", "stop", 0, NULL);
-  stop_service(n, "p2p", stop_p2p); /* before its users go: open sends end with their callbacks */
+  /* Peers and store stop before their users go: what is under way ends with its callbacks. */
+  stop_service(n, "p2p", stop_p2p);
+  if (n->sqlite) aq_sqlite_close(n->sqlite);
+  n->store = NULL;
   stop_service(n, "consensus", stop_consensus);
   stop_service(n, "monitoring", stop_monitoring);
   aq_vapi_free(n->vapi);
@@ -412,7 +415,6 @@ static void stop(aq_node *n) {
   if (n->peerinfo) aq_peerinfo_free(n->peerinfo);
   if (n->host) aq_host_free(n->host);
   if (n->tcp) aq_uv_tcp_free(n->tcp);
-  if (n->sqlite) aq_sqlite_close(n->sqlite);
 }
 
 static void on_signal(void *arg, int signo) {
