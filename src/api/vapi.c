@@ -59,7 +59,7 @@ void aq_call_done(aq_call *c, int code, const char *err) {
     }
   }
   const char *result = code >= 400 ? "error" : code == 202 ? "accepted" : "ok";
-  AQ_LOG(code >= 400 ? AQ_LOG_ERROR : AQ_LOG_INFO, "api_request", AQ_INT("bytes", (int64_t)c->req->body.len),
+  AQ_LOG(code >= 400 ? AQ_LOG_ERROR : AQ_LOG_INFO, "api_request", AQ_INT("bytes", (int64_t)c->body_len),
          AQ_INT("code", code), AQ_STR("err", err), AQ_INT("latency_ms", (int64_t)ms), AQ_STR("result", result),
          AQ_STR("route", c->label), AQ_STR("trace_id", c->trace_id));
   call_release(c);
@@ -109,14 +109,26 @@ bool aq_call_ready(aq_call *c) {
   return false;
 }
 
+uint64_t aq_call_until(const aq_call *c) {
+  const aq_env *env = c->v->cfg.env;
+  uint64_t took_ns = aq_mono_ns(env) - c->start_ns;
+  return aq_now_ns(env) + (took_ns < AQ_VAPI_CALL_NS ? AQ_VAPI_CALL_NS - took_ns : 0);
+}
+
+const char *aq_call_query(aq_call *c, const char *name) {
+  size_t max = strlen(c->req->query) + 1;
+  char *text = aq_arena_alloc(&c->arena, max);
+  return text && aq_http_query_get(c->req->query, name, text, max) ? text : NULL;
+}
+
 bool aq_call_query_u64(aq_call *c, const char *name, uint64_t *out) {
-  char text[64];
-  if (!aq_http_query_get(c->req->query, name, text, sizeof text) || !text[0]) {
+  const char *text = aq_call_query(c, name);
+  if (!text || !text[0]) {
     aq_call_error(c, 400, "missing query parameter %s", name);
     return false;
   }
   if (aq_u64_parse(out, aq_bytes_str(text)) == AQ_OK) return true;
-  aq_call_error(c, 400, "invalid uint path parameter %s [%s]", name, text);
+  aq_call_error(c, 400, "invalid uint path parameter %s [%.64s]", name, text);
   return false;
 }
 
@@ -131,20 +143,42 @@ bool aq_call_is_ssz(const aq_call *c) {
   return type && strstr(type, "application/octet-stream");
 }
 
+bool aq_call_media(aq_call *c, bool takes_ssz) {
+  const char *type = aq_http_header_get(&c->req->headers, "Content-Type");
+  if (!type || !type[0] || strstr(type, "application/json")) return true;
+  if (!aq_call_is_ssz(c))
+    aq_call_error(c, 415, "unsupported media type %.128s", type);
+  else if (!takes_ssz)
+    aq_call_error(c, 415, "Cannot read the supplied content type.");
+  else
+    return true;
+  return false;
+}
+
+/* Weight of a media type in thousandths, -1 when it is not named; where it stands in *at. */
+static int weight(const char *accept, const char *type, const char **at) {
+  const char *p = strstr(accept, type);
+  *at = p;
+  if (!p) return -1;
+  const char *end = p + strcspn(p, ",");
+  while (p < end && !(p[0] == 'q' && p[1] == '=')) p++;
+  if (p == end) return 1000;
+  int q = 0, unit = 1000;
+  for (p += 2; p < end && unit > 0; p++) {
+    if (*p == '.') continue;
+    if (*p < '0' || *p > '9') break;
+    q += (*p - '0') * unit;
+    unit /= 10;
+  }
+  return q;
+}
+
 /* The first of the two types named wins unless the other has the higher q; enough for what clients send. */
 bool aq_call_wants_ssz(const aq_call *c) {
-  const char *accept = aq_http_header_get(&c->req->headers, "Accept");
+  const char *accept = aq_http_header_get(&c->req->headers, "Accept"), *ssz_at, *json_at;
   if (!accept) return false;
-  const char *ssz = strstr(accept, "application/octet-stream"), *json = strstr(accept, "application/json");
-  if (!ssz || !json) return ssz != NULL;
-  double q[2] = {1, 1};
-  const char *at[2] = {ssz, json};
-  for (int i = 0; i < 2; i++) {
-    size_t len = strcspn(at[i], ",");
-    const char *p = memchr(at[i], ';', len);
-    if (p && strncmp(p, ";q=", 3) == 0) q[i] = strtod(p + 3, NULL);
-  }
-  return q[0] > q[1] || (q[0] >= q[1] && ssz < json);
+  int ssz = weight(accept, "application/octet-stream", &ssz_at), json = weight(accept, "application/json", &json_at);
+  return ssz > 0 && (ssz > json || (ssz == json && ssz_at < json_at));
 }
 
 yyjson_doc *aq_call_body_json(aq_call *c) {
@@ -175,11 +209,15 @@ bool aq_call_version(aq_call *c, uint64_t slot, bool needed, aq_fork *out) {
 /* ---- submissions ---- */
 
 bool aq_call_items(aq_call *c, uint32_t cnt) {
+  if (cnt > AQ_VAPI_ITEMS_MAX) {
+    aq_call_error(c, 413, "too many items: %u, at most %u", cnt, (unsigned)AQ_VAPI_ITEMS_MAX);
+    return false;
+  }
   c->item = aq_arena_array(&c->arena, cnt, sizeof *c->item);
   c->why = aq_arena_array(&c->arena, cnt, sizeof *c->why);
   c->item_cnt = cnt;
   if (c->item && c->why) return true;
-  aq_call_error(c, 413, "too many items");
+  aq_call_error(c, 413, "too many items: no memory");
   return false;
 }
 
@@ -206,7 +244,7 @@ void aq_call_submitted(aq_call *c) {
     call_free(c);
     return;
   }
-  aq_buf body = AQ_BUF(1 << 20);
+  aq_buf body = AQ_BUF((size_t)AQ_VAPI_ITEMS_MAX * 256);
   uint32_t bad = 0;
   bool only_env = true;
   for (uint32_t i = 0; i < c->item_cnt; i++) {
@@ -226,7 +264,7 @@ void aq_call_submitted(aq_call *c) {
   for (uint32_t i = c->item_cnt; i-- > 0;) {
     if (c->item[i] != AQ_OK) first = item_text(c, i);
   }
-  aq_buf out = AQ_BUF(2 << 20);
+  aq_buf out = AQ_BUF(body.len + 4096);
   aq_buf_printf(&out, "{\"code\":%d,\"message\":", code);
   aq_json_put_str(&out, aq_bytes_str(first));
   aq_buf_put_str(&out, ",\"failures\":[");
@@ -294,8 +332,8 @@ static void post_duty(aq_call *c) {
     call_plain(c, 405, "method not allowed");
     return;
   }
-  if (c->req->body.len == 0) {
-    call_plain(c, 400, "empty body");
+  if (c->req->body.len == 0 || c->req->body.len > AQ_VAPI_SMALL_MAX) {
+    call_plain(c, 400, c->req->body.len ? "read error" : "empty body");
     return;
   }
   yyjson_doc *doc = aq_json_parse(c->req->body, AQ_VAPI_SMALL_MAX, NULL);
@@ -353,7 +391,8 @@ static void later(aq_call *c) {
 #define ETH2 "/eth/v2/"
 const aq_route aq_vapi_routes[] = {
     {NULL, "/health", "/health", get_health, AQ_VAPI_SMALL_MAX},
-    {NULL, "/v1/duty", "/v1/duty", post_duty, AQ_VAPI_SMALL_MAX},
+    /* Over its own limit the handler answers (contract.md 4.2). */
+    {NULL, "/v1/duty", "/v1/duty", post_duty, AQ_VAPI_BODY_MAX},
     {"GET", ETH1 "beacon/states/{}/validators", "get_validators", aq_vapi_get_validators, AQ_VAPI_BODY_MAX},
     {"POST", ETH1 "beacon/states/{}/validators", "get_validators", aq_vapi_get_validators, AQ_VAPI_BODY_MAX},
     {"GET", ETH1 "beacon/states/{}/validators/{}", "get_validator", aq_vapi_get_validator, AQ_VAPI_BODY_MAX},
@@ -381,8 +420,9 @@ const aq_route aq_vapi_routes[] = {
     {"GET", "/proposer_config", "proposer_config", retired, AQ_VAPI_BODY_MAX},
     {"GET", "/teku_proposer_config", "teku_proposer_config", retired, AQ_VAPI_BODY_MAX},
     {"GET", ETH1 "validator/blinded_blocks/{}", "propose_blinded_block", retired, AQ_VAPI_BODY_MAX},
+    {"GET", ETH1 "validator/aggregate_attestation", "aggregate_attestation", retired, AQ_VAPI_BODY_MAX},
+    {"POST", ETH1 "validator/aggregate_and_proofs", "submit_aggregate_and_proofs", retired, AQ_VAPI_BODY_MAX},
     /* A partial signature sent to a beacon node would be refused there: better to say so here. */
-    {"POST", ETH1 "validator/aggregate_and_proofs", "submit_aggregate_and_proofs", later, AQ_VAPI_BODY_MAX},
     {"POST", ETH2 "validator/aggregate_and_proofs", "submit_aggregate_and_proofs_v2", later, AQ_VAPI_BODY_MAX},
     {"POST", ETH1 "beacon/pool/sync_committees", "submit_sync_committee_messages", later, AQ_VAPI_BODY_MAX},
     {"POST", ETH1 "validator/contribution_and_proofs", "submit_contribution_and_proofs", later, AQ_VAPI_BODY_MAX},
@@ -440,6 +480,15 @@ static void set_trace_id(aq_call *c) {
     snprintf(c->trace_id, sizeof c->trace_id, "%llu", (unsigned long long)aq_now_ns(c->v->cfg.env));
 }
 
+/* One series with the last value (validator-api.md 2.4). */
+static void note_user_agent(aq_vapi *v, const aq_http_req *req) {
+  const char *agent = aq_http_header_get(&req->headers, "User-Agent");
+  if (!agent || !agent[0] || strncmp(agent, v->user_agent, AQ_VAPI_AGENT_MAX) == 0) return;
+  if (v->user_agent[0]) aq_metric_clear(AQ_M_CORE_VALIDATORAPI_VC_USER_AGENT, AQ_LABELS(v->user_agent));
+  snprintf(v->user_agent, sizeof v->user_agent, "%s", agent);
+  aq_metric_set(AQ_M_CORE_VALIDATORAPI_VC_USER_AGENT, 1, AQ_LABELS(v->user_agent));
+}
+
 static void handle(void *arg, const aq_http_req *req, aq_http_res *res, const aq_http_server_vt *vt) {
   aq_vapi *v = arg;
   aq_call *c = calloc(1, sizeof *c);
@@ -452,6 +501,7 @@ static void handle(void *arg, const aq_http_req *req, aq_http_res *res, const aq
   c->res = res;
   c->vt = vt;
   c->start_ns = aq_mono_ns(v->cfg.env);
+  c->body_len = req->body.len;
   aq_arena_init(&c->arena, 2 * (size_t)AQ_VAPI_BLOCK_MAX);
   aq_list_push(&v->calls, &c->link);
   set_trace_id(c);
@@ -461,6 +511,7 @@ static void handle(void *arg, const aq_http_req *req, aq_http_res *res, const aq
   c->label = c->route ? c->route->path : "proxy";
   if (!own) {
     v->last_request_ns = aq_now_ns(v->cfg.env);
+    note_user_agent(v, req);
     aq_metric_add(AQ_M_CORE_VALIDATORAPI_REQUEST_TOTAL, 1,
                   AQ_LABELS(c->route ? c->route->name : "proxy",
                             aq_call_is_ssz(c) ? "application/octet-stream" : "application/json"));

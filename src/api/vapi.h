@@ -21,7 +21,7 @@ typedef struct {
 
 typedef struct aq_vapi aq_vapi;
 aq_vapi *aq_vapi_new(const aq_vapi_cfg *cfg);
-void aq_vapi_free(aq_vapi *v);
+void aq_vapi_free(aq_vapi *v); /* after the workflow, which ends what is under way */
 /* The chain and the workflow became known. */
 void aq_vapi_ready(aq_vapi *v, const aq_chain *chain, aq_workflow *workflow);
 void aq_vapi_unhealthy(aq_vapi *v, const char *why); /* /health answers 503 with it; NULL: healthy again */

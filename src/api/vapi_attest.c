@@ -39,7 +39,7 @@ static void data_epoch_resolved(void *arg, bool ok) {
     aq_call_error(c, 503, "no validator of this cluster attests in slot %llu", (unsigned long long)c->slot);
     return;
   }
-  aq_dutydb_await(aq_workflow_dutydb(c->v->cfg.workflow), &c->duty_wait, aq_now_ns(c->v->cfg.env) + AQ_VAPI_CALL_NS);
+  aq_dutydb_await(aq_workflow_dutydb(c->v->cfg.workflow), &c->duty_wait, aq_call_until(c));
 }
 
 void aq_vapi_attestation_data(aq_call *c) {
@@ -53,8 +53,7 @@ void aq_vapi_attestation_data(aq_call *c) {
   c->duty_wait.fn = data_known;
   c->duty_wait.arg = c;
   aq_scheduler_await_epoch(aq_workflow_scheduler(c->v->cfg.workflow), &c->epoch_wait,
-                           aq_epoch_of(&c->v->cfg.chain->clock, c->slot), aq_now_ns(c->v->cfg.env) + AQ_VAPI_CALL_NS,
-                           data_epoch_resolved, c);
+                           aq_epoch_of(&c->v->cfg.chain->clock, c->slot), aq_call_until(c), data_epoch_resolved, c);
 }
 
 /* ---- submission ---- */
@@ -64,6 +63,20 @@ typedef struct {
   uint64_t slot;
   bool good, taken;
 } item;
+
+/* Signatures do not cover the fork: under a wrong one the object would reach peers and beacon nodes. NULL: right. */
+static const char *wrong_fork(const aq_call *c, uint64_t slot, aq_fork fork) {
+  const aq_chain *chain = c->v->cfg.chain;
+  bool right = aq_chain_fork_at(chain, aq_epoch_of(&chain->clock, slot)) == fork;
+  return right ? NULL : "Eth-Consensus-Version is not the fork of that slot";
+}
+
+/* The duty's own committee: clients may submit under index 0 (validator-api.md 6), beacon nodes want the real one. */
+static uint64_t own_committee(const aq_call *c, uint64_t slot, uint32_t validator, uint64_t submitted) {
+  const aq_scheduler *s = aq_workflow_scheduler(c->v->cfg.workflow);
+  const aq_duty_def *def = aq_scheduler_def(s, (aq_duty){slot, AQ_DUTY_ATTESTER}, validator);
+  return def ? def->attester.committee_index : submitted;
+}
 
 /* A SingleAttestation becomes an Electra attestation with an empty bit list and one committee bit (core.md 4.2). */
 static const char *from_single(aq_call *c, item *it, aq_fork fork, yyjson_val *val) {
@@ -81,17 +94,17 @@ static const char *from_single(aq_call *c, item *it, aq_fork fork, yyjson_val *v
   it->slot = aq_ssz_get_u64(&aq_t_attestation_data, data, "slot");
   uint8_t bits[8] = {0}, key[48];
   const aq_dutydb *db = aq_workflow_dutydb(c->v->cfg.workflow);
-  if (committee >= 64) {
-    bad = "committee_index is not below 64";
-  } else if (aq_dutydb_pubkey_by_attestation(db, it->slot, committee, attester, key) != AQ_OK) {
+  bad = committee >= 64 ? "committee_index is not below 64" : wrong_fork(c, it->slot, fork);
+  if (!bad && aq_dutydb_pubkey_by_attestation(db, it->slot, committee, attester, key) != AQ_OK)
     bad = "no validator of this cluster has that attester duty, or consensus has not decided it";
-  } else {
+  if (!bad) {
+    it->partial.validator = (uint32_t)aq_lock_validator(c->v->cfg.lock, key);
+    committee = own_committee(c, it->slot, it->partial.validator, committee) % 64;
     bits[committee / 8] = (uint8_t)(1u << (committee % 8));
     static const uint8_t no_bits = 1;
     aq_buf value = AQ_BUF(1024);
     const aq_bytes part[] = {aq_bytes_of(&no_bits, 1), data, sig, aq_bytes_of(bits, 8)};
     if (aq_ssz_pack(&value, &aq_t_attestation_electra, part, 4) != AQ_OK) bad = "cannot be encoded";
-    it->partial.validator = (uint32_t)aq_lock_validator(c->v->cfg.lock, key);
     it->partial.data = (aq_signed_data){.duty = AQ_DUTY_ATTESTER,
                                         .fork = fork,
                                         .has_index = true,
@@ -106,8 +119,8 @@ static const char *from_single(aq_call *c, item *it, aq_fork fork, yyjson_val *v
   return bad;
 }
 
-/* The one set bit's position; false unless exactly one is set. */
-static bool single_bit(aq_bytes value, uint32_t *pos) {
+/* The one set bit's position and the number of bits; false unless exactly one is set. */
+static bool single_bit(aq_bytes value, uint32_t *pos, uint32_t *bits_cnt) {
   aq_bytes bits = aq_ssz_get(&aq_t_attestation_phase0, value, "aggregation_bits");
   const aq_ssz_type *t = aq_ssz_type_at(&aq_t_attestation_phase0, "aggregation_bits");
   size_t cnt = aq_ssz_count(t, bits), found = 0;
@@ -116,13 +129,13 @@ static bool single_bit(aq_bytes value, uint32_t *pos) {
     *pos = (uint32_t)i;
     found++;
   }
+  *bits_cnt = (uint32_t)cnt;
   return found == 1;
 }
 
 static const char *from_phase0(aq_call *c, item *it, aq_fork fork, yyjson_val *val) {
   aq_buf ssz = AQ_BUF(1024);
-  const char *bad = NULL;
-  uint32_t bit = 0;
+  uint32_t bit = 0, cnt = 0;
   if (aq_ssz_from_json(&ssz, &aq_t_attestation_phase0, val, NULL) != AQ_OK) {
     aq_buf_free(&ssz);
     return "not an Attestation";
@@ -138,10 +151,13 @@ static const char *from_phase0(aq_call *c, item *it, aq_fork fork, yyjson_val *v
       AQ_OK) {
     return "no validator of this cluster attests in that slot";
   }
-  if (!single_bit(value, &bit)) return "exactly one aggregation bit must be set";
+  const char *bad = wrong_fork(c, it->slot, fork);
+  if (bad) return bad;
+  if (!single_bit(value, &bit, &cnt)) return "exactly one aggregation bit must be set";
   for (uint32_t i = 0; i < defs.cnt; i++) {
     const aq_attester_duty *d = &defs.item[i].attester;
-    if (d->committee_index == committee && d->validator_committee_index == bit) def = &defs.item[i];
+    if (d->committee_index == committee && d->committee_length == cnt && d->validator_committee_index == bit)
+      def = &defs.item[i];
   }
   if (!def) return "no validator of this cluster has that position in the committee";
   it->partial.validator = def->validator;
@@ -153,7 +169,7 @@ static const char *from_phase0(aq_call *c, item *it, aq_fork fork, yyjson_val *v
                                       .type = &aq_t_attestation_phase0,
                                       .value = value};
   memcpy(it->partial.data.sig, aq_ssz_get(&aq_t_attestation_phase0, value, "signature").ptr, 96);
-  return bad;
+  return NULL;
 }
 
 /* Submits all items of the first slot that is left; returns false when none is. */
@@ -175,13 +191,14 @@ static bool submit_slot(aq_call *c, item *items, uint32_t cnt) {
 }
 
 static void take_items(aq_call *c, yyjson_val *list, aq_fork fork) {
-  uint32_t cnt = (uint32_t)yyjson_arr_size(list);
+  size_t size = yyjson_arr_size(list);
+  uint32_t cnt = size > AQ_VAPI_ITEMS_MAX ? AQ_VAPI_ITEMS_MAX + 1 : (uint32_t)size;
+  if (!aq_call_items(c, cnt)) return;
   item *items = aq_arena_array(&c->arena, cnt, sizeof *items);
   if (!items) {
     aq_call_error(c, 413, "too many attestations");
     return;
   }
-  if (!aq_call_items(c, cnt)) return;
   size_t i, max;
   yyjson_val *val;
   yyjson_arr_foreach(list, i, max, val) {
@@ -209,10 +226,7 @@ void aq_vapi_submit_attestations(aq_call *c) {
     aq_call_error(c, 404, "NotFound");
     return;
   }
-  if (aq_call_is_ssz(c)) {
-    aq_call_error(c, 415, "Cannot read the supplied content type.");
-    return;
-  }
+  if (!aq_call_media(c, false)) return;
   yyjson_doc *doc = aq_call_body_json(c);
   if (!doc) return;
   if (yyjson_is_arr(yyjson_doc_get_root(doc)))

@@ -61,31 +61,45 @@ static void randao_stored(void *arg, const aq_status *item, uint32_t cnt) {
   c->duty_wait.slot = c->slot;
   c->duty_wait.fn = block_known;
   c->duty_wait.arg = c;
-  aq_dutydb_await(aq_workflow_dutydb(c->v->cfg.workflow), &c->duty_wait, aq_now_ns(c->v->cfg.env) + AQ_VAPI_CALL_NS);
+  aq_dutydb_await(aq_workflow_dutydb(c->v->cfg.workflow), &c->duty_wait, aq_call_until(c));
 }
 
 static void propose_resolved(void *arg, bool ok) {
   aq_call *c = arg;
   aq_duty_defs defs;
   aq_duty proposer = {c->slot, AQ_DUTY_PROPOSER};
-  if (!ok || aq_scheduler_defs(aq_workflow_scheduler(c->v->cfg.workflow), proposer, &defs) != AQ_OK || defs.cnt == 0) {
+  if (!ok) {
+    aq_call_error(c, 503, "the duties of slot %llu are not known yet", (unsigned long long)c->slot);
+    return;
+  }
+  if (aq_scheduler_defs(aq_workflow_scheduler(c->v->cfg.workflow), proposer, &defs) != AQ_OK || defs.cnt == 0) {
     aq_call_error(c, 400, "no validator of this cluster proposes in slot %llu", (unsigned long long)c->slot);
     return;
   }
-  char text[2 + 192 + 2];
   aq_partial p = {.validator = defs.item[0].validator, .data = {.duty = AQ_DUTY_RANDAO}};
-  if (!aq_http_query_get(c->req->query, "randao_reveal", text, sizeof text)) {
-    aq_call_error(c, 400, "missing 0x-hex query parameter randao_reveal");
-    return;
-  }
-  if (aq_hex_decode(p.data.sig, 96, aq_bytes_str(text), AQ_HEX_PREFIX) != AQ_OK) {
-    aq_call_error(c, 400, "invalid length for 0x-hex query parameter randao_reveal, expect 96 bytes");
-    return;
-  }
+  memcpy(p.data.sig, c->randao, sizeof c->randao);
   p.data.epoch = aq_epoch_of(&c->v->cfg.chain->clock, c->slot);
   if (!aq_call_items(c, 1)) return;
   c->submits++;
   aq_workflow_submit(c->v->cfg.workflow, (aq_duty){c->slot, AQ_DUTY_RANDAO}, &p, 1, randao_stored, c);
+}
+
+/* False: 400 was answered (validator-api.md 2.2). */
+static bool read_randao(aq_call *c) {
+  const char *text = aq_call_query(c, "randao_reveal");
+  aq_buf any = AQ_BUF(1 << 16);
+  bool ok = false;
+  if (!text || !text[0])
+    aq_call_error(c, 400, "missing 0x-hex query parameter randao_reveal");
+  else if (aq_hex_decode_buf(&any, aq_bytes_str(text), AQ_HEX_PREFIX) != AQ_OK)
+    aq_call_error(c, 400, "invalid 0x-hex query parameter randao_reveal [%.200s]", text);
+  else if (any.len != sizeof c->randao)
+    aq_call_error(c, 400, "invalid length for 0x-hex query parameter randao_reveal, expect 96 bytes");
+  else
+    ok = true;
+  if (ok) memcpy(c->randao, any.ptr, sizeof c->randao);
+  aq_buf_free(&any);
+  return ok;
 }
 
 void aq_vapi_propose_block(aq_call *c) {
@@ -96,9 +110,10 @@ void aq_vapi_propose_block(aq_call *c) {
     aq_call_error(c, 404, "NotFound");
     return;
   }
+  if (!read_randao(c)) return;
   c->ssz = aq_call_wants_ssz(c);
   aq_scheduler_await_epoch(aq_workflow_scheduler(c->v->cfg.workflow), &c->epoch_wait, aq_epoch_of(clock, c->slot),
-                           aq_now_ns(c->v->cfg.env) + AQ_VAPI_CALL_NS, propose_resolved, c);
+                           aq_call_until(c), propose_resolved, c);
 }
 
 /* ---- submission ---- */
@@ -123,6 +138,29 @@ static bool json_fork(aq_call *c, yyjson_val *root, aq_fork *out) {
   return aq_call_version(c, slot, false, out);
 }
 
+typedef struct {
+  aq_fork fork;
+  bool known, blinded;
+} agreed_form;
+
+static void form_known(void *arg, aq_status st, const aq_unsigned_data *data, const uint8_t *pubkey) {
+  agreed_form *f = arg;
+  (void)pubkey;
+  if (st == AQ_OK) *f = (agreed_form){data->fork, true, data->blinded};
+}
+
+/* The block root is the same blinded or not and in forks of equal layout, so both are compared on their own
+   (validator-api.md 8); the root itself when the signature is taken. */
+static const char *wrong_form(const aq_call *c, uint64_t slot, aq_fork fork, bool blinded) {
+  agreed_form form = {0};
+  aq_dutydb_waiter w = {.kind = AQ_DUTY_PROPOSER, .slot = slot, .fn = form_known, .arg = &form};
+  aq_dutydb_await(aq_workflow_dutydb(c->v->cfg.workflow), &w, 0);
+  aq_dutydb_cancel(&w);
+  if (!form.known) return "consensus has not decided a block for that slot";
+  if (form.fork != fork) return "it differs from what the cluster agreed on: another fork";
+  return form.blinded == blinded ? NULL : "it differs from what the cluster agreed on: blinded or not";
+}
+
 static void submit_value(aq_call *c, aq_fork fork, bool blinded, const aq_ssz_type *type, aq_bytes value) {
   aq_duty duty = {aq_ssz_get_u64(type, value, slot_path(type)), AQ_DUTY_PROPOSER};
   aq_duty_defs defs;
@@ -137,7 +175,13 @@ static void submit_value(aq_call *c, aq_fork fork, bool blinded, const aq_ssz_ty
   memcpy(p.data.sig, aq_ssz_get(type, value, signature_path(type)).ptr, 96);
   const uint32_t pos = 0;
   if (!aq_call_items(c, 1)) return;
-  aq_call_submit(c, duty, &p, &pos, 1);
+  const char *why = wrong_form(c, duty.slot, fork, blinded);
+  if (why) {
+    aq_call_refuse(c, 0, AQ_E_FORMAT, why);
+    aq_call_submitted(c);
+  } else {
+    aq_call_submit(c, duty, &p, &pos, 1);
+  }
 }
 
 static void submit_ssz(aq_call *c, bool blinded) {
@@ -173,7 +217,7 @@ static void submit_json(aq_call *c, bool blinded) {
 }
 
 void aq_vapi_submit_block(aq_call *c) {
-  if (!aq_call_ready(c)) return;
+  if (!aq_call_ready(c) || !aq_call_media(c, true)) return;
   bool blinded = strstr(c->req->path, "blinded_blocks") != NULL;
   if (aq_call_is_ssz(c))
     submit_ssz(c, blinded);
@@ -184,7 +228,7 @@ void aq_vapi_submit_block(aq_call *c) {
 /* ---- voluntary exit ---- */
 
 void aq_vapi_submit_exit(aq_call *c) {
-  if (!aq_call_ready(c)) return;
+  if (!aq_call_ready(c) || !aq_call_media(c, false)) return;
   yyjson_doc *doc = aq_call_body_json(c);
   if (!doc) return;
   aq_buf value = AQ_BUF(256);

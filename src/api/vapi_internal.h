@@ -14,6 +14,8 @@ enum {
   AQ_VAPI_BODY_MAX = 8 << 20,   /* validator-api.md 1 */
   AQ_VAPI_BLOCK_MAX = 64 << 20, /* blocks with blobs */
   AQ_VAPI_TRACE_MAX = 64,
+  AQ_VAPI_AGENT_MAX = 127,
+  AQ_VAPI_ITEMS_MAX = AQ_VALIDATORS_MAX, /* of one submission */
   AQ_VAPI_TEXT_MAX = 256,
   AQ_VAPI_SUBMITS_MAX = 64 /* distinct slots of one submission */
 };
@@ -36,7 +38,8 @@ struct aq_vapi {
   aq_map share;   /* own public share -> validator + 1 */
   aq_map foreign; /* other nodes' public shares -> operator + 1 */
   uint64_t last_request_ns;
-  char why[AQ_VAPI_TEXT_MAX]; /* "" = healthy */
+  char user_agent[AQ_VAPI_AGENT_MAX + 1]; /* of the last request */
+  char why[AQ_VAPI_TEXT_MAX];             /* "" = healthy */
 };
 
 /* One request from arrival to answer. Freed when answered or gone, and no submission is under way any more. */
@@ -49,6 +52,7 @@ struct aq_call {
   const aq_http_server_vt *vt;
   aq_list link;
   uint64_t start_ns;
+  size_t body_len; /* the request is gone when the answer is written */
   char trace_id[AQ_VAPI_TRACE_MAX + 1];
   char param[2][128]; /* path parameters in order */
   bool answered, gone;
@@ -63,7 +67,8 @@ struct aq_call {
   uint64_t duties_id, proxy_id, bn_id;
   int proxy_code; /* of the beacon node's answer, 0 before it */
   uint64_t slot;
-  bool ssz; /* answer in SSZ */
+  uint8_t randao[96]; /* partial reveal of a block request */
+  bool ssz;           /* answer in SSZ */
 };
 
 extern const aq_route aq_vapi_routes[];
@@ -78,11 +83,15 @@ void aq_call_done(aq_call *c, int code, const char *err); /* accounting and rele
 
 /* ---- parsing ---- */
 bool aq_call_ready(aq_call *c);                                      /* false: 503 was answered */
+uint64_t aq_call_until(const aq_call *c);                            /* wall clock: the end of the call's time */
 bool aq_call_query_u64(aq_call *c, const char *name, uint64_t *out); /* false: 400 was answered */
 bool aq_call_param_u64(aq_call *c, int i, const char *name, uint64_t *out);
-yyjson_doc *aq_call_body_json(aq_call *c); /* NULL: 400 was answered; free the document */
-bool aq_call_is_ssz(const aq_call *c);     /* content type of the request */
-bool aq_call_wants_ssz(const aq_call *c);  /* Accept prefers SSZ */
+/* A query value of any length in the call's memory; NULL when absent. */
+const char *aq_call_query(aq_call *c, const char *name);
+yyjson_doc *aq_call_body_json(aq_call *c);      /* NULL: 400 was answered; free the document */
+bool aq_call_is_ssz(const aq_call *c);          /* content type of the request */
+bool aq_call_media(aq_call *c, bool takes_ssz); /* false: 415 was answered */
+bool aq_call_wants_ssz(const aq_call *c);       /* Accept prefers SSZ */
 bool aq_call_version(aq_call *c, uint64_t slot, bool needed,
                      aq_fork *out);                              /* Eth-Consensus-Version, else the fork of the slot */
 int aq_vapi_by_share(const aq_vapi *v, const uint8_t share[48]); /* validator, -1 */

@@ -31,8 +31,7 @@ static bool passes(const char *name) {
                                     "Accept-Encoding",
                                     "Date",
                                     "Proxy-Authenticate",
-                                    "Proxy-Authorization",
-                                    "Content-Encoding"};
+                                    "Proxy-Authorization"};
   for (size_t i = 0; i < AQ_COUNT(own); i++) {
     if (strcasecmp(name, own[i]) == 0) return false;
   }
@@ -41,8 +40,7 @@ static bool passes(const char *name) {
 
 enum { HEADERS_MAX = 64 };
 
-static size_t filter(aq_http_header *out, const aq_http_headers *in) {
-  size_t cnt = 0;
+static size_t filter(aq_http_header *out, size_t cnt, const aq_http_headers *in) {
   for (size_t i = 0; i < in->cnt && cnt < HEADERS_MAX; i++) {
     if (passes(in->item[i].name)) out[cnt++] = in->item[i];
   }
@@ -53,7 +51,7 @@ static void head(void *arg, int code, const aq_http_headers *h) {
   aq_call *c = arg;
   aq_http_header out[HEADERS_MAX];
   c->proxy_code = code;
-  c->vt->begin(c->res, code, &(aq_http_headers){out, filter(out, h)});
+  c->vt->begin(c->res, code, &(aq_http_headers){out, filter(out, 0, h)});
 }
 
 static bool data(void *arg, aq_bytes chunk) {
@@ -102,9 +100,11 @@ void aq_vapi_proxy(aq_call *c) {
     return;
   }
   aq_http_header out[HEADERS_MAX];
+  const aq_http_headers own = aq_bn_headers(c->v->cfg.bn);
+  size_t cnt = filter(out, 0, &own); /* first: a beacon node behind a gate wants its token, not the client's */
   aq_httpc_req req = {.method = c->req->method,
                       .url = aq_buf_cstr(&url),
-                      .headers = {out, filter(out, &c->req->headers)},
+                      .headers = {out, filter(out, cnt, &c->req->headers)},
                       .body = c->req->body,
                       .timeout_ns = strstr(c->req->path, "/events") ? 0 : AQ_VAPI_CALL_NS};
   const aq_httpc_cb cb = {c, head, data, done};

@@ -2,6 +2,7 @@
    validator-api.md 4 and 5. Asked without ids, only the cluster's validators are listed: a validator client has no
    use for the others. */
 #include "api/vapi_internal.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -110,8 +111,10 @@ static bool ids_from_body(aq_call *c, id_list *ids, bool *any) {
   yyjson_arr_foreach(list, i, max, val) {
     char number[32];
     const char *text = yyjson_get_str(val);
+    uint64_t index;
     if (!text) {
-      snprintf(number, sizeof number, "%llu", (unsigned long long)yyjson_get_uint(val));
+      snprintf(number, sizeof number, "no id");
+      if (aq_json_val_u64(val, &index)) snprintf(number, sizeof number, "%llu", (unsigned long long)index);
       text = number;
     }
     *any = true;
@@ -120,6 +123,53 @@ static bool ids_from_body(aq_call *c, id_list *ids, bool *any) {
   }
   yyjson_doc_free(doc);
   return ok;
+}
+
+/* "active" names all statuses that begin so (beacon-APIs "ValidatorStatus"). */
+static bool status_named(const char *list, const char *status) {
+  size_t group = strcspn(status, "_"), whole = strlen(status);
+  for (const char *p = list; *p; p += *p == ',') {
+    size_t len;
+    while (*p == ' ') p++;
+    len = strcspn(p, ", ");
+    if ((len == whole || len == group) && strncmp(p, status, len) == 0) return true;
+    p += strcspn(p, ",");
+  }
+  return false;
+}
+
+static bool status_in_query(aq_call *c, const char *status, bool *any) {
+  size_t max = strlen(c->req->query) + 1;
+  char *text = aq_arena_alloc(&c->arena, max);
+  for (size_t nth = 0; text && aq_http_query_nth(c->req->query, "status", nth, text, max); nth++) {
+    *any = true;
+    if (status_named(text, status)) return true;
+  }
+  return false;
+}
+
+/* No filter: all. */
+static bool status_wanted(aq_call *c, yyjson_val *body, uint32_t validator) {
+  const char *status = aq_scheduler_validator(aq_workflow_scheduler(c->v->cfg.workflow), validator)->status;
+  yyjson_val *list = yyjson_obj_get(body, "statuses"), *val;
+  bool any = false;
+  size_t i, max;
+  if (status_in_query(c, status, &any)) return true;
+  yyjson_arr_foreach(list, i, max, val) {
+    any = true;
+    if (yyjson_is_str(val) && status_named(yyjson_get_str(val), status)) return true;
+  }
+  return !any;
+}
+
+static void drop_unwanted(aq_call *c, id_list *ids) {
+  yyjson_doc *body = c->req->body.len ? aq_json_parse(c->req->body, AQ_VAPI_BODY_MAX, NULL) : NULL;
+  uint32_t cnt = 0;
+  for (uint32_t i = 0; i < ids->cnt; i++) {
+    if (status_wanted(c, yyjson_doc_get_root(body), ids->validator[i])) ids->validator[cnt++] = ids->validator[i];
+  }
+  ids->cnt = cnt;
+  yyjson_doc_free(body);
 }
 
 static void answer_validators(aq_call *c, const id_list *ids) {
@@ -140,6 +190,7 @@ static void validators_ready(aq_call *c) {
   if (!any) {
     for (uint32_t i = 0; i < c->v->cfg.lock->validator_cnt; i++) ids.validator[ids.cnt++] = i;
   }
+  drop_unwanted(c, &ids);
   answer_validators(c, &ids);
 }
 
@@ -177,11 +228,13 @@ static void when_resolved(aq_call *c, void (*fn)(aq_call *c)) {
   const aq_clock *clock = &c->v->cfg.chain->clock;
   uint64_t epoch = aq_epoch_of(clock, aq_slot_at(clock, aq_now_ns(env)));
   c->epoch_ready = fn;
-  aq_scheduler_await_epoch(aq_workflow_scheduler(c->v->cfg.workflow), &c->epoch_wait, epoch,
-                           aq_now_ns(env) + AQ_VAPI_CALL_NS, epoch_resolved, c);
+  aq_scheduler_await_epoch(aq_workflow_scheduler(c->v->cfg.workflow), &c->epoch_wait, epoch, aq_call_until(c),
+                           epoch_resolved, c);
 }
 
-void aq_vapi_get_validators(aq_call *c) { when_resolved(c, validators_ready); }
+void aq_vapi_get_validators(aq_call *c) {
+  if (c->req->body.len == 0 || aq_call_media(c, false)) when_resolved(c, validators_ready);
+}
 void aq_vapi_get_validator(aq_call *c) { when_resolved(c, validator_ready); }
 
 /* ---- duties ---- */
@@ -208,27 +261,31 @@ static bool map_keys(const aq_vapi *v, yyjson_mut_doc *doc) {
   return true;
 }
 
-/* True when the request named this validator index, or named none. */
-static bool asked(yyjson_val *indices, const char *text) {
-  if (yyjson_arr_size(indices) == 0) return true;
-  size_t i, max;
-  yyjson_val *val;
-  uint64_t want, have;
-  if (!text || aq_u64_parse(&want, aq_bytes_str(text)) != AQ_OK) return false;
-  yyjson_arr_foreach(indices, i, max, val) {
-    if (aq_json_val_u64(val, &have) && have == want) return true;
-  }
-  return false;
-}
-
-static void drop_unasked(yyjson_mut_doc *doc, yyjson_val *indices) {
+/* Keeps the duties of the validators that the request named; none named: all. */
+static void drop_unasked(const aq_call *c, yyjson_mut_doc *doc, yyjson_val *indices) {
+  const aq_scheduler *s = aq_workflow_scheduler(c->v->cfg.workflow);
   yyjson_mut_val *list = yyjson_mut_obj_get(yyjson_mut_doc_get_root(doc), "data"), *item;
+  yyjson_val *val;
+  size_t i, max;
+  bool *asked = calloc(c->v->cfg.lock->validator_cnt + 1, sizeof *asked);
+  if (!asked || yyjson_arr_size(indices) == 0) {
+    free(asked);
+    return;
+  }
+  yyjson_arr_foreach(indices, i, max, val) {
+    uint64_t index;
+    int validator = aq_json_val_u64(val, &index) ? aq_scheduler_by_index(s, index) : -1;
+    if (validator >= 0) asked[validator] = true;
+  }
   yyjson_mut_arr_iter it;
   yyjson_mut_arr_iter_init(list, &it);
   while ((item = yyjson_mut_arr_iter_next(&it))) {
-    if (!asked(indices, yyjson_mut_get_str(yyjson_mut_obj_get(item, "validator_index"))))
-      yyjson_mut_arr_iter_remove(&it);
+    const char *text = yyjson_mut_get_str(yyjson_mut_obj_get(item, "validator_index"));
+    uint64_t index;
+    int validator = text && aq_u64_parse(&index, aq_bytes_str(text)) == AQ_OK ? aq_scheduler_by_index(s, index) : -1;
+    if (validator < 0 || !asked[validator]) yyjson_mut_arr_iter_remove(&it);
   }
+  free(asked);
 }
 
 static void duties_answer(void *arg, aq_status st, yyjson_val *answer) {
@@ -241,7 +298,7 @@ static void duties_answer(void *arg, aq_status st, yyjson_val *answer) {
   yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
   yyjson_mut_doc_set_root(doc, yyjson_val_mut_copy(doc, answer));
   yyjson_doc *body = c->req->body.len ? aq_json_parse(c->req->body, AQ_VAPI_BODY_MAX, NULL) : NULL;
-  if (body) drop_unasked(doc, yyjson_doc_get_root(body));
+  if (body) drop_unasked(c, doc, yyjson_doc_get_root(body));
   yyjson_doc_free(body);
   size_t len = 0;
   char *text = map_keys(c->v, doc) ? yyjson_mut_write(doc, 0, &len) : NULL;
@@ -257,6 +314,7 @@ static void duties(aq_call *c, aq_duties_kind kind) {
   uint64_t epoch;
   if (!aq_call_ready(c) || !aq_call_param_u64(c, 0, "epoch", &epoch)) return;
   if (kind != AQ_DUTIES_PROPOSER) {
+    if (!aq_call_media(c, false)) return;
     yyjson_doc *body = aq_call_body_json(c);
     if (!body) return;
     bool is_list = yyjson_is_arr(yyjson_doc_get_root(body));

@@ -51,6 +51,8 @@ const char *aq_bn_best(const aq_bn *b) {
   return b->ep_cnt ? best->url : "";
 }
 
+aq_http_headers aq_bn_headers(const aq_bn *b) { return b->cfg.headers; }
+
 aq_bn *aq_bn_new(const aq_bn_cfg *cfg) {
   AQ_ASSERT(cfg->endpoint_cnt <= AQ_BN_ENDPOINTS_MAX && cfg->fallback_cnt <= AQ_BN_ENDPOINTS_MAX);
   aq_bn *b = calloc(1, sizeof *b);

@@ -51,7 +51,8 @@ aq_bn *aq_bn_new(const aq_bn_cfg *cfg);
 void aq_bn_free(aq_bn *b);                                                   /* open calls end with AQ_E_CLOSED */
 uint64_t aq_bn_call(aq_bn *b, const aq_bn_req *req, aq_bn_fn fn, void *arg); /* fn never from inside; id, never 0 */
 void aq_bn_cancel(aq_bn *b, uint64_t id);
-const char *aq_bn_best(const aq_bn *b); /* base URL for streams: the most successful of late */
+const char *aq_bn_best(const aq_bn *b);        /* base URL for streams: the most successful of late */
+aq_http_headers aq_bn_headers(const aq_bn *b); /* --beacon-node-headers, for streams */
 
 /* genesis, spec, fork_schedule -> chain, waiting for a beacon node that is not there yet or not synced (core.md
    6.1), with a log line a step. Keys of forks that the beacon node does not know are taken as never (Lodestar

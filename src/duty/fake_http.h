@@ -1,5 +1,5 @@
-/* duty/fake_http.h - HTTP client of tests: a handler sees each request and answers it, at once or after a delay of the virtual
-   clock, or never (then the request's timeout ends it). Streams are fed by the test. Header only. */
+/* duty/fake_http.h - HTTP client of tests: a handler sees each request and answers it, at once or after a delay of
+   the virtual clock, or never (then the request's timeout ends it). Streams are fed by the test. Header only. */
 #ifndef AQ_DUTY_FAKE_HTTP_H
 #define AQ_DUTY_FAKE_HTTP_H
 
@@ -58,7 +58,10 @@ static inline void fake_http_deliver_(void *arg) {
     h[i] = (aq_http_header){gone.res_header[i][0], gone.res_header[i][1]};
   aq_httpc_res res = {gone.code, {h, gone.res_header_cnt}, aq_bytes_of(gone.res_body, gone.res_len)};
   memset(ex, 0, sizeof *ex); /* the place is free: the callback may start another request */
-  if (gone.cb.data && gone.code && gone.cb.head && !gone.streaming) gone.cb.head(gone.cb.arg, gone.code, &res.headers);
+  if (gone.cb.data && gone.code && gone.cb.head && !gone.streaming) {
+    gone.cb.head(gone.cb.arg, gone.code, &res.headers);
+    if (res.body.len) gone.cb.data(gone.cb.arg, res.body);
+  }
   gone.cb.done(gone.cb.arg, gone.st, &res);
   gone.timer.pos = 0;
   fake_http_release_(&gone);

@@ -1,0 +1,455 @@
+/* api/fake_vapi.h - a validator API over a real workflow in virtual time, for tests: a cluster of one node that agrees
+   with itself, its journal, and a beacon node that answers by fork. Both validators attest in slot 3 of an epoch, in
+   committees 0 and 1; validator 1 proposes slot 5. With a lock of its own the node stands alone among silent peers.
+   Header only; without cmocka, since fuzz targets use it too. */
+#ifndef AQ_API_FAKE_VAPI_H
+#define AQ_API_FAKE_VAPI_H
+
+#include "api/fake_server.h"
+#include "api/vapi.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "duty/fake_http.h"
+
+enum {
+  FV_VALIDATORS = 2,
+  FV_FIRST_INDEX = 10,
+  FV_SPE = 8,
+  FV_ATTEST = FV_SPE + 3, /* duties of epoch 1, where the tests start */
+  FV_PROPOSE = FV_SPE + 5,
+  FV_POSTS_MAX = 64,
+  FV_RECORDS_MAX = 512,
+  FV_LINES_MAX = 64,
+  FV_BUF_MAX = 64 << 20
+};
+#define FV_GENESIS AQ_SECONDS(1700000000)
+#define FV_ROOT "0x2121212121212121212121212121212121212121212121212121212121212121"
+
+typedef struct {
+  aq_fork fork;
+  const aq_lock *lock; /* NULL: the own single-node cluster */
+  uint64_t slot_ns, slots_per_epoch, slot;
+  bool no_bn, not_ready, real_network;
+  void (*bn)(void *arg, fake_ex *ex); /* NULL: the own beacon node */
+  void *arg;
+} fv_cfg;
+
+typedef struct {
+  char path[96], version[16], type[40];
+  aq_buf body;
+} fv_post;
+
+typedef struct {
+  fv_cfg cfg;
+  fake_env env;
+  aq_chain chain;
+  aq_lock lock;
+  aq_operator operator_;
+  aq_dist_validator validator[FV_VALIDATORS];
+  uint8_t share[FV_VALIDATORS][1][48], secret[FV_VALIDATORS][32];
+  aq_k1_key *key;
+  aq_net net;
+  aq_store store;
+  aq_store_sign record[FV_RECORDS_MAX];
+  size_t record_cnt;
+  fake_http http;
+  aq_bn *bn;
+  aq_workflow *workflow;
+  aq_vapi *vapi;
+  bool bn_down, bn_mute, blinded;
+  fv_post post[FV_POSTS_MAX];
+  size_t post_cnt;
+  char line[FV_LINES_MAX][2048]; /* api_request lines */
+  size_t line_cnt;
+} fv;
+
+/* ---- net and store ---- */
+
+typedef struct {
+  aq_timer timer;
+  void (*net)(void *arg, aq_status st);
+  aq_net_answer answer;
+  aq_store_done store;
+  void *arg;
+  aq_status st;
+} fv_later;
+
+static inline void fv_later_run_(void *arg) {
+  fv_later *l = arg;
+  if (l->net) l->net(l->arg, l->st);
+  if (l->answer) l->answer(l->arg, l->st, aq_bytes_of("", 0));
+  if (l->store) l->store(l->arg, l->st);
+  free(l);
+}
+
+static inline void fv_later_(fv *f, fv_later in) {
+  fv_later *l = malloc(sizeof *l);
+  AQ_ASSERT(l);
+  *l = in;
+  fake_env_timer_set_(&f->env, &l->timer, f->env.wall_ns + AQ_MILLIS(1), fv_later_run_, l);
+}
+
+static inline void fv_send_(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_done done, void *arg) {
+  (void)peer, (void)proto, (void)msg;
+  if (done) fv_later_(ctx, (fv_later){.net = done, .arg = arg, .st = AQ_E_CLOSED});
+}
+static inline void fv_request_(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_answer fn,
+                               void *arg) {
+  (void)peer, (void)proto, (void)msg;
+  fv_later_(ctx, (fv_later){.answer = fn, .arg = arg, .st = AQ_E_CLOSED});
+}
+static inline void fv_handle_(void *ctx, aq_net_proto proto, const aq_net_handler *h) {
+  (void)ctx, (void)proto, (void)h;
+}
+static inline bool fv_connected_(void *ctx, uint32_t peer) {
+  (void)ctx, (void)peer;
+  return false;
+}
+
+static inline void fv_sign_(void *ctx, const aq_store_sign *s, uint32_t cnt, aq_store_done done, void *arg) {
+  fv *f = ctx;
+  aq_status st = AQ_OK;
+  size_t first = f->record_cnt;
+  for (uint32_t k = 0; k < cnt && st == AQ_OK; k++) {
+    bool known = false;
+    for (size_t i = 0; i < f->record_cnt; i++) {
+      const aq_store_sign *r = &f->record[i];
+      if (r->kind != s[k].kind || !aq_duty_eq(r->duty, s[k].duty) || r->sub != s[k].sub ||
+          memcmp(r->pubkey, s[k].pubkey, 48) != 0)
+        continue;
+      known = true;
+      if (memcmp(r->root, s[k].root, 32) != 0) st = AQ_E_SLASH;
+    }
+    if (!known && f->record_cnt == FV_RECORDS_MAX) st = AQ_E_LIMIT;
+    if (!known && st == AQ_OK) f->record[f->record_cnt++] = s[k];
+  }
+  if (st != AQ_OK) f->record_cnt = first;
+  fv_later_(f, (fv_later){.store = done, .arg = arg, .st = st});
+}
+static inline void fv_vote_(void *ctx, const aq_store_vote *v, const aq_store_blob *b, aq_store_done done, void *arg) {
+  (void)v, (void)b;
+  fv_later_(ctx, (fv_later){.store = done, .arg = arg});
+}
+static inline void fv_decided_(void *ctx, const aq_store_decided *d, const aq_store_blob *b, aq_store_done done,
+                               void *arg) {
+  (void)d, (void)b;
+  fv_later_(ctx, (fv_later){.store = done, .arg = arg});
+}
+static inline aq_status fv_load_(void *ctx, uint64_t from_slot, const aq_store_visitor *v) {
+  (void)ctx, (void)from_slot, (void)v;
+  return AQ_OK;
+}
+
+/* ---- the beacon node ---- */
+
+static inline uint64_t fv_number_(const char *url, const char *name) {
+  const char *at = strstr(url, name);
+  return at ? strtoull(at + strlen(name), NULL, 10) : 0;
+}
+
+static inline void fv_put_hex(aq_buf *out, const void *ptr, size_t len) {
+  aq_buf_put_str(out, "\"0x");
+  aq_buf_put_hex(out, aq_bytes_of(ptr, len));
+  aq_buf_put_u8(out, '"');
+}
+
+static inline void fv_validators_json_(const fv *f, aq_buf *out) {
+  aq_buf_put_str(out, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":[");
+  for (uint32_t v = 0; v < FV_VALIDATORS; v++) {
+    aq_buf_printf(out, "%s{\"index\":\"%u\",\"balance\":\"32000000000\",\"status\":\"%s\",\"validator\":{\"pubkey\":",
+                  v ? "," : "", FV_FIRST_INDEX + v, v ? "active_exiting" : "active_ongoing");
+    fv_put_hex(out, f->validator[v].pubkey, 48);
+    aq_buf_put_str(out, ",\"activation_epoch\":\"0\"}}");
+  }
+  aq_buf_put_str(out, "]}");
+}
+
+static inline void fv_attesters_json_(const fv *f, aq_buf *out, uint64_t epoch) {
+  aq_buf_put_str(out, "{\"dependent_root\":\"" FV_ROOT "\",\"execution_optimistic\":false,\"data\":[");
+  for (uint32_t v = 0; v < FV_VALIDATORS; v++) {
+    aq_buf_printf(
+        out,
+        "%s{\"slot\":\"%llu\",\"validator_index\":\"%u\",\"committee_index\":\"%u\",\"committee_length\":\"9\","
+        "\"committees_at_slot\":\"4\",\"validator_committee_index\":\"%u\",\"pubkey\":",
+        v ? "," : "", (unsigned long long)(epoch * FV_SPE + 3), FV_FIRST_INDEX + v, v, v + 1);
+    fv_put_hex(out, f->validator[v].pubkey, 48);
+    aq_buf_put_u8(out, '}');
+  }
+  aq_buf_put_str(out, "]}");
+}
+
+static inline void fv_proposers_json_(const fv *f, aq_buf *out, uint64_t epoch) {
+  aq_buf_printf(out,
+                "{\"dependent_root\":\"" FV_ROOT
+                "\",\"execution_optimistic\":false,\"data\":[{\"slot\":\"%llu\",\"validator_index\":\"%u\",\"pubkey\":",
+                (unsigned long long)(epoch * FV_SPE + 5), FV_FIRST_INDEX + 1);
+  fv_put_hex(out, f->validator[1].pubkey, 48);
+  aq_buf_put_str(out, "}]}");
+}
+
+/* What every honest node would say: source epoch - 1, target epoch, one root for all. */
+static inline void fv_data(const fv *f, aq_att_data *out, uint64_t slot, uint64_t index) {
+  *out = (aq_att_data){.slot = slot,
+                       .index = f->cfg.fork >= AQ_ELECTRA ? 0 : index,
+                       .source_epoch = slot / FV_SPE - 1,
+                       .target_epoch = slot / FV_SPE};
+  memset(out->beacon_block_root, 0x21, 32);
+  memset(out->source_root, 0x21, 32);
+  memset(out->target_root, 0x21, 32);
+}
+
+static inline void fv_data_json(aq_buf *out, const aq_att_data *d) {
+  uint8_t ssz[128];
+  aq_att_data_put(ssz, d);
+  aq_ssz_to_json(out, &aq_t_attestation_data, aq_bytes_of(ssz, sizeof ssz));
+}
+
+static inline void fv_set(aq_buf *value, const aq_ssz_type *t, const char *path, const void *ptr, size_t len) {
+  aq_buf out = AQ_BUF(FV_BUF_MAX);
+  aq_status st = aq_ssz_with(&out, t, aq_buf_bytes(value), path, aq_bytes_of(ptr, len));
+  AQ_ASSERT(st == AQ_OK);
+  aq_buf_free(value);
+  *value = out;
+}
+
+/* The path of a field of the block inside what travels. */
+static inline const char *fv_path(char out[64], const aq_ssz_type *t, const char *contents, const char *name) {
+  snprintf(out, 64, "%s%s", strcmp(t->field[t->field_cnt - 1].name, "blobs") == 0 ? contents : "", name);
+  return out;
+}
+
+static inline void fv_block_answer_(fv *f, fake_ex *ex) {
+  const aq_ssz_type *t = aq_t_proposal(f->cfg.fork, f->blinded, false);
+  aq_buf value = AQ_BUF(FV_BUF_MAX);
+  uint8_t le[8], randao[96], parent[32] = {7};
+  char path[64];
+  const char *hex = strstr(ex->url, "randao_reveal=0x");
+  AQ_ASSERT(t && hex && aq_hex_decode(randao, 96, aq_bytes_of(hex + 16, 192), AQ_HEX_BARE) == AQ_OK);
+  aq_status st = aq_ssz_default(&value, t);
+  AQ_ASSERT(st == AQ_OK);
+  aq_le64_put(le, fv_number_(ex->url, "validator/blocks/"));
+  fv_set(&value, t, fv_path(path, t, "block.", "slot"), le, 8);
+  aq_le64_put(le, FV_FIRST_INDEX + 1);
+  fv_set(&value, t, fv_path(path, t, "block.", "proposer_index"), le, 8);
+  fv_set(&value, t, fv_path(path, t, "block.", "parent_root"), parent, 32);
+  fv_set(&value, t, fv_path(path, t, "block.", "body.randao_reveal"), randao, 96);
+  aq_buf json = AQ_BUF(FV_BUF_MAX);
+  aq_buf_printf(&json, "{\"version\":\"%s\",\"execution_payload_blinded\":%s,\"data\":", aq_fork_name(f->cfg.fork),
+                f->blinded ? "true" : "false");
+  aq_ssz_to_json(&json, t, aq_buf_bytes(&value));
+  aq_buf_put_u8(&json, '}');
+  fake_http_answer_h(ex, AQ_MILLIS(20), 200, "application/json", aq_buf_bytes(&json), "Eth-Consensus-Version",
+                     aq_fork_name(f->cfg.fork));
+  aq_buf_free(&json);
+  aq_buf_free(&value);
+}
+
+static inline void fv_keep_post_(fv *f, const fake_ex *ex) {
+  if (f->post_cnt == FV_POSTS_MAX) return;
+  fv_post *p = &f->post[f->post_cnt++];
+  const char *path = strstr(ex->url, "/eth/");
+  snprintf(p->path, sizeof p->path, "%.90s", path ? path : "");
+  snprintf(p->version, sizeof p->version, "%.15s", ex->version ? ex->version : "");
+  snprintf(p->type, sizeof p->type, "%.39s", ex->content_type ? ex->content_type : "");
+  p->body = AQ_BUF(FV_BUF_MAX);
+  aq_buf_put_bytes(&p->body, aq_buf_bytes(&ex->body));
+}
+
+static inline void fv_bn_(void *arg, fake_ex *ex) {
+  fv *f = arg;
+  if (f->bn_mute || strstr(ex->url, "/eth/v1/events") || strstr(ex->url, "/mute")) return;
+  if (f->bn_down) {
+    fake_http_fail(ex, AQ_MILLIS(1), AQ_E_CLOSED);
+    return;
+  }
+  const char *duties = strstr(ex->url, "/validator/duties/");
+  const char *last = strrchr(ex->url, '/');
+  uint64_t epoch = duties && last ? strtoull(last + 1, NULL, 10) : 0;
+  bool get = strcmp(ex->method, "GET") == 0;
+  aq_buf out = AQ_BUF(1 << 20);
+  int code = 200;
+  if (strstr(ex->url, "/validator/blocks/") && strstr(ex->url, "randao_reveal=0x") && get) {
+    fv_block_answer_(f, ex);
+    return;
+  }
+  if (strstr(ex->url, "/states/head/validators"))
+    fv_validators_json_(f, &out);
+  else if (duties && strstr(duties, "attester"))
+    fv_attesters_json_(f, &out, epoch);
+  else if (duties && strstr(duties, "proposer"))
+    fv_proposers_json_(f, &out, epoch);
+  else if (duties)
+    aq_buf_put_str(&out, "{\"execution_optimistic\":false,\"data\":[]}");
+  else if (strstr(ex->url, "attestation_data?")) {
+    aq_att_data d;
+    fv_data(f, &d, fv_number_(ex->url, "slot="), fv_number_(ex->url, "committee_index="));
+    aq_buf_put_str(&out, "{\"data\":");
+    fv_data_json(&out, &d);
+    aq_buf_put_u8(&out, '}');
+  } else if (strstr(ex->url, "/pool/") || strstr(ex->url, "/beacon/b") || strstr(ex->url, "subscriptions"))
+    fv_keep_post_(f, ex);
+  else
+    code = 404;
+  fake_http_answer(ex, AQ_MILLIS(5), code,
+                   out.len ? aq_buf_cstr(&out) : "{\"code\":404,\"message\":\"no such route\"}");
+  aq_buf_free(&out);
+}
+
+/* ---- life ---- */
+
+static inline void fv_line_(void *arg, const char *line, size_t len) {
+  fv *f = arg;
+  if (len >= sizeof f->line[0] || f->line_cnt == FV_LINES_MAX || !strstr(line, "\"msg\":\"api_request\"")) return;
+  memcpy(f->line[f->line_cnt], line, len);
+  f->line[f->line_cnt++][len] = 0;
+}
+
+static inline void fv_keys_(fv *f) {
+  uint8_t secret[32];
+  memset(secret, 1, 32);
+  aq_status st = aq_k1_key_new(&f->key, secret);
+  AQ_ASSERT(st == AQ_OK);
+  for (uint8_t v = 0; v < FV_VALIDATORS; v++) {
+    memset(secret, v + 1, 32);
+    aq_bls_secret_from_seed(f->secret[v], secret, sizeof secret);
+    aq_bls_secret_to_pubkey(f->validator[v].pubkey, f->secret[v]);
+    memcpy(f->share[v][0], f->validator[v].pubkey, 48);
+    f->validator[v].share = f->share[v];
+    f->validator[v].share_cnt = 1;
+  }
+  aq_k1_pubkey(f->operator_.pubkey, f->key);
+  f->lock = (aq_lock){.validators = f->validator, .validator_cnt = FV_VALIDATORS};
+  f->lock.def.operators = &f->operator_;
+  f->lock.def.operator_cnt = f->lock.def.threshold = 1;
+}
+
+static inline void fv_workflow_(fv *f, const aq_lock *lock) {
+  f->workflow = aq_workflow_new(&(aq_workflow_cfg){.env = &f->env.env,
+                                                   .net = &f->net,
+                                                   .store = &f->store,
+                                                   .bn = f->bn,
+                                                   .chain = &f->chain,
+                                                   .lock = lock,
+                                                   .key = f->key,
+                                                   .started_ns = f->env.wall_ns,
+                                                   .enable_tss = true});
+  aq_err err = {0};
+  AQ_ASSERT(f->workflow && aq_workflow_start(f->workflow, &err) == AQ_OK);
+}
+
+/* The chain and the workflow become known, as they do once the beacon node has answered. */
+static inline void fv_ready(fv *f) { aq_vapi_ready(f->vapi, &f->chain, f->workflow); }
+
+static inline fv *fv_new(const fv_cfg *cfg) {
+  static const char *const urls[] = {"http://bn"};
+  fv *f = calloc(1, sizeof *f);
+  AQ_ASSERT(f);
+  f->cfg = *cfg;
+  if (f->cfg.slots_per_epoch == 0) f->cfg.slots_per_epoch = FV_SPE;
+  if (f->cfg.slot_ns == 0) f->cfg.slot_ns = AQ_SECONDS(12);
+  if (f->cfg.slot == 0) f->cfg.slot = FV_SPE;
+  aq_metrics_init();
+  aq_log_start(AQ_LOG_INFO, fv_line_, f);
+  fake_env_init(&f->env, FV_GENESIS + f->cfg.slot * f->cfg.slot_ns);
+  f->chain.clock = (aq_clock){FV_GENESIS, f->cfg.slot_ns, f->cfg.slots_per_epoch};
+  for (uint8_t i = 0; i < AQ_FORK_CNT; i++)
+    f->chain.fork[i] = (aq_fork_at){i <= cfg->fork ? 0 : AQ_FAR_EPOCH, {i, 0, 0, 1}};
+  fv_keys_(f);
+  f->net =
+      (aq_net){.ctx = f, .send = fv_send_, .request = fv_request_, .handle = fv_handle_, .connected = fv_connected_};
+  f->store = (aq_store){
+      .ctx = f, .state = AQ_STORE_OK, .vote = fv_vote_, .decided = fv_decided_, .sign = fv_sign_, .load = fv_load_};
+  fake_http_init(&f->http, &f->env, cfg->bn ? cfg->bn : fv_bn_, cfg->bn ? cfg->arg : f);
+  const aq_lock *lock = cfg->lock ? cfg->lock : &f->lock;
+  if (!cfg->no_bn) {
+    f->bn = aq_bn_new(&(aq_bn_cfg){.env = &f->env.env, .http = &f->http.http, .endpoints = urls, .endpoint_cnt = 1});
+    fv_workflow_(f, lock);
+  }
+  f->vapi = aq_vapi_new(&(aq_vapi_cfg){.env = &f->env.env,
+                                       .http = &f->http.http,
+                                       .bn = f->bn,
+                                       .lock = lock,
+                                       .version = "v9.9.9-test",
+                                       .simulated = !cfg->real_network});
+  if (!cfg->not_ready && !cfg->no_bn) fv_ready(f);
+  return f;
+}
+
+static inline void fv_free(fv *f) {
+  if (f->workflow) aq_workflow_free(f->workflow);
+  aq_vapi_free(f->vapi);
+  if (f->bn) aq_bn_free(f->bn);
+  fake_env_run_for(&f->env, AQ_SECONDS(1));
+  AQ_ASSERT(f->env.timer_cnt == 0);
+  fake_http_free(&f->http);
+  for (size_t i = 0; i < f->post_cnt; i++) aq_buf_free(&f->post[i].body);
+  aq_k1_key_free(f->key);
+  aq_log_stop();
+  free(f);
+}
+
+/* ---- doing things ---- */
+
+static inline void fv_run_to(fv *f, uint64_t slot, uint64_t after_ns) {
+  fake_env_run_until(&f->env, FV_GENESIS + slot * f->cfg.slot_ns + after_ns);
+}
+
+/* Sends without waiting. version, type: headers, or NULL. */
+static inline fake_res *fv_send(fv *f, const char *method, const char *target, const char *version, const char *type,
+                                aq_bytes body) {
+  fake_req r = {.method = method, .target = target, .body = body};
+  if (version) r.header[r.header_cnt++] = (aq_http_header){"eth-consensus-version", version};
+  if (type) r.header[r.header_cnt++] = (aq_http_header){"Content-Type", type};
+  return fake_send(aq_vapi_handler(f->vapi), &r);
+}
+
+/* Waits as long as a client would: two seconds, no more than the node needs when nothing is missing. */
+static inline fake_res *fv_wait(fv *f, fake_res *r) {
+  for (uint32_t i = 0; i < 200 && r->code == 0; i++) fake_env_run_for(&f->env, AQ_MILLIS(10));
+  return r;
+}
+
+static inline fake_res *fv_get(fv *f, const char *target) {
+  return fv_wait(f, fv_send(f, "GET", target, NULL, NULL, aq_bytes_of("", 0)));
+}
+
+static inline fake_res *fv_post_json(fv *f, const char *target, const char *version, const char *json) {
+  return fv_wait(f, fv_send(f, "POST", target, version, "application/json", aq_bytes_str(json)));
+}
+
+static inline void fv_sign_root(const fv *f, uint32_t v, uint8_t sig[96], aq_domain_type domain, uint64_t epoch,
+                                const uint8_t object_root[32]) {
+  uint8_t root[32];
+  aq_chain_signing_root(root, &f->chain, domain, epoch, object_root);
+  aq_bls_sign(sig, f->secret[v], root);
+}
+
+static inline void fv_sign_epoch(const fv *f, uint32_t v, uint8_t sig[96], uint64_t epoch) {
+  uint8_t object[32] = {0};
+  aq_le64_put(object, epoch);
+  fv_sign_root(f, v, sig, AQ_DOMAIN_RANDAO, epoch, object);
+}
+
+/* One attestation of a request: a SingleAttestation from Electra on. */
+static inline void fv_put_attestation(const fv *f, aq_buf *out, uint32_t v, uint64_t committee, const aq_att_data *d,
+                                      uint32_t signer) {
+  uint8_t ssz[128], root[32], sig[96];
+  aq_att_data_put(ssz, d);
+  aq_ssz_root(root, &aq_t_attestation_data, aq_bytes_of(ssz, sizeof ssz));
+  fv_sign_root(f, signer, sig, AQ_DOMAIN_BEACON_ATTESTER, d->target_epoch, root);
+  if (f->cfg.fork >= AQ_ELECTRA) {
+    aq_buf_printf(out, "{\"committee_index\":\"%llu\",\"attester_index\":\"%u\"", (unsigned long long)committee,
+                  FV_FIRST_INDEX + v);
+  } else {
+    uint8_t bits[2] = {(uint8_t)(1u << (v + 1)), 2}; /* nine members */
+    aq_buf_put_str(out, "{\"aggregation_bits\":");
+    fv_put_hex(out, bits, sizeof bits);
+  }
+  aq_buf_put_str(out, ",\"data\":");
+  fv_data_json(out, d);
+  aq_buf_put_str(out, ",\"signature\":");
+  fv_put_hex(out, sig, sizeof sig);
+  aq_buf_put_u8(out, '}');
+}
+
+#endif
