@@ -208,19 +208,6 @@ static void start_yamux(aq_conn *c) {
   arm(c);
 }
 
-static void start_muxer(aq_conn *c) {
-  if (c->noise.muxer) {
-    start_yamux(c);
-    return;
-  }
-  c->state = MUXER;
-  if (!c->initiator) return; /* our header leaves with the answer; the initiator does not wait for it */
-  aq_buf out = AQ_BUF(256);
-  aq_ms_propose(&c->propose, muxer_offer, 1, &out);
-  put_sealed(c, aq_buf_bytes(&out));
-  aq_buf_free(&out);
-}
-
 static int find_noise(void *arg, aq_bytes name) {
   (void)arg;
   return aq_bytes_eq(name, aq_bytes_str(noise_offer[0])) ? 0 : -1;
@@ -239,6 +226,25 @@ static aq_status negotiate(aq_conn *c, aq_buf *from, aq_buf *out, aq_ms_find fin
                               : aq_ms_respond(&c->respond, &chosen, &used, aq_buf_bytes(from), out, find, c);
   aq_buf_drop_front(from, used);
   return st;
+}
+
+/* Both sides speak at once; neither waits for the other's header. */
+static void start_muxer(aq_conn *c) {
+  if (c->noise.muxer) {
+    start_yamux(c);
+    return;
+  }
+  c->state = MUXER;
+  aq_buf out = AQ_BUF(256);
+  if (c->initiator) {
+    aq_ms_propose(&c->propose, muxer_offer, 1, &out);
+  } else {
+    c->respond = (aq_ms_responder){0};
+    aq_status st = negotiate(c, &c->neg_rx, &out, find_yamux);
+    AQ_ASSERT(st == AQ_E_AGAIN);
+  }
+  put_sealed(c, aq_buf_bytes(&out));
+  aq_buf_free(&out);
 }
 
 void aq_conn_start(aq_conn *c) {

@@ -8,7 +8,9 @@
 #include "cluster/identity.h"
 
 enum { CONNS_DEFAULT = 128, UNKNOWN_ADDRS_MAX = 64 };
+_Static_assert((int)AQ_GATE_PEERS_MAX == (int)AQ_HOST_PEERS_MAX, "the gate keeps a score for every peer");
 #define TICK_NS AQ_SECONDS(1)
+#define STALE_NS AQ_SECONDS(1)
 #define REFUSED_LOG_NS AQ_SECONDS(10)
 #define TOGETHER_NS AQ_SECONDS(10) /* two connections this close in time are a double dial, not a reconnection */
 
@@ -124,6 +126,7 @@ hconn *host_conn_new(aq_host *h, bool inbound) {
   AQ_ASSERT(hc);
   hc->h = h;
   hc->inbound = inbound;
+  hc->begin_ns = now_ns(h);
   hc->want = -1;
   aq_list_init(&hc->of_peer), aq_list_init(&hc->streams);
   aq_list_push(&h->all, &hc->of_host);
@@ -243,9 +246,22 @@ hconn *host_best_conn(hpeer *p) {
 
 static hconn *conn_of(aq_host *h, uint64_t id) { return aq_map_get(&h->conns, &id); }
 
+/* At the cap, those that do not come to the point make room: a handshake takes milliseconds, and silent strangers
+   must not keep peers out. */
+void host_make_room(aq_host *h) {
+  if (h->conn_cnt < h->gate.conns_max) return;
+  AQ_LIST_EACH(&h->all, hc, hconn, of_host) { /* oldest first */
+    if (!hc->inbound || hc->peer || now_ns(h) - hc->begin_ns < STALE_NS) continue;
+    host_attempt(AQ_GATE_DENIED);
+    host_conn_close(hc, AQ_YAMUX_CODE_NONE);
+    return;
+  }
+}
+
 static bool tcp_accepted(void *arg, uint64_t id, const char *remote) {
   aq_host *h = arg;
   if (!h->started || h->stopped) return false;
+  host_make_room(h);
   aq_gate_verdict v = aq_gate_accept(&h->gate, remote, h->conn_cnt, now_ns(h));
   if (v != AQ_GATE_ALLOWED) {
     host_attempt(v);

@@ -14,6 +14,7 @@ static aq_book *book_of(hconn *hc) { return hc->want < 0 ? &hc->h->unknown : &hc
 
 static void dial(aq_host *h, hpeer *p, aq_addr *a) {
   uint64_t now = aq_now_ns(h->env);
+  host_make_room(h);
   aq_gate_verdict v = aq_gate_dial(&h->gate, p ? (int)p->idx : -1, h->conn_cnt, now);
   host_attempt(v);
   if (v != AQ_GATE_ALLOWED) {
@@ -70,7 +71,7 @@ void host_dial_soon(aq_host *h) {
 
 void host_dial_forced(aq_host *h, hpeer *p) {
   uint64_t now = aq_now_ns(h->env);
-  if (!h->started || h->stopped || p->conn_cnt || p->dial_cnt) return;
+  if (!h->started || h->stopped || p->conn_cnt) return;
   if (p->forced_ns && now < p->forced_ns + FORCED_WAIT_NS) return;
   p->forced_ns = now;
   aq_book_wake(p->book.cnt ? &p->book : &h->unknown, now);

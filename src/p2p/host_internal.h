@@ -82,7 +82,7 @@ typedef struct {
   int want;    /* peer that the address belongs to; < 0: any */
   char host[AQ_BOOK_HOST_LEN];
   uint16_t port; /* 0: inbound */
-  uint64_t up_ns;
+  uint64_t begin_ns, up_ns;
   aq_list streams;
 } hconn;
 
@@ -170,6 +170,7 @@ void host_penalty(aq_host *h, hpeer *p, int32_t points);
 hconn *host_best_conn(hpeer *p); /* NULL: not connected */
 hconn *host_conn_new(aq_host *h, bool inbound);
 const char *host_peer_label(const aq_host *h, const hpeer *p);
+void host_make_room(aq_host *h);
 uint32_t host_random(aq_host *h);
 void host_attempt(aq_gate_verdict v);
 

@@ -553,6 +553,27 @@ static void limited(void **state) {
   }
 }
 
+/* Goal: silent strangers that fill the cap do not keep a peer out.
+   Method: ten of ten places taken by connections that say nothing; a second later the peer dials. */
+static void silent_strangers(void **state) {
+  (void)state;
+  cluster c;
+  cluster_init(&c, 2, 16);
+  member_start(&c, 0, (limits){.conns_max = 10}), member_start(&c, 1, (limits){0});
+  aq_host_start(c.m[0].host);
+  fake_node *attacker = fake_net_node(&c.net);
+  attacker->ev = c.m[1].node->ev; /* handles what comes for unknown connections: not at all */
+  for (int i = 0; i < 10; i++) assert_true(attacker->tcp.dial(attacker->tcp.ctx, "10.0.0.1", FAKE_PORT) > 0);
+  run(&c, AQ_MILLIS(1500));
+  assert_int_equal(fake_net_conns(&c.net, 0), 10);
+  know(&c, 1, 0, 0);
+  aq_host_start(c.m[1].host);
+  run(&c, AQ_MILLIS(100));
+  assert_int_equal(aq_host_connected(c.m[0].host), 1);
+  assert_int_equal(fake_net_conns(&c.net, 0), 10);
+  cluster_free(&c);
+}
+
 /* Goal: requests that are refused, not answered in 5 s, or answered too late.
    Method: one of each; the late answer must hurt nobody. */
 static void requests(void **state) {
@@ -702,15 +723,12 @@ static int setup(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(two_hosts),     cmocka_unit_test(clusters),
-      cmocka_unit_test(fragmentation), cmocka_unit_test(large_messages),
-      cmocka_unit_test(too_slow),      cmocka_unit_test(reconnect),
-      cmocka_unit_test(unconnected),   cmocka_unit_test(back_off_restarts),
-      cmocka_unit_test(dial_rate),     cmocka_unit_test(silent_crash),
-      cmocka_unit_test(cut_link),      cmocka_unit_test(strangers),
-      cmocka_unit_test(limited),       cmocka_unit_test(requests),
-      cmocka_unit_test(size_limits),   cmocka_unit_test(stopping),
-      cmocka_unit_test(chaos),
+      cmocka_unit_test(two_hosts),      cmocka_unit_test(clusters),          cmocka_unit_test(fragmentation),
+      cmocka_unit_test(large_messages), cmocka_unit_test(too_slow),          cmocka_unit_test(reconnect),
+      cmocka_unit_test(unconnected),    cmocka_unit_test(back_off_restarts), cmocka_unit_test(dial_rate),
+      cmocka_unit_test(silent_crash),   cmocka_unit_test(cut_link),          cmocka_unit_test(strangers),
+      cmocka_unit_test(limited),        cmocka_unit_test(silent_strangers),  cmocka_unit_test(requests),
+      cmocka_unit_test(size_limits),    cmocka_unit_test(stopping),          cmocka_unit_test(chaos),
   };
   return cmocka_run_group_tests(tests, setup, NULL);
 }

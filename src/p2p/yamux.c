@@ -579,6 +579,8 @@ void aq_yamux_release(aq_yamux *y, uint32_t id) {
   aq_yamux_close(y, id);
   s->owned = false;
   s->owner = NULL;
+  s->keep = false;
+  drop_sent(s);
   if (s->rst_in) return;
   s->linger_ns = y->now_ns + LINGER_NS;
   aq_list_push(&y->linger, &s->linger);
