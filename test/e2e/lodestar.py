@@ -1,17 +1,18 @@
 """Goal: a real beacon node of other hands (Lodestar 1.5.1, Capella) with its own validator client behind each of our nodes.
-Method: all of the development chain's validators are split by `create cluster`; four nodes run on the old routes; the chain must
-justify and finalise by their attestations, and hold the blocks that were proposed through the cluster."""
+Method: half of the development chain's validators are split by `create cluster`, and four nodes run on the old routes. The other half
+attests directly and aggregates, which this version of ours does not: without the cluster's attestations two thirds are never reached,
+so finality is the cluster's work. Its blocks must be in the chain."""
 import os, shutil, subprocess, time
 from common import *
 
-OURS, SLOT, LAST = 8, 3, 36
+OURS, OTHERS, FIRST, SLOT, LAST = 16, 16, 100, 3, 42
 ZERO = ["ALTAIR_FORK_EPOCH", "BELLATRIX_FORK_EPOCH", "CAPELLA_FORK_EPOCH", "TERMINAL_TOTAL_DIFFICULTY"]
 PARAMS = [x for k in ZERO for x in (f"--params.{k}", "0")] + ["--params.SECONDS_PER_SLOT", str(SLOT), "--params.GENESIS_FORK_VERSION", "0x00000001"]
 
 def start_chain(procs, peer, d, env, keys_file, genesis):
     el, rest, p2p = free_ports(3)
     out = subprocess.run(["node", "lodestar-genesis.mjs", "--root", peer, "--out", f"{d}/genesis.ssz", "--fork", "capella", "--time", str(genesis),
-                          "--interop", "0", "--pubkeys", keys_file], cwd=peer, env=env, capture_output=True, text=True, timeout=120)
+                          "--interop", str(OTHERS), "--pubkeys", keys_file], cwd=peer, env=env, capture_output=True, text=True, timeout=120)
     check(out.returncode == 0, f"genesis: {out.stdout[-300:]} {out.stderr[-600:]}")
     open(f"{d}/jwt.hex", "w").write(os.urandom(32).hex())
     procs.start("el", ["node", "mock-el.mjs", str(el)], cwd=peer, env=env)
@@ -39,18 +40,26 @@ def start_vc(procs, peer, d, env, i, url):
                              "--force", "--suggestedFeeRecipient", "0x00000000000000000000000000000000000000aa", "--keystoresDir",
                              f"{home}/keystores", "--secretsDir", f"{home}/secrets"], cwd=d, env=env)
 
+def start_others(procs, peer, d, env, url):
+    procs.start("others", [f"{peer}/node_modules/.bin/lodestar", "validator", "--network", "dev", "--dataDir", f"{d}/others", "--server", url, *PARAMS,
+                           "--force", "--suggestedFeeRecipient", "0x00000000000000000000000000000000000000cc", "--interopIndexes",
+                           f"0..{OTHERS - 1}"], cwd=d, env=env)
+
 def judge(url, cluster, procs):
     fin = get_json(url + "/eth/v1/beacon/states/head/finality_checkpoints")["data"]
-    blocks = 0
+    ours, slots = 0, []
     for slot in range(1, LAST):
         try:
-            body = get_json(f"{url}/eth/v2/beacon/blocks/{slot}")["data"]["message"]["body"]
-            blocks += bytes.fromhex(body["graffiti"][2:]).startswith(b"aequa")
+            message = get_json(f"{url}/eth/v2/beacon/blocks/{slot}")["data"]["message"]
         except Exception:
-            pass
-    print(f"justified {fin['current_justified']['epoch']}, finalised {fin['finalized']['epoch']}, {blocks} blocks of {LAST - 1} slots by the cluster")
+            continue
+        slots.append(slot)
+        ours += int(message["proposer_index"]) < OURS
+    print(f"justified {fin['current_justified']['epoch']}, finalised {fin['finalized']['epoch']}, {len(slots)} blocks in {LAST - 1} slots, {ours} by the cluster")
     check(int(fin["finalized"]["epoch"]) >= 2, f"finality: {fin}")
-    check(blocks >= LAST - 8, f"only {blocks} blocks carry the cluster's graffiti")
+    check(ours >= 6, f"only {ours} blocks by the cluster")
+    missing = [s for s in range(8, LAST) if s not in slots]
+    check(not missing, f"slots without a block: {missing}")
     for i in range(4):
         ok, failed = cluster.verdicts(i)
         late = [v for v in failed if v["slot"] >= 8]
@@ -70,7 +79,7 @@ simbn = npm_peer("simbn")
 with workdir("lodestar") as d, Procs(d) as procs:
     env = dict(os.environ, LODESTAR_PRESET="mainnet", NODE_OPTIONS=f"--require {peer}/polyfill.cjs")
     keys = f"{d}/keys"
-    p = subprocess.run(["node", "interop-keystores.mjs", keys, "0", str(OURS)], cwd=simbn, capture_output=True, text=True, timeout=120)
+    p = subprocess.run(["node", "interop-keystores.mjs", keys, str(FIRST), str(OURS)], cwd=simbn, capture_output=True, text=True, timeout=120)
     check(p.returncode == 0, f"keystores: {p.stderr}")
     open(f"{d}/pubkeys", "w").write(p.stdout)
     genesis = int(time.time()) + 45
@@ -80,6 +89,7 @@ with workdir("lodestar") as d, Procs(d) as procs:
     cluster = Cluster(procs, d, 4, url, network)
     for i in range(4):
         cluster.start(i)
+    start_others(procs, peer, d, env, url)
     cluster.ready()
     for i in range(4):
         start_vc(procs, peer, d, env, i, cluster.url(i))

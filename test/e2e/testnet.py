@@ -33,7 +33,7 @@ def restart():
     all_done(testnet("restart", "--validators", "8", "--kill", "2@5", "--restart", "2@10", slots=22), 22)
 
 def seven():
-    all_done(testnet("seven", "--nodes", "7", "--validators", "4", "--kill", "1@5", "--kill", "4@5", slots=20), 20)
+    all_done(testnet("seven", "--nodes", "7", "--validators", "8", "--kill", "1@5", "--kill", "4@5", slots=20), 20)
 
 def two_down():
     r = testnet("two_down", "--validators", "8", "--kill", "1@6", "--kill", "2@6", "--restart", "1@14", "--restart", "2@14", slots=30, rc=(1,))
