@@ -216,9 +216,10 @@ static void hold(aq_infosync *x, uint32_t peer, uint64_t slot, aq_bytes msg, aq_
   aq_timer_set(x->cfg.env, &h->timer, aq_now_ns(x->cfg.env) + HOLD_NS, held_refuse, h);
 }
 
+/* The answer ends the request, and with it perhaps msg. */
 static void answer(aq_infosync *x, uint32_t peer, aq_bytes msg, aq_net_reply *reply) {
-  x->cfg.net->respond(x->cfg.net->ctx, reply, aq_buf_bytes(&x->msg[x->cfg.self]));
   take(x, peer, msg);
+  x->cfg.net->respond(x->cfg.net->ctx, reply, aq_buf_bytes(&x->msg[x->cfg.self]));
 }
 
 static void on_request(void *arg, uint32_t from, aq_bytes msg, aq_net_reply *reply) {
