@@ -107,7 +107,7 @@ static void on_got(void *arg, aq_status st, aq_bytes answer) {
   g->called = true;
   g->st = st;
   g->msg = AQ_BUF(1 << 20);
-  aq_buf_put_bytes(&g->msg, answer);
+  if (answer.len) aq_buf_put_bytes(&g->msg, answer);
 }
 
 static void write_msg(const world *w, aq_buf *out, uint32_t of, aq_duty duty) {
