@@ -115,7 +115,7 @@ static aq_status check(const aq_infosync *x, aq_duty *duty, uint32_t of, aq_byte
   aq_status st = aq_priority_check(duty, &peer, &a, &x->cfg.cluster, msg);
   aq_arena_free(&a);
   if (st) return st;
-  if (peer != of || peer == x->cfg.self) return AQ_E_UNKNOWN;
+  if (peer != of) return AQ_E_UNKNOWN;
   if (duty->type != AQ_DUTY_INFO_SYNC || !last_of_epoch(x, duty->slot)) return AQ_E_FORMAT;
   if (!aq_duty_gate(clock, duty->slot, duty->type, aq_now_ns(x->cfg.env)) || over(x, duty->slot)) return AQ_E_STALE;
   return AQ_OK;

@@ -159,7 +159,7 @@ static aq_status result_of(const aq_bytes *msg, uint32_t cnt) {
    twice, a topic twice, 1000 priorities; 999 are fine. */
 static void refused_input(void **state) {
   (void)state;
-  static const char *const ab[] = {"a", "b"}, *const aa[] = {"a", "a"};
+  static const char *const ab[] = {"a", "b"}, *const aa[] = {"a", "a"}, *const c[] = {"c"};
   fixture f;
   open_fixture(&f);
   aq_buf one, two, other_duty, twice, many, topics;
@@ -173,7 +173,7 @@ static void refused_input(void **state) {
   assert_int_equal(result_of((aq_bytes[]){a, a}, 2), AQ_E_FORMAT);
   assert_int_equal(result_of((aq_bytes[]){a, aq_buf_bytes(&other_duty)}, 2), AQ_E_FORMAT);
   assert_int_equal(result_of((aq_bytes[]){a, aq_buf_bytes(&twice)}, 2), AQ_E_FORMAT);
-  const aq_priority_topic same[] = {{"version", ab, 2}, {"version", ab, 1}};
+  const aq_priority_topic same[] = {{"version", ab, 2}, {"version", c, 1}};
   topics = AQ_BUF(BUF_MAX);
   assert_int_equal(aq_priority_write(&topics, f.key[1], duty, same, 2), AQ_OK);
   assert_int_equal(result_of((aq_bytes[]){a, aq_buf_bytes(&topics)}, 2), AQ_E_FORMAT);
