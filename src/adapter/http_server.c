@@ -470,11 +470,11 @@ static aq_status listen_on(int *fd_out, const aq_http_server_cfg *cfg, aq_err *e
 }
 
 static uint16_t port_of(int fd) {
-  struct sockaddr_storage addr = {0};
+  struct sockaddr_in6 addr = {0};
   socklen_t len = sizeof addr;
+  _Static_assert(offsetof(struct sockaddr_in6, sin6_port) == offsetof(struct sockaddr_in, sin_port), "one place");
   if (getsockname(fd, (struct sockaddr *)&addr, &len) != 0) return 0;
-  return ntohs(addr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&addr)->sin6_port
-                                          : ((struct sockaddr_in *)&addr)->sin_port);
+  return aq_be16_get((const uint8_t *)&addr + offsetof(struct sockaddr_in6, sin6_port));
 }
 
 aq_status aq_http_server_new(aq_http_server **out, aq_loop *l, const aq_http_server_cfg *cfg, const aq_http_handler *h,

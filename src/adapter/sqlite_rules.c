@@ -14,8 +14,7 @@ static const char *const sql[AQ_DB_STMT_CNT] = {
     [AQ_DB_SAVE_END] = "RELEASE one",
     [AQ_DB_VOTE_GET] = "SELECT msg, just FROM vote WHERE slot=?1 AND type=?2 AND msg_type=?3 AND round=?4",
     [AQ_DB_VOTE_TOP] =
-        "SELECT msg_type, max(round), max(prepared_round) FROM vote WHERE slot=?1 AND type=?2 "
-        "GROUP BY msg_type",
+        "SELECT msg_type, max(round), max(prepared_round) FROM vote WHERE slot=?1 AND type=?2 GROUP BY 1",
     [AQ_DB_VOTE_PUT] =
         "INSERT INTO vote(slot, type, msg_type, round, prepared_round, value_hash, msg, just) "
         "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
