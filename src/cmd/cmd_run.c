@@ -259,6 +259,9 @@ static int run(const aq_cmd_ctx *ctx, void *cfg) {
   if (strlen(c->nickname) > 32) return aq_cmd_usage_error(&aq_cmd_run, "--nickname is longer than 32 bytes");
   if (!out.data_dir[0])
     out.data_dir = exists("/data") && !exists(".charon") ? "/data" : exists(".charon") ? ".charon" : ".aequa";
+  bool named = aq_options_given(ctx->opt, "data-dir") || aq_options_given(ctx->opt, "lock-file") ||
+               aq_options_given(ctx->opt, "private-key-file");
+  out.throwaway = !named && !c->p2p_enable;
   aq_network network;
   aq_err err = {0};
   if (aq_network_of_flags(&out.network, &network, &c->custom, &err) != AQ_OK)

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
+#include <unistd.h>
 
 #include "adapter/trim.h"
 #include "base/assert.h"
@@ -91,7 +91,8 @@ static const aq_network *network_of(const aq_node *n) {
 static void const_labels(const aq_node *n) {
   char text[512];
   const aq_network *net = network_of(n);
-  snprintf(text, sizeof text, "cluster_hash=%.7s\ncluster_name=%.64s\ncluster_network=%s\ncluster_peer=%s\nnickname=%.32s\n",
+  snprintf(text, sizeof text,
+           "cluster_hash=%.7s\ncluster_name=%.64s\ncluster_network=%s\ncluster_peer=%s\nnickname=%.32s\n",
            n->lock->lock_hash_text + 2, n->lock->def.name ? n->lock->def.name : "", net ? net->name : "testnet",
            n->peer_names[n->self], n->cfg->nickname ? n->cfg->nickname : "");
   aq_metrics_const_labels(text);
@@ -353,8 +354,23 @@ static aq_status start_store(aq_node *n, aq_err *err) {
   return st;
 }
 
+/* With no cluster where one is looked for by default, a throwaway one takes its place. */
+static aq_status find_cluster(aq_node *n, aq_err *err) {
+  if (!n->cfg->throwaway || access(n->lock_path, F_OK) == 0 || access(n->key_path, F_OK) == 0) return AQ_OK;
+  aq_status st = aq_throwaway_new(&n->throwaway, n->loop, err);
+  if (st != AQ_OK) return st;
+  n->own_cfg = *n->cfg;
+  n->own_cfg.data_dir = aq_throwaway_dir(n->throwaway);
+  n->own_cfg.network = aq_throwaway_network(n->throwaway);
+  n->own_cfg.beacon = (aq_node_list){{aq_throwaway_beacon(n->throwaway)}, 1};
+  n->cfg = &n->own_cfg;
+  paths(n);
+  return AQ_OK;
+}
+
 static aq_status start(aq_node *n) {
   aq_err err = {0};
+  if (find_cluster(n, &err) != AQ_OK) return start_failed("cluster", &err);
   if (load_cluster(n, &err) != AQ_OK) return start_failed("cluster", &err);
   const_labels(n);
   aq_node_set_info(n);
@@ -370,6 +386,8 @@ static aq_status start(aq_node *n) {
   service_op("p2p", "start", aq_mono_ns(n->env) - start_ns, NULL);
   if (start_beacon(n, &err) != AQ_OK) return start_failed("beacon", &err);
   if (start_http(n, &err) != AQ_OK) return start_failed("api", &err);
+  uint16_t port = aq_http_server_port(n->vapi_server);
+  if (n->throwaway && aq_throwaway_serve(n->throwaway, port, &err) != AQ_OK) return start_failed("validator", &err);
   aq_node_status_start(n);
   if (n->bn) aq_bn_load_chain(n->bn, chain_loaded, n);
   return AQ_OK;
@@ -400,6 +418,7 @@ static void stop(aq_node *n) {
   aq_timer_cancel(n->env, &n->epoch_timer);
   aq_timer_cancel(n->env, &n->keylock_timer);
   if (n->vapi) aq_vapi_unhealthy(n->vapi, "shutting down");
+  aq_throwaway_stop(n->throwaway);
   stop_service(n, "api", stop_api);
   if (n->cfg->enable_tss) service_op("tss", "stop", 0, NULL);
   /* Peers and store stop before their users go: what is under way ends with its callbacks. */
@@ -447,6 +466,7 @@ int aq_node_run(const aq_node_cfg *cfg) {
     n->exit_code = AQ_NODE_FAILED;
   stop(n);
   aq_loop_free(n->loop);
+  aq_throwaway_free(n->throwaway);
   aq_lock_free(n->lock);
   aq_k1_key_free(n->key);
   int code = n->exit_code;
