@@ -56,7 +56,7 @@ typedef struct {
   aq_bn *bn;
   aq_workflow *workflow;
   aq_vapi *vapi;
-  bool bn_down, bn_mute, blinded;
+  bool bn_down, bn_mute, blinded, blobs;
   fv_post post[FV_POSTS_MAX];
   size_t post_cnt;
   char line[FV_LINES_MAX][2048]; /* api_request lines */
@@ -218,6 +218,17 @@ static inline const char *fv_path(char out[64], const aq_ssz_type *t, const char
   return out;
 }
 
+/* One blob beside the block. */
+static inline void fv_blob_(aq_buf *value, const aq_ssz_type *t) {
+  enum { BLOB = 131072 };
+  uint8_t proof[48] = {0xc0}, *blob = calloc(1, BLOB);
+  AQ_ASSERT(blob);
+  blob[5] = 5;
+  fv_set(value, t, "kzg_proofs", proof, sizeof proof);
+  fv_set(value, t, "blobs", blob, BLOB);
+  free(blob);
+}
+
 static inline void fv_block_answer_(fv *f, fake_ex *ex) {
   const aq_ssz_type *t = aq_t_proposal(f->cfg.fork, f->blinded, false);
   aq_buf value = AQ_BUF(FV_BUF_MAX);
@@ -233,6 +244,7 @@ static inline void fv_block_answer_(fv *f, fake_ex *ex) {
   fv_set(&value, t, fv_path(path, t, "block.", "proposer_index"), le, 8);
   fv_set(&value, t, fv_path(path, t, "block.", "parent_root"), parent, 32);
   fv_set(&value, t, fv_path(path, t, "block.", "body.randao_reveal"), randao, 96);
+  if (f->blobs) fv_blob_(&value, t);
   aq_buf json = AQ_BUF(FV_BUF_MAX);
   aq_buf_printf(&json, "{\"version\":\"%s\",\"execution_payload_blinded\":%s,\"data\":", aq_fork_name(f->cfg.fork),
                 f->blinded ? "true" : "false");
