@@ -25,11 +25,15 @@ aq_status aq_host_port_parse(const char *text, char *host, size_t host_len, uint
 }
 
 /* One line per service started or stopped (contract.md 5), with its duration; err NULL: it went well. */
-static void service_op(const char *service, const char *op, uint64_t took_ns, const char *err) {
+static void service_log(const char *service, const char *op, uint64_t took_ns, const char *err) {
   double ms = (double)took_ns / 1e6;
-  aq_metric_observe(AQ_M_SERVICE_OP_MS, ms, AQ_LABELS(service, op));
   AQ_LOG(err ? AQ_LOG_ERROR : AQ_LOG_INFO, "service_op", AQ_STR("err", err), AQ_INT("latency_ms", (int64_t)ms),
          AQ_STR("op", op), AQ_STR("result", err ? "error" : "ok"), AQ_STR("service", service));
+}
+
+static void service_op(const char *service, const char *op, uint64_t took_ns, const char *err) {
+  aq_metric_observe(AQ_M_SERVICE_OP_MS, (double)took_ns / 1e6, AQ_LABELS(service, op));
+  service_log(service, op, took_ns, err);
 }
 
 static aq_status start_failed(const char *service, const aq_err *err) {
@@ -272,7 +276,7 @@ static void chain_loaded(void *arg, aq_status st, const aq_chain *chain, const c
   n->workflow = aq_workflow_new(&cfg);
   st = aq_workflow_start(n->workflow, &err);
   service_op("consensus", "start", aq_mono_ns(n->env) - start_ns, st == AQ_OK ? NULL : err.text);
-  if (n->cfg->enable_tss) service_op("tss", "start", aq_mono_ns(n->env) - start_ns, NULL);
+  if (n->cfg->enable_tss) service_log("tss", "start", aq_mono_ns(n->env) - start_ns, NULL); /* tss counts itself */
   if (st != AQ_OK) {
     stop_loop(n, AQ_NODE_FAILED);
     return;
@@ -420,7 +424,7 @@ static void stop(aq_node *n) {
   if (n->vapi) aq_vapi_unhealthy(n->vapi, "shutting down");
   aq_throwaway_stop(n->throwaway);
   stop_service(n, "api", stop_api);
-  if (n->cfg->enable_tss) service_op("tss", "stop", 0, NULL);
+  if (n->cfg->enable_tss) service_log("tss", "stop", 0, NULL);
   /* Peers and store stop before their users go: what is under way ends with its callbacks. */
   stop_service(n, "p2p", stop_p2p);
   if (n->sqlite) aq_sqlite_close(n->sqlite);

@@ -20,7 +20,7 @@ void host_identify_serve(hstream *s) {
                          .agent = h->cfg.agent};
   memcpy(own.pubkey, h->self_key, sizeof own.pubkey);
   for (int i = 0; i < SVC_CNT; i++) {
-    if (i >= SVC_IDENTIFY || h->handled[host_svc_proto(i)]) protocol[own.protocol_cnt++] = host_svc_name[i];
+    protocol[own.protocol_cnt++] = host_svc_name[i];
   }
   aq_buf msg = AQ_BUF(AQ_IDENTIFY_MSG_MAX), out = AQ_BUF(AQ_IDENTIFY_MSG_MAX + 9);
   aq_status st = aq_identify_write(&msg, &own);
