@@ -1,0 +1,86 @@
+/* A request to the validator API of a node that has agreed on an attestation and a block. Input: one letter, the fork (upper case:
+   the client leaves at once); then text as on the wire: "METHOD target", header lines, an empty line, the body. Every request that is
+   answered gets one whole answer with a status, whatever it holds; the fake server checks the rest. */
+#include "api/fake_vapi.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+enum { TEXT_MAX = 1 << 20, INPUTS_MAX = 512 /* before the world is made anew */ };
+
+typedef struct {
+  fv *f;
+  uint32_t inputs;
+} slot;
+
+static fv *world_new(aq_fork fork) {
+  char target[512], hex[193];
+  uint8_t sig[96];
+  fv *f = fv_new(&(fv_cfg){.fork = fork});
+  fv_run_to(f, FV_PROPOSE, 0);
+  fv_sign_epoch(f, 1, sig, FV_PROPOSE / FV_SPE);
+  aq_hex_encode(hex, aq_bytes_of(sig, sizeof sig));
+  snprintf(target, sizeof target, "/eth/v3/validator/blocks/13?randao_reveal=0x%s", hex);
+  fake_res *r = fv_get(f, target);
+  AQ_ASSERT(r->code == 200);
+  fake_res_free(r);
+  return f;
+}
+
+static fv *world_of(aq_fork fork) {
+  static slot cached[AQ_FORK_CNT];
+  slot *s = &cached[fork];
+  if (s->f && s->inputs++ < INPUTS_MAX) return s->f;
+  if (s->f) fv_free(s->f);
+  *s = (slot){world_new(fork), 0};
+  return s->f;
+}
+
+/* One line of *text, which moves behind it; the last one may lack its end. */
+static char *line_of(char **text) {
+  char *line = *text, *end = line + strcspn(line, "\n");
+  *text = *end ? end + 1 : end;
+  *end = 0;
+  return line;
+}
+
+static void read_head(fake_req *q, char **text) {
+  char *line = line_of(text), *space = strchr(line, ' ');
+  q->method = line;
+  q->target = "/";
+  if (space) {
+    *space = 0;
+    q->target = space + 1;
+  }
+  while (**text && *(line = line_of(text))) {
+    char *colon = strchr(line, ':');
+    if (!colon || q->header_cnt == FAKE_HEADERS_MAX) continue;
+    *colon++ = 0;
+    q->header[q->header_cnt++] = (aq_http_header){line, colon + (*colon == ' ')};
+  }
+}
+
+static void forget_log(fake_http *h) {
+  for (size_t i = 0; i < h->log_cnt; i++) free(h->log[i]);
+  h->log_cnt = 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
+  if (len < 1 || len > TEXT_MAX) return 0;
+  bool leaves = data[0] >= 'A' && data[0] <= 'Z';
+  fv *f = world_of((aq_fork)((data[0] | 0x20u) % AQ_FORK_CNT));
+  char *text = malloc(len), *at = text;
+  AQ_ASSERT(text);
+  memcpy(text, data + 1, len - 1);
+  text[len - 1] = 0;
+  fake_req q = {0};
+  read_head(&q, &at);
+  q.body = aq_bytes_of(at, (size_t)(text + len - 1 - at));
+  fake_res *r = fake_send(aq_vapi_handler(f->vapi), &q);
+  if (!leaves) fake_env_run_for(&f->env, AQ_MILLIS(8));
+  AQ_ASSERT(!r->ended || (r->code >= 200 && r->code <= 599));
+  fake_res_free(r);
+  fake_env_drain(&f->env);
+  forget_log(&f->http);
+  free(text);
+  return 0;
+}
