@@ -21,6 +21,14 @@ static inline void aq_list_remove(aq_list *node) { /* harmless twice */
   node->prev->next = node->next, node->next->prev = node->prev;
   node->prev = node->next = node;
 }
+/* Takes the first element out; NULL when there is none. Loops that free elements use it: the rest may change
+   meanwhile. */
+static inline aq_list *aq_list_pop(aq_list *head) {
+  aq_list *node = head->next;
+  if (node == head) return NULL;
+  head->next = node->next, node->next->prev = head;
+  return node->prev = node->next = node;
+}
 
 /* `it` may be removed from the list and freed inside the body. */
 #define AQ_LIST_EACH(head, it, type, field)                                                                        \

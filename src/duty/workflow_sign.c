@@ -126,8 +126,8 @@ static void release(submission *s) {
     if (!it->open) continue;
     uint32_t roots;
     (void)aq_parsigdb_shares(w->parsigdb, &it->key, &roots);
-    /* The agreed object is kept already: the signature covers neither blobs nor committee bits, so the client's copy may
-       lack them. */
+    /* The agreed object is kept already: the signature covers neither blobs nor committee bits, so the client's copy
+       may lack them. */
     bool known = aq_parsigdb_object(w->parsigdb, &it->key, it->root) != NULL;
     if (w->tss && !known && aq_parsigdb_keep(w->parsigdb, &it->key, it->root, &it->data) != AQ_OK) {
       AQ_LOG(AQ_LOG_ERROR, "parsigdb", AQ_STR("err", "no room for an object"), AQ_UINT("slot", s->duty.slot));

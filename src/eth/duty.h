@@ -53,7 +53,8 @@ static inline uint64_t aq_epoch_of(const aq_clock *c, uint64_t slot) { return sl
 
 /* slot start + trigger offset: attester D/3, aggregator and sync_contribution (2*D)/3, else 0. */
 uint64_t aq_duty_start_ns(const aq_clock *c, aq_duty d);
-/* slot start + duration + D/12 (proposals in short slots: duration = the slot); AQ_NEVER for exit and builder_registration. */
+/* slot start + duration + D/12 (proposals in short slots: duration = the slot); AQ_NEVER for exit and
+   builder_registration. */
 uint64_t aq_duty_deadline_ns(const aq_clock *c, aq_duty d);
 /* The network's gate (core.md 10.7): type 1..13 and epoch(slot) <= epoch(now) + 2. */
 bool aq_duty_gate(const aq_clock *c, uint64_t slot, int64_t type, uint64_t now_ns);
