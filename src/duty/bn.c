@@ -170,8 +170,7 @@ static void stage_end(aq_bn_call_rec *c) {
     c->best_rank = 0;
     call_start(c, &c->bn->ep[c->bn->cfg.endpoint_cnt], c->bn->cfg.fallback_cnt);
   } else {
-    bool has = c->best_st == AQ_E_REFUSED || c->best_st == AQ_E_FORMAT;
-    call_fail(c, c->best_st, has ? &c->best : NULL);
+    call_fail(c, c->best_st, c->best.code ? &c->best : NULL);
   }
 }
 
@@ -199,8 +198,9 @@ static void leg_done(void *arg, aq_status st, const aq_httpc_res *res) {
   aq_bn_call_rec *c = leg->call;
   leg->http_id = 0;
   c->open--;
-  aq_bn_answer ans = {0};
-  if (st == AQ_OK) {
+  aq_bn_answer ans = {.content_type = ""};
+  bool came = st == AQ_OK;
+  if (came) {
     ans = (aq_bn_answer){.code = res->code, .body = res->body, .headers = res->headers};
     const char *type = aq_http_header_get(&res->headers, "Content-Type");
     ans.content_type = type ? type : "";
@@ -216,7 +216,7 @@ static void leg_done(void *arg, aq_status st, const aq_httpc_res *res) {
       st = AQ_E_FORMAT;
     }
   }
-  if (!c->answered && st != AQ_OK) keep_failure(c, st, st == AQ_E_REFUSED || st == AQ_E_FORMAT ? &ans : NULL);
+  if (!c->answered && st != AQ_OK) keep_failure(c, st, came ? &ans : NULL);
   if (c->open == 0) stage_end(c);
 }
 
@@ -278,8 +278,8 @@ void aq_bn_free(aq_bn *b) {
   if (!b) return;
   aq_bn_stream_stop(b);
   aq_bn_load_stop(b);
-  while (!aq_list_empty(&b->calls)) {
-    aq_bn_call_rec *c = AQ_CONTAINER(b->calls.next, aq_bn_call_rec, link);
+  for (aq_list *first; (first = aq_list_pop(&b->calls));) {
+    aq_bn_call_rec *c = AQ_CONTAINER(first, aq_bn_call_rec, link);
     if (c->answered)
       call_free(c);
     else

@@ -49,7 +49,7 @@ static void again(aq_bn_load *l, const char *why) {
   aq_timer_set(l->bn->cfg.env, &l->timer, aq_now_ns(l->bn->cfg.env) + pause_ns, ask, l);
 }
 
-/* Each parser: AQ_OK, AQ_E_AGAIN (ask again: not an answer of a beacon node), AQ_E_FORMAT (no chain we can work on). */
+/* Each parser: AQ_OK, AQ_E_AGAIN (ask again: no answer of a beacon node), AQ_E_FORMAT (no chain we can work on). */
 static aq_status take_genesis(aq_bn_load *l, yyjson_val *data, aq_err *err) {
   uint64_t time_s;
   if (!aq_json_u64(data, "genesis_time", &time_s) ||

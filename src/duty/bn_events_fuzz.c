@@ -1,5 +1,5 @@
-/* Event streams of a beacon node: the parser and the events behind it. The first byte is the chunk length; the events must not depend
-   on it. */
+/* Event streams of a beacon node: the parser and the events behind it. The first byte is the chunk length; the events
+   must not depend on it. */
 #include <stdlib.h>
 
 #include "base/log.h"

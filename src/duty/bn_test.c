@@ -262,7 +262,8 @@ static void chain_done(void *arg, aq_status st, const aq_chain *chain, const cha
 #define SYNCED "{\"data\":{\"head_slot\":\"5\",\"sync_distance\":\"0\",\"is_syncing\":false,\"is_optimistic\":false}}"
 #define SYNCING "{\"data\":{\"head_slot\":\"5\",\"sync_distance\":\"70\",\"is_syncing\":true}}"
 
-/* As Lodestar 1.5.1 answers at Capella, minimal preset (testing.md 1.5): no DENEB_ keys, genesis with the version of slot 0. */
+/* As Lodestar 1.5.1 answers at Capella, minimal preset (testing.md 1.5): no DENEB_ keys, genesis with the version of
+   slot 0. */
 static const chain_bn lodestar = {
     GENESIS_OF("1699999000", "0x03000001"),
     "{\"data\":{\"SECONDS_PER_SLOT\":\"4\",\"SLOTS_PER_EPOCH\":\"8\",\"GENESIS_FORK_VERSION\":\"0x00000001\","
@@ -314,6 +315,7 @@ static void chain_with_short_slots(void **state) {
                  "{\"data\":{\"SLOT_DURATION_MS\":\"500\",\"SECONDS_PER_SLOT\":\"0\",\"SLOTS_PER_EPOCH\":16,"
                  "\"ELECTRA_FORK_VERSION\":\"0x60000910\",\"ELECTRA_FORK_EPOCH\":\"2\",\"FULU_FORK_VERSION\":"
                  "\"0x70000910\",\"FULU_FORK_EPOCH\":\"18446744073709551615\"}}",
+
                  "{\"data\":[{\"current_version\":\"0x70000910\",\"epoch\":\"9\"},{\"current_version\":\"0x99000910\","
                  "\"epoch\":\"10\"}]}",
                  SYNCED};
@@ -464,7 +466,8 @@ static void events_are_handed_on(void **state) {
   close_fixture(&f);
 }
 
-/* Goal: a stream that is refused, ends or stalls is opened again, never in a tight loop; a node that refuses topics gets fewer.
+/* Goal: a stream that is refused, ends or stalls is opened again, never in a tight loop; a node that refuses topics
+   gets fewer.
    Method: 400 on the first try, a clean end, silence; connection times over the virtual clock. */
 static void stream_comes_back(void **state) {
   (void)state;

@@ -12,7 +12,8 @@
 
 enum { TASKS_MAX = 1024, BODY_MAX = 128 << 20, RESENDS_MAX = 4, ANSWER_MAX = 1 << 20 };
 
-/* Which forms of the routes this beacon node takes: learnt from its answers, for all later calls (Lodestar 1.5.1 has v1 only). */
+/* Which forms of the routes this beacon node takes: learnt from its answers, for all later calls (Lodestar 1.5.1 has
+   v1 only). */
 typedef struct {
   bool attestations_v1, aggregates_v1, blocks_v1, blinded_v1, blocks_json;
 } routes;
@@ -90,8 +91,8 @@ static bool known_text(const char *text) {
   return false;
 }
 
-/* The verdict on each object of a batch: {"code":400,"message":"..","failures":[{"index":0,"message":".."}]}. Those not named were
-   taken. False: the answer does not say. */
+/* The verdict on each object of a batch: {"code":400,"message":"..","failures":[{"index":0,"message":".."}]}. Those
+   not named were taken. False: the answer does not say. */
 static bool verdicts(const task *t, const aq_bn_answer *ans, bool *is_bad, char why[AQ_FAILURE_TEXT_MAX]) {
   yyjson_doc *doc = aq_json_parse(ans->body, ANSWER_MAX, NULL);
   yyjson_val *list = yyjson_obj_get(yyjson_doc_get_root(doc), "failures");
@@ -129,7 +130,8 @@ static void finish_apart(task *t, const bool *is_bad, const char *why) {
   free(validator);
 }
 
-/* True: every object has its verdict and the task is over. Objects that may be taken later keep the whole batch alive. */
+/* True: every object has its verdict and the task is over. Objects that may be taken later keep the whole batch
+   alive. */
 static bool judge_batch(task *t, aq_failure kind, const aq_bn_answer *ans) {
   char why[AQ_FAILURE_TEXT_MAX] = "";
   bool *is_bad = calloc(t->cnt, sizeof *is_bad), any = false;
@@ -269,7 +271,8 @@ static void tell(void *arg) {
 
 /* ---- objects ---- */
 
-/* electra: {"committee_index","attester_index","data","signature"}; core.md 4.2. False: not of the form that the node makes. */
+/* electra: {"committee_index","attester_index","data","signature"}; core.md 4.2. False: not of the form that the node
+   makes. */
 static bool put_single(aq_buf *out, const aq_signed_data *d) {
   aq_bytes bits = aq_ssz_get(d->type, d->value, "committee_bits");
   uint64_t committee = 0, set = 0;
@@ -413,6 +416,6 @@ aq_broadcaster *aq_broadcaster_new(const aq_broadcaster_cfg *cfg) {
 
 void aq_broadcaster_free(aq_broadcaster *b) {
   if (!b) return;
-  while (!aq_list_empty(&b->tasks)) task_free(AQ_CONTAINER(b->tasks.next, task, link));
+  for (aq_list *first; (first = aq_list_pop(&b->tasks));) task_free(AQ_CONTAINER(first, task, link));
   free(b);
 }

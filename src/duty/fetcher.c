@@ -114,7 +114,8 @@ static bool cuts(const aq_fetch_task *t) {
          aq_now_ns(t->f->cfg.env) >= aq_duty_start_ns(&t->f->cfg.chain->clock, t->duty) + CUT_AFTER_NS;
 }
 
-/* Once something is there, those who still wait for their validator are left out: the cluster decides a whole set at once. */
+/* Once something is there, those who still wait for their validator are left out: the cluster decides a whole set at
+   once. */
 static void cut_off(void *arg) {
   aq_fetch_task *t = arg;
   bool some = false;
@@ -243,6 +244,6 @@ aq_fetcher *aq_fetcher_new(const aq_fetcher_cfg *cfg) {
 
 void aq_fetcher_free(aq_fetcher *f) {
   if (!f) return;
-  while (!aq_list_empty(&f->tasks)) task_free(AQ_CONTAINER(f->tasks.next, aq_fetch_task, link));
+  for (aq_list *first; (first = aq_list_pop(&f->tasks));) task_free(AQ_CONTAINER(first, aq_fetch_task, link));
   free(f);
 }

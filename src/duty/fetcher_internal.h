@@ -1,4 +1,5 @@
-/* duty/fetcher_internal.h - what the files of the fetcher share: one task a duty, made of items that are fetched side by side. */
+/* duty/fetcher_internal.h - what the files of the fetcher share: one task a duty, made of items that are fetched side
+   by side. */
 #ifndef AQ_DUTY_FETCHER_INTERNAL_H
 #define AQ_DUTY_FETCHER_INTERNAL_H
 

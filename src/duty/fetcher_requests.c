@@ -48,7 +48,8 @@ static uint64_t epoch_of(const aq_fetch_item *it) {
 
 static aq_fork fork_now(const aq_fetch_item *it) { return aq_chain_fork_at(it->task->f->cfg.chain, epoch_of(it)); }
 
-/* A node that lacks this form of the route may have the other; what worked is remembered. True: it was asked again. */
+/* A node that lacks this form of the route may have the other; what worked is remembered. True: it was asked again.
+   */
 static bool other_route(aq_fetch_item *it, bool *form, aq_status st, const aq_bn_answer *ans,
                         void (*again)(aq_fetch_item *)) {
   if (aq_failure_of(st, ans) != AQ_FAILURE_ROUTE || it->resent) return false;

@@ -8,10 +8,10 @@
 #include "crypto/hash.h"
 #include "duty/fake_http.h"
 
-/* 4 s slots, 16 an epoch, as the vectors have them. */
+/* 6 s slots; 16 an epoch, as the vectors have them. */
 enum { SPE = 16, VALIDATORS = 3, SETS_MAX = 8 };
 #define GENESIS AQ_SECONDS(1700000000)
-#define SLOT AQ_SECONDS(4)
+#define SLOT AQ_SECONDS(6)
 #define ROOT21 "0x2121212121212121212121212121212121212121212121212121212121212121"
 
 static const char *const urls[] = {"http://bn"};
@@ -194,7 +194,8 @@ static void assert_recorded(const fixture *f, const char *pattern, const char *a
   yyjson_doc_free(doc);
 }
 
-/* Goal: from electra one request serves all committees, exactly as a recorded node asks, and the set is what the wire wants.
+/* Goal: from electra one request serves all committees, exactly as a recorded node asks, and the set is what the wire
+   wants.
    Method: fetch for three validators; compare with the recorded request; decode the set. */
 static void attester_electra(void **state) {
   (void)state;
@@ -536,8 +537,8 @@ static void put_attestation(fixture *f, uint64_t slot, uint8_t root[32]) {
   free(json);
 }
 
-/* Goal: aggregates are asked for selected validators only, as a recorded node asks, and those whose selection never comes do not
-   hold the others up beyond the cut-off.
+/* Goal: aggregates are asked for selected validators only, as a recorded node asks, and those whose selection never
+   comes do not hold the others up beyond the cut-off.
    Method: validator 0 selected, 1 not, 2 silent; an electra aggregate; then one with another root. */
 static void aggregator(void **state) {
   (void)state;

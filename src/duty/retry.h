@@ -1,5 +1,5 @@
-/* duty/retry.h - when and whether a failed request to the beacon node is made again. Spec: core.md 10.8, with the kind of failure taken
-   from the HTTP code and only where that says nothing from the text (core.md 14.10). */
+/* duty/retry.h - when and whether a failed request to the beacon node is made again. Spec: core.md 10.8, with the
+   kind of failure taken from the HTTP code and only where that says nothing from the text (core.md 14.10). */
 #ifndef AQ_DUTY_RETRY_H
 #define AQ_DUTY_RETRY_H
 

@@ -73,7 +73,8 @@ static void try_trigger(aq_scheduler *s, aq_duty duty) {
   if (aq_scheduler_defs(s, duty, &defs) == AQ_OK) trigger(s, duty, &defs);
 }
 
-/* A timer that fires slots late belongs to a machine that slept: only the running slot and the one before matter then. */
+/* A timer that fires slots late belongs to a machine that slept: only the running slot and the one before matter
+   then. */
 static void trigger_due(void *arg) {
   const aq_sched_trigger *t = arg;
   uint64_t slot = aq_slot_at(&t->s->cfg.chain->clock, aq_now_ns(t->s->cfg.env));
@@ -114,8 +115,8 @@ uint64_t aq_scheduler_slot(const aq_scheduler *s) {
 
 uint64_t aq_sched_epoch_now(const aq_scheduler *s) { return aq_epoch_of(&s->cfg.chain->clock, aq_scheduler_slot(s)); }
 
-/* Asks for what is missing. The next epoch from half-way through this one (core.md 6.2, 5); at both moments the epochs are asked for
-   again, since their dependent roots may have changed. */
+/* Asks for what is missing. The next epoch from half-way through this one (core.md 6.2, 5); at both moments the
+   epochs are asked for again, since their dependent roots may have changed. */
 static void resolve_due(aq_scheduler *s, bool new_epoch) {
   const aq_clock *clock = &s->cfg.chain->clock;
   uint64_t epoch = aq_sched_epoch_now(s), in_epoch = s->slot % clock->slots_per_epoch;
@@ -169,16 +170,19 @@ void aq_sched_validators_done(aq_scheduler *s, aq_status st) {
   if (st == AQ_OK) resolve_due(s, false);
 }
 
+static aq_sched_waiter *first_waiter(aq_scheduler *s, uint64_t epoch) {
+  for (aq_sched_waiter *w = s->waiters.next; w && w != &s->waiters; w = w->next) {
+    if (w->epoch == epoch) return w;
+  }
+  return NULL;
+}
+
+/* From the start after each: fn may change the ring. */
 static void wake(aq_scheduler *s, uint64_t epoch) {
   if (!aq_sched_resolved(s, epoch)) return;
-  for (aq_sched_waiter *w = s->waiters.next; w != &s->waiters;) {
-    if (w->epoch != epoch) {
-      w = w->next;
-      continue;
-    }
+  for (aq_sched_waiter *w; (w = first_waiter(s, epoch));) {
     aq_sched_waiter_cancel(w);
     w->fn(w->arg, true);
-    w = s->waiters.next; /* fn may have changed the ring */
   }
 }
 

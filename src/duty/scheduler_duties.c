@@ -64,8 +64,8 @@ static aq_sched_epoch *epoch_get(aq_scheduler *s, uint64_t epoch) {
   return e;
 }
 
-/* Proposer duties of a coming epoch are not final, and some beacon nodes refuse to guess: they are needed once it runs. Sync duties
-   never hold an epoch up. */
+/* Proposer duties of a coming epoch are not final, and some beacon nodes refuse to guess: they are needed once it
+   runs. Sync duties never hold an epoch up. */
 bool aq_sched_resolved(const aq_scheduler *s, uint64_t epoch) {
   const aq_sched_epoch *e = aq_sched_epoch_of(s, epoch);
   return e && e->have[AQ_DUTIES_ATTESTER] && (e->have[AQ_DUTIES_PROPOSER] || epoch > aq_sched_epoch_now(s));
@@ -216,7 +216,6 @@ static yyjson_doc *restrict_answer(const aq_scheduler *s, aq_duties_kind kind, u
 static void hand_on(void *arg);
 
 static void call_end(aq_sched_duties *d, aq_sched_call *c, aq_status st) {
-  aq_list_remove(&c->link);
   d->s->call_cnt--;
   c->fn(c->arg, st, st == AQ_OK ? yyjson_doc_get_root(d->doc) : NULL);
   free(c);
@@ -227,7 +226,8 @@ static void calls_end(aq_sched_duties *d, aq_status st) {
   size_t cnt = 0;
   AQ_LIST_EACH(&d->calls, c, aq_sched_call, link) { cnt++; }
   d->busy = true;
-  while (cnt-- > 0 && !aq_list_empty(&d->calls)) call_end(d, AQ_CONTAINER(d->calls.next, aq_sched_call, link), st);
+  for (aq_list *first; cnt-- > 0 && (first = aq_list_pop(&d->calls));)
+    call_end(d, AQ_CONTAINER(first, aq_sched_call, link), st);
   d->busy = false;
 }
 
@@ -284,8 +284,8 @@ static void deliver_soon(aq_sched_duties *d) {
   if (!aq_list_empty(&d->calls)) aq_timer_set(env, &d->timer, aq_now_ns(env), hand_on, d);
 }
 
-/* Proposers of a coming epoch: not needed yet, and not every beacon node can tell. Lodestar 1.5.1 answers with slots of the epoch
-   before, which check_item refuses. */
+/* Proposers of a coming epoch: not needed yet, and not every beacon node can tell. Lodestar 1.5.1 answers with slots
+   of the epoch before, which check_item refuses. */
 static bool is_guess(const aq_sched_duties *d) {
   return d->kind == AQ_DUTIES_PROPOSER && d->epoch > aq_sched_epoch_now(d->s);
 }
@@ -434,8 +434,8 @@ void aq_sched_duties_init(aq_scheduler *s) {
 void aq_sched_duties_free(aq_scheduler *s) {
   aq_timer_cancel(s->cfg.env, &s->refused.timer);
   calls_end(&s->refused, AQ_E_CLOSED);
-  while (!aq_list_empty(&s->cache)) {
-    aq_sched_duties *d = AQ_CONTAINER(s->cache.next, aq_sched_duties, link);
+  for (aq_list *first; (first = aq_list_pop(&s->cache));) {
+    aq_sched_duties *d = AQ_CONTAINER(first, aq_sched_duties, link);
     calls_end(d, AQ_E_CLOSED);
     duties_drop(d);
   }

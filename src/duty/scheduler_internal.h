@@ -1,4 +1,5 @@
-/* duty/scheduler_internal.h - what the files of the scheduler share: validators, the cache of duties, definitions by epoch. */
+/* duty/scheduler_internal.h - what the files of the scheduler share: validators, the cache of duties, definitions by
+   epoch. */
 #ifndef AQ_DUTY_SCHEDULER_INTERNAL_H
 #define AQ_DUTY_SCHEDULER_INTERNAL_H
 

@@ -6,10 +6,11 @@
 #include "codec/json.h"
 #include "duty/fake_http.h"
 
-/* A chain of 4 s slots, 8 an epoch; validators 0..2 of the cluster have indices 10..12, validator 3 is unknown to the chain. */
+/* A chain of 6 s slots, 8 an epoch; validators 0..2 of the cluster have indices 10..12, validator 3 is unknown to the
+   chain. */
 enum { SPE = 8, VALIDATORS = 4, TRIGGERS_MAX = 256 };
 #define GENESIS AQ_SECONDS(1700000000)
-#define SLOT AQ_SECONDS(4)
+#define SLOT AQ_SECONDS(6)
 
 static const char *const urls[] = {"http://bn"};
 static uint8_t keys[VALIDATORS][48];
@@ -194,7 +195,8 @@ static const fired *find(const fixture *f, uint64_t slot, aq_duty_type type) {
   return found;
 }
 
-/* Goal: each duty triggers once, at its offset to the nanosecond, with the right definitions; slots are announced at their start.
+/* Goal: each duty triggers once, at its offset to the nanosecond, with the right definitions; slots are announced at
+   their start.
    Method: start before genesis, run three epochs, compare with the fake's duties. */
 static void triggers_at_the_right_time(void **state) {
   (void)state;
@@ -252,7 +254,8 @@ static void other_types_by_bit(void **state) {
 }
 
 /* Goal: a late start triggers the running slot's duties at once if their deadline is not past, and nothing older.
-   Method: start in slot 5 at 3 s: the attester of slot 5 (shifted) triggers, its proposer is past D/3 + D/12; start at 1.5 s: both. */
+   Method: start in slot 5 at 3 s: the attester of slot 5 (shifted) triggers, its proposer is past D/3 + D/12; start
+   at 2.1 s: both. */
 static void late_start(void **state) {
   (void)state;
   static fixture f;
@@ -264,7 +267,7 @@ static void late_start(void **state) {
   assert_non_null(find(&f, 5, AQ_DUTY_ATTESTER));
   assert_int_equal(f.slots[0], 5);
   close_fixture(&f);
-  open_fixture(&f, start_of(5) + AQ_MILLIS(1500), BOTH);
+  open_fixture(&f, start_of(5) + AQ_MILLIS(2100), BOTH);
   f.shift = 5;
   aq_scheduler_start(f.s);
   fake_env_run_for(&f.env, AQ_MILLIS(100));
@@ -345,7 +348,8 @@ static void shuffling_changes(void **state) {
 }
 
 /* Goal: garbage never becomes a definition, and good answers heal it.
-   Method: truncated JSON, wrong types, slots of another epoch, a key that is not the index's, a huge list; then the truth. */
+   Method: truncated JSON, wrong types, slots of another epoch, a key that is not the index's, a huge list; then the
+   truth. */
 static void garbage_answers(void **state) {
   (void)state;
   static fixture f;
@@ -420,7 +424,8 @@ static void clock_jumps(void **state) {
 }
 
 /* Goal: a manual duty runs once, instead of its own trigger, and only where there is one.
-   Method: inject a coming slot, again, one without duty, one past its deadline, a type that is off, before resolve. */
+   Method: inject a coming slot, again, one without duty, one past its deadline, a type that is off, before resolve.
+   */
 static void manual_duty(void **state) {
   (void)state;
   static fixture f;
@@ -494,8 +499,10 @@ static void got_duties(void *arg, aq_status st, yyjson_val *answer) {
   free(text);
 }
 
-/* Goal: the API's duties are the beacon node's, restricted to the cluster, with root and flag kept, and one request serves all.
-   Method: concurrent calls before anything is known; a cached call; a cancelled one; another epoch; a failing node. */
+/* Goal: the API's duties are the beacon node's, restricted to the cluster, with root and flag kept, and one request
+   serves all.
+   Method: concurrent calls before anything is known; a cached call; a cancelled one; another epoch; a failing node.
+   */
 static void duties_for_the_api(void **state) {
   (void)state;
   static fixture f;

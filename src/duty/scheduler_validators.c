@@ -194,7 +194,7 @@ static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
     ask(s);
     return;
   }
-  if (st != AQ_OK) {
+  if (st != AQ_OK || !ans) {
     if (ans && (ans->code == 404 || ans->code == 405)) s->use_get = false; /* another node may know the other form */
     refresh_end(s, st, aq_status_text(st));
     return;
