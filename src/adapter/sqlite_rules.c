@@ -15,16 +15,12 @@ static const char *const sql[AQ_DB_STMT_CNT] = {
     [AQ_DB_VOTE_GET] = "SELECT msg, just FROM vote WHERE slot=?1 AND type=?2 AND msg_type=?3 AND round=?4",
     [AQ_DB_VOTE_TOP] =
         "SELECT msg_type, max(round), max(prepared_round) FROM vote WHERE slot=?1 AND type=?2 GROUP BY 1",
-    [AQ_DB_VOTE_PUT] =
-        "INSERT INTO vote(slot, type, msg_type, round, prepared_round, value_hash, msg, just) "
-        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [AQ_DB_VOTE_PUT] = "INSERT INTO vote VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     [AQ_DB_BLOB_PUT] = "INSERT OR IGNORE INTO blob(slot, type, hash, value) VALUES(?1, ?2, ?3, ?4)",
     [AQ_DB_DECIDED_GET] = "SELECT hash FROM decided WHERE slot=?1 AND type=?2",
     [AQ_DB_DECIDED_PUT] = "INSERT INTO decided(slot, type, round, hash, commits) VALUES(?1, ?2, ?3, ?4, ?5)",
     [AQ_DB_SIGN_GET] = "SELECT root FROM sign WHERE kind=?1 AND pubkey=?2 AND type=?3 AND slot=?4 AND sub=?5",
-    [AQ_DB_SIGN_PUT] =
-        "INSERT INTO sign(kind, pubkey, type, slot, sub, root, source, target) "
-        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [AQ_DB_SIGN_PUT] = "INSERT INTO sign VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     [AQ_DB_ATTESTATIONS] = "SELECT source, target FROM sign WHERE kind=?1 AND pubkey=?2 AND type=2",
     [AQ_DB_BLOCKS] = "SELECT root FROM sign WHERE kind=?1 AND pubkey=?2 AND type IN (1, 5) AND slot=?3",
     [AQ_DB_MARK_GET] = "SELECT source, target, block_slot FROM mark WHERE kind=?1 AND pubkey=?2",
