@@ -235,7 +235,11 @@ static inline void fv_block_answer_(fv *f, fake_ex *ex) {
   uint8_t le[8], randao[96], parent[32] = {7};
   char path[64];
   const char *hex = strstr(ex->url, "randao_reveal=0x");
-  AQ_ASSERT(t && hex && aq_hex_decode(randao, 96, aq_bytes_of(hex + 16, 192), AQ_HEX_BARE) == AQ_OK);
+  if (!hex || strlen(hex) < 16 + 192 || aq_hex_decode(randao, 96, aq_bytes_of(hex + 16, 192), AQ_HEX_BARE) != AQ_OK) {
+    fake_http_answer(ex, AQ_MILLIS(5), 400, "{\"code\":400,\"message\":\"randao_reveal\"}");
+    return;
+  }
+  AQ_ASSERT(t);
   aq_status st = aq_ssz_default(&value, t);
   AQ_ASSERT(st == AQ_OK);
   aq_le64_put(le, fv_number_(ex->url, "validator/blocks/"));
