@@ -8,7 +8,7 @@
 #include "base/metrics.h"
 #include "consensus/instance.h"
 
-enum { KEY_LEN = 12, INSTANCES_MAX = AQ_QBFT_NODES_MAX * AQ_INST_WAITING_PER_PEER + 1024, ABSTAIN_AFTER_START_S = 2 };
+enum { KEY_LEN = 12, INSTANCES_MAX = AQ_QBFT_NODES_MAX * AQ_INST_WAITING_PER_PEER + 1024 };
 
 const char *aq_qbft_type_label(aq_qbft_type type, int64_t round) {
   switch (type) {
@@ -177,7 +177,8 @@ static void own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m
   if (known) return;
   aq_metric_add(AQ_M_QBFT_WAL_GUARD_DROPS_TOTAL, 1, AQ_NO_LABELS);
   AQ_LOG(AQ_LOG_ERROR, "qbft_wal_guard", AQ_STR("type", aq_qbft_type_label(m->type, m->round)),
-         AQ_UINT("height", duty.slot), AQ_INT("round", m->round), AQ_UINT("from", peer), AQ_STR("result", "drop"),
+         AQ_UINT("height", duty.slot), AQ_INT("round", m->round), AQ_UINT("from", peer), AQ_UINT("last_h", duty.slot),
+         AQ_INT("last_r", here && here->q ? aq_qbft_round(here->q) : 0), AQ_STR("result", "drop"),
          AQ_STR("err",
                 "a vote with our own index that the journal does not know: another process uses this key, or the "
                 "store is older than what was sent"));
@@ -193,10 +194,14 @@ static const aq_qbft_msg *unknown_own(const aq_consensus *c, const aq_qbft_wire 
   return NULL;
 }
 
+static void wire_trace(char out[40], const aq_qbft_wire *w) {
+  snprintf(out, 40, "%s/%llu", aq_duty_name(w->duty.type), (unsigned long long)w->duty.slot);
+}
+
 static void log_verify(const aq_qbft_wire *w, const char *result, const char *reason) {
   if (!aq_log_enabled(AQ_LOG_DEBUG)) return;
   char trace[40];
-  snprintf(trace, sizeof trace, "%s/%llu", aq_duty_name(w->duty.type), (unsigned long long)w->duty.slot);
+  wire_trace(trace, w);
   AQ_LOG(AQ_LOG_DEBUG, "qbft_verify", AQ_STR("type", aq_qbft_type_label(w->msg.type, w->msg.round)),
          AQ_UINT("from", w->msg.from), AQ_UINT("height", w->duty.slot), AQ_INT("round", w->msg.round),
          AQ_STR("trace_id", trace), AQ_STR("result", result), AQ_STR("reason", reason));
@@ -267,8 +272,11 @@ static void on_message(void *arg, uint32_t from, aq_bytes msg) {
   aq_arena_free(&scratch);
   uint64_t took = aq_mono_ns(c->cfg.env) - start;
   aq_metric_observe(AQ_M_CONSENSUS_PROC_MS, (double)took / 1e6, AQ_LABELS("consensus"));
+  if (!aq_log_enabled(AQ_LOG_DEBUG)) return;
+  char trace[40];
+  wire_trace(trace, &w);
   AQ_LOG(AQ_LOG_DEBUG, "consensus_recv", AQ_STR("kind", "consensus"), AQ_UINT("from", from),
-         AQ_UINT("latency_ms", took / AQ_NS_PER_MS), AQ_STR("result", "recv"));
+         AQ_UINT("latency_ms", took / AQ_NS_PER_MS), AQ_STR("result", "recv"), AQ_STR("trace_id", trace));
 }
 
 /* ---- the component ---- */
@@ -289,10 +297,11 @@ aq_consensus *aq_consensus_new(const aq_consensus_cfg *cfg) {
   aq_list_init(&c->tx_all);
   aq_list_init(&c->records);
   aq_arena_init(&c->scratch, 1 << 20);
+  c->abstain_until_ns = aq_store_unproven_until_ns(cfg->store, cfg->started_ns);
   if (cfg->store->state != AQ_STORE_OK) {
-    c->abstain_until_ns = cfg->started_ns + AQ_SECONDS(ABSTAIN_AFTER_START_S);
     AQ_LOG(AQ_LOG_WARN, "qbft_wal", AQ_STR("op", "load"), AQ_STR("result", "miss"),
-           AQ_UINT("height", aq_slot_at(&cfg->chain->clock, c->abstain_until_ns)),
+           AQ_UINT("height", aq_slot_at(&cfg->chain->clock, c->abstain_until_ns)), AQ_INT("round", 0),
+           AQ_UINT("last_h", 0), AQ_INT("last_r", 0),
            AQ_STR("note",
                   "no journal of earlier votes: this node abstains from duties that begin up to this slot and 2 s "
                   "after its start"));

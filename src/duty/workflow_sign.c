@@ -49,8 +49,8 @@ static void finish(void *arg) {
 
 /* contract.md 13.6: without its records this node cannot know what it signed before it started. */
 static bool abstains(aq_workflow *w, aq_duty duty) {
-  if (w->cfg.store->state == AQ_STORE_OK) return false;
-  uint64_t until = w->cfg.started_ns + AQ_SECONDS(2);
+  uint64_t until = aq_store_unproven_until_ns(w->cfg.store, w->cfg.started_ns);
+  if (until == 0) return false;
   bool yes = aq_duty_start_ns(&w->cfg.chain->clock, duty) <= until;
   if (yes && !w->abstain_logged) {
     w->abstain_logged = true;
