@@ -11,6 +11,7 @@ target_include_directories(aq_test_support PUBLIC ${CMAKE_SOURCE_DIR}/test/suppo
 target_compile_definitions(aq_test_support PUBLIC AQ_VECTORS="${CMAKE_SOURCE_DIR}/test/vectors" AQ_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
 target_link_libraries(aq_test_support PUBLIC aq_codec PkgConfig::CMOCKA)
 
+add_custom_target(fuzzers)
 set(lower aq_flags)
 foreach(layer IN LISTS AQ_LAYERS)
   list(PREPEND lower aq_${layer})
@@ -37,6 +38,7 @@ foreach(layer IN LISTS AQ_LAYERS)
       set_tests_properties(${target} PROPERTIES TIMEOUT 300 LABELS fuzz)
     endif()
     target_link_libraries(${target} PRIVATE ${lower})
+    add_dependencies(fuzzers ${target})
   endforeach()
 endforeach()
 
