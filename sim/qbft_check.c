@@ -8,7 +8,8 @@ static bool same(const aq_qbft_msg *a, const aq_qbft_msg *b) {
          aq_hash_eq(&a->prepared_value, &b->prepared_value);
 }
 
-/* I4: once a quorum committed (r, v), liars counted as committing whatever helps, no later proposal may carry anything else. */
+/* I4: once a quorum committed (r, v), liars counted as committing whatever helps, no later proposal may carry
+   anything else. */
 static void note_commit(world *w, uint32_t from, const aq_qbft_msg *m) {
   lock *l = NULL;
   for (uint32_t i = 0; i < w->lock_cnt && !l; i++) {

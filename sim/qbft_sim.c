@@ -82,26 +82,6 @@ static void trace(const world *w, const char *fmt, ...) {
   va_end(args);
 }
 
-packet *packet_new(const aq_qbft_msg *m) {
-  packet *p = malloc(sizeof *p + m->just_cnt * sizeof p->just[0]);
-  AQ_ASSERT(p);
-  p->refs = 1;
-  p->m = *m;
-  for (uint32_t i = 0; i < m->just_cnt; i++) {
-    p->just[i] = m->just[i];
-    p->just[i].just = NULL;
-    p->just[i].just_cnt = 0;
-    p->just[i].raw = aq_bytes_of(NULL, 0);
-  }
-  p->m.just = p->just;
-  p->m.raw = aq_bytes_of(NULL, 0);
-  return p;
-}
-
-void packet_drop(packet *p) {
-  if (p && --p->refs == 0) free(p);
-}
-
 /* ---- events: a heap by (time, order of creation) ---- */
 
 static bool before(const event *a, const event *b) { return a->at != b->at ? a->at < b->at : a->seq < b->seq; }
@@ -420,8 +400,8 @@ static void set_up(world *w, uint64_t seed) {
   w->part_until = world_chance(w, 50) ? w->part_from + world_random(w, 3000 * WORLD_MS) : w->part_from;
   w->liars = world_chance(w, 35) ? 0 : (uint32_t)world_random(w, w->faulty + 1);
   w->all_honest = w->liars == 0;
-  /* I9. With absolute timers the nodes share their rounds, and each one that a liar leads may stretch to twice its end. With
-     relative ones they share them once a round is longer than what lies between the nodes. */
+  /* I9. With absolute timers the nodes share their rounds, and each one that a liar leads may stretch to twice its
+     end. With relative ones they share them once a round is longer than what lies between the nodes. */
   w->end_at = w->eager_timer ? (w->heal_at + 3000 * WORLD_MS) << (w->faulty + 1) : w->heal_at + 300000 * WORLD_MS;
   for (uint32_t i = 0; i < w->liars; i++) {
     uint32_t k = (uint32_t)world_random(w, w->n);

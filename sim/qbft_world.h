@@ -1,5 +1,5 @@
-/* sim/qbft_world.h - the simulated cluster, shared by qbft_sim.c (events, nodes, journal), qbft_liar.c (the adversary) and
-   qbft_check.c (the invariants). Private. */
+/* sim/qbft_world.h - the simulated cluster, shared by qbft_sim.c (events, nodes, journal), qbft_liar.c (the
+   adversary) and qbft_check.c (the invariants). Private. */
 #ifndef AQ_SIM_QBFT_WORLD_H
 #define AQ_SIM_QBFT_WORLD_H
 
@@ -99,14 +99,16 @@ typedef struct {
 /* qbft_sim.c */
 uint64_t world_random(world *w, uint64_t below); /* 0 <= result < below */
 bool world_chance(world *w, uint32_t pct);
-packet *packet_new(const aq_qbft_msg *m); /* copies the justification, one level; one reference */
-void packet_drop(packet *p);
 void world_send(world *w, packet *p, uint32_t to, uint64_t after, bool honest); /* takes no reference */
 uint32_t world_leader(const void *arg, int64_t round);
 aq_hash world_value(uint32_t v);
 uint32_t world_value_number(const aq_hash *h);
 void world_fail(world *w, const char *fmt, ...);
 const char *world_describe(const aq_qbft_msg *m); /* static buffer */
+
+/* qbft_packet.c */
+packet *packet_new(const aq_qbft_msg *m); /* copies the justification, one level; one reference */
+void packet_drop(packet *p);
 
 /* qbft_liar.c */
 void liar_act(world *w, uint32_t self);

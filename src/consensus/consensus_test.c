@@ -47,7 +47,8 @@ static void scenario_values(scenario *s, yyjson_val *values) {
     memcpy(out->hash.b, hash.ptr, 32);
     aq_buf_free(&hash);
     if (s->duty.type != AQ_DUTY_PROPOSER) continue;
-    /* The recorded blocks are of some random slot, which ours would not prepare: the slot follows the entry's 13 byte head. */
+    /* The recorded blocks are of some random slot, which ours would not prepare: the slot follows the entry's 13 byte
+       head. */
     assert_true(out->bytes.len > SLOT_AT + 8);
     aq_le64_put(out->bytes.ptr + SLOT_AT, s->duty.slot);
     aq_merkle_bytes(out->hash.b, aq_buf_bytes(&out->bytes), -1);
@@ -214,8 +215,8 @@ static const struct {
     {"proposer_late_block_partial", late_block},
 };
 
-/* Goal: under Charon's timers our component decides the same value, in the same round, no later than Charon's (to 1 ms).
-   Method: transcripts_component.json with the recorded links, times and losses; stores commit at once. */
+/* Goal: under Charon's timers our component decides the same value, in the same round, no later than Charon's (to 1
+   ms). Method: transcripts_component.json with the recorded links, times and losses; stores commit at once. */
 static void as_fast_as_charon(void **state) {
   (void)state;
   yyjson_doc *doc = aq_test_json("consensus/transcripts_component.json");
@@ -239,8 +240,8 @@ static void as_fast_as_charon(void **state) {
   yyjson_doc_free(doc);
 }
 
-/* Goal: messages that waited for the start go before the timer, so that a late quorum still decides round 1: 1.2 s, Charon 2.0 s.
-   Method: no_participate_stagger, values and so starts at 0, 500, 1200 and 2500 ms. */
+/* Goal: messages that waited for the start go before the timer, so that a late quorum still decides round 1: 1.2 s,
+   Charon 2.0 s. Method: no_participate_stagger, values and so starts at 0, 500, 1200 and 2500 ms. */
 static void late_starts_read_first(void **state) {
   (void)state;
   yyjson_doc *doc = aq_test_json("consensus/transcripts_component.json");
@@ -255,8 +256,9 @@ static void late_starts_read_first(void **state) {
   yyjson_doc_free(doc);
 }
 
-/* Goal: a node that lost COMMITs learns the decision from those that decided, one round trip after its first ROUND-CHANGE.
-   Method: one_follower_misses_two_commits and one_offline_one_commit_lost, where Charon's stragglers never decide. */
+/* Goal: a node that lost COMMITs learns the decision from those that decided, one round trip after its first
+   ROUND-CHANGE. Method: one_follower_misses_two_commits and one_offline_one_commit_lost, where Charon's stragglers
+   never decide. */
 static void stragglers_are_answered(void **state) {
   (void)state;
   yyjson_doc *doc = aq_test_json("consensus/transcripts_component.json");
@@ -363,8 +365,9 @@ static const struct {
     {"two_restarts", two_restarts, 0xf, "V0", 3100},     {"one_restart_after_prepare", NULL, 0xf, "V0", 140},
 };
 
-/* Goal: what transcripts_adversarial.json requires of us: one value, the right one, in time; the fakes watch over S1, S4, S5, I8.
-   Method: the recorded scenario with node 0 or 3 lying on the wire, or nodes killed and started again on their journal. */
+/* Goal: what transcripts_adversarial.json requires of us: one value, the right one, in time; the fakes watch over S1,
+   S4, S5, I8. Method: the recorded scenario with node 0 or 3 lying on the wire, or nodes killed and started again on
+   their journal. */
 static void attacks_and_restarts(void **state) {
   (void)state;
   yyjson_doc *doc = aq_test_json("consensus/transcripts_adversarial.json");
@@ -422,8 +425,9 @@ static void failing_store(void **state) {
   finish(&s, doc);
 }
 
-/* Goal: a node that lost its journal sends no vote for duties that began before it, learns their decision, and votes later.
-   Method: node 1 starts on a missing store within the slot; a second duty three slots on (7.3, contract.md 13.6). */
+/* Goal: a node that lost its journal sends no vote for duties that began before it, learns their decision, and votes
+   later. Method: node 1 starts on a missing store within the slot; a second duty three slots on (7.3, contract.md
+   13.6). */
 static void lost_journal(void **state) {
   (void)state;
   scenario s;
@@ -456,8 +460,8 @@ static void inject(fake_cluster *w, uint32_t from, uint32_t to, aq_duty duty, co
   aq_buf_free(&out);
 }
 
-/* Goal: a vote with our own index that the journal does not know ends our voting, in that duty and in all that began (7.3).
-   Method: a PREPARE signed with node 0's key reaches node 0 before it voted. */
+/* Goal: a vote with our own index that the journal does not know ends our voting, in that duty and in all that began
+   (7.3). Method: a PREPARE signed with node 0's key reaches node 0 before it voted. */
 static void own_key_elsewhere(void **state) {
   (void)state;
   scenario s;
@@ -484,8 +488,8 @@ static fake_verdict strip_values(fake_cluster *w, uint32_t from, uint32_t to, co
   return FAKE_REPLACE;
 }
 
-/* Goal: a quorum of COMMITs decides a hash without its bytes; they are asked for by ROUND-CHANGE once a second (4.6 "Ours").
-   Method: values to node 3 are cut off; DECIDED comes whole. */
+/* Goal: a quorum of COMMITs decides a hash without its bytes; they are asked for by ROUND-CHANGE once a second (4.6
+   "Ours"). Method: values to node 3 are cut off; DECIDED comes whole. */
 static void bytes_are_asked_for(void **state) {
   (void)state;
   scenario s;
@@ -505,8 +509,8 @@ static fake_verdict fail_at_first(fake_cluster *w, uint32_t from, uint32_t to, c
   return to == 3 && w->now_ns < start + AQ_MILLIS(150) ? FAKE_ERROR : FAKE_PASS;
 }
 
-/* Goal: a send that failed is repeated to that peer, so the round is not lost (8.5). Method: every stream to node 3 fails until
-   150 ms; it decides in round 1 all the same. */
+/* Goal: a send that failed is repeated to that peer, so the round is not lost (8.5). Method: every stream to node 3
+   fails until 150 ms; it decides in round 1 all the same. */
 static void failed_sends_are_repeated(void **state) {
   (void)state;
   scenario s;
@@ -521,8 +525,8 @@ static void failed_sends_are_repeated(void **state) {
 
 /* ---- info_sync, quotas, the end of a duty ---- */
 
-/* Goal: we do not propose info_sync, yet a Charon leader's result is voted for and decided. Method: node 1, which leads, is
-   played by hand and sends its PRE-PREPARE to our three nodes. */
+/* Goal: we do not propose info_sync, yet a Charon leader's result is voted for and decided. Method: node 1, which
+   leads, is played by hand and sends its PRE-PREPARE to our three nodes. */
 static void info_sync_of_a_charon_leader(void **state) {
   (void)state;
   yyjson_doc *doc = aq_test_json("consensus/priority_value.json");
@@ -574,8 +578,8 @@ static void floods_hit_their_sender(void **state) {
   fake_cluster_free(w);
 }
 
-/* Goal: a duty without a decision ends at its deadline with one line that names what and who was missing, and leaves nothing.
-   Method: node 0 alone with a proposer duty. */
+/* Goal: a duty without a decision ends at its deadline with one line that names what and who was missing, and leaves
+   nothing. Method: node 0 alone with a proposer duty. */
 static void deadline(void **state) {
   (void)state;
   fake_cluster *w = fake_cluster_new(4, AQ_CAPELLA);
@@ -596,8 +600,8 @@ static void deadline(void **state) {
   fake_cluster_free(w);
 }
 
-/* Goal: a decision found at start is handed on again and still answers who asks. Method: nodes 0 to 2 decide while node 3 is
-   away and are killed; node 0 comes back alone, then node 3 asks. */
+/* Goal: a decision found at start is handed on again and still answers who asks. Method: nodes 0 to 2 decide while
+   node 3 is away and are killed; node 0 comes back alone, then node 3 asks. */
 static void decision_survives_a_kill(void **state) {
   (void)state;
   scenario s;

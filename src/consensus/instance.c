@@ -36,6 +36,13 @@ void aq_instance_machine(aq_instance *in) {
   in->q = aq_qbft_init(mem, store, &cfg);
 }
 
+static void log_journal(const aq_instance *in, const char *err, const char *note) {
+  int64_t round = in->q ? aq_qbft_round(in->q) : 0;
+  AQ_LOG(AQ_LOG_ERROR, "qbft_wal", AQ_UINT("height", in->duty.slot), AQ_INT("round", round),
+         AQ_UINT("last_h", in->duty.slot), AQ_INT("last_r", round), AQ_STR("trace_id", in->trace),
+         AQ_STR("result", "error"), AQ_STR("note", note), AQ_STR("err", err));
+}
+
 /* ---- why a round or a duty failed ---- */
 
 static void append_missing(aq_instance *in, aq_buf *out, uint32_t seen) {
@@ -149,8 +156,7 @@ static void on_recorded(void *arg, aq_status st) {
   in->record = NULL;
   if (st != AQ_OK) {
     aq_metric_add(AQ_M_CORE_CONSENSUS_ERROR_TOTAL, 1, AQ_LABELS(AQ_QBFT_PROTOCOL));
-    AQ_LOG(AQ_LOG_ERROR, "qbft_wal", AQ_UINT("height", in->duty.slot), AQ_STR("trace_id", in->trace),
-           AQ_STR("result", "error"), AQ_STR("err", aq_status_text(st)));
+    log_journal(in, aq_status_text(st), NULL);
     in->contradicts = st == AQ_E_SLASH; /* S5: another decision is recorded; this one must not be used */
     if (!in->contradicts) later(in, AQ_SECONDS(RETRY_S));
     return;
@@ -333,8 +339,7 @@ void aq_instance_abstain(aq_instance *in, const char *why) {
   in->abstain = true;
   if (in->q) aq_qbft_abstain(in->q);
   aq_metric_add(AQ_M_CORE_CONSENSUS_ERROR_TOTAL, 1, AQ_LABELS(AQ_QBFT_PROTOCOL));
-  AQ_LOG(AQ_LOG_ERROR, "qbft_wal", AQ_UINT("height", in->duty.slot), AQ_STR("trace_id", in->trace),
-         AQ_STR("result", "error"), AQ_STR("note", "no further vote in this instance"), AQ_STR("err", why));
+  log_journal(in, why, "no further vote in this instance");
 }
 
 aq_status aq_instance_recv(aq_instance *in, uint32_t peer, const aq_qbft_wire *w) {

@@ -98,8 +98,8 @@ static void arm(aq_qbft *q) {
   q->timer_round = q->armed_round = q->round;
 }
 
-/* The only place where an own message comes into being. S1 and S3 of consensus.md 7.5: each kind at most once a round, rounds
-   never fall. */
+/* The only place where an own message comes into being. S1 and S3 of consensus.md 7.5: each kind at most once a
+   round, rounds never fall. */
 static void vote(aq_qbft *q, aq_qbft_type type, const aq_hash *value, const aq_qbft_kept *just) {
   if (q->abstain) return;
   AQ_ASSERT(!q->decided);

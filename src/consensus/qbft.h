@@ -1,8 +1,8 @@
-/* consensus/qbft.h - one QBFT instance as a pure state machine on hashes. Spec: consensus.md 1 and 8.2 ("The Istanbul BFT
-   Consensus Algorithm", arXiv 2002.03613, with Charon's fifth message DECIDED).
-   No I/O, clock, allocation or cryptography: messages arrive authenticated with all their nested ones, effects are drained.
-   Call one input function, then aq_qbft_next until it returns false, then the next input. Equal inputs give equal effects.
-   Strict mode replays Charon's transcripts step by step; production uses the rules marked "Ours" there. */
+/* consensus/qbft.h - one QBFT instance as a pure state machine on hashes. Spec: consensus.md 1 and 8.2 ("The Istanbul
+   BFT Consensus Algorithm", arXiv 2002.03613, with Charon's fifth message DECIDED). No I/O, clock, allocation or
+   cryptography: messages arrive authenticated with all their nested ones, effects are drained. Call one input
+   function, then aq_qbft_next until it returns false, then the next input. Equal inputs give equal effects. Strict
+   mode replays Charon's transcripts step by step; production uses the rules marked "Ours" there. */
 #ifndef AQ_CONSENSUS_QBFT_H
 #define AQ_CONSENSUS_QBFT_H
 
@@ -89,8 +89,8 @@ size_t aq_qbft_footprint(uint32_t n, bool strict);
 size_t aq_qbft_store_footprint(uint32_t n, bool strict);
 aq_qbft *aq_qbft_init(void *mem, void *store_mem, const aq_qbft_cfg *cfg); /* aligned for any type; asserts cfg */
 
-/* Before start: what this node sent in an earlier life. Votes in any order; a COMMIT with its PREPAREs as just. A vote that
-   contradicts another one is AQ_E_SLASH. decided: a DECIDED with its commits; nothing else matters then. */
+/* Before start: what this node sent in an earlier life. Votes in any order; a COMMIT with its PREPAREs as just. A
+   vote that contradicts another one is AQ_E_SLASH. decided: a DECIDED with its commits; nothing else matters then. */
 AQ_NODISCARD aq_status aq_qbft_restore(aq_qbft *q, const aq_qbft_msg *vote);
 void aq_qbft_restore_decided(aq_qbft *q, const aq_qbft_msg *decided);
 void aq_qbft_start(aq_qbft *q);

@@ -1,6 +1,6 @@
-/* A byte string as the schedule of four machines, the last of them a liar whose messages come from the bytes too: deliver, drop,
-   double, time out, crash and restart on the journal. Agreement, one content a round, a quorum behind each decision, honest
-   messages never unjust. */
+/* A byte string as the schedule of four machines, the last of them a liar whose messages come from the bytes too:
+   deliver, drop, double, time out, crash and restart on the journal. Agreement, one content a round, a quorum behind
+   each decision, honest messages never unjust. */
 #include <stdlib.h>
 
 #include "base/assert.h"

@@ -1,5 +1,5 @@
-/* consensus/qbft_int.h - the state of an instance, shared by qbft.c (inputs and actions) and qbft_rules.c (what a message
-   is worth). Private. */
+/* consensus/qbft_int.h - the state of an instance, shared by qbft.c (inputs and actions) and qbft_rules.c (what a
+   message is worth). Private. */
 #ifndef AQ_CONSENSUS_QBFT_INT_H
 #define AQ_CONSENSUS_QBFT_INT_H
 

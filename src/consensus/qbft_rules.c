@@ -133,8 +133,8 @@ static bool build_on(const aq_qbft *q, const aq_qbft_msg *claim, const aq_qbft_r
   return true;
 }
 
-/* The certificates at hand, highest round first. Strict: any quorum of PREPAREs held; ours: what the ROUND-CHANGEs brought,
-   for one of them must claim it. `below`: exclusive. */
+/* The certificates at hand, highest round first. Strict: any quorum of PREPAREs held; ours: what the ROUND-CHANGEs
+   brought, for one of them must claim it. `below`: exclusive. */
 static bool build_from_round(const aq_qbft *q, int64_t below, int64_t *round, aq_qbft_refs *out) {
   aq_qbft_it it = {0, 0, 0};
   aq_qbft_type type = q->cfg.strict ? AQ_QBFT_PREPARE : AQ_QBFT_ROUND_CHANGE;
@@ -190,8 +190,8 @@ static bool jump_wanted(const aq_qbft *q) {
   return cnt >= q->faulty + 1;
 }
 
-/* Strict, 1.8: walk until f+1 sources are present, then the smallest of their rounds so far. Ours: the (f+1)-th largest of the
-   highest round of each source: one honest node is there or beyond. */
+/* Strict, 1.8: walk until f+1 sources are present, then the smallest of their rounds so far. Ours: the (f+1)-th
+   largest of the highest round of each source: one honest node is there or beyond. */
 int64_t aq_qbft_jump_round(const aq_qbft *q) {
   int64_t highest[AQ_QBFT_NODES_MAX] = {0};
   aq_qbft_it it = {0, 0, 0};

@@ -320,7 +320,8 @@ static void justifications(void **state) {
   yyjson_doc_free(doc);
 }
 
-/* Our own rules on the same inputs. Returns how many processes decided; each must decide as the recorded cluster did. */
+/* Our own rules on the same inputs. Returns how many processes decided; each must decide as the recorded cluster did.
+   */
 static size_t run_normal(yyjson_val *t) {
   static run r;
   size_t decided = 0;
@@ -495,8 +496,8 @@ static void refuses_empty_votes(void **state) {
   machine_free(&s.m);
 }
 
-/* Goal: f+1 sources pull the node to the highest round one honest node must have reached, one liar nowhere (1.8 "Ours").
-   Method: ROUND-CHANGEs for 2^31-1, then 5 and 9 from others. */
+/* Goal: f+1 sources pull the node to the highest round one honest node must have reached, one liar nowhere (1.8
+   "Ours"). Method: ROUND-CHANGEs for 2^31-1, then 5 and 9 from others. */
 static void jumps_where_an_honest_node_is(void **state) {
   (void)state;
   single s;
@@ -532,7 +533,8 @@ static void answers_are_limited(void **state) {
   machine_free(&s.m);
 }
 
-/* Goal: a rejected proposal gets no PREPARE and does not extend its round (5.1). Method: verdict no on the leader's value. */
+/* Goal: a rejected proposal gets no PREPARE and does not extend its round (5.1). Method: verdict no on the leader's
+   value. */
 static void rejected_proposal(void **state) {
   (void)state;
   single s;
@@ -547,8 +549,9 @@ static void rejected_proposal(void **state) {
   machine_free(&s.m);
 }
 
-/* Goal: a restart goes on where the journal ends: round, certificate, no second vote; a journal that contradicts itself is
-   refused (7.3). Method: PREPARE and COMMIT of round 2 restored in both orders, then the same round's PRE-PREPARE again. */
+/* Goal: a restart goes on where the journal ends: round, certificate, no second vote; a journal that contradicts
+   itself is refused (7.3). Method: PREPARE and COMMIT of round 2 restored in both orders, then the same round's
+   PRE-PREPARE again. */
 static void restores_what_was_sent(void **state) {
   (void)state;
   for (int order = 0; order < 2; order++) {
@@ -580,7 +583,8 @@ static void restores_what_was_sent(void **state) {
   }
 }
 
-/* Goal: a node without its journal never votes but decides with the others (7.3). Method: abstain, then a whole round. */
+/* Goal: a node without its journal never votes but decides with the others (7.3). Method: abstain, then a whole
+   round. */
 static void abstains(void **state) {
   (void)state;
   single s;
@@ -674,8 +678,8 @@ static void script_turn(script *s, int64_t now) {
   }
 }
 
-/* Goal: a liar that shows two PRE-PREPAREs of one later round gets one PREPARE of each node, and one value is decided (7.4).
-   Method: the script that splits the released programs, on three machines of ours. */
+/* Goal: a liar that shows two PRE-PREPAREs of one later round gets one PREPARE of each node, and one value is decided
+   (7.4). Method: the script that splits the released programs, on three machines of ours. */
 static void double_pre_prepare(void **state) {
   (void)state;
   static script s;

@@ -1,6 +1,7 @@
-/* consensus/qbft_wire.h - QBFT messages as bytes: decode with every check of consensus.md 4.6, encode, hash, sign, verify. Order of
-   the checks is ours: everything cheap before any signature, votes apart from values. No lock knowledge but the node count and
-   the identity keys. Limits: 32 MiB a message, 2n justifications, 2(justifications + 1) values, AQ_QBFT_RAW_MAX a QBFTMsg. */
+/* consensus/qbft_wire.h - QBFT messages as bytes: decode with every check of consensus.md 4.6, encode, hash, sign,
+   verify. Order of the checks is ours: everything cheap before any signature, votes apart from values. No lock
+   knowledge but the node count and the identity keys. Limits: 32 MiB a message, 2n justifications, 2(justifications +
+   1) values, AQ_QBFT_RAW_MAX a QBFTMsg. */
 #ifndef AQ_CONSENSUS_QBFT_WIRE_H
 #define AQ_CONSENSUS_QBFT_WIRE_H
 
@@ -77,11 +78,11 @@ bool aq_qbft_digest(aq_hash *out, aq_arena *a, aq_bytes raw);
 /* The signed QBFTMsg of an own message; length. */
 size_t aq_qbft_wire_sign(uint8_t out[AQ_QBFT_RAW_MAX], const aq_k1_key *key, aq_duty duty, const aq_qbft_msg *m);
 
-/* One justification as it stands in a QBFTConsensusMsg; a list of them is what the journal keeps. Own messages (raw empty) are
-   signed on the way. */
+/* One justification as it stands in a QBFTConsensusMsg; a list of them is what the journal keeps. Own messages (raw
+   empty) are signed on the way. */
 void aq_qbft_wire_put_just(aq_buf *out, const aq_k1_key *key, aq_duty duty, const aq_qbft_msg *m);
-/* Reads such a list, or with one element a QBFTMsg alone (list false). From our own journal: checked, but not its signatures.
-   *duty is that of all elements. */
+/* Reads such a list, or with one element a QBFTMsg alone (list false). From our own journal: checked, but not its
+   signatures. *duty is that of all elements. */
 AQ_NODISCARD aq_status aq_qbft_wire_read(aq_qbft_msg *out, uint32_t *cnt, uint32_t max, aq_duty *duty, aq_arena *a,
                                          uint32_t n, aq_bytes in, bool list);
 /* QBFTConsensusMsg = message, justifications, values; parts in this order. */
@@ -90,8 +91,8 @@ void aq_qbft_wire_put_value(aq_buf *out, aq_duty_type type, aq_bytes canonical);
 
 /* ---- values, consensus.md 4.4 ---- */
 
-/* Appends the canonical bytes of a received value of the duty type and gives their hash. AQ_E_FORMAT: other type url, or not
-   decodable. */
+/* Appends the canonical bytes of a received value of the duty type and gives their hash. AQ_E_FORMAT: other type url,
+   or not decodable. */
 AQ_NODISCARD aq_status aq_qbft_value_canon(aq_buf *out, aq_hash *hash, aq_arena *a, aq_duty_type type,
                                            const aq_qbft_any *in);
 /* Canonical bytes of an own set. */

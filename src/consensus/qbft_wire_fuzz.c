@@ -1,5 +1,5 @@
-/* Any bytes as a received message, as a journal list and as a value: no crash, what is taken is written again equally, canonical
-   bytes are a fixed point with one hash. */
+/* Any bytes as a received message, as a journal list and as a value: no crash, what is taken is written again
+   equally, canonical bytes are a fixed point with one hash. */
 #include "base/assert.h"
 #include "base/time.h"
 #include "consensus/qbft_wire.h"

@@ -28,8 +28,8 @@ static void expect_hex(aq_bytes got, yyjson_val *obj, const char *name) {
 
 static bool has(yyjson_val *obj, const char *name) { return yyjson_obj_get(obj, name) != NULL; }
 
-/* Goal: our own messages are Charon's bytes: digest, signature and encoding.
-   Method: signing.json; those with 32-byte hash fields and known fields are made by us, of all the digest is compared. */
+/* Goal: our own messages are Charon's bytes: digest, signature and encoding. Method: signing.json; those with 32-byte
+   hash fields and known fields are made by us, of all the digest is compared. */
 static void signing(void **state) {
   (void)state;
   yyjson_doc *doc = aq_test_json("consensus/signing.json");
@@ -120,8 +120,8 @@ static aq_status canon(aq_buf *out, aq_hash *hash, aq_duty_type type, const char
 
 static const char set_url[] = "type.googleapis.com/core.corepb.v1.UnsignedDataSet";
 
-/* Goal: any order and form of a set gives the canonical bytes and the hash; foreign types are refused though they hash alike.
-   Method: values.json canonicalisation and type_confusion, priority_value.json. */
+/* Goal: any order and form of a set gives the canonical bytes and the hash; foreign types are refused though they
+   hash alike. Method: values.json canonicalisation and type_confusion, priority_value.json. */
 static void canonical_values(void **state) {
   (void)state;
   yyjson_doc *doc = aq_test_json("consensus/values.json");
@@ -206,7 +206,8 @@ static void own_sets(void **state) {
   yyjson_doc_free(doc);
 }
 
-/* Where our verdict differs from Charon's on purpose (consensus.md 2.3, 4.6 "Ours"). Values are no matter of the wire checks. */
+/* Where our verdict differs from Charon's on purpose (consensus.md 2.3, 4.6 "Ours"). Values are no matter of the wire
+   checks. */
 static const struct {
   const char *name;
   aq_qbft_wire_code code;
@@ -238,8 +239,8 @@ static aq_qbft_wire_code receive(aq_qbft_wire *w, aq_arena *a, aq_bytes in, cons
   return code == AQ_QBFT_WIRE_OK ? aq_qbft_wire_verify(w, a, keys, NULL) : code;
 }
 
-/* Goal: every complete message gets Charon's verdict, or ours where we differ on purpose; what we take and write again is equal.
-   Method: wire.json, 49 messages. */
+/* Goal: every complete message gets Charon's verdict, or ours where we differ on purpose; what we take and write
+   again is equal. Method: wire.json, 49 messages. */
 static void receive_checks(void **state) {
   (void)state;
   yyjson_doc *doc = aq_test_json("consensus/wire.json");
@@ -268,8 +269,8 @@ static void receive_checks(void **state) {
   yyjson_doc_free(doc);
 }
 
-/* Goal: no prefix of a message and no flipped bit crashes the decoder, and none but the untouched message verifies with other
-   content. Method: the longest accepted messages of wire.json, cut and flipped everywhere. */
+/* Goal: no prefix of a message and no flipped bit crashes the decoder, and none but the untouched message verifies
+   with other content. Method: the longest accepted messages of wire.json, cut and flipped everywhere. */
 static void cut_and_flipped(void **state) {
   (void)state;
   yyjson_doc *doc = aq_test_json("consensus/wire.json");
@@ -298,7 +299,8 @@ static void cut_and_flipped(void **state) {
   yyjson_doc_free(doc);
 }
 
-/* Goal: what the journal keeps comes back equal. Method: a COMMIT's PREPAREs through put_just and read, and too many of them. */
+/* Goal: what the journal keeps comes back equal. Method: a COMMIT's PREPAREs through put_just and read, and too many
+   of them. */
 static void journal_lists(void **state) {
   (void)state;
   uint8_t secret[32];

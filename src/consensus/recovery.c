@@ -6,6 +6,8 @@
 typedef struct {
   aq_consensus *c;
   uint32_t votes, bad;
+  uint64_t last_slot; /* of the newest vote */
+  int64_t last_round;
 } loader;
 
 bool aq_instance_knows_own(const aq_instance *in, const aq_qbft_msg *m) {
@@ -61,6 +63,10 @@ static void on_vote(void *arg, const aq_store_vote *v) {
   }
   aq_inst_sent_add(in, &m);
   l->votes++;
+  if (v->duty.slot >= l->last_slot) {
+    l->last_slot = v->duty.slot;
+    l->last_round = m.round;
+  }
 }
 
 static void on_blob(void *arg, const aq_store_blob *b) {
@@ -112,7 +118,8 @@ aq_status aq_consensus_recover(aq_consensus *c) {
   const char *result = st == AQ_OK && l.bad == 0 ? "ok" : "fail";
   aq_metric_add(AQ_M_QBFT_WAL_RECOVER_TOTAL, 1, AQ_LABELS(result));
   AQ_LOG(st == AQ_OK ? AQ_LOG_INFO : AQ_LOG_ERROR, "qbft_wal", AQ_STR("op", "load"), AQ_UINT("votes", l.votes),
-         AQ_UINT("bad", l.bad), AQ_UINT("instances", c->by_duty.cnt), AQ_STR("result", st == AQ_OK ? "ok" : "error"),
+         AQ_UINT("bad", l.bad), AQ_UINT("instances", c->by_duty.cnt), AQ_UINT("height", slot), AQ_INT("round", 0),
+         AQ_UINT("last_h", l.last_slot), AQ_INT("last_r", l.last_round), AQ_STR("result", st == AQ_OK ? "ok" : "error"),
          AQ_STR("err", st == AQ_OK ? NULL : aq_status_text(st)));
   if (st != AQ_OK) return st;
   AQ_LIST_EACH(&c->all, in, aq_instance, node) {

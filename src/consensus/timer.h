@@ -1,5 +1,5 @@
-/* consensus/timer.h - when a round ends. Spec: consensus.md 3. Pure: the caller brings the time. All nodes of a cluster must
-   use the same timers, Charon's included. */
+/* consensus/timer.h - when a round ends. Spec: consensus.md 3. Pure: the caller brings the time. All nodes of a
+   cluster must use the same timers, Charon's included. */
 #ifndef AQ_CONSENSUS_TIMER_H
 #define AQ_CONSENSUS_TIMER_H
 
@@ -14,8 +14,9 @@ typedef struct {
 aq_round_timer aq_round_timer_for(const aq_timer_flags *f, aq_duty_type type);
 const char *aq_round_timer_name(aq_round_timer t); /* metric label: "eager_dlinear", "inc", "linear" */
 
-/* Unix time at which `round` ends when its timer is armed at now_ns. again: this round's timer was armed before; prev_ns is
-   the end it had then (used only without a clock). clock NULL: genesis or slot duration unknown. May lie in the past. */
+/* Unix time at which `round` ends when its timer is armed at now_ns. again: this round's timer was armed before;
+   prev_ns is the end it had then (used only without a clock). clock NULL: genesis or slot duration unknown. May lie
+   in the past. */
 uint64_t aq_round_deadline_ns(const aq_timer_flags *f, const aq_clock *clock, aq_duty duty, int64_t round, bool again,
                               uint64_t now_ns, uint64_t prev_ns);
 

@@ -40,7 +40,8 @@ aq_status aq_value_readable(aq_arena *a, aq_duty_type type, const aq_unsigned_se
   return AQ_OK;
 }
 
-/* The proposer writes exactly the offsets of consensus.md 5; other ones and surplus bytes are tolerated on decisions only. */
+/* The proposer writes exactly the offsets of consensus.md 5; other ones and surplus bytes are tolerated on decisions
+   only. */
 static bool exact_form(const aq_unsigned_data *d, aq_bytes data) {
   uintptr_t at = (uintptr_t)d->value.ptr, from = (uintptr_t)data.ptr;
   if (at < from || at >= from + data.len) return true; /* converted from JSON, which the parser took whole */

@@ -1,14 +1,15 @@
-/* consensus/validity.h - may a proposed value be prepared, as far as that can be told without the cluster lock and our own
-   schedule: every entry decodes with nothing left over, and slot, epochs and fork fit the duty. Spec: consensus.md 5 and 5.1.
-   Not compared: head, parent, block content, builder setting; honest leaders differ there. Pure. */
+/* consensus/validity.h - may a proposed value be prepared, as far as that can be told without the cluster lock and
+   our own schedule: every entry decodes with nothing left over, and slot, epochs and fork fit the duty. Spec:
+   consensus.md 5 and 5.1. Not compared: head, parent, block content, builder setting; honest leaders differ there.
+   Pure. */
 #ifndef AQ_CONSENSUS_VALIDITY_H
 #define AQ_CONSENSUS_VALIDITY_H
 
 #include "base/arena.h"
 #include "eth/chain.h"
 
-/* The entries of a value in canonical bytes (map sorted, no key twice). AQ_E_FORMAT: unknown fields, no entry, a key that is not
-   a public key in lower case. Views live in the arena. */
+/* The entries of a value in canonical bytes (map sorted, no key twice). AQ_E_FORMAT: unknown fields, no entry, a key
+   that is not a public key in lower case. Views live in the arena. */
 AQ_NODISCARD aq_status aq_value_decode(aq_unsigned_set *out, aq_arena *a, aq_bytes canonical);
 /* Do all entries decode, as a receiver of a decision must be able to? err or NULL. */
 AQ_NODISCARD aq_status aq_value_readable(aq_arena *a, aq_duty_type type, const aq_unsigned_set *set, aq_err *err);
