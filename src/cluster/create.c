@@ -1,5 +1,6 @@
 #include "cluster/create.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -252,6 +253,16 @@ static aq_status node_path(char out[PATH_LEN_MAX], const char *dir, uint32_t nod
   return len > 0 && len < PATH_LEN_MAX ? AQ_OK : aq_fail(err, AQ_E_LIMIT, "%.100s...: the path is too long", dir);
 }
 
+/* An empty directory for the key shares is free: a volume that is mounted there. */
+static bool is_taken(const char *path) {
+  DIR *d = opendir(path);
+  if (!d) return access(path, F_OK) == 0;
+  int cnt = 0;
+  while (readdir(d)) cnt++;
+  closedir(d);
+  return cnt > 2; /* "." and ".." */
+}
+
 static aq_status check_free(const aq_cluster *c, const char *dir, aq_err *err) {
   static const char *const name[] = {AQ_LOCK_FILE, AQ_KEY_FILE, AQ_KEYS_DIR};
   char path[PATH_LEN_MAX];
@@ -259,7 +270,7 @@ static aq_status check_free(const aq_cluster *c, const char *dir, aq_err *err) {
     for (size_t i = 0; i < AQ_COUNT(name); i++) {
       aq_status st = node_path(path, dir, n, name[i], err);
       if (st != AQ_OK) return st;
-      if (access(path, F_OK) == 0)
+      if (is_taken(path))
         return aq_fail(err, AQ_E_EXISTS, "%s: is there already; choose another --cluster-dir", path);
     }
   }

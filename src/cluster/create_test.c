@@ -105,6 +105,8 @@ static void written(void **state) {
   aq_cluster *c = make(&d, aq_network_by_name("sepolia"), NULL), *other = make(&d, aq_network_by_name("sepolia"), NULL);
   assert_memory_not_equal(c->lock->validators[0].pubkey, other->lock->validators[0].pubkey, 48);
   assert_non_null(mkdtemp(dir));
+  snprintf(path, sizeof path, "%s/node1/validator_keys", dir); /* a volume that is mounted there */
+  assert_int_equal(aq_dir_create(path, 0755, &err), AQ_OK);
   assert_int_equal(aq_cluster_write(c, dir, true, &err), AQ_OK);
   assert_int_equal(aq_cluster_write(other, dir, true, &err), AQ_E_EXISTS);
   for (uint32_t n = 0; n < 4; n++) {

@@ -7,6 +7,7 @@
 #include "base/metrics.h"
 #include "cluster/datadir.h"
 #include "cluster/lock.h"
+#include "cluster/rfc3339.h"
 #include "cmd/cmd.h"
 #include "cmd/network.h"
 #include "node/node.h"
@@ -16,6 +17,7 @@ typedef struct {
   const char *listen, *genesis_version, *fork, *pubkeys_file;
   aq_opt_list lock_files, fork_epochs;
   uint64_t genesis_time, slot_ns, slots_per_epoch;
+  bool genesis_of_lock;
   aq_network_flags custom;
 } beacon_cmd_cfg;
 
@@ -38,6 +40,11 @@ static const aq_option options[] = {
      .off = offsetof(beacon_cmd_cfg, genesis_time),
      .def = "0",
      .help = "Unix seconds, 0: two seconds from now"},
+    {.flag = "genesis-from-lock",
+     .kind = AQ_OPT_BOOL,
+     .off = offsetof(beacon_cmd_cfg, genesis_of_lock),
+     .def = "false",
+     .help = "genesis is when the cluster of the first lock was made: a chain that is started again goes on"},
     {.flag = "slot-time",
      .kind = AQ_OPT_DURATION,
      .off = offsetof(beacon_cmd_cfg, slot_ns),
@@ -70,6 +77,7 @@ typedef struct {
   uint8_t (*key)[48];
   uint32_t cnt;
   uint8_t version[4];
+  uint64_t made_s; /* when the first lock's cluster was made */
   bool has_version;
 } chain_keys;
 
@@ -84,7 +92,11 @@ static int add_lock(chain_keys *k, const char *path, const aq_network *network) 
   if (st != AQ_OK) return aq_cmd_fail("%s: %s", path, err.text);
   for (uint32_t i = 0; i < lock->validator_cnt && k->cnt < PUBKEYS_MAX; i++)
     memcpy(k->key[k->cnt++], lock->validators[i].pubkey, 48);
-  if (!k->has_version) memcpy(k->version, lock->def.fork_version, 4);
+  if (!k->has_version) {
+    uint64_t made_ns;
+    memcpy(k->version, lock->def.fork_version, 4);
+    if (aq_rfc3339_parse(&made_ns, aq_bytes_str(lock->def.timestamp)) == AQ_OK) k->made_s = made_ns / AQ_NS_PER_SEC;
+  }
   k->has_version = true;
   aq_lock_free(lock);
   return 0;
@@ -141,7 +153,7 @@ static int serve(const beacon_cmd_cfg *c, aq_beacon_cfg *bc) {
   aq_http_server *server = NULL;
   bc->env = aq_loop_env(loop);
   uint64_t now_s = aq_now_ns(bc->env) / AQ_NS_PER_SEC;
-  bc->genesis_ns = AQ_SECONDS(c->genesis_time ? c->genesis_time : now_s + 2);
+  if (bc->genesis_ns == 0) bc->genesis_ns = AQ_SECONDS(c->genesis_time ? c->genesis_time : now_s + 2);
   aq_beacon *b = aq_beacon_new(bc);
   int rc = AQ_EXIT_OK;
   if (!b) {
@@ -185,6 +197,10 @@ static int run(const aq_cmd_ctx *ctx, void *cfg) {
   if (!rc && c->genesis_version[0] &&
       aq_hex_decode(k.version, 4, aq_bytes_str(c->genesis_version), AQ_HEX_PREFIX) != AQ_OK) {
     rc = aq_cmd_usage_error(&aq_cmd_beacon, "--genesis-fork-version wants 0x and 8 hex digits");
+  }
+  if (!rc && c->genesis_of_lock) {
+    if (k.made_s == 0) rc = aq_cmd_usage_error(&aq_cmd_beacon, "--genesis-from-lock needs a lock with its time");
+    bc.genesis_ns = AQ_SECONDS(k.made_s);
   }
   memcpy(bc.genesis_version, k.version, 4);
   bc.pubkey = (const uint8_t(*)[48])k.key;

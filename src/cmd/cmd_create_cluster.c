@@ -14,7 +14,7 @@ typedef struct {
   const char *name, *network, *cluster_dir, *definition_file, *split_keys_dir, *consensus_protocol, *publish_address,
       *execution;
   uint64_t nodes, threshold, validators, target_gas_limit;
-  bool insecure_keys, split_existing, compounding, publish, zipped;
+  bool insecure_keys, split_existing, compounding, publish, zipped, if_absent;
   aq_opt_list fee_recipients, withdrawals, deposit_amounts, keymanagers, keymanager_tokens;
   aq_network_flags custom;
 } create_cfg;
@@ -29,6 +29,7 @@ static const aq_option options[] = {
     OPT("num-validators", AQ_OPT_U64, validators, "0", "number of validators to create"),
     OPT("network", AQ_OPT_STR, network, "mainnet", "mainnet, sepolia, hoodi, gnosis, chiado or goerli"),
     OPT("cluster-dir", AQ_OPT_PATH, cluster_dir, "./", "where node0, node1, ... are made"),
+    OPT("if-absent", AQ_OPT_BOOL, if_absent, "false", "do nothing, successfully, when a cluster is there already"),
     OPT("fee-recipient-addresses", AQ_OPT_LIST, fee_recipients, NULL,
         "one address for all validators, or one for each"),
     OPT("withdrawal-addresses", AQ_OPT_LIST, withdrawals, NULL, "one address for all validators, or one for each"),
@@ -321,6 +322,10 @@ static int run(const aq_cmd_ctx *ctx, void *cfg) {
   job j = {.c = cfg, .ctx = ctx};
   clock_gettime(CLOCK_REALTIME, &now);
   j.now_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+  if (j.c->if_absent && check_target(&j) == AQ_E_EXISTS) {
+    puts(j.err.text);
+    return AQ_EXIT_OK;
+  }
   aq_status st = prepare(&j);
   if (st == AQ_OK) st = create(&j);
   aq_keys_free(&j.keys);

@@ -28,9 +28,12 @@ void aq_sim_answer(aq_sim_call *c, int code, const char *type, aq_bytes body) {
   aq_sim_call_free(c);
 }
 
+/* Too large: ids may be named many times. */
 void aq_sim_json(aq_sim_call *c, aq_buf *body) {
-  AQ_ASSERT(!body->failed);
-  aq_sim_answer(c, 200, "application/json", aq_buf_bytes(body));
+  if (body->failed)
+    aq_sim_error(c, 413, "the answer would be too large");
+  else
+    aq_sim_answer(c, 200, "application/json", aq_buf_bytes(body));
   aq_buf_free(body);
 }
 
@@ -119,7 +122,8 @@ static void count_misses(aq_beacon *b, uint64_t slot) {
   const aq_sim_epoch *e = aq_sim_seats(b, slot / b->cfg.slots_per_epoch);
   bool any = false;
   for (uint32_t i = 0; i < b->cfg.validator_cnt; i++) {
-    if (e->seat[i].slot_off != slot % b->cfg.slots_per_epoch || b->validator[i].seen_slot > slot) continue;
+    if (e->seat[i].slot_off != slot % b->cfg.slots_per_epoch || b->validator[i].seen[e->epoch % 4] == slot + 1)
+      continue;
     b->stats.attestations_missed++;
     any = true;
   }
@@ -179,9 +183,7 @@ aq_beacon *aq_beacon_new(const aq_beacon_cfg *cfg) {
   return b;
 }
 
-void aq_beacon_free(aq_beacon *b) {
-  if (!b) return;
-  aq_timer_cancel(b->cfg.env, &b->slot_timer);
+void aq_sim_destroy(aq_beacon *b) {
   AQ_LIST_EACH(&b->calls, c, aq_sim_call, link) aq_sim_call_free(c);
   AQ_LIST_EACH(&b->streams, s, aq_sim_stream, link) {
     aq_list_remove(&s->link);
@@ -202,6 +204,21 @@ void aq_beacon_free(aq_beacon *b) {
   free(b);
 }
 
-void aq_beacon_start(aq_beacon *b) { slot_tick(b); }
+void aq_beacon_free(aq_beacon *b) {
+  if (!b) return;
+  aq_timer_cancel(b->cfg.env, &b->slot_timer);
+  b->closing = true;
+  AQ_LIST_EACH(&b->calls, c, aq_sim_call, link) {
+    c->gone = true;
+    if (c->jobs == 0) aq_sim_call_free(c);
+  }
+  if (b->jobs == 0) aq_sim_destroy(b);
+}
+
+/* What lies before the start was not watched: it is not missed. */
+void aq_beacon_start(aq_beacon *b) {
+  if (aq_now_ns(b->cfg.env) >= b->cfg.genesis_ns) b->checked_slot = aq_sim_now_slot(b);
+  slot_tick(b);
+}
 const aq_http_handler *aq_beacon_handler(aq_beacon *b) { return &b->handler; }
 void aq_beacon_stats_get(const aq_beacon *b, aq_beacon_stats *out) { *out = b->stats; }
