@@ -1,6 +1,9 @@
 /* duty/scheduler.h - slots, epochs and duties: keeps the validators' status and the duties of each epoch, and calls
    `trigger` at the moment of each duty. Spec: core.md 6. Definitions are kept for the current epoch, the next and
-   three back. */
+   three back. The next epoch is resolved half-way through this one; at both moments the running epoch is asked for
+   again, since its dependent roots may have changed. Limits: 48 cached (kind, epoch) answers, 4096 waiting API calls.
+   Validators come by POST, or by GET where a node has no POST (Lodestar 1.5.1); state `head`. Definitions and validator
+   states are valid until the next callback of the environment. */
 #ifndef AQ_DUTY_SCHEDULER_H
 #define AQ_DUTY_SCHEDULER_H
 
@@ -40,7 +43,8 @@ void aq_scheduler_reorg(aq_scheduler *s, uint64_t epoch); /* forget duties of la
 uint64_t aq_scheduler_slot(const aq_scheduler *s);
 
 /* A manual duty (/v1/duty): triggers now with the definitions of the slot, at most once a (slot, type).
-   AQ_E_NOTFOUND: none. */
+   AQ_E_NOTFOUND: none, or the type is off; AQ_E_AGAIN: the epoch is not resolved; AQ_E_EXISTS: triggered before;
+   AQ_E_STALE: past its deadline. */
 AQ_NODISCARD aq_status aq_scheduler_inject(aq_scheduler *s, aq_duty duty);
 
 /* AQ_OK and the set; AQ_E_AGAIN: the epoch is not resolved yet; AQ_E_NOTFOUND: no such duty in the slot; AQ_E_STALE:
