@@ -37,7 +37,7 @@ typedef struct {
   aq_sim_vote *vote;
   uint32_t vote_cnt;
   uint8_t fee_recipient[20];
-  uint64_t seen_slot; /* last slot with a counted attestation, plus one */
+  uint64_t seen[4]; /* by epoch mod 4: slot of the counted attestation, plus one */
 } aq_sim_validator;
 
 typedef struct {
@@ -86,6 +86,8 @@ struct aq_beacon {
   uint64_t missed_att[AQ_SIM_MISSES_MAX], missed_block[AQ_SIM_MISSES_MAX];
   uint32_t missed_att_cnt, missed_block_cnt;
   char last_bad[200];
+  uint32_t jobs; /* verifications under way: freed when they are back */
+  bool closing;
   aq_beacon_stats stats;
 };
 
@@ -115,6 +117,7 @@ void aq_sim_json(aq_sim_call *c, aq_buf *body); /* 200; frees body */
 void aq_sim_error(aq_sim_call *c, int code, const char *text);
 void aq_sim_ok(aq_sim_call *c);
 void aq_sim_call_free(aq_sim_call *c);
+void aq_sim_destroy(aq_beacon *b); /* closing, and the last job is back */
 
 /* chain.c */
 uint64_t aq_sim_now_slot(const aq_beacon *b);

@@ -22,6 +22,7 @@ typedef struct {
   aq_sim_call *c;
   const aq_bls_pk *pk;
   uint64_t validator;
+  const char *why; /* wrong all the same; NULL: fine */
   aq_att_data data;
   uint8_t signing_root[32], data_root[32], sig[96];
   bool valid;
@@ -33,14 +34,19 @@ static bool slashable_with(const aq_sim_vote *a, const aq_sim_vote *b) {
   return (a->source < b->source && b->target < a->target) || (b->source < a->source && a->target < b->target);
 }
 
-/* Remembers a valid vote; false when it was known. */
-static bool add_vote(aq_beacon *b, uint64_t index, const att_check *k) {
+typedef enum { VOTE_NEW, VOTE_KNOWN, VOTE_SLASHABLE } vote_kind;
+
+/* Remembers what was signed well, even if the chain refuses it: signed twice is slashable. */
+static vote_kind add_vote(aq_beacon *b, uint64_t index, const att_check *k) {
   aq_sim_validator *v = &b->validator[index];
   aq_sim_vote vote = {.source = k->data.source_epoch, .target = k->data.target_epoch};
+  bool slashable = false;
   memcpy(vote.root, k->data_root, 32);
   for (uint32_t i = 0; i < v->vote_cnt; i++) {
-    if (memcmp(v->vote[i].root, vote.root, 32) == 0) return false;
-    if (!slashable_with(&v->vote[i], &vote)) continue;
+    if (memcmp(v->vote[i].root, vote.root, 32) == 0) return VOTE_KNOWN;
+    slashable |= slashable_with(&v->vote[i], &vote);
+  }
+  if (slashable) {
     b->stats.slashable++;
     AQ_LOG(AQ_LOG_ERROR, "chain_slashable", AQ_STR("kind", "attestation"), AQ_UINT("slot", k->data.slot),
            AQ_UINT("validator", index));
@@ -52,7 +58,7 @@ static bool add_vote(aq_beacon *b, uint64_t index, const att_check *k) {
     v->vote_cnt--;
   }
   v->vote[v->vote_cnt++] = vote;
-  return true;
+  return slashable ? VOTE_SLASHABLE : VOTE_NEW;
 }
 
 static bool known_vote(const aq_beacon *b, uint64_t index, const uint8_t root[32]) {
@@ -73,6 +79,20 @@ static void finish(aq_sim_call *c) {
     aq_sim_ok(c);
 }
 
+static void job_over(aq_sim_call *c) {
+  aq_beacon *b = c->b;
+  c->jobs--;
+  b->jobs--;
+  finish(c);
+  if (b->closing && b->jobs == 0) aq_sim_destroy(b);
+}
+
+static void start_job(aq_sim_call *c, aq_job *job) {
+  c->jobs++;
+  c->b->jobs++;
+  aq_work(c->b->cfg.env, job);
+}
+
 static void att_run(aq_job *job) {
   att_check *k = AQ_CONTAINER(job, att_check, job);
   aq_bls_point hash, sig;
@@ -80,27 +100,39 @@ static void att_run(aq_job *job) {
   k->valid = aq_bls_sig_decode(&sig, k->sig, true) == AQ_OK && aq_bls_verify_points(k->pk, &hash, &sig);
 }
 
+/* A good vote, the first of its epoch. One that was counted as missed moves to `late`. */
+static void count_vote(aq_beacon *b, const att_check *k) {
+  uint64_t slot = k->data.slot;
+  if (slot + b->cfg.slots_per_epoch < aq_sim_now_slot(b)) {
+    b->stats.attestations_late++;
+    return;
+  }
+  b->stats.attestations_ok++;
+  b->validator[k->validator].seen[slot / b->cfg.slots_per_epoch % 4] = slot + 1;
+  if (slot < b->checked_slot && b->stats.attestations_missed > 0)
+    b->stats.attestations_missed--, b->stats.attestations_late++;
+}
+
 static void att_done(aq_job *job) {
   att_check *k = AQ_CONTAINER(job, att_check, job);
   aq_sim_call *c = k->c;
   aq_beacon *b = c->b;
   if (!k->valid) {
-    aq_sim_bad(b, "attestation signature is wrong", k->data.slot, k->validator);
+    aq_sim_bad(b, k->why ? k->why : "attestation signature is wrong", k->data.slot, k->validator);
     c->bad++;
-  } else if (!add_vote(b, k->validator, k)) {
-    b->stats.duplicates++;
-  } else if (k->data.slot + b->cfg.slots_per_epoch < aq_sim_now_slot(b)) {
-    b->stats.attestations_late++;
   } else {
-    b->stats.attestations_ok++;
-    aq_sim_validator *v = &b->validator[k->validator];
-    if (v->seen_slot < k->data.slot + 1) v->seen_slot = k->data.slot + 1;
-    if (k->data.slot < b->checked_slot && b->stats.attestations_missed > 0)
-      b->stats.attestations_missed--, b->stats.attestations_late++;
+    vote_kind kind = add_vote(b, k->validator, k);
+    if (k->why) {
+      aq_sim_bad(b, k->why, k->data.slot, k->validator);
+      c->bad++;
+    } else if (kind == VOTE_KNOWN) {
+      b->stats.duplicates++;
+    } else if (kind == VOTE_NEW) {
+      count_vote(b, k);
+    }
   }
   free(k);
-  c->jobs--;
-  finish(c);
+  job_over(c);
 }
 
 /* True for the root of a block at or at most `depth` slots before the slot. */
@@ -116,6 +148,8 @@ static const char *wrong_data(const aq_beacon *b, const aq_att_data *d, aq_fork 
   enum { DEPTH = 64 };
   aq_att_data want;
   if (d->slot > aq_sim_now_slot(b)) return "slot is in the future";
+  bool electra = aq_chain_fork_at(&b->chain, d->slot / b->cfg.slots_per_epoch) >= AQ_ELECTRA;
+  if (electra != (fork >= AQ_ELECTRA)) return "attestation of another fork";
   if (fork >= AQ_ELECTRA && d->index != 0) return "data.index is not 0";
   aq_sim_att_data(b, d->slot, d->index, &want);
   if (d->target_epoch != want.target_epoch || d->source_epoch != want.source_epoch)
@@ -125,23 +159,22 @@ static const char *wrong_data(const aq_beacon *b, const aq_att_data *d, aq_fork 
   return recent_root(b, d->beacon_block_root, d->slot, DEPTH) ? NULL : "head is not a recent block";
 }
 
-static void check_att(aq_sim_call *c, uint64_t validator, aq_bytes data, const uint8_t *sig) {
+static void check_att(aq_sim_call *c, uint64_t validator, const char *why, aq_bytes data, const uint8_t *sig) {
   aq_beacon *b = c->b;
   att_check *k = calloc(1, sizeof *k);
   AQ_ASSERT(k);
-  k->c = c, k->validator = validator, k->pk = &b->validator[validator].pk;
+  k->c = c, k->validator = validator, k->why = why, k->pk = &b->validator[validator].pk;
   aq_att_data_get(&k->data, data);
   memcpy(k->sig, sig, 96);
   aq_ssz_root(k->data_root, &aq_t_attestation_data, data);
-  if (known_vote(b, validator, k->data_root)) { /* each node of a cluster submits the same */
+  if (!why && known_vote(b, validator, k->data_root)) { /* each node of a cluster submits the same */
     b->stats.duplicates++;
     free(k);
     return;
   }
   aq_chain_signing_root(k->signing_root, &b->chain, AQ_DOMAIN_BEACON_ATTESTER, k->data.target_epoch, k->data_root);
   k->job = (aq_job){.run = att_run, .done = att_done, .priority = AQ_JOB_DUTY};
-  c->jobs++;
-  aq_work(b->cfg.env, &k->job);
+  start_job(c, &k->job);
 }
 
 /* The validator of a seat, -1. */
@@ -164,15 +197,15 @@ static const char *take_single(aq_sim_call *c, yyjson_val *val, aq_fork fork) {
     aq_att_data d;
     aq_att_data_get(&d, data);
     uint64_t who = aq_ssz_get_u64(t, in, "attester_index");
-    why = who >= c->b->cfg.validator_cnt ? "no such validator" : wrong_data(c->b, &d, fork);
-    if (!why) {
-      const aq_sim_seat *s = &aq_sim_seats(c->b, d.slot / c->b->cfg.slots_per_epoch)->seat[who];
-      bool seated =
-          s->slot_off == d.slot % c->b->cfg.slots_per_epoch && s->committee == aq_ssz_get_u64(t, in, "committee_index");
-      if (!seated)
-        why = "the validator has no seat in that committee";
-      else
-        check_att(c, who, data, aq_ssz_get(t, in, "signature").ptr);
+    if (who >= c->b->cfg.validator_cnt) {
+      why = "no such validator";
+    } else {
+      uint64_t spe = c->b->cfg.slots_per_epoch, committee = aq_ssz_get_u64(t, in, "committee_index");
+      const char *wrong = wrong_data(c->b, &d, fork);
+      const aq_sim_seat *s = &aq_sim_seats(c->b, d.slot / spe)->seat[who];
+      if (!wrong && (s->slot_off != d.slot % spe || s->committee != committee))
+        wrong = "the validator has no seat in that committee";
+      check_att(c, who, wrong, data, aq_ssz_get(t, in, "signature").ptr);
     }
   }
   aq_buf_free(&ssz);
@@ -193,8 +226,8 @@ static const char *take_phase0(aq_sim_call *c, yyjson_val *val, aq_fork fork) {
       if (aq_ssz_bit(bits_type, bits, i)) set++, pos = i;
     }
     int64_t who = set == 1 ? by_seat(c->b, d.slot, d.index, pos) : -1;
-    why = set != 1 ? "not exactly one bit" : who < 0 ? "no validator has that seat" : wrong_data(c->b, &d, fork);
-    if (!why) check_att(c, (uint64_t)who, data, aq_ssz_get(t, in, "signature").ptr);
+    why = set != 1 ? "not exactly one bit" : who < 0 ? "no validator has that seat" : NULL;
+    if (!why) check_att(c, (uint64_t)who, wrong_data(c->b, &d, fork), data, aq_ssz_get(t, in, "signature").ptr);
   }
   aq_buf_free(&ssz);
   return why;
@@ -232,6 +265,7 @@ typedef struct {
   aq_sim_call *c;
   aq_fork fork;
   uint64_t slot, proposer;
+  const char *why; /* wrong all the same; NULL: fine */
   const aq_bls_pk *pk;
   uint8_t root[32], parent[32], signing_root[32], randao_root[32], sig[96], randao[96];
   aq_buf ssz; /* signed block */
@@ -266,29 +300,37 @@ static void block_done(aq_job *job) {
   aq_sim_call *c = k->c;
   aq_beacon *b = c->b;
   const aq_sim_block *known = aq_sim_block_at(b, k->slot);
-  if (!k->valid || !k->randao_valid) {
-    aq_sim_bad(b, k->valid ? "RANDAO reveal is wrong" : "block signature is wrong", k->slot, k->proposer);
-    c->bad++;
-  } else if (known && memcmp(known->root, k->root, 32) != 0) {
+  bool other = known && memcmp(known->root, k->root, 32) != 0;
+  const char *why = !k->valid ? "block signature is wrong" : k->why;
+  if (!why && !k->randao_valid) why = "RANDAO reveal is wrong";
+  if (k->valid && other) {
     b->stats.slashable++;
     AQ_LOG(AQ_LOG_ERROR, "chain_slashable", AQ_STR("kind", "block"), AQ_UINT("slot", k->slot),
            AQ_UINT("validator", k->proposer));
-  } else if (known) {
+  }
+  if (why) {
+    aq_sim_bad(b, why, k->slot, k->proposer);
+    c->bad++;
+  } else if (known && !other) {
     b->stats.duplicates++;
-  } else {
+  } else if (!known) {
     aq_sim_add_block(b, k->slot, k->root, k->parent, k->fork, aq_buf_bytes(&k->ssz));
     b->stats.blocks_ok++;
+    if (k->slot < b->checked_slot && b->stats.blocks_missed > 0) b->stats.blocks_missed--;
     announce(b, k);
   }
   aq_buf_free(&k->ssz);
   free(k);
-  c->jobs--;
-  finish(c);
+  job_over(c);
+}
+
+/* Whom it is from cannot be told. */
+static const char *foreign_block(const aq_beacon *b, const block_check *k) {
+  if (k->slot > aq_sim_now_slot(b) || k->slot == 0) return "block is from the future";
+  return k->proposer == aq_sim_proposer(b, k->slot) ? NULL : "not the proposer of that slot";
 }
 
 static const char *wrong_block(const aq_beacon *b, const block_check *k) {
-  if (k->slot > aq_sim_now_slot(b) || k->slot == 0) return "block is from the future";
-  if (k->proposer != aq_sim_proposer(b, k->slot)) return "not the proposer of that slot";
   if (aq_chain_fork_at(&b->chain, aq_epoch_of(&b->chain.clock, k->slot)) != k->fork) return "block of another fork";
   for (uint64_t s = k->slot; s-- > 0 && k->slot - s < 64;) {
     if (memcmp(aq_sim_root_at(b, s), k->parent, 32) == 0) return NULL;
@@ -313,7 +355,8 @@ static void check_block(aq_sim_call *c, aq_fork fork, const aq_ssz_type *type, a
   memcpy(k->parent, aq_ssz_get(bt, block, "parent_root").ptr, 32);
   memcpy(k->sig, aq_ssz_get(st, sb, "signature").ptr, 96);
   memcpy(k->randao, aq_ssz_get(bt, block, "body.randao_reveal").ptr, 96);
-  const char *why = wrong_block(b, k);
+  const char *why = foreign_block(b, k);
+  k->why = wrong_block(b, k);
   if (why) {
     aq_sim_bad(b, why, k->slot, k->proposer);
     free(k);
@@ -330,8 +373,7 @@ static void check_block(aq_sim_call *c, aq_fork fork, const aq_ssz_type *type, a
   k->pk = &b->validator[k->proposer].pk;
   aq_buf_put_bytes(&k->ssz, sb);
   k->job = (aq_job){.run = block_run, .done = block_done, .priority = AQ_JOB_PROPOSAL};
-  c->jobs++;
-  aq_work(b->cfg.env, &k->job);
+  start_job(c, &k->job);
 }
 
 void aq_sim_post_block(aq_sim_call *c) {

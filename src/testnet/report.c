@@ -1,5 +1,6 @@
 #include "testnet/report.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -7,6 +8,7 @@
 #include "codec/json.h"
 
 typedef unsigned long long ull;
+#define SLOT_MAX (UINT64_MAX >> 1)
 
 void aq_report_init(aq_report *r, uint32_t node_cnt) {
   AQ_ASSERT(node_cnt <= AQ_REPORT_NODES_MAX);
@@ -51,12 +53,14 @@ double aq_samples_quantile(const aq_samples *s, double q) {
   return out;
 }
 
-/* Counts a (slot, type) once; a later "ok" of another node turns a failure into a success. */
+/* Counts a (slot, type) once; a later "ok" of another node turns a failure into a success. Verdicts come nearly in the
+   order of the slots. */
 static void count(aq_report_duty *d, uint64_t slot, bool ok) {
-  for (uint32_t i = d->seen_cnt; i-- > 0;) {
-    if (d->seen[i] >> 1 != slot) continue;
-    if (ok && !(d->seen[i] & 1)) {
-      d->seen[i] |= 1;
+  uint32_t at = d->seen_cnt;
+  while (at > 0 && d->seen[at - 1] >> 1 > slot) at--;
+  if (at > 0 && d->seen[at - 1] >> 1 == slot) {
+    if (ok && !(d->seen[at - 1] & 1)) {
+      d->seen[at - 1] |= 1;
       d->failed--, d->ok++;
     }
     return;
@@ -68,7 +72,8 @@ static void count(aq_report_duty *d, uint64_t slot, bool ok) {
     d->seen = grown;
     d->seen_cap = cap;
   }
-  d->seen[d->seen_cnt++] = slot << 1 | (ok ? 1 : 0);
+  memmove(d->seen + at + 1, d->seen + at, (d->seen_cnt++ - at) * sizeof *d->seen);
+  d->seen[at] = slot << 1 | (ok ? 1 : 0);
   d->scheduled++;
   if (ok)
     d->ok++;
@@ -83,6 +88,7 @@ static void add_steps(aq_report_duty *d, const char *text) {
   int used;
   while (sscanf(text, " %23[a-z_]=%lf%n", name, &ms, &used) == 2) {
     text += used;
+    if (!isfinite(ms)) continue;
     uint32_t i = 0;
     while (i < d->step_cnt && strcmp(d->step[i].name, name) != 0) i++;
     if (i == AQ_REPORT_STEPS_MAX) continue;
@@ -94,7 +100,7 @@ static void add_steps(aq_report_duty *d, const char *text) {
 static void verdict(aq_report *r, uint32_t node, yyjson_val *v) {
   const char *name = aq_json_str(v, "duty"), *result = aq_json_str(v, "result"), *steps = aq_json_str(v, "steps_ms");
   uint64_t slot;
-  if (!name || !result || !aq_json_u64(v, "slot", &slot)) return;
+  if (!name || !result || !aq_json_u64(v, "slot", &slot) || slot > SLOT_MAX) return;
   for (int t = 0; t < AQ_DUTY_CNT; t++) {
     if (strcmp(aq_duty_name((aq_duty_type)t), name) != 0) continue;
     aq_report_duty *d = &r->duty[t];
@@ -136,8 +142,10 @@ static void chain_duty(aq_report_duty *d, yyjson_val *counts) {
 aq_status aq_report_chain(aq_report *r, aq_bytes json) {
   yyjson_doc *doc = aq_json_parse(json, 1 << 20, NULL);
   yyjson_val *root = yyjson_doc_get_root(doc);
-  bool ok = aq_json_u64(root, "slashable", &r->slashable) && aq_json_u64(root, "bad", &r->bad);
+  uint64_t slashable, bad;
+  bool ok = aq_json_u64(root, "slashable", &slashable) && aq_json_u64(root, "bad", &bad);
   if (ok) {
+    r->slashable = slashable, r->bad = bad;
     chain_duty(&r->duty[AQ_DUTY_ATTESTER], yyjson_obj_get(root, "attestations"));
     chain_duty(&r->duty[AQ_DUTY_PROPOSER], yyjson_obj_get(root, "blocks"));
     aq_json_u64(yyjson_obj_get(root, "attestations"), "late", &r->late);

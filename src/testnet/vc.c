@@ -130,11 +130,20 @@ static void read_attesters(aq_vc *v, aq_vc_epoch *e, yyjson_val *list) {
   subscribe(v, list);
 }
 
+/* The answer with a list under `data`, or NULL: anything else must not pass for "no duties". */
+static yyjson_doc *list_answer(aq_status *st, const aq_bn_answer *ans) {
+  yyjson_doc *doc = *st == AQ_OK ? aq_json_parse(ans->body, AQ_VC_ANSWER_MAX, NULL) : NULL;
+  if (*st != AQ_OK || yyjson_is_arr(yyjson_obj_get(yyjson_doc_get_root(doc), "data"))) return doc;
+  yyjson_doc_free(doc);
+  *st = AQ_E_FORMAT;
+  return NULL;
+}
+
 static void attesters_answer(void *arg, aq_status st, const aq_bn_answer *ans) {
   epoch_call *call = arg;
   aq_vc *v = call->v;
   aq_vc_epoch *e = still_wanted(call);
-  yyjson_doc *doc = st == AQ_OK ? aq_json_parse(ans->body, AQ_VC_ANSWER_MAX, NULL) : NULL;
+  yyjson_doc *doc = list_answer(&st, ans);
   if (e && doc && !e->att_known)
     read_attesters(v, e, yyjson_obj_get(yyjson_doc_get_root(doc), "data"));
   else if (e && !doc)
@@ -164,7 +173,7 @@ static void proposers_answer(void *arg, aq_status st, const aq_bn_answer *ans) {
   epoch_call *call = arg;
   aq_vc *v = call->v;
   aq_vc_epoch *e = still_wanted(call);
-  yyjson_doc *doc = st == AQ_OK ? aq_json_parse(ans->body, AQ_VC_ANSWER_MAX, NULL) : NULL;
+  yyjson_doc *doc = list_answer(&st, ans);
   if (e && doc && !e->prop_known)
     read_proposers(v, e, yyjson_obj_get(yyjson_doc_get_root(doc), "data"));
   else if (e && !doc)
@@ -226,7 +235,7 @@ static void ask_keys(void *arg);
 static void keys_answer(void *arg, aq_status st, const aq_bn_answer *ans) {
   aq_vc *v = arg;
   if (st == AQ_E_CLOSED && v->closing) return;
-  yyjson_doc *doc = st == AQ_OK ? aq_json_parse(ans->body, AQ_VC_ANSWER_MAX, NULL) : NULL;
+  yyjson_doc *doc = list_answer(&st, ans);
   yyjson_val *list = yyjson_obj_get(yyjson_doc_get_root(doc), "data"), *val;
   size_t i, max;
   uint32_t known = 0;

@@ -159,7 +159,8 @@ static void data_answer(void *arg, aq_status st, const aq_bn_answer *ans) {
   aq_att_data data = {0};
   bool ok = st == AQ_OK && read_data(b->data, ans);
   if (ok) aq_att_data_get(&data, aq_bytes_of(b->data, sizeof b->data));
-  if (!ok || data.slot != b->slot || v->closing) {
+  ok = ok && data.slot == b->slot && data.target_epoch == aq_epoch_of(&v->chain.clock, b->slot);
+  if (!ok || v->closing) {
     if (st != AQ_E_CLOSED) aq_vc_error(v, "attestation_data", b->slot, st == AQ_OK ? AQ_E_FORMAT : st, ans);
     batch_free(b);
     return;
