@@ -1,0 +1,390 @@
+/* The validator client on the simulated chain, in one process and in virtual time. */
+#include "testnet/vc.h"
+
+#include "aq_test.h"
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "testnet/beacon.h"
+#include "testnet/fake_bridge.h"
+
+enum { VALIDATORS = 16, SPE = 8, RECORDS_MAX = 1024, LIES_MAX = 16 };
+#define GENESIS AQ_SECONDS(1700000000)
+#define SLOT_NS AQ_SECONDS(12)
+
+typedef struct {
+  aq_timer timer;
+  aq_store_done done;
+  void *arg;
+  aq_status st;
+} commit;
+
+typedef struct {
+  fake_env env;
+  aq_beacon *b;
+  aq_http_handler liar;
+  uint32_t lie_percent;
+  aq_test_rng rng;
+  fake_bridge bridge;
+  aq_store store;
+  aq_store_sign record[RECORDS_MAX];
+  size_t record_cnt;
+  aq_status disk; /* what every write ends with */
+  aq_vc *vc;
+  uint8_t secret[VALIDATORS][32], pubkey[VALIDATORS][48];
+} world;
+
+static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)line, (void)len; }
+
+/* ---- slashing protection ---- */
+
+static void committed(void *arg) {
+  commit *c = arg;
+  c->done(c->arg, c->st);
+  free(c);
+}
+
+static bool against(const aq_store_sign *r, const aq_store_sign *s) {
+  if (memcmp(r->pubkey, s->pubkey, 48) != 0 || r->duty.type != s->duty.type) return false;
+  bool same = memcmp(r->root, s->root, 32) == 0;
+  if (s->duty.type == AQ_DUTY_PROPOSER) return r->duty.slot == s->duty.slot && !same;
+  return (r->target_epoch == s->target_epoch && !same) ||
+         (r->source_epoch < s->source_epoch && s->target_epoch < r->target_epoch) ||
+         (s->source_epoch < r->source_epoch && r->target_epoch < s->target_epoch);
+}
+
+static void store_sign(void *ctx, const aq_store_sign *s, uint32_t cnt, aq_store_done done, void *arg) {
+  world *w = ctx;
+  commit *c = calloc(1, sizeof *c);
+  assert_non_null(c);
+  *c = (commit){.done = done, .arg = arg, .st = w->disk};
+  for (uint32_t k = 0; k < cnt && c->st == AQ_OK; k++) {
+    for (size_t i = 0; i < w->record_cnt; i++) {
+      if (against(&w->record[i], &s[k])) c->st = AQ_E_SLASH;
+    }
+    assert_true(w->record_cnt < RECORDS_MAX);
+    if (c->st == AQ_OK) w->record[w->record_cnt++] = s[k];
+  }
+  fake_env_timer_set_(&w->env, &c->timer, w->env.wall_ns + AQ_MILLIS(1), committed, c);
+}
+
+/* ---- a beacon node that lies now and then ---- */
+
+static void lie(void *arg, const aq_http_req *req, aq_http_res *res, const aq_http_server_vt *vt) {
+  static const char *const lies[LIES_MAX] = {"",
+                                             "{",
+                                             "{}",
+                                             "[]",
+                                             "null",
+                                             "{\"data\":null}",
+                                             "{\"data\":[{}]}",
+                                             "{\"data\":{}}",
+                                             "{\"data\":[1,null,\"x\"]}",
+                                             "{\"data\":{\"slot\":\"1\"}}",
+                                             "{\"version\":\"fulu\",\"data\":{}}",
+                                             "{\"version\":\"none\",\"data\":[]}",
+                                             "{\"data\":\"\\u0000\"}",
+                                             "<html>busy</html>",
+                                             "{\"data\":[{\"pubkey\":\"0x00\",\"slot\":\"-1\"}]}",
+                                             "{\"data\":[[[[[]]]]]}"};
+  static const char *const types[] = {"application/json", "application/octet-stream", "text/html", ""};
+  world *w = arg;
+  const aq_http_handler *truth = aq_beacon_handler(w->b);
+  if (strncmp(req->path, "/sim/", 5) == 0 || aq_test_rng_next(&w->rng) % 100 >= w->lie_percent) {
+    truth->handle(truth->arg, req, res, vt);
+    return;
+  }
+  uint64_t pick = aq_test_rng_next(&w->rng);
+  int code = pick % 7 == 0 ? 503 : pick % 7 == 1 ? 404 : 200;
+  const aq_http_header h[] = {{"Content-Type", types[(pick >> 8) % AQ_COUNT(types)]},
+                              {"Eth-Consensus-Version", pick >> 20 & 1 ? "fulu" : "capella"}};
+  vt->respond(res, code, &(aq_http_headers){h, 1 + (pick >> 24 & 1)}, aq_bytes_str(lies[(pick >> 32) % LIES_MAX]));
+}
+
+static size_t any_body(void *arg, const char *method, const char *path) {
+  (void)arg, (void)method, (void)path;
+  return 64u << 20;
+}
+
+/* ---- world ---- */
+
+static void vc_up(world *w, bool ssz) {
+  w->vc = aq_vc_new(&(aq_vc_cfg){.env = &w->env.env,
+                                 .http = &w->bridge.http,
+                                 .store = &w->store,
+                                 .url = "http://sim",
+                                 .secret = (const uint8_t(*)[32])w->secret,
+                                 .key_cnt = VALIDATORS,
+                                 .ssz_blocks = ssz});
+  aq_vc_start(w->vc);
+}
+
+static void vc_down(world *w) {
+  aq_vc_free(w->vc);
+  w->vc = NULL;
+}
+
+static world *world_new(aq_fork fork) {
+  world *w = calloc(1, sizeof *w);
+  assert_non_null(w);
+  aq_metrics_init();
+  aq_log_start(AQ_LOG_ERROR, quiet, NULL);
+  fake_env_init(&w->env, GENESIS - AQ_SECONDS(5));
+  for (uint8_t i = 0; i < VALIDATORS; i++) {
+    uint8_t seed[32];
+    memset(seed, i + 1, sizeof seed);
+    aq_bls_secret_from_seed(w->secret[i], seed, sizeof seed);
+    aq_bls_secret_to_pubkey(w->pubkey[i], w->secret[i]);
+  }
+  aq_beacon_cfg cfg = {.env = &w->env.env,
+                       .pubkey = (const uint8_t(*)[48])w->pubkey,
+                       .validator_cnt = VALIDATORS,
+                       .genesis_ns = GENESIS,
+                       .slot_ns = SLOT_NS,
+                       .slots_per_epoch = SPE,
+                       .genesis_version = {0x70, 0, 0, 1}};
+  for (int i = 0; i < AQ_FORK_CNT; i++) cfg.fork_epoch[i] = i <= (int)fork ? 0 : AQ_FAR_EPOCH;
+  w->b = aq_beacon_new(&cfg);
+  assert_non_null(w->b);
+  aq_beacon_start(w->b);
+  aq_test_rng_seed(&w->rng, 7);
+  w->liar = (aq_http_handler){w, any_body, lie};
+  w->store = (aq_store){.ctx = w, .sign = store_sign};
+  fake_bridge_init(&w->bridge, &w->env, &w->liar, AQ_MILLIS(3));
+  return w;
+}
+
+static void world_free(world *w) {
+  vc_down(w);
+  fake_env_run_for(&w->env, AQ_MILLIS(5)); /* jobs and writes come back; then the client is gone */
+  fake_bridge_check_idle(&w->bridge);
+  aq_beacon_free(w->b);
+  fake_env_drain(&w->env);
+  assert_int_equal(w->env.timer_cnt, 0);
+  aq_log_stop();
+  free(w);
+}
+
+static void run_to(world *w, uint64_t slot, uint64_t after_ns) {
+  fake_env_run_until(&w->env, GENESIS + slot * SLOT_NS + after_ns);
+}
+
+static aq_beacon_stats chain(const world *w) {
+  aq_beacon_stats s;
+  aq_beacon_stats_get(w->b, &s);
+  return s;
+}
+
+static aq_vc_stats client(const world *w) {
+  aq_vc_stats s;
+  aq_vc_stats_get(w->vc, &s);
+  return s;
+}
+
+static void post(world *w, const char *target, const char *json) {
+  fake_req q = {.method = "POST", .target = target, .body = aq_bytes_str(json)};
+  fake_res *r = fake_send(aq_beacon_handler(w->b), &q);
+  assert_int_equal(r->code, 200);
+  fake_res_free(r);
+}
+
+static void fault(world *w, const char *path, const char *mode, uint64_t ms, uint32_t count) {
+  char json[200];
+  snprintf(json, sizeof json, "{\"path\":\"%s\",\"mode\":\"%s\",\"ms\":%llu,\"count\":%u}", path, mode,
+           (unsigned long long)ms, count);
+  post(w, "/sim/fault", json);
+}
+
+/* ---- tests ---- */
+
+/* Goal: every duty of three epochs is done, once and right, in the older and the newer forms, blocks as JSON and as SSZ.
+   Method: sixteen validators, Capella and Fulu, from before genesis. */
+static void test_three_epochs(void **state) {
+  static const aq_fork forks[] = {AQ_CAPELLA, AQ_FULU};
+  (void)state;
+  for (size_t f = 0; f < AQ_COUNT(forks); f++) {
+    for (int ssz = 0; ssz < 2; ssz++) {
+      world *w = world_new(forks[f]);
+      vc_up(w, ssz);
+      run_to(w, 3 * SPE, AQ_SECONDS(1));
+      aq_beacon_stats s = chain(w);
+      assert_int_equal(s.attestations_ok, 3 * VALIDATORS);
+      assert_int_equal(s.blocks_ok, 3 * SPE); /* slots 1 to 24 */
+      assert_true(s.attestations_missed == 0 && s.blocks_missed == 0 && s.attestations_late == 0);
+      assert_true(s.bad == 0 && s.slashable == 0 && s.duplicates == 0);
+      aq_vc_stats c = client(w);
+      assert_true(c.attestations == 3 * VALIDATORS && c.blocks == 3 * SPE && c.refused_by_protection == 0);
+      assert_int_equal(c.errors, 0);
+      world_free(w);
+    }
+  }
+}
+
+/* Goal: a fork in the middle changes the forms at its epoch. Method: Electra to Fulu is not enough: Deneb at 0, Electra at 2. */
+static void test_fork_on_the_way(void **state) {
+  (void)state;
+  world *w = world_new(AQ_DENEB);
+  aq_beacon_free(w->b);
+  aq_beacon_cfg cfg = {.env = &w->env.env,
+                       .pubkey = (const uint8_t(*)[48])w->pubkey,
+                       .validator_cnt = VALIDATORS,
+                       .genesis_ns = GENESIS,
+                       .slot_ns = SLOT_NS,
+                       .slots_per_epoch = SPE,
+                       .genesis_version = {0x70, 0, 0, 1},
+                       .fork_epoch = {0, 0, 0, 0, 0, 2, 3}};
+  w->b = aq_beacon_new(&cfg);
+  aq_beacon_start(w->b);
+  vc_up(w, true);
+  run_to(w, 4 * SPE, AQ_SECONDS(1));
+  aq_beacon_stats s = chain(w);
+  assert_true(s.attestations_ok == 4 * VALIDATORS && s.blocks_ok == 4 * SPE);
+  assert_true(s.bad == 0 && s.attestations_missed == 0 && s.slashable == 0);
+  world_free(w);
+}
+
+/* Goal: after a restart in the same slot the protection refuses another vote and another block, so that nothing slashable leaves.
+   Method: the head changes and a fee recipient does, between two lives of the client; the journal stays. */
+static void test_protection(void **state) {
+  static const aq_fork forks[] = {AQ_CAPELLA, AQ_FULU};
+  (void)state;
+  for (size_t f = 0; f < AQ_COUNT(forks); f++) {
+    world *w = world_new(forks[f]);
+    vc_up(w, true);
+    run_to(w, SPE + 2, AQ_SECONDS(11));
+    fault(w, "/validator/blocks/", "late", 6000, 1);
+    run_to(w, SPE + 3, AQ_SECONDS(5)); /* has attested to the head before the block */
+    uint64_t attested = chain(w).attestations_ok;
+    assert_int_equal(attested, VALIDATORS + 4 * VALIDATORS / SPE);
+    run_to(w, SPE + 3, AQ_SECONDS(8)); /* the block came */
+    assert_int_equal(chain(w).blocks_ok, SPE + 3);
+    vc_down(w);
+    aq_buf json = AQ_BUF(1 << 16);
+    aq_buf_put_u8(&json, '[');
+    for (int i = 0; i < VALIDATORS; i++)
+      aq_buf_printf(&json,
+                    "%s{\"validator_index\":\"%d\",\"fee_recipient\":\"0x1111111111111111111111111111111111111111\"}",
+                    i ? "," : "", i);
+    aq_buf_put_u8(&json, ']');
+    post(w, "/eth/v1/validator/prepare_beacon_proposer", aq_buf_cstr(&json));
+    aq_buf_free(&json);
+    vc_up(w, true);
+    run_to(w, SPE + 3, AQ_SECONDS(11));
+    assert_int_equal(client(w).refused_by_protection, VALIDATORS / SPE + 1); /* votes and the block */
+    assert_true(client(w).attestations == 0 && client(w).blocks == 0);
+    assert_true(chain(w).slashable == 0 && chain(w).attestations_ok == attested);
+    run_to(w, 2 * SPE + 1, AQ_SECONDS(1)); /* and life goes on */
+    assert_int_equal(chain(w).attestations_missed, 0);
+    assert_true(chain(w).slashable == 0 && chain(w).bad == 0);
+    world_free(w);
+  }
+}
+
+/* Goal: a journal that cannot be written means no signature leaves. Method: every write fails; then the disk is back. */
+static void test_disk(void **state) {
+  (void)state;
+  world *w = world_new(AQ_FULU);
+  w->disk = AQ_E_IO;
+  vc_up(w, true);
+  run_to(w, SPE, 0);
+  assert_true(chain(w).attestations_ok == 0 && chain(w).blocks_ok == 0 && chain(w).bad == 0);
+  assert_int_equal(client(w).refused_by_protection, VALIDATORS + SPE - 1);
+  w->disk = AQ_OK;
+  run_to(w, 2 * SPE, 0);
+  assert_int_equal(chain(w).attestations_ok, VALIDATORS);
+  world_free(w);
+}
+
+/* Goal: a beacon node that fails, is late, silent or wrong on any route costs at most the duties concerned; what follows is done.
+   Method: each fault on each route in epoch 0 and 1; epoch 2 is clean. */
+static void test_faults(void **state) {
+  static const char *const paths[] = {"beacon/genesis",         "config/spec",      "fork_schedule",
+                                      "states/head/validators", "duties/attester",  "duties/proposer",
+                                      "attestation_data",       "validator/blocks", "pool/attestations",
+                                      "beacon/blocks",          "subscriptions"};
+  static const char *const modes[] = {"error", "late", "drop", "wrong"};
+  (void)state;
+  for (size_t p = 0; p < AQ_COUNT(paths); p++) {
+    for (size_t m = 0; m < AQ_COUNT(modes); m++) {
+      world *w = world_new(AQ_FULU);
+      fault(w, paths[p], modes[m], 3000, 3);
+      vc_up(w, p % 2);
+      run_to(w, 3 * SPE, AQ_SECONDS(1));
+      aq_beacon_stats before = chain(w);
+      run_to(w, 4 * SPE, AQ_SECONDS(1));
+      aq_beacon_stats s = chain(w);
+      if (s.attestations_ok != before.attestations_ok + VALIDATORS || s.blocks_ok != before.blocks_ok + SPE)
+        fail_msg("%s %s: %d attestations, %d blocks", paths[p], modes[m],
+                 (int)(s.attestations_ok - before.attestations_ok), (int)(s.blocks_ok - before.blocks_ok));
+      assert_true(s.slashable == 0 && s.bad == 0);
+      world_free(w);
+    }
+  }
+}
+
+/* Goal: garbage in any place neither stops nor misleads the client: in the end all duties are done, nothing slashable was said.
+   Method: a third of all answers are lies for four epochs, from several seeds; then the truth. */
+static void test_lies(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed <= 6; seed++) {
+    world *w = world_new(seed & 1 ? AQ_FULU : AQ_CAPELLA);
+    aq_test_rng_seed(&w->rng, seed);
+    w->lie_percent = 30;
+    vc_up(w, seed & 2);
+    run_to(w, 4 * SPE, AQ_SECONDS(1));
+    w->lie_percent = 0;
+    run_to(w, 6 * SPE, AQ_SECONDS(1));
+    aq_beacon_stats before = chain(w);
+    run_to(w, 7 * SPE, AQ_SECONDS(1));
+    aq_beacon_stats s = chain(w);
+    if (s.attestations_ok != before.attestations_ok + VALIDATORS || s.blocks_ok != before.blocks_ok + SPE ||
+        s.slashable != 0)
+      fail_msg("seed %d: %d attestations, %d blocks, %d slashable", (int)seed,
+               (int)(s.attestations_ok - before.attestations_ok), (int)(s.blocks_ok - before.blocks_ok),
+               (int)s.slashable);
+    world_free(w);
+  }
+}
+
+/* Goal: a client that starts before its beacon node, or outlives it for a while, works once it is there.
+   Method: refused connections for ten seconds at the start and for two slots later. */
+static void test_no_beacon(void **state) {
+  (void)state;
+  world *w = world_new(AQ_FULU);
+  w->bridge.handler = NULL;
+  vc_up(w, true);
+  fake_env_run_for(&w->env, AQ_SECONDS(20));
+  w->bridge.handler = &w->liar;
+  run_to(w, SPE + 2, 0);
+  w->bridge.handler = NULL;
+  run_to(w, SPE + 4, 0);
+  w->bridge.handler = &w->liar;
+  run_to(w, 2 * SPE, AQ_SECONDS(1));
+  aq_beacon_stats before = chain(w);
+  run_to(w, 3 * SPE, AQ_SECONDS(1));
+  assert_int_equal(chain(w).attestations_ok, before.attestations_ok + VALIDATORS);
+  assert_true(chain(w).slashable == 0 && chain(w).bad == 0);
+  world_free(w);
+}
+
+/* Goal: the client can be freed at any moment. Method: after 0, 1, 2 .. steps of the environment, around a duty. */
+static void test_free_anywhere(void **state) {
+  (void)state;
+  for (uint32_t steps = 0; steps < 120; steps++) {
+    world *w = world_new(AQ_FULU);
+    vc_up(w, steps & 1);
+    if (steps >= 40) run_to(w, 1, steps >= 80 ? AQ_SECONDS(4) : 0);
+    for (uint32_t i = 0; i < steps % 40; i++) {
+      if (!fake_env_step(&w->env)) fake_env_run_for(&w->env, AQ_MILLIS(1));
+    }
+    world_free(w);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_three_epochs), cmocka_unit_test(test_fork_on_the_way),
+                                     cmocka_unit_test(test_protection),   cmocka_unit_test(test_disk),
+                                     cmocka_unit_test(test_faults),       cmocka_unit_test(test_lies),
+                                     cmocka_unit_test(test_no_beacon),    cmocka_unit_test(test_free_anywhere)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
