@@ -270,8 +270,7 @@ static aq_status check_free(const aq_cluster *c, const char *dir, aq_err *err) {
     for (size_t i = 0; i < AQ_COUNT(name); i++) {
       aq_status st = node_path(path, dir, n, name[i], err);
       if (st != AQ_OK) return st;
-      if (is_taken(path))
-        return aq_fail(err, AQ_E_EXISTS, "%s: is there already; choose another --cluster-dir", path);
+      if (is_taken(path)) return aq_fail(err, AQ_E_EXISTS, "%s: is there already; choose another --cluster-dir", path);
     }
   }
   return AQ_OK;

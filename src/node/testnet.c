@@ -77,11 +77,13 @@ static int run_and_wait(char *const *argv) {
 }
 
 static aq_status make_cluster(aq_testnet *t, aq_err *err) {
-  char nodes[32], validators[32], dir[1200], genesis[64];
+  char nodes[32], validators[32], dir[1200], genesis[64], fork[64], capella[64];
   snprintf(nodes, sizeof nodes, "--nodes=%u", t->cfg->nodes);
   snprintf(validators, sizeof validators, "--num-validators=%u", t->cfg->validators);
   snprintf(dir, sizeof dir, "--cluster-dir=%s", t->dir);
   snprintf(genesis, sizeof genesis, "--testnet-genesis-timestamp=%llu", (ull)t->genesis_s);
+  snprintf(fork, sizeof fork, "--testnet-fork-version=%s", SIM_FORK_VERSION);
+  snprintf(capella, sizeof capella, "--testnet-capella-hard-fork=%s", SIM_CAPELLA_VERSION);
   char *const argv[] = {t->self,
                         "create",
                         "cluster",
@@ -94,9 +96,9 @@ static aq_status make_cluster(aq_testnet *t, aq_err *err) {
                         "--fee-recipient-addresses=0x0000000000000000000000000000000000000001",
                         "--withdrawal-addresses=0x0000000000000000000000000000000000000002",
                         "--testnet-name=aequa-sim",
-                        "--testnet-fork-version=" SIM_FORK_VERSION,
+                        fork,
                         "--testnet-chain-id=1337",
-                        "--testnet-capella-hard-fork=" SIM_CAPELLA_VERSION,
+                        capella,
                         NULL};
   fflush(stdout);
   int out = dup(STDOUT_FILENO);

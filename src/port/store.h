@@ -80,8 +80,8 @@ typedef struct aq_store {
   AQ_NODISCARD aq_status (*load)(void *ctx, uint64_t from_slot, const aq_store_visitor *v); /* at start, blocking */
 } aq_store;
 
-/* Duties that began up to this time (Unix; 0: none) may have been voted or signed for without a record here: abstain from
-   them (consensus.md 7.3, contract.md 13.6). Two seconds of margin for clocks. */
+/* Duties that began up to this time (Unix; 0: none) may have been voted or signed for without a record here: abstain
+   from them (consensus.md 7.3, contract.md 13.6). Two seconds of margin for clocks. */
 static inline uint64_t aq_store_unproven_until_ns(const aq_store *s, uint64_t started_ns) {
   uint64_t from_ns = s->state != AQ_STORE_OK ? started_ns : s->since_ns;
   return from_ns ? from_ns + UINT64_C(2000000000) : 0;

@@ -249,14 +249,15 @@ static void post_attester_duties(aq_sim_call *c) {
     if (!aq_json_val_u64(val, &index) || index >= b->cfg.validator_cnt) continue;
     const aq_sim_seat *s = &e->seat[index];
     if (cnt++) aq_buf_put_u8(&out, ',');
+    uint64_t slot = epoch * b->cfg.slots_per_epoch + s->slot_off;
     aq_buf_put_str(&out, "{\"pubkey\":");
     put_hex(&out, b->cfg.pubkey[index], 48);
     aq_buf_printf(
         &out,
         ",\"slot\":\"%llu\",\"validator_index\":\"%llu\",\"committee_index\":\"%u\",\"committee_length\":\"%u\","
         "\"committees_at_slot\":\"%u\",\"validator_committee_index\":\"%u\"}",
-        (ull)(epoch * b->cfg.slots_per_epoch + s->slot_off), (ull)index, s->committee,
-        aq_sim_committee_size(b, s->slot_off, s->committee), aq_sim_committees(b), s->position);
+        (ull)slot, (ull)index, s->committee, aq_sim_committee_size(b, s->slot_off, s->committee), aq_sim_committees(b),
+        s->position);
   }
   yyjson_doc_free(doc);
   aq_buf_put_str(&out, "]}");
