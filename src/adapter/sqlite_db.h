@@ -7,6 +7,8 @@
 
 #include <sqlite3.h>
 
+#include "base/log.h"
+
 enum {
   AQ_DB_APPLICATION_ID = 0x61657161, /* "aeqa" */
   AQ_DB_SCHEMA = 1,
@@ -48,6 +50,8 @@ typedef struct {
 } aq_db;
 
 /* As aq_sqlite_open; counts state_recovery_total. now_ns: Unix. */
+/* A consensus_state line that is about no single duty (contract.md 5). */
+void aq_db_log(aq_log_level level, const char *op, const char *result, uint64_t height, const char *err);
 AQ_NODISCARD aq_status aq_db_open(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now_ns, aq_err *err);
 void aq_db_close(aq_db *db);
 /* Opens the database of any cluster as it is: nothing is restored or made. write: takes the lock, so that no node may

@@ -256,6 +256,11 @@ static aq_status configure(aq_db *db, const char *path, aq_err *err) {
   return st == AQ_OK ? AQ_OK : aq_fail(err, AQ_E_IO, "cannot use the store %s: %s", path, sqlite3_errmsg(db->h));
 }
 
+void aq_db_log(aq_log_level level, const char *op, const char *result, uint64_t height, const char *err) {
+  AQ_LOG(level, "consensus_state", AQ_STR("err", err), AQ_UINT("height", height), AQ_STR("op", op),
+         AQ_STR("result", result), AQ_UINT("round", 0), AQ_STR("trace_id", "store"));
+}
+
 static aq_status start_sound(aq_db *db, uint64_t now_ns, bool restored) {
   db->state = restored && now_ns < db->since_ns + FALLBACK_LASTS_NS ? AQ_STORE_FALLBACK : AQ_STORE_OK;
   aq_metric_add(AQ_M_STATE_RECOVERY_TOTAL, 1, AQ_LABELS("ok"));
@@ -273,7 +278,7 @@ static aq_status start_fresh(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now_n
   }
   db->state = AQ_STORE_MISS;
   aq_metric_add(AQ_M_STATE_RECOVERY_TOTAL, 1, AQ_LABELS(result));
-  AQ_LOG(AQ_LOG_INFO, "consensus_state", AQ_STR("op", "load"), AQ_STR("result", "miss"));
+  aq_db_log(AQ_LOG_INFO, "load", "miss", 0, NULL);
   return AQ_OK;
 }
 
@@ -294,8 +299,7 @@ static bool start_from_backup(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now_
   }
   db->state = AQ_STORE_FALLBACK;
   aq_metric_add(AQ_M_STATE_RECOVERY_TOTAL, 1, AQ_LABELS("fallback"));
-  AQ_LOG(AQ_LOG_WARN, "consensus_state", AQ_STR("op", "load"), AQ_STR("result", "error"),
-         AQ_STR("err", "the database is damaged or missing: the backup takes its place"));
+  aq_db_log(AQ_LOG_WARN, "load", "error", 0, "the database is damaged or missing: the backup takes its place");
   return true;
 }
 
@@ -365,8 +369,7 @@ aq_status aq_db_open(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now_ns, aq_er
   if (st == AQ_OK) st = start(db, cfg, now_ns, err);
   if (st == AQ_OK) st = configure(db, cfg->path, err);
   if (st != AQ_OK) {
-    AQ_LOG(AQ_LOG_ERROR, "consensus_state", AQ_STR("op", "load"), AQ_STR("result", "error"),
-           AQ_STR("err", err ? err->text : aq_status_text(st)));
+    aq_db_log(AQ_LOG_ERROR, "load", "error", 0, err ? err->text : aq_status_text(st));
     aq_db_close(db);
   }
   return st;

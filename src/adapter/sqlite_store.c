@@ -131,12 +131,12 @@ static void log_save(const op *head, aq_status st, const char *err) {
                                          : last->u.decided.duty;
   uint64_t round = !last ? 0 : last->kind == OP_VOTE ? last->u.vote.round : last->u.decided.round;
   char trace[48];
-  snprintf(trace, sizeof trace, "%llu/%s", (unsigned long long)duty.slot, aq_duty_name(duty.type));
+  snprintf(trace, sizeof trace, "%s/%llu", aq_duty_name(duty.type), (unsigned long long)duty.slot);
   aq_log_level level = st == AQ_OK ? AQ_LOG_DEBUG : AQ_LOG_ERROR;
   if (!aq_log_enabled(level)) return;
   AQ_LOG(level, "consensus_state", AQ_STR("err", err), AQ_UINT("height", duty.slot), AQ_STR("op", "save"),
          AQ_STR("result", st == AQ_OK ? "ok" : "error"), AQ_UINT("round", round),
-         AQ_STR("trace_id", last ? trace : NULL));
+         AQ_STR("trace_id", last ? trace : "store"));
 }
 
 /* One transaction for all of the batch: everything of it is durable when it returns, or nothing is. */
@@ -171,9 +171,7 @@ static void backup_end(aq_sqlite *s, bool keep) {
   s->backup = NULL, s->backup_h = NULL;
   if (good && rename(fresh, final) == 0) return;
   (void)unlink(fresh);
-  if (keep)
-    AQ_LOG(AQ_LOG_WARN, "consensus_state", AQ_STR("err", "backup failed"), AQ_STR("op", "save"),
-           AQ_STR("result", "error"));
+  if (keep) aq_db_log(AQ_LOG_WARN, "save", "error", 0, "backup failed");
 }
 
 static void backup_start(aq_sqlite *s) {
@@ -188,8 +186,7 @@ static void backup_start(aq_sqlite *s) {
     s->backup = sqlite3_backup_init(s->backup_h, "main", s->db.h, "main");
   }
   if (s->backup) return;
-  AQ_LOG(AQ_LOG_WARN, "consensus_state", AQ_STR("err", sqlite3_errmsg(s->backup_h)), AQ_STR("op", "save"),
-         AQ_STR("result", "error"));
+  aq_db_log(AQ_LOG_WARN, "save", "error", 0, sqlite3_errmsg(s->backup_h));
   sqlite3_close(s->backup_h);
   s->backup_h = NULL;
 }
@@ -340,8 +337,7 @@ static aq_status port_load(void *ctx, uint64_t from_slot, const aq_store_visitor
   aq_status st = aq_db_load(&s->db, from_slot, v);
   pthread_mutex_unlock(&s->db_lock);
   aq_log_level level = st != AQ_OK ? AQ_LOG_ERROR : from_slot > INT64_MAX ? AQ_LOG_DEBUG : AQ_LOG_INFO; /* peers only */
-  AQ_LOG(level, "consensus_state", AQ_UINT("height", from_slot > INT64_MAX ? INT64_MAX : from_slot),
-         AQ_STR("op", "load"), AQ_STR("result", st == AQ_OK ? "ok" : "error"));
+  aq_db_log(level, "load", st == AQ_OK ? "ok" : "error", from_slot > INT64_MAX ? INT64_MAX : from_slot, NULL);
   return st;
 }
 

@@ -2,7 +2,9 @@
 
 #include <stdlib.h>
 
+#include "api/trace_id.h"
 #include "base/assert.h"
+#include "base/log.h"
 #include "base/metrics.h"
 
 struct aq_monitor {
@@ -26,18 +28,28 @@ static void text_answer(aq_http_res *res, const aq_http_server_vt *vt, int code,
   vt->respond(res, code, &(aq_http_headers){&h, 1}, body);
 }
 
+static void metrics(aq_monitor *m, const aq_http_req *req, aq_http_res *res, const aq_http_server_vt *vt) {
+  uint64_t start_ns = aq_mono_ns(m->cfg.env);
+  const char *text;
+  char trace_id[AQ_TRACE_ID_MAX + 1];
+  aq_trace_id(trace_id, req, aq_now_ns(m->cfg.env));
+  ready(m, &text);
+  aq_metric_add(AQ_M_API_REQUESTS_TOTAL, 1, AQ_LABELS("/metrics", "200"));
+  aq_buf out = AQ_BUF(32u << 20);
+  aq_metrics_write(&out);
+  text_answer(res, vt, 200, "text/plain; version=0.0.4", aq_buf_bytes(&out));
+  aq_buf_free(&out);
+  double ms = (double)(aq_mono_ns(m->cfg.env) - start_ns) / 1e6;
+  aq_metric_observe(AQ_M_API_LATENCY_MS, ms, AQ_LABELS("/metrics"));
+  AQ_LOG(AQ_LOG_INFO, "api_request", AQ_INT("code", 200), AQ_INT("latency_ms", (int64_t)ms), AQ_STR("result", "ok"),
+         AQ_STR("route", "/metrics"), AQ_STR("trace_id", trace_id));
+}
+
 static void handle(void *arg, const aq_http_req *req, aq_http_res *res, const aq_http_server_vt *vt) {
   aq_monitor *m = arg;
   const char *text = "ok", *plain = "text/plain; charset=utf-8";
   if (strcmp(req->path, "/metrics") == 0) {
-    uint64_t start_ns = aq_mono_ns(m->cfg.env);
-    ready(m, &text);
-    aq_metric_add(AQ_M_API_REQUESTS_TOTAL, 1, AQ_LABELS("/metrics", "200"));
-    aq_buf out = AQ_BUF(32u << 20);
-    aq_metrics_write(&out);
-    text_answer(res, vt, 200, "text/plain; version=0.0.4", aq_buf_bytes(&out));
-    aq_buf_free(&out);
-    aq_metric_observe(AQ_M_API_LATENCY_MS, (double)(aq_mono_ns(m->cfg.env) - start_ns) / 1e6, AQ_LABELS("/metrics"));
+    metrics(m, req, res, vt);
   } else if (strcmp(req->path, "/livez") == 0) {
     text_answer(res, vt, 200, plain, aq_bytes_str("ok"));
   } else if (strcmp(req->path, "/readyz") == 0) {

@@ -3,6 +3,7 @@
 #include "aq_test.h"
 
 #include "api/fake_server.h"
+#include "base/log.h"
 #include "base/metrics.h"
 #include "duty/fake_env.h"
 
@@ -62,6 +63,38 @@ static void test_metrics(void **state) {
   aq_monitor_free(w.m);
 }
 
+static void take_line(void *arg, const char *line, size_t len) {
+  aq_buf *out = arg;
+  aq_buf_put(out, line, len);
+}
+
+/* Goal: a scrape leaves a request line with the runbook's six fields, and adopts the trace id of the request.
+   Method: contract.md 5; one scrape with an id, one with an id that is too long. */
+static void test_metrics_line(void **state) {
+  (void)state;
+  world w;
+  world_init(&w);
+  aq_buf lines = AQ_BUF(4000);
+  char wide[80];
+  memset(wide, 'x', sizeof wide - 1);
+  wide[sizeof wide - 1] = 0;
+  const char *const id[] = {"t-1", wide};
+  aq_log_start(AQ_LOG_INFO, take_line, &lines);
+  for (size_t i = 0; i < AQ_COUNT(id); i++) {
+    const fake_req q = {.method = "GET", .target = "/metrics", .header = {{"X-Trace-ID", id[i]}}, .header_cnt = 1};
+    fake_res_free(fake_send(aq_monitor_handler(w.m), &q));
+  }
+  aq_log_stop();
+  const char *text = aq_buf_cstr(&lines);
+  const char *first =
+      "{\"code\":200,\"latency_ms\":0,\"level\":\"info\",\"msg\":\"api_request\",\"result\":\"ok\","
+      "\"route\":\"/metrics\",\"trace_id\":\"t-1\",\"ts\":";
+  assert_int_equal(strncmp(text, first, strlen(first)), 0);
+  assert_non_null(strstr(text, "\"trace_id\":\"1700000000000000000\""));
+  aq_buf_free(&lines);
+  aq_monitor_free(w.m);
+}
+
 /* Goal: /readyz says the reason, with 500 for everything but ready; the gauge has the state; /livez always lives.
    Method: each state of core.md 13.1. */
 static void test_readyz(void **state) {
@@ -111,7 +144,7 @@ static void test_others(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_metrics), cmocka_unit_test(test_readyz),
-                                     cmocka_unit_test(test_others)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_metrics), cmocka_unit_test(test_metrics_line),
+                                     cmocka_unit_test(test_readyz), cmocka_unit_test(test_others)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

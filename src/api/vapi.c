@@ -468,18 +468,6 @@ static size_t body_max(void *arg, const char *method, const char *path) {
   return r ? r->body_max : AQ_VAPI_BODY_MAX;
 }
 
-/* The request's own id when it is short and printable, else the clock's digits as the Go node made them. */
-static void set_trace_id(aq_call *c) {
-  const char *text = aq_http_header_get(&c->req->headers, "X-Trace-ID");
-  size_t len = text ? strlen(text) : 0;
-  bool ok = len > 0 && len <= AQ_VAPI_TRACE_MAX;
-  for (size_t i = 0; ok && i < len; i++) ok = text[i] > ' ' && text[i] < 127;
-  if (ok)
-    snprintf(c->trace_id, sizeof c->trace_id, "%s", text);
-  else
-    snprintf(c->trace_id, sizeof c->trace_id, "%llu", (unsigned long long)aq_now_ns(c->v->cfg.env));
-}
-
 /* One series with the last value (validator-api.md 2.4). */
 static void note_user_agent(aq_vapi *v, const aq_http_req *req) {
   const char *agent = aq_http_header_get(&req->headers, "User-Agent");
@@ -504,7 +492,7 @@ static void handle(void *arg, const aq_http_req *req, aq_http_res *res, const aq
   c->body_len = req->body.len;
   aq_arena_init(&c->arena, 2 * (size_t)AQ_VAPI_BLOCK_MAX);
   aq_list_push(&v->calls, &c->link);
-  set_trace_id(c);
+  aq_trace_id(c->trace_id, req, aq_now_ns(v->cfg.env));
   vt->watch(res, call_gone, NULL, c);
   c->route = find(req->method, req->path, c->param);
   bool own = c->route && c->route->name[0] == '/';

@@ -2,6 +2,7 @@
 #ifndef AQ_API_VAPI_INTERNAL_H
 #define AQ_API_VAPI_INTERNAL_H
 
+#include "api/trace_id.h"
 #include "api/vapi.h"
 #include "base/list.h"
 #include "base/log.h"
@@ -13,7 +14,6 @@ enum {
   AQ_VAPI_SMALL_MAX = 1 << 20,  /* own routes: contract.md 4 */
   AQ_VAPI_BODY_MAX = 8 << 20,   /* validator-api.md 1 */
   AQ_VAPI_BLOCK_MAX = 64 << 20, /* blocks with blobs */
-  AQ_VAPI_TRACE_MAX = 64,
   AQ_VAPI_AGENT_MAX = 127,
   AQ_VAPI_ITEMS_MAX = AQ_VALIDATORS_MAX, /* of one submission */
   AQ_VAPI_TEXT_MAX = 256,
@@ -53,7 +53,7 @@ struct aq_call {
   aq_list link;
   uint64_t start_ns;
   size_t body_len; /* the request is gone when the answer is written */
-  char trace_id[AQ_VAPI_TRACE_MAX + 1];
+  char trace_id[AQ_TRACE_ID_MAX + 1];
   char param[2][128]; /* path parameters in order */
   bool answered, gone;
   aq_arena arena;

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "consensus/instance.h"
+#include "p2p/broadcast.h"
 
 /* A failed send is repeated to that peer after 100 ms, 250 ms, then each 500 ms (8.5). */
 enum {
@@ -147,6 +148,7 @@ static void on_sent(void *arg, aq_status st) {
 static void broadcast(aq_tx *tx) {
   if (!still_wanted(tx)) return;
   const aq_consensus_cfg *cfg = &tx->c->cfg;
+  uint64_t start = aq_mono_ns(cfg->env);
   aq_buf msg = AQ_BUF(AQ_QBFT_MSG_MAX);
   bool ok = encode(tx, &msg) && !msg.failed;
   const char *type = aq_qbft_type_label(tx->type, tx->round), *result = ok ? "ok" : "error";
@@ -157,6 +159,8 @@ static void broadcast(aq_tx *tx) {
   for (uint32_t i = 0; !msg.failed && i < cfg->n; i++) {
     if (tx->peers >> i & 1) send_to(tx, i, aq_buf_bytes(&msg));
   }
+  aq_broadcast_note(cfg->env, "aequa/qbft/v1", start, (uint32_t)__builtin_popcount(tx->peers),
+                    msg.failed ? "the message is too long" : NULL);
   aq_buf_free(&msg);
 }
 
@@ -169,7 +173,9 @@ static void refused_by_store(aq_tx *tx, aq_status st) {
     aq_metric_add(AQ_M_QBFT_WAL_GUARD_DROPS_TOTAL, 1, AQ_NO_LABELS);
     AQ_LOG(AQ_LOG_ERROR, "qbft_wal_guard", AQ_STR("type", type), AQ_INT("round", tx->round),
            AQ_STR("trace_id", tx->in ? tx->in->trace : NULL), AQ_UINT("height", tx->in ? tx->in->duty.slot : 0),
-           AQ_STR("result", "drop"), AQ_STR("err", "own vote contradicts the journal: a bug, please report"));
+           AQ_UINT("last_h", tx->in ? tx->in->duty.slot : 0),
+           AQ_INT("last_r", tx->in ? aq_qbft_round(tx->in->q) : tx->round), AQ_STR("result", "drop"),
+           AQ_STR("err", "own vote contradicts the journal: a bug, please report"));
   }
   if (tx->in) aq_instance_abstain(tx->in, aq_status_text(st));
 }

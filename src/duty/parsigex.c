@@ -9,6 +9,7 @@
 #include "codec/pb.h"
 #include "core.pb-c.h"
 #include "duty/pubkeys.h"
+#include "p2p/broadcast.h"
 
 enum {
   KEY_TEXT_LEN = 98,      /* 0x and 96 digits */
@@ -220,6 +221,7 @@ void aq_parsigex_free(aq_parsigex *px) {
 }
 
 void aq_parsigex_broadcast(aq_parsigex *px, aq_duty duty, const aq_parsig_set *set) {
+  uint64_t start = aq_mono_ns(px->cfg.env);
   aq_arena a;
   aq_buf out = AQ_BUF(MESSAGE_MAX);
   aq_arena_init(&a, (size_t)set->cnt * 1024 + ARENA_SPARE);
@@ -233,6 +235,8 @@ void aq_parsigex_broadcast(aq_parsigex *px, aq_duty duty, const aq_parsig_set *s
     if (peer != px->cfg.self)
       px->cfg.net->send(px->cfg.net->ctx, peer, AQ_PROTO_PARSIGEX, aq_buf_bytes(&out), NULL, NULL);
   }
+  aq_broadcast_note(px->cfg.env, "aequa/parsigex/v1", start, st ? 0 : px->cfg.lock->def.operator_cnt - 1,
+                    st ? aq_status_text(st) : NULL);
   aq_buf_free(&out);
   aq_arena_free(&a);
 }

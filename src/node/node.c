@@ -36,6 +36,14 @@ static void service_op(const char *service, const char *op, uint64_t took_ns, co
   service_log(service, op, took_ns, err);
 }
 
+/* A check that the peer link makes at start: counted, one line. */
+static void p2p_check(aq_metric_id id, const char *msg, const char *peer_id, aq_status st, const aq_err *err) {
+  const char *result = st == AQ_OK ? "ok" : "error";
+  aq_metric_add(id, 1, AQ_LABELS(result));
+  AQ_LOG(st == AQ_OK ? AQ_LOG_INFO : AQ_LOG_ERROR, msg, AQ_STR("err", st == AQ_OK ? NULL : err->text),
+         AQ_STR("peer_id", peer_id), AQ_STR("result", result));
+}
+
 static aq_status start_failed(const char *service, const aq_err *err) {
   service_op(service, "start", 0, err->text[0] ? err->text : aq_status_text(err->status));
   return err->status ? err->status : AQ_E_IO;
@@ -100,6 +108,7 @@ static void const_labels(const aq_node *n) {
            n->lock->lock_hash_text + 2, n->lock->def.name ? n->lock->def.name : "", net ? net->name : "testnet",
            n->peer_names[n->self], n->cfg->nickname ? n->cfg->nickname : "");
   aq_metrics_const_labels(text);
+  aq_metric_set(AQ_M_CLUSTER_NETWORK, 1, AQ_LABELS(net ? net->name : "testnet"));
 }
 
 static void keylock_tick(void *arg) {
@@ -126,7 +135,10 @@ static void remembered_peer(void *arg, uint32_t peer, const char *addr) {
   aq_node *n = arg;
   if (peer < n->lock->def.operator_cnt && peer != n->self &&
       aq_host_add_addr(n->host, (int)peer, addr, false, NULL) != AQ_OK) {
-    AQ_LOG(AQ_LOG_WARN, "p2p_addr", AQ_STR("addr", addr), AQ_STR("err", "a remembered address does not parse"));
+    char id[AQ_PEER_ID_TEXT_MAX];
+    aq_peer_id_text(id, n->peers[n->self].pubkey);
+    AQ_LOG(AQ_LOG_WARN, "p2p_addr", AQ_STR("addr", addr), AQ_STR("err", "a remembered address does not parse"),
+           AQ_STR("result", "error"), AQ_STR("self_id", id));
   }
 }
 
@@ -375,7 +387,11 @@ static aq_status find_cluster(aq_node *n, aq_err *err) {
 static aq_status start(aq_node *n) {
   aq_err err = {0};
   if (find_cluster(n, &err) != AQ_OK) return start_failed("cluster", &err);
-  if (load_cluster(n, &err) != AQ_OK) return start_failed("cluster", &err);
+  aq_status st = load_cluster(n, &err);
+  char id[AQ_PEER_ID_TEXT_MAX] = "";
+  if (st == AQ_OK) aq_peer_id_text(id, n->peers[n->self].pubkey);
+  p2p_check(AQ_M_P2P_DKG_CLUSTER_CHECKS_TOTAL, "p2p_dkg_cluster", id, st, &err);
+  if (st != AQ_OK) return start_failed("cluster", &err);
   const_labels(n);
   aq_node_set_info(n);
   if (n->cfg->private_key_lock) {
@@ -386,7 +402,9 @@ static aq_status start(aq_node *n) {
   }
   if (start_store(n, &err) != AQ_OK) return start_failed("store", &err);
   uint64_t start_ns = aq_mono_ns(n->env);
-  if (start_p2p(n, &err) != AQ_OK) return start_failed("p2p", &err);
+  st = start_p2p(n, &err);
+  p2p_check(AQ_M_P2P_CONFIG_CHECKS_TOTAL, "p2p_config", id, st, &err);
+  if (st != AQ_OK) return start_failed("p2p", &err);
   service_op("p2p", "start", aq_mono_ns(n->env) - start_ns, NULL);
   if (start_beacon(n, &err) != AQ_OK) return start_failed("beacon", &err);
   if (start_http(n, &err) != AQ_OK) return start_failed("api", &err);

@@ -66,13 +66,16 @@ void aq_node_status_start(aq_node *n) {
 }
 
 static void process_figures(void) {
-  long pages = 0;
+  long pages = 0, pages_virtual = 0;
   FILE *f = fopen("/proc/self/statm", "r");
   if (f) {
-    if (fscanf(f, "%*s %ld", &pages) != 1) pages = 0;
+    if (fscanf(f, "%ld %ld", &pages_virtual, &pages) != 2) pages = pages_virtual = 0;
     fclose(f);
   }
   aq_metric_set(AQ_M_PROCESS_RESIDENT_MEMORY_BYTES, (double)pages * (double)sysconf(_SC_PAGESIZE), AQ_NO_LABELS);
+  aq_metric_set(AQ_M_PROCESS_VIRTUAL_MEMORY_BYTES, (double)pages_virtual * (double)sysconf(_SC_PAGESIZE), AQ_NO_LABELS);
+  struct rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) aq_metric_set(AQ_M_PROCESS_MAX_FDS, (double)files.rlim_cur, AQ_NO_LABELS);
   struct rusage use;
   if (getrusage(RUSAGE_SELF, &use) == 0) {
     double cpu_s = (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +

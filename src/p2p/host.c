@@ -152,11 +152,13 @@ static hpeer *peer_of_key(aq_host *h, const uint8_t key[33]) {
 }
 
 /* A stranger may knock a hundred times a second: the metrics count, the log says so now and then. */
-static void log_refused(aq_host *h, const hconn *hc, aq_gate_verdict v) {
+static void log_refused(aq_host *h, const hconn *hc, const uint8_t remote[33], aq_gate_verdict v) {
   uint64_t now = now_ns(h);
   h->refused_cnt++;
   if (h->refused_log_ns && now < h->refused_log_ns + REFUSED_LOG_NS) return;
-  AQ_LOG(AQ_LOG_WARN, "p2p_dkg_gate", AQ_STR("addr", hc->remote), AQ_UINT("cnt", h->refused_cnt),
+  char id[AQ_PEER_ID_TEXT_MAX];
+  aq_peer_id_text(id, remote);
+  AQ_LOG(AQ_LOG_WARN, "p2p_dkg_gate", AQ_STR("addr", hc->remote), AQ_UINT("cnt", h->refused_cnt), AQ_STR("peer_id", id),
          AQ_STR("result", aq_gate_verdict_name(v)));
   h->refused_log_ns = now;
   h->refused_cnt = 0;
@@ -172,7 +174,7 @@ static bool io_secured(void *arg, const uint8_t remote[33]) {
     aq_gate_verdict v = aq_gate_secured(&h->gate, p ? (int)p->idx : -1, now_ns(h));
     if (hc->inbound || v != AQ_GATE_ALLOWED) host_attempt(v);
     if (v != AQ_GATE_ALLOWED) {
-      log_refused(h, hc, v);
+      log_refused(h, hc, remote, v);
       return false;
     }
   }

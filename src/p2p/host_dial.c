@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "cluster/identity.h"
 
 enum { UNKNOWN_DIALS_MAX = 8 };
 #define REFUSED_WAIT_NS AQ_SECONDS(1) /* our own gate said no: a later try costs nothing */
@@ -93,6 +94,14 @@ static bool learned(hconn *hc, hpeer *p) {
   return p->conn_cnt == 0; /* a second connection would only be a duplicate */
 }
 
+/* Scripts take self_id from the first line of this name (contract.md 5). */
+static void log_addr(const aq_host *h, const char *addr, const char *err, const char *peer) {
+  char id[AQ_PEER_ID_TEXT_MAX];
+  aq_peer_id_text(id, h->self_key);
+  AQ_LOG(AQ_LOG_WARN, "p2p_addr", AQ_STR("addr", addr), AQ_STR("err", err), AQ_STR("peer", peer),
+         AQ_STR("result", "error"), AQ_STR("self_id", id));
+}
+
 bool host_dial_secured(hconn *hc, hpeer *p) {
   aq_host *h = hc->h;
   if (!p) {
@@ -102,8 +111,7 @@ bool host_dial_secured(hconn *hc, hpeer *p) {
   }
   if (hc->want < 0) return learned(hc, p);
   if ((uint32_t)hc->want == p->idx) return true;
-  AQ_LOG(AQ_LOG_WARN, "p2p_addr", AQ_STR("addr", hc->remote), AQ_STR("err", "another peer answers there"),
-         AQ_STR("peer", host_peer_label(h, p)), AQ_STR("result", "error"));
+  log_addr(h, hc->remote, "another peer answers there", host_peer_label(h, p));
   return false;
 }
 
@@ -142,8 +150,7 @@ aq_status aq_host_add_addr(aq_host *h, int peer, const char *addr, bool is_stati
   if (has_key) {
     int owner = peer_of_key(h, key);
     if (owner < 0 || (peer >= 0 && owner != peer)) {
-      AQ_LOG(AQ_LOG_WARN, "p2p_addr", AQ_STR("addr", addr), AQ_STR("err", "names no such peer of the cluster"),
-             AQ_STR("result", "error"));
+      log_addr(h, addr, "names no such peer of the cluster", NULL);
       return AQ_OK; /* lists may name nodes of other clusters */
     }
     peer = owner;

@@ -264,7 +264,7 @@ static void item_failed(aq_tss *s, const tss_batch *b, const tss_item *it, tss_s
   }
   if (it->local_fault) { /* 6.1 step 5: the lock or the root is wrong, nobody is to blame */
     e->broken = true;
-    AQ_LOG(AQ_LOG_ERROR, "tss_session", AQ_STR("duty", aq_duty_name(it->key.duty.type)),
+    AQ_LOG(AQ_LOG_ERROR, "tss_fault", AQ_STR("duty", aq_duty_name(it->key.duty.type)),
            AQ_UINT("slot", it->key.duty.slot),
            AQ_STR("err", "verified partials combine to a wrong signature: the cluster lock is wrong"),
            AQ_UINT("validator", it->key.validator));

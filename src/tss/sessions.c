@@ -128,21 +128,30 @@ static const char *validator_name(const aq_tss *s, uint32_t validator) {
   return name;
 }
 
+static void log_session(const aq_tss *s, aq_log_level level, aq_duty duty, uint32_t validator, const char *phase,
+                        const char *result, uint64_t took_ns) {
+  if (!aq_log_enabled(level)) return;
+  char id[64];
+  snprintf(id, sizeof id, "%s/%llu/%s", aq_duty_name(duty.type), (unsigned long long)duty.slot,
+           validator_name(s, validator));
+  AQ_LOG(level, "tss_session", AQ_STR("id", id), AQ_UINT("latency_ms", took_ns / 1000000), AQ_STR("phase", phase),
+         AQ_STR("result", result));
+}
+
 static void log_end(const aq_tss *s, const tss_session *e, aq_tss_result result, uint64_t took_ns) {
   static const char *const phase[] = {"init", "gather", "combine", "done"};
   aq_log_level level = result == AQ_TSS_OK || result == AQ_TSS_CANCELLED ? AQ_LOG_DEBUG : AQ_LOG_INFO;
-  if (!aq_log_enabled(level)) return;
-  char id[64];
-  snprintf(id, sizeof id, "%s/%llu/%s", aq_duty_name(e->duty->duty.type), (unsigned long long)e->duty->duty.slot,
-           validator_name(s, e->validator));
-  AQ_LOG(level, "tss_session", AQ_STR("id", id), AQ_UINT("latency_ms", took_ns / 1000000),
-         AQ_STR("phase", phase[e->state]), AQ_STR("result", result_name[result]));
+  log_session(s, level, e->duty->duty, e->validator, phase[e->state], result_name[result], took_ns);
 }
 
 /* The session's only end: counts, then tells the owner. It lingers or is freed by the caller. */
 static void end(aq_tss *s, tss_session *e, aq_tss_result result) {
   uint64_t now = aq_mono_ns(s->cfg.env), took = e->armed ? now - e->armed_ns : 0;
   leave(s, e);
+  if (result == AQ_TSS_OK) {
+    aq_metric_observe(AQ_M_CORE_SIGAGG_SLOT_AGGREGATION_SECONDS, (double)(now - e->entered_ns) / 1e9,
+                      AQ_LABELS(aq_duty_name(e->duty->duty.type)));
+  }
   log_end(s, e, result, took);
   aq_list_remove(&e->queue);
   e->state = TSS_S_LINGER;
@@ -254,7 +263,10 @@ tss_session *tss_open(aq_tss *s, const aq_tss_key *key, bool remote, aq_status *
   *st = AQ_E_STALE;
   if (at <= aq_now_ns(s->cfg.env)) return NULL;
   *st = AQ_E_LIMIT;
-  if (!make_room(s)) return NULL;
+  if (!make_room(s)) { /* peers can bring this about at will: not for every operator's log */
+    log_session(s, AQ_LOG_DEBUG, key->duty, key->validator, "init", "limited", 0);
+    return NULL;
+  }
   tss_session *e;
   if (!aq_list_empty(&s->free_session)) {
     e = AQ_CONTAINER(s->free_session.next, tss_session, in_duty);
