@@ -68,7 +68,8 @@ static void done(void *arg, aq_status st, const aq_httpc_res *res) {
     return;
   }
   c->vt->end(c->res);
-  aq_call_done(c, c->proxy_code, st == AQ_OK ? NULL : "upstream error");
+  const char *err = st != AQ_OK ? "upstream error" : c->proxy_code >= 400 ? "the beacon node refused" : NULL;
+  aq_call_done(c, c->proxy_code, err);
 }
 
 static void gone(void *arg) {
