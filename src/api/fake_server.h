@@ -184,6 +184,36 @@ static inline fake_res *fake_send(const aq_http_handler *h, const fake_req *in) 
   return fake_send_to(h, in, NULL, NULL);
 }
 
+/* One line of *text, which moves behind it; the last one may lack its end. */
+static inline char *fake_line_(char **text) {
+  char *line = *text, *end = line + strcspn(line, "\n");
+  *text = *end ? end + 1 : end;
+  *end = 0;
+  return line;
+}
+
+/* A request as text: "METHOD target", header lines, an empty line, the body. q points into the result: free it last. */
+static inline char *fake_read(fake_req *q, const void *data, size_t len) {
+  char *text = malloc(len + 1), *at = text;
+  AQ_ASSERT(text);
+  memcpy(text, data, len);
+  text[len] = 0;
+  *q = (fake_req){.method = fake_line_(&at), .target = "/"};
+  char *space = strchr(q->method, ' ');
+  if (space) {
+    *space = 0;
+    q->target = space + 1;
+  }
+  for (char *line; *at && *(line = fake_line_(&at));) {
+    char *colon = strchr(line, ':');
+    if (!colon || q->header_cnt == FAKE_HEADERS_MAX) continue;
+    *colon++ = 0;
+    q->header[q->header_cnt++] = (aq_http_header){line, colon + (*colon == ' ')};
+  }
+  q->body = aq_bytes_of(at, (size_t)(text + len - at));
+  return text;
+}
+
 /* The client leaves before the end. */
 static inline void fake_leave(fake_res *r) {
   if (r->ended || r->gone) return;

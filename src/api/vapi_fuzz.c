@@ -35,30 +35,6 @@ static fv *world_of(aq_fork fork) {
   return s->f;
 }
 
-/* One line of *text, which moves behind it; the last one may lack its end. */
-static char *line_of(char **text) {
-  char *line = *text, *end = line + strcspn(line, "\n");
-  *text = *end ? end + 1 : end;
-  *end = 0;
-  return line;
-}
-
-static void read_head(fake_req *q, char **text) {
-  char *line = line_of(text), *space = strchr(line, ' ');
-  q->method = line;
-  q->target = "/";
-  if (space) {
-    *space = 0;
-    q->target = space + 1;
-  }
-  while (**text && *(line = line_of(text))) {
-    char *colon = strchr(line, ':');
-    if (!colon || q->header_cnt == FAKE_HEADERS_MAX) continue;
-    *colon++ = 0;
-    q->header[q->header_cnt++] = (aq_http_header){line, colon + (*colon == ' ')};
-  }
-}
-
 static void forget_log(fake_http *h) {
   for (size_t i = 0; i < h->log_cnt; i++) free(h->log[i]);
   h->log_cnt = 0;
@@ -68,13 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   if (len < 1 || len > TEXT_MAX) return 0;
   bool leaves = data[0] >= 'A' && data[0] <= 'Z';
   fv *f = world_of((aq_fork)((data[0] | 0x20u) % AQ_FORK_CNT));
-  char *text = malloc(len), *at = text;
-  AQ_ASSERT(text);
-  memcpy(text, data + 1, len - 1);
-  text[len - 1] = 0;
-  fake_req q = {0};
-  read_head(&q, &at);
-  q.body = aq_bytes_of(at, (size_t)(text + len - 1 - at));
+  fake_req q;
+  char *text = fake_read(&q, data + 1, len - 1);
   fake_res *r = fake_send(aq_vapi_handler(f->vapi), &q);
   if (!leaves) fake_env_run_for(&f->env, AQ_MILLIS(8));
   AQ_ASSERT(!r->ended || (r->code >= 200 && r->code <= 599));

@@ -1,0 +1,66 @@
+/* A request to the simulated chain. Input: one letter, the fork (upper case: the client leaves at once, and the chain goes before its
+   jobs are back); then text as on the wire: "METHOD target", header lines, an empty line, the body. Whatever comes, only what is signed
+   right counts. */
+#include "api/fake_server.h"
+#include "base/log.h"
+#include "crypto/bls.h"
+#include "duty/fake_env.h"
+#include "testnet/beacon.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+enum { VALIDATORS = 4, SPE = 4, TEXT_MAX = 1 << 20 };
+#define GENESIS AQ_SECONDS(1700000000)
+#define SLOT_NS AQ_SECONDS(12)
+
+static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)line, (void)len; }
+
+static aq_beacon *chain_new(fake_env *env, aq_fork fork) {
+  static uint8_t pubkey[VALIDATORS][48];
+  if (pubkey[0][0] == 0) {
+    aq_log_start(AQ_LOG_ERROR, quiet, NULL);
+    for (uint8_t i = 0; i < VALIDATORS; i++) {
+      uint8_t seed[32], secret[32];
+      memset(seed, i + 1, sizeof seed);
+      aq_bls_secret_from_seed(secret, seed, sizeof seed);
+      aq_bls_secret_to_pubkey(pubkey[i], secret);
+    }
+  }
+  fake_env_init(env, GENESIS + (SPE + 2) * SLOT_NS);
+  aq_beacon_cfg cfg = {.env = &env->env,
+                       .pubkey = (const uint8_t(*)[48])pubkey,
+                       .validator_cnt = VALIDATORS,
+                       .genesis_ns = GENESIS,
+                       .slot_ns = SLOT_NS,
+                       .slots_per_epoch = SPE,
+                       .genesis_version = {0x70, 0, 0, 1}};
+  for (int i = 0; i < AQ_FORK_CNT; i++) cfg.fork_epoch[i] = i <= (int)fork ? 0 : AQ_FAR_EPOCH;
+  aq_beacon *b = aq_beacon_new(&cfg);
+  AQ_ASSERT(b);
+  aq_beacon_start(b);
+  return b;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
+  static fake_env env;
+  if (len < 1 || len > TEXT_MAX) return 0;
+  bool leaves = data[0] >= 'A' && data[0] <= 'Z';
+  aq_beacon *b = chain_new(&env, (aq_fork)((data[0] | 0x20u) % AQ_FORK_CNT));
+  fake_req q;
+  char *text = fake_read(&q, data + 1, len - 1);
+  fake_res *r = fake_send(aq_beacon_handler(b), &q);
+  if (!leaves) {
+    fake_env_drain(&env);
+    aq_beacon_stats s;
+    aq_beacon_stats_get(b, &s);
+    AQ_ASSERT(!r->ended || (r->code >= 200 && r->code <= 599));
+    AQ_ASSERT(s.blocks_ok <= 1 && s.attestations_ok <= VALIDATORS);
+    AQ_ASSERT(r->code == 400 || s.bad == 0 || s.attestations_ok + s.duplicates > 0);
+  }
+  fake_res_free(r);
+  aq_beacon_free(b);
+  fake_env_drain(&env);
+  AQ_ASSERT(env.timer_cnt == 0);
+  free(text);
+  return 0;
+}
