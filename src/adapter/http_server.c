@@ -474,7 +474,7 @@ static uint16_t port_of(int fd) {
   socklen_t len = sizeof addr;
   _Static_assert(offsetof(struct sockaddr_in6, sin6_port) == offsetof(struct sockaddr_in, sin_port), "one place");
   if (getsockname(fd, (struct sockaddr *)&addr, &len) != 0) return 0;
-  return aq_be16_get((const uint8_t *)&addr + offsetof(struct sockaddr_in6, sin6_port));
+  return ntohs(addr.sin6_port);
 }
 
 aq_status aq_http_server_new(aq_http_server **out, aq_loop *l, const aq_http_server_cfg *cfg, const aq_http_handler *h,

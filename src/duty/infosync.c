@@ -73,7 +73,7 @@ static bool over(const aq_infosync *x, uint64_t slot) {
 /* ---- the exchange ---- */
 
 static void propose(aq_infosync *x) {
-  aq_bytes *msg = calloc(x->cnt, sizeof *msg);
+  aq_bytes *msg = calloc(x->cnt + 1, sizeof *msg); /* never of size 0 */
   size_t len = 0;
   AQ_ASSERT(msg && !x->proposed);
   x->proposed = true;
