@@ -149,6 +149,7 @@ size_t aq_k1_sign_der(uint8_t out[AQ_K1_DER_MAX], const aq_k1_key *k, aq_bytes m
 aq_status aq_k1_verify_der(const uint8_t pubkey[33], aq_bytes sig, aq_bytes message) {
   secp256k1_ecdsa_signature parsed;
   uint8_t digest[32];
+  if (sig.len == 0) return AQ_E_FORMAT; /* the library takes a NULL input for misuse and aborts */
   if (!secp256k1_ecdsa_signature_parse_der(aq_k1_ctx(), &parsed, sig.ptr, sig.len)) return AQ_E_FORMAT;
   aq_sha256(digest, message);
   return verify(pubkey, &parsed, digest);

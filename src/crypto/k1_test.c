@@ -119,6 +119,7 @@ static void test_der(void **state) {
     }
     sig[len] = 0;
     assert_int_not_equal(aq_k1_verify_der(pub, aq_bytes_of(sig, len + 1), aq_buf_bytes(&message)), AQ_OK);
+    assert_int_equal(aq_k1_verify_der(pub, aq_bytes_of(NULL, 0), aq_buf_bytes(&message)), AQ_E_FORMAT);
     aq_k1_key_free(k);
     aq_buf_free(&message), aq_buf_free(&want);
   }
