@@ -16,8 +16,12 @@ aq_status aq_host_port_parse(const char *text, char *host, size_t host_len, uint
   uint64_t number;
   if (!colon || aq_u64_parse(&number, aq_bytes_str(colon + 1)) != AQ_OK || number > 65535) return AQ_E_FORMAT;
   size_t len = (size_t)(colon - text);
-  if (len >= 2 && text[0] == '[' && text[len - 1] == ']') text++, len -= 2;
-  if (len >= host_len) return AQ_E_FORMAT;
+  bool v6 = len >= 2 && text[0] == '[' && text[len - 1] == ']';
+  if (v6) text++, len -= 2;
+  if (len >= host_len || host_len < sizeof "0.0.0.0") return AQ_E_FORMAT;
+  /* Without brackets the last group of an IPv6 address would pass for the port. */
+  if (memchr(text, '[', len) || memchr(text, ']', len) || (!v6 && memchr(text, ':', len))) return AQ_E_FORMAT;
+  if (v6 && len == 0) return AQ_E_FORMAT;
   snprintf(host, host_len, "%.*s", (int)len, text);
   if (len == 0) snprintf(host, host_len, "0.0.0.0");
   *port = (uint16_t)number;
