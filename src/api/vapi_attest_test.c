@@ -1,4 +1,5 @@
-/* Attestations through the validator API: the agreed data goes out, partial attestations come in. validator-api.md 6. */
+/* Attestations through the validator API: the agreed data goes out, partial attestations come in. validator-api.md
+   6. */
 #include "aq_test.h"
 
 #include "api/vapi_internal.h"
@@ -238,7 +239,8 @@ static void test_stop(void **state) {
 
 /* ---- submissions ---- */
 
-/* Goal: an Electra attestation is taken under its own committee index and under 0, and reaches the beacon node under its own.
+/* Goal: an Electra attestation is taken under its own committee index and under 0, and reaches the beacon node
+   under its own.
    Method: validator 1 of committee 1 both ways; validator 0 beside it. */
 static void test_submit_electra(void **state) {
   (void)state;
@@ -343,8 +345,8 @@ static void test_submit_mixed(void **state) {
   }
 }
 
-/* Goal: what contradicts the agreed data is refused before any signature check counts, also as a second, different one; a
-   repetition is fine.
+/* Goal: what contradicts the agreed data is refused before any signature check counts, also as a second, different
+   one; a repetition is fine.
    Method: each field of the data changed and signed well. */
 static void test_submit_other_data(void **state) {
   (void)state;

@@ -109,7 +109,8 @@ static aq_buf published_ssz(const fv *f, const fv_post *p) {
 
 /* ---- production ---- */
 
-/* Goal: v3 hands out the agreed block in both encodings, equal as values, with the four headers, after the RANDAO was taken.
+/* Goal: v3 hands out the agreed block in both encodings, equal as values, with the four headers, after the RANDAO
+   was taken.
    Method: every fork, full and blinded; JSON read back into SSZ. */
 static void test_produce(void **state) {
   (void)state;
@@ -182,7 +183,8 @@ static void test_produce_refused(void **state) {
   fv_free(f);
 }
 
-/* Goal: no agreement ends with 504 after ten seconds of the whole call; a client that leaves at any moment leaves nothing behind.
+/* Goal: no agreement ends with 504 after ten seconds of the whole call; a client that leaves at any moment leaves
+   nothing behind.
    Method: a beacon node that goes away; clients that go after 0, 1, 2 .. steps. */
 static void test_produce_waits(void **state) {
   (void)state;
@@ -208,7 +210,8 @@ static void test_produce_waits(void **state) {
 
 /* ---- submission ---- */
 
-/* Goal: the agreed block, signed, goes out as one submission, the same whether the client speaks JSON or SSZ, on v1 and v2.
+/* Goal: the agreed block, signed, goes out as one submission, the same whether the client speaks JSON or SSZ, on v1
+   and v2.
    Method: Capella, Deneb with a blob, Fulu, and blinded Electra. */
 static void test_submit(void **state) {
   static const struct {
@@ -244,8 +247,8 @@ static void test_submit(void **state) {
   }
 }
 
-/* Goal: nothing but the agreed block is taken: neither another root, nor another form or fork of the same root, nor another
-   signature; the good one still is.
+/* Goal: nothing but the agreed block is taken: neither another root, nor another form or fork of the same root, nor
+   another signature; the good one still is.
    Method: one alteration each; a blinded block of the same root over the full one. */
 static void test_submit_refused(void **state) {
   (void)state;
@@ -319,7 +322,8 @@ static void test_submit_blinded_twin(void **state) {
   fv_free(f);
 }
 
-/* Goal: blobs are not covered by the signature: what goes out are the agreed ones. Method: a client that lost its blob. */
+/* Goal: blobs are not covered by the signature: what goes out are the agreed ones.
+   Method: a client that lost its blob. */
 static void test_submit_without_blobs(void **state) {
   (void)state;
   fv *f = at_proposal(AQ_DENEB, false);
@@ -338,7 +342,8 @@ static void test_submit_without_blobs(void **state) {
   fv_free(f);
 }
 
-/* Goal: bodies that are no block get a status and a text, whatever is cut off. Method: truncations, JSON rubbish, headers. */
+/* Goal: bodies that are no block get a status and a text, whatever is cut off.
+   Method: truncations, JSON rubbish, headers. */
 static void test_submit_rubbish(void **state) {
   (void)state;
   fv *f = at_proposal(AQ_ELECTRA, false);
@@ -369,7 +374,8 @@ static void test_submit_rubbish(void **state) {
   fv_free(f);
 }
 
-/* Goal: a block before the cluster has agreed on one is refused with that reason. Method: posted in the slot's first moment. */
+/* Goal: a block before the cluster has agreed on one is refused with that reason.
+   Method: posted in the slot's first moment. */
 static void test_submit_early(void **state) {
   (void)state;
   fv *f = at_proposal(AQ_CAPELLA, false), *g = at_proposal(AQ_CAPELLA, false);

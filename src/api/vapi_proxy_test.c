@@ -88,8 +88,8 @@ static void proxy_free(proxy *p) {
   free(p);
 }
 
-/* Goal: method, target as received, end-to-end headers and body reach the beacon node, with its own header and credentials;
-   its status, headers and body come back.
+/* Goal: method, target as received, end-to-end headers and body reach the beacon node, with its own header and
+   credentials; its status, headers and body come back.
    Method: one request with everything; the same for another status. */
 static void test_passes(void **state) {
   (void)state;

@@ -95,7 +95,8 @@ static void test_duty_codes(void **state) {
   fv_free(f);
 }
 
-/* Goal: a posted duty runs through the scheduler's own entry, at most once; real networks and nodes that are not up say so.
+/* Goal: a posted duty runs through the scheduler's own entry, at most once; real networks and nodes that are not up
+   say so.
    Method: the slot's attester duty posted at its start and again, before its own moment. */
 static void test_duty_runs(void **state) {
   static const char attest[] = "{\"type\":\"attester\",\"height\":11,\"round\":3,\"payload\":{\"any\":[1]},\"more\":1}";
@@ -118,7 +119,8 @@ static void test_duty_runs(void **state) {
   fv_free(f);
 }
 
-/* Goal: the request's trace id is taken when it is short and printable, else replaced; the line has the contract's keys.
+/* Goal: the request's trace id is taken when it is short and printable, else replaced; the line has the contract's
+   keys.
    Method: contract.md 4 and 5 with good and bad ids. */
 static void test_trace_and_log(void **state) {
   static const struct {
@@ -204,8 +206,8 @@ static void test_user_agent(void **state) {
   fv_free(f);
 }
 
-/* Goal: registrations and preparations are taken and ignored, retired routes are gone, later ones say so; nothing of them
-   reaches the beacon node.
+/* Goal: registrations and preparations are taken and ignored, retired routes are gone, later ones say so; nothing
+   of them reaches the beacon node.
    Method: validator-api.md 3 and 11, with garbage bodies. */
 static void test_other_routes(void **state) {
   static const struct {
@@ -243,7 +245,8 @@ static void test_other_routes(void **state) {
   fv_free(f);
 }
 
-/* Goal: while the chain is not known, or the beacon node does not answer, every route that needs it ends with 503, in time.
+/* Goal: while the chain is not known, or the beacon node does not answer, every route that needs it ends with 503,
+   in time.
    Method: no workflow yet; then a workflow whose beacon node is mute. */
 static void test_not_ready(void **state) {
   static const char *const gets[] = {"/eth/v1/beacon/states/head/validators", "/eth/v1/beacon/states/head/validators/0",

@@ -1,6 +1,6 @@
-/* A request to the simulated chain. Input: one letter, the fork (upper case: the client leaves at once, and the chain goes before its
-   jobs are back); then text as on the wire: "METHOD target", header lines, an empty line, the body. Whatever comes, only what is signed
-   right counts. */
+/* A request to the simulated chain. Input: one letter, the fork (upper case: the client leaves at once, and the
+   chain goes before its jobs are back); then text as on the wire: "METHOD target", header lines, an empty line, the
+   body. Whatever comes, only what is signed right counts. */
 #include "api/fake_server.h"
 #include "base/log.h"
 #include "crypto/bls.h"

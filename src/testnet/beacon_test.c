@@ -153,8 +153,8 @@ static fake_res *post_draft(world *w, draft *d, uint64_t signer, bool json) {
   return r;
 }
 
-/* Goal: the chain's blocks are valid SSZ in every fork, the same over HTTP in both encodings, and once signed they become the
-   head.
+/* Goal: the chain's blocks are valid SSZ in every fork, the same over HTTP in both encodings, and once signed they
+   become the head.
    Method: slots 1 and 2 of each fork, posted as SSZ and as JSON; read back. */
 static void test_blocks(void **state) {
   (void)state;
@@ -201,7 +201,8 @@ static void test_blocks(void **state) {
   }
 }
 
-/* Goal: each wrong thing in a block is refused with its reason and counted, and no harm is done: the right one still counts.
+/* Goal: each wrong thing in a block is refused with its reason and counted, and no harm is done: the right one
+   still counts.
    Method: one alteration a block, signed by the proposer but for the wrong signature. */
 static void test_bad_blocks(void **state) {
   static const aq_fork forks[] = {AQ_CAPELLA, AQ_FULU};
@@ -245,8 +246,8 @@ static void test_bad_blocks(void **state) {
   }
 }
 
-/* Goal: the same block again is a duplicate; a second one of its slot, well signed, is slashable, also when it is wrong in
-   itself; not when somebody else signed it.
+/* Goal: the same block again is a duplicate; a second one of its slot, well signed, is slashable, also when it is
+   wrong in itself; not when somebody else signed it.
    Method: graffiti changed; then the parent too. */
 static void test_second_block(void **state) {
   (void)state;
@@ -416,8 +417,8 @@ static void test_bad_attestations(void **state) {
   world_free(w);
 }
 
-/* Goal: two different votes for a target, and one around another, are slashable, whatever else is wrong with the second; a stranger's
-   signature is not. A slashable vote is no done duty.
+/* Goal: two different votes for a target, and one around another, are slashable, whatever else is wrong with the
+   second; a stranger's signature is not. A slashable vote is no done duty.
    Method: is_slashable_attestation_data of the specs, with heads and sources changed. */
 static void test_slashable(void **state) {
   (void)state;
@@ -467,7 +468,8 @@ static void test_surround(void **state) {
 
 /* ---- accounting ---- */
 
-/* Goal: a seat that is silent two slots on is missed; coming later moves it to late; over an epoch late it stays missed. Blocks alike.
+/* Goal: a seat that is silent two slots on is missed; coming later moves it to late; over an epoch late it stays
+   missed. Blocks alike.
    Method: epoch 1 in which some attest in time, late, much too late or never. */
 static void test_accounting(void **state) {
   (void)state;
@@ -509,7 +511,8 @@ static void test_accounting(void **state) {
   world_free(w);
 }
 
-/* Goal: who is silent in the last slot of an epoch has missed it, although the next epoch's vote comes before the count.
+/* Goal: who is silent in the last slot of an epoch has missed it, although the next epoch's vote comes before the
+   count.
    Method: a validator that sits in the last slot of an epoch and in the first of the next. */
 static void test_miss_at_the_end(void **state) {
   (void)state;
@@ -678,7 +681,8 @@ static void test_too_large(void **state) {
   world_free(w);
 }
 
-/* Goal: the chain can go while signatures are checked, also when the client went first. Method: freed with jobs waiting. */
+/* Goal: the chain can go while signatures are checked, also when the client went first.
+   Method: freed with jobs waiting. */
 static void test_free_with_jobs(void **state) {
   (void)state;
   for (int leaves = 0; leaves < 2; leaves++) {

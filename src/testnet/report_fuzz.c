@@ -1,5 +1,5 @@
-/* Log lines of a node and, after an empty line, an answer of /sim/stats. Input: text. Whatever they hold, the report that comes out
-   is JSON, and its counts agree with each other. */
+/* Log lines of a node and, after an empty line, an answer of /sim/stats. Input: text. Whatever they hold, the
+   report that comes out is JSON, and its counts agree with each other. */
 #include <stdlib.h>
 #include <yyjson.h>
 

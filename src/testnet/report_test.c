@@ -48,7 +48,8 @@ static void test_counting(void **state) {
   aq_report_free(&r);
 }
 
-/* Goal: times are gathered from successes only; what is no number is left out. Method: lines as the tracker writes them. */
+/* Goal: times are gathered from successes only; what is no number is left out.
+   Method: lines as the tracker writes them. */
 static void test_times(void **state) {
   (void)state;
   aq_report r;

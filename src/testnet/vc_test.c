@@ -203,7 +203,8 @@ static void fault(world *w, const char *path, const char *mode, uint64_t ms, uin
 
 /* ---- tests ---- */
 
-/* Goal: every duty of three epochs is done, once and right, in the older and the newer forms, blocks as JSON and as SSZ.
+/* Goal: every duty of three epochs is done, once and right, in the older and the newer forms, blocks as JSON and as
+   SSZ.
    Method: sixteen validators, Capella and Fulu, from before genesis. */
 static void test_three_epochs(void **state) {
   static const aq_fork forks[] = {AQ_CAPELLA, AQ_FULU};
@@ -226,7 +227,8 @@ static void test_three_epochs(void **state) {
   }
 }
 
-/* Goal: a fork in the middle changes the forms at its epoch. Method: Electra to Fulu is not enough: Deneb at 0, Electra at 2. */
+/* Goal: a fork in the middle changes the forms at its epoch.
+   Method: Electra to Fulu is not enough: Deneb at 0, Electra at 2. */
 static void test_fork_on_the_way(void **state) {
   (void)state;
   world *w = world_new(AQ_DENEB);
@@ -249,7 +251,8 @@ static void test_fork_on_the_way(void **state) {
   world_free(w);
 }
 
-/* Goal: after a restart in the same slot the protection refuses another vote and another block, so that nothing slashable leaves.
+/* Goal: after a restart in the same slot the protection refuses another vote and another block, so that nothing
+   slashable leaves.
    Method: the head changes and a fee recipient does, between two lives of the client; the journal stays. */
 static void test_protection(void **state) {
   static const aq_fork forks[] = {AQ_CAPELLA, AQ_FULU};
@@ -286,7 +289,8 @@ static void test_protection(void **state) {
   }
 }
 
-/* Goal: a journal that cannot be written means no signature leaves. Method: every write fails; then the disk is back. */
+/* Goal: a journal that cannot be written means no signature leaves.
+   Method: every write fails; then the disk is back. */
 static void test_disk(void **state) {
   (void)state;
   world *w = world_new(AQ_FULU);
@@ -301,7 +305,8 @@ static void test_disk(void **state) {
   world_free(w);
 }
 
-/* Goal: a beacon node that fails, is late, silent or wrong on any route costs at most the duties concerned; what follows is done.
+/* Goal: a beacon node that fails, is late, silent or wrong on any route costs at most the duties concerned; what
+   follows is done.
    Method: each fault on each route in epoch 0 and 1; epoch 2 is clean. */
 static void test_faults(void **state) {
   static const char *const paths[] = {"beacon/genesis",         "config/spec",      "fork_schedule",
@@ -328,7 +333,8 @@ static void test_faults(void **state) {
   }
 }
 
-/* Goal: garbage in any place neither stops nor misleads the client: in the end all duties are done, nothing slashable was said.
+/* Goal: garbage in any place neither stops nor misleads the client: in the end all duties are done, nothing
+   slashable was said.
    Method: a third of all answers are lies for four epochs, from several seeds; then the truth. */
 static void test_lies(void **state) {
   (void)state;
@@ -352,8 +358,8 @@ static void test_lies(void **state) {
   }
 }
 
-/* Goal: JSON without a list does not pass for "no duties": it is asked again in the next slot. Method: one such answer for the
-   validators and for each kind of duties. */
+/* Goal: JSON without a list does not pass for "no duties": it is asked again in the next slot.
+   Method: one such answer for the validators and for each kind of duties. */
 static void test_no_list(void **state) {
   static const char *const paths[] = {"states/head/validators", "duties/attester", "duties/proposer"};
   static const char *const texts[] = {"{}", "[]", "null", "{\"data\":null}", "{\"data\":{}}"};
