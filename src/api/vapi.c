@@ -435,29 +435,11 @@ const size_t aq_vapi_route_cnt = AQ_COUNT(aq_vapi_routes);
 
 /* ---- routing ---- */
 
-/* Matches a template; {} takes one non-empty segment into param. */
-static bool match(const char *template, const char *path, char (*param)[128]) {
-  int found = 0;
-  while (*template) {
-    if (template[0] == '{') {
-      size_t len = strcspn(path, "/");
-      if (len == 0) return false;
-      if (param && found < 2) snprintf(param[found], sizeof param[0], "%.*s", (int)len, path);
-      found++;
-      template += 2;
-      path += len;
-    } else if (*template ++ != *path++) {
-      return false;
-    }
-  }
-  return *path == 0;
-}
-
-static const aq_route *find(const char *method, const char *path, char (*param)[128]) {
+static const aq_route *find(const char *method, const char *path, char (*param)[AQ_HTTP_PARAM_MAX + 1]) {
   for (size_t i = 0; i < aq_vapi_route_cnt; i++) {
     const aq_route *r = &aq_vapi_routes[i];
     if (r->method && strcmp(r->method, method) != 0) continue;
-    if (match(r->path, path, param)) return r;
+    if (aq_http_match(r->path, path, param)) return r;
   }
   return NULL;
 }

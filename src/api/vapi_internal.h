@@ -54,7 +54,7 @@ struct aq_call {
   uint64_t start_ns;
   size_t body_len; /* the request is gone when the answer is written */
   char trace_id[AQ_TRACE_ID_MAX + 1];
-  char param[2][128]; /* path parameters in order */
+  char param[AQ_HTTP_PARAMS_MAX][AQ_HTTP_PARAM_MAX + 1]; /* path parameters in order */
   bool answered, gone;
   aq_arena arena;
   uint32_t submits; /* submissions under way; the call lives as long */

@@ -64,3 +64,25 @@ bool aq_http_query_nth(const char *query, const char *name, size_t nth, char *ou
 bool aq_http_query_get(const char *query, const char *name, char *out, size_t out_len) {
   return aq_http_query_nth(query, name, 0, out, out_len);
 }
+
+bool aq_http_match(const char *template, const char *path, char (*param)[AQ_HTTP_PARAM_MAX + 1]) {
+  int found = 0;
+  while (*template) {
+    if (template[0] != '{') {
+      if (*template != *path) return false;
+      template ++, path++;
+      continue;
+    }
+    size_t len = strcspn(path, "/");
+    if (len == 0) return false;
+    if (param && found < AQ_HTTP_PARAMS_MAX) {
+      size_t kept = len < AQ_HTTP_PARAM_MAX ? len : AQ_HTTP_PARAM_MAX;
+      memcpy(param[found], path, kept);
+      param[found][kept] = 0;
+    }
+    found++;
+    template += 2;
+    path += len;
+  }
+  return *path == 0;
+}

@@ -33,6 +33,12 @@ bool aq_http_query_get(const char *query, const char *name, char *out, size_t ou
 /* The nth (from 0) occurrence; for repeated parameters. */
 bool aq_http_query_nth(const char *query, const char *name, size_t nth, char *out, size_t out_len);
 
+enum { AQ_HTTP_PARAM_MAX = 127, AQ_HTTP_PARAMS_MAX = 2 };
+
+/* Matches a path against a template in which {} stands for one segment that is not empty. The segments go into param in
+   order, cut to fit; param may be NULL. */
+bool aq_http_match(const char *template, const char *path, char (*param)[AQ_HTTP_PARAM_MAX + 1]);
+
 /* A pending answer. The request is valid until the answer is complete or `gone` was called. */
 typedef struct aq_http_res aq_http_res;
 

@@ -50,27 +50,10 @@ void aq_sim_ok(aq_sim_call *c) { aq_sim_answer(c, 200, NULL, aq_bytes_of("", 0))
 
 /* ---- routing and faults ---- */
 
-static bool match(const char *template, const char *path, char (*param)[128]) {
-  int found = 0;
-  while (*template) {
-    if (template[0] == '{') {
-      size_t len = strcspn(path, "/");
-      if (len == 0) return false;
-      if (found < 2) snprintf(param[found], sizeof param[0], "%.*s", (int)(len < 127 ? len : 127), path);
-      found++;
-      template += 2;
-      path += len;
-    } else if (*template ++ != *path++) {
-      return false;
-    }
-  }
-  return *path == 0;
-}
-
 static void dispatch(aq_sim_call *c) {
   for (size_t i = 0; i < aq_sim_route_cnt; i++) {
     const aq_sim_route *r = &aq_sim_routes[i];
-    if (strcmp(r->method, c->req->method) == 0 && match(r->path, c->req->path, c->param)) {
+    if (strcmp(r->method, c->req->method) == 0 && aq_http_match(r->path, c->req->path, c->param)) {
       r->handle(c);
       return;
     }

@@ -98,7 +98,7 @@ typedef struct aq_sim_call {
   const aq_http_req *req;
   aq_http_res *res;
   const aq_http_server_vt *vt;
-  char param[2][128];
+  char param[AQ_HTTP_PARAMS_MAX][AQ_HTTP_PARAM_MAX + 1];
   aq_timer timer; /* late answers */
   void (*late)(struct aq_sim_call *c);
   bool gone;
