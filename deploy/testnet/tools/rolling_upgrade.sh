@@ -67,7 +67,17 @@ fi
 
 # host:port of a published port, as this machine reaches it; nothing when it is not published
 address() { c port "$1" "$2" 2> /dev/null | sed 's/^0\.0\.0\.0:/127.0.0.1:/; s/^\[::\]:/127.0.0.1:/' || true; }
-metric() { curl -fs --max-time 3 "http://$1/metrics" 2> /dev/null | awk -v m="$2" '$1 == m { print int($2); exit }'; }
+metric() { # of host:port $1, the sample $2; nothing when there is none
+  curl -fs --max-time 3 "http://$1/metrics" 2> /dev/null |
+    awk -v m="$2" '{ sub(/\{.*\}/, "", $1) } $1 == m && !seen++ { print int($2) }' || true
+}
+# How many peers a node has: two connections to one peer, which happen when both sides dial, count as one.
+peers_of() {
+  local conns operators
+  conns=$(metric "$1" p2p_conns_open) operators=$(metric "$1" cluster_operators)
+  conns=${conns:-0} operators=${operators:-1}
+  echo $((conns < operators ? conns : operators - 1))
+}
 
 # Says what is wrong with the service; succeeds when nothing is.
 well() {
@@ -77,22 +87,22 @@ well() {
   fi
   [ -n "$mon" ] || return 0
   [ "$(metric "$mon" dvt_up)" = 1 ] || { echo "http://$mon/metrics has no dvt_up 1"; return 1; }
-  now=$(metric "$mon" p2p_conns_open)
-  [ "${now:-0}" -ge "$peers" ] || { echo "p2p_conns_open is ${now:-0}, was $peers before"; return 1; }
+  now=$(peers_of "$mon")
+  [ "$now" -ge "$peers" ] || { echo "p2p_conns_open says $now peers, there were $peers before"; return 1; }
 }
 
 for s in "${services[@]}"; do
   echo ">> rolling: $s"
   mon=$(address "$s" 4620)
   peers=0
-  [ -z "$mon" ] || peers=$(metric "$mon" p2p_conns_open || true)
+  [ -z "$mon" ] || peers=$(peers_of "$mon")
   c stop "$s" > /dev/null 2>&1 || true # it may be down already
   c up -d "$s" || { echo "!! $s did not start: the roll stops here" >&2; exit 1; }
   echo "   waiting ${wait_s}s for $s"
   sleep "$wait_s"
   api=$(address "$s" 4600) mon=$(address "$s" 4620)
   end=$((SECONDS + limit_s))
-  until why=$(well "$api" "$mon" "${peers:-0}"); do
+  until why=$(well "$api" "$mon" "$peers"); do
     if [ "$SECONDS" -ge "$end" ]; then
       echo "!! $s: $why" >&2
       echo "!! the roll stops here; services after $s are as they were" >&2
