@@ -337,7 +337,9 @@ static aq_status port_load(void *ctx, uint64_t from_slot, const aq_store_visitor
   aq_status st = aq_db_load(&s->db, from_slot, v);
   pthread_mutex_unlock(&s->db_lock);
   aq_log_level level = st != AQ_OK ? AQ_LOG_ERROR : from_slot > INT64_MAX ? AQ_LOG_DEBUG : AQ_LOG_INFO; /* peers only */
-  aq_db_log(level, "load", st == AQ_OK ? "ok" : "error", from_slot > INT64_MAX ? INT64_MAX : from_slot, NULL);
+  bool peers_only = from_slot > INT64_MAX;
+  if (!peers_only || st != AQ_OK)
+    aq_db_log(level, "load", st == AQ_OK ? "ok" : "error", peers_only ? 0 : from_slot, NULL);
   return st;
 }
 

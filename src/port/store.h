@@ -77,7 +77,8 @@ typedef struct aq_store {
   void (*peer)(void *ctx, uint32_t peer, const char *addr); /* last good address of a peer; "" forgets. No answer */
   void (*prune)(void *ctx, uint64_t before_slot); /* votes, blobs, decisions of older slots; never the journal */
   void (*backup)(void *ctx);                      /* in the background */
-  AQ_NODISCARD aq_status (*load)(void *ctx, uint64_t from_slot, const aq_store_visitor *v); /* at start, blocking */
+  /* At start, blocking. from_slot UINT64_MAX: only the peers' addresses. */
+  AQ_NODISCARD aq_status (*load)(void *ctx, uint64_t from_slot, const aq_store_visitor *v);
 } aq_store;
 
 /* Duties that began up to this time (Unix; 0: none) may have been voted or signed for without a record here: abstain
