@@ -336,10 +336,11 @@ static aq_status port_load(void *ctx, uint64_t from_slot, const aq_store_visitor
   pthread_mutex_lock(&s->db_lock);
   aq_status st = aq_db_load(&s->db, from_slot, v);
   pthread_mutex_unlock(&s->db_lock);
-  aq_log_level level = st != AQ_OK ? AQ_LOG_ERROR : from_slot > INT64_MAX ? AQ_LOG_DEBUG : AQ_LOG_INFO; /* peers only */
   bool peers_only = from_slot > INT64_MAX;
-  if (!peers_only || st != AQ_OK)
-    aq_db_log(level, "load", st == AQ_OK ? "ok" : "error", peers_only ? 0 : from_slot, NULL);
+  if (st != AQ_OK)
+    aq_db_log(AQ_LOG_ERROR, "load", "error", 0, NULL);
+  else if (!peers_only)
+    aq_db_log(AQ_LOG_INFO, "load", "ok", from_slot, NULL);
   return st;
 }
 
