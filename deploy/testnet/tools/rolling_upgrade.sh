@@ -81,7 +81,9 @@ peers_of() {
 
 # Says what is wrong with the service; succeeds when nothing is.
 well() {
-  local api=$1 mon=$2 peers=$3 now
+  local service=$1 peers=$2 api mon now
+  [ -n "$(c ps -q "$service")" ] || { echo "it is not running; its log: $compose -f $file logs $service"; return 1; }
+  api=$(address "$service" 4600) mon=$(address "$service" 4620)
   if [ -n "$api" ] && [ "$(curl -fs --max-time 3 "http://$api/health" 2> /dev/null)" != ok ]; then
     echo "http://$api/health does not say ok"; return 1
   fi
@@ -100,9 +102,8 @@ for s in "${services[@]}"; do
   c up -d "$s" || { echo "!! $s did not start: the roll stops here" >&2; exit 1; }
   echo "   waiting ${wait_s}s for $s"
   sleep "$wait_s"
-  api=$(address "$s" 4600) mon=$(address "$s" 4620)
   end=$((SECONDS + limit_s))
-  until why=$(well "$api" "$mon" "$peers"); do
+  until why=$(well "$s" "$peers"); do
     if [ "$SECONDS" -ge "$end" ]; then
       echo "!! $s: $why" >&2
       echo "!! the roll stops here; services after $s are as they were" >&2
