@@ -10,7 +10,7 @@ if not charon or not os.access(charon, os.X_OK):
 SLOTS = 40
 with workdir("charon") as d:
     report = os.path.join(d, "r.json")
-    p = run("testnet", "--nodes", "4", "--validators", "4", "--slot-time", "2s", "--slots", str(SLOTS), "--node-binary", f"3={charon}",
+    p = run("testnet", "--nodes", "4", "--validators", "8", "--slot-time", "2s", "--slots", str(SLOTS), "--node-binary", f"3={charon}",
             "--report", report, "--dir", d, timeout=300)
     print(p.stdout[-2500:], p.stderr[-1500:])
     r = json.load(open(report))
