@@ -10,6 +10,11 @@ FILE, TSS = "deploy/testnet/docker-compose.yml", "deploy/testnet/docker-compose.
 COMPOSE = f"docker compose -f {FILE}"
 ROLL = f"deploy/testnet/tools/rolling_upgrade.sh -f {FILE} -w 1"
 PORTS = [*range(4600, 4604), *range(4620, 4624)]
+CANARY = (f"{COMPOSE} stop node-0 && docker run -d --name aequa-testnet-canary -p 4600:4600 -p 4620:4620 aequa-local:latest "
+          "--validator-api 0.0.0.0:4600 --monitoring 0.0.0.0:4620 --enable-tss")
+CANARY_JOINS = (f"{COMPOSE} stop node-0 && docker run -d --name aequa-testnet-canary --network testnet_default --network-alias node-0 "
+                "-v testnet_node-0:/data --env-file deploy/testnet/presets/cluster.env -p 4600:4600 -p 4620:4620 aequa-local:latest "
+                "--validator-api 0.0.0.0:4600 --monitoring 0.0.0.0:4620 --p2p-peers node-1:3610,node-2:3610,node-3:3610 --enable-tss")
 results = []
 
 class Fail(Exception):
@@ -144,10 +149,38 @@ p2p_conn_open_total p2p_conn_close_total state_persist_ms_sum state_persist_ms_c
 tss_sessions_open tss_sessions_total""".split()
 
 def the_runbook():
+    @sentence("Files", "the compose files are gen_compose's; the runbook has these lines; versions agree; dependencies are listed")
+    def _():
+        for f, args in ((FILE, "4"), (TSS, "4 --tss")):
+            want(sh(f"deploy/testnet/tools/gen_compose {args}") == open(os.path.join(ROOT, f)).read(), f"{f} is not gen_compose {args}")
+        text = re.sub(r"\s*\\\n\s*", " ", open(os.path.join(DIR, "runbook", "RUNBOOK.md")).read())
+        for line in ("docker build -t aequa-local:latest .", f"{COMPOSE} up -d\n", f"{COMPOSE} down -v\n", "curl http://127.0.0.1:4600/health",
+                     "curl http://127.0.0.1:4620/metrics", f"{COMPOSE} stop node-0 && {COMPOSE} up -d node-0\n", CANARY, CANARY_JOINS):
+            want(line in text, f"RUNBOOK.md lacks: {line}")
+        version = open(os.path.join(ROOT, "VERSION")).read().strip()
+        want(f"ARG VERSION={version}\n" in open(os.path.join(ROOT, "Dockerfile")).read(), "the Dockerfile has another version")
+        sh("scripts/dep-whitelist.sh")
+
     @sentence("Build & Start", "docker build -t aequa-local:latest .")
     def _():
         sh("docker build -t aequa-local:latest .", limit=1800)
         sh("docker tag aequa-local:latest aequa-local:previous")
+        if not REAL:
+            return ""
+        size = int(sh("docker image inspect -f '{{.Size}}' aequa-local:latest"))
+        want(size < 40e6, f"the image has {size} bytes")
+        sh("scripts/dep-whitelist.sh aequa-local:latest")
+        return f"{size / 1e6:.1f} MB"
+
+    @sentence("Troubleshooting", "a node of the cluster without its files says which, and exits with 1; alone it would be a canary")
+    def _():
+        name = "aequa-testnet-empty"
+        sh(f"docker run -d --name {name} --env-file deploy/testnet/presets/cluster.env aequa-local:latest")
+        soon("its end", 10, lambda: name not in sh("docker ps"))
+        out = sh(f"docker logs {name}")
+        state = sh(f"docker inspect -f '{{{{.State.Status}}}} ({{{{.State.ExitCode}}}})' {name}").strip()
+        sh(f"docker rm -f {name}")
+        want("charon-enr-private-key" in out and state == "exited (1)", f"{state}: {out[-300:]}")
 
     @sentence("Troubleshooting", "a port that is busy is named; up -d again goes on from there")
     def _():
@@ -300,10 +333,8 @@ def the_runbook():
     @sentence("Troubleshooting", "restart a node and watch service_op_ms: it starts in fractions of a millisecond that are recorded")
     def _():
         sh(f"{COMPOSE} restart node-1")
-        soon("health of node 1", 10, lambda: healthy(1))
-        m = metrics(1)
-        want(total(m, "service_op_ms_count", 'op="start"') >= 4, "no start operation counted")
-        want(total(m, "service_op_ms_sum", 'op="start"') % 1 != 0, "the sum has no fraction")
+        soon("four services started", 10, lambda: total(metrics(1), "service_op_ms_count", 'op="start"') >= 4)
+        want(total(metrics(1), "service_op_ms_sum", 'op="start"') % 1 != 0, "the sum has no fraction")
         stops = {v["service"] for v in log("node-1") if v["msg"] == "service_op" and v["op"] == "stop"}
         want({"api", "p2p"} <= stops, f"stop lines only of {stops}")
 
@@ -325,8 +356,7 @@ def the_runbook():
 
     @sentence("Gray rollout", "stop node-0 && docker run ... --enable-tss: the canary starts alone and is healthy")
     def _():
-        sh(f"{COMPOSE} stop node-0 && docker run -d --name aequa-testnet-canary -p 4600:4600 -p 4620:4620 aequa-local:latest "
-           "--validator-api 0.0.0.0:4600 --monitoring 0.0.0.0:4620 --enable-tss")
+        sh(CANARY)
         soon("health of the canary", 10, lambda: healthy(0))
         want(sh("docker logs aequa-testnet-canary").count("throwaway_cluster") == 1, "no warning about the throwaway cluster")
 
@@ -348,9 +378,7 @@ def the_runbook():
 
     @sentence("Gray rollout", "a canary in the cluster (network, alias, volume of node-0) submits for all, whose flag is off")
     def _():
-        sh(f"{COMPOSE} stop node-0 && docker run -d --name aequa-testnet-canary --network testnet_default --network-alias node-0 "
-           "-v testnet_node-0:/data --env-file deploy/testnet/presets/cluster.env -p 4600:4600 -p 4620:4620 aequa-local:latest "
-           "--validator-api 0.0.0.0:4600 --monitoring 0.0.0.0:4620 --p2p-peers node-1:3610,node-2:3610,node-3:3610 --enable-tss")
+        sh(CANARY_JOINS)
         soon("health of the canary", 10, lambda: healthy(0))
         soon("the mesh", 15, meshed)
         submitted()
@@ -437,7 +465,7 @@ def the_runbook():
         sh(f"{COMPOSE} down -v")
 
 def clean():
-    subprocess.run(["bash", "-c", f"docker rm -f aequa-testnet-canary; {COMPOSE} down -v"], cwd=ROOT, env=ENV, capture_output=True)
+    subprocess.run(["bash", "-c", f"docker rm -f aequa-testnet-canary aequa-testnet-empty; {COMPOSE} down -v"], cwd=ROOT, env=ENV, capture_output=True)
 
 state = None if REAL else tempfile.mkdtemp(prefix="aequa-runbook-")
 ENV = dict(os.environ, SLOT_TIME="2s", AEQUA=os.path.abspath(AEQUA))
