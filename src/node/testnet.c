@@ -20,7 +20,7 @@ extern char **environ;
 /* The network of simulated clusters; each fork adds one to the first byte. */
 #define SIM_FORK_VERSION "0x50000038"
 #define SIM_CAPELLA_VERSION "0x53000038"
-enum { SIM_CHAIN_ID = 1337, GENESIS_DELAY_S = 3, FOREIGN_DELAY_S = 12 };
+enum { SIM_CHAIN_ID = 1337, GENESIS_DELAY_S = 3, FOREIGN_DELAY_S = 12, KEYS_PER_S = 250 };
 #define STOP_GRACE_NS AQ_SECONDS(5)
 
 typedef unsigned long long ull;
@@ -386,6 +386,7 @@ static aq_status start(aq_testnet *t, aq_err *err) {
   if (st != AQ_OK) return st;
   choose_ports(t);
   t->genesis_s = aq_now_ns(t->env) / AQ_NS_PER_SEC + (foreign ? FOREIGN_DELAY_S : GENESIS_DELAY_S);
+  t->genesis_s += (uint64_t)t->cfg->nodes * t->cfg->validators / KEYS_PER_S; /* clients open their keystores first */
   if (!(t->cfg->cluster_dir && t->cfg->cluster_dir[0])) st = make_cluster(t, err);
   if (st != AQ_OK) return st;
   if (t->cfg->beacon_url && t->cfg->beacon_url[0]) {
