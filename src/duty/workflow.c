@@ -20,8 +20,6 @@ static bool participates(aq_duty_type type) { return type == AQ_DUTY_ATTESTER ||
 
 static void on_trigger(void *arg, aq_duty duty, const aq_duty_defs *defs) {
   aq_workflow *w = arg;
-  uint64_t started = aq_mono_ns(w->cfg.env);
-  aq_metric_add(AQ_M_CONSENSUS_EVENTS_TOTAL, 1, AQ_LABELS("duty"));
   aq_tracker_scheduled(w->tracker, duty, defs->cnt);
   if (participates(duty.type)) {
     aq_status st = aq_consensus_participate(w->consensus, duty);
@@ -31,7 +29,6 @@ static void on_trigger(void *arg, aq_duty duty, const aq_duty_defs *defs) {
     }
   }
   if (fetches(w, duty.type)) aq_fetcher_fetch(w->fetcher, duty, defs);
-  aq_metric_observe(AQ_M_CONSENSUS_PROC_MS, (double)(aq_mono_ns(w->cfg.env) - started) / 1e6, AQ_LABELS("duty"));
 }
 
 static void on_fetched(void *arg, aq_duty duty, const aq_unsigned_set *set) {
