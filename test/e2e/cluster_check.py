@@ -180,6 +180,12 @@ def refused(d):
     ]:
         expect(1, *create(**kw), err=err)
     check(not os.path.exists(f"{d}/x"), "a refused command leaves nothing")
+    if_absent = [*create(network="hoodi", cluster_dir=f"{d}/once"), "--if-absent", "--insecure-keys"]
+    expect(0, *if_absent)
+    lock = open(f"{d}/once/node0/cluster-lock.json").read()
+    check("there is a cluster already" in expect(0, *if_absent).stdout, "--if-absent says that it did nothing")
+    check(open(f"{d}/once/node0/cluster-lock.json").read() == lock, "--if-absent left the cluster alone")
+    expect(1, *if_absent[:-2], "--insecure-keys", err="there is a cluster already")
 
 def command_line(d):
     flags = json.load(open(os.path.join(ROOT, "test", "vectors", "contract", "cli_flags.json")))
