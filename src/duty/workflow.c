@@ -5,7 +5,6 @@
 
 #include "base/assert.h"
 #include "base/log.h"
-#include "base/metrics.h"
 #include "duty/pubkeys.h"
 #include "duty/workflow_internal.h"
 
