@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -99,6 +100,13 @@ static aq_status write_file(const char *path, aq_bytes data, int mode, bool dura
 aq_status aq_file_write(const char *path, aq_bytes data, int mode, aq_err *err) {
   return write_file(path, data, mode, true, err);
 }
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw) {
+  (void)st, (void)kind, (void)ftw;
+  return remove(path);
+}
+
+void aq_dir_remove(const char *path) { nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS); }
 
 aq_status aq_dir_create(const char *path, int mode, aq_err *err) {
   char part[PATH_LEN_MAX];

@@ -17,6 +17,8 @@ AQ_NODISCARD aq_status aq_file_write(const char *path, aq_bytes data, int mode,
 
 /* Creates the directory and its missing parents with that mode; one that is there is fine. */
 AQ_NODISCARD aq_status aq_dir_create(const char *path, int mode, aq_err *err);
+/* Removes the directory and all below it, without following links; stops at what cannot be removed. */
+void aq_dir_remove(const char *path);
 
 AQ_NODISCARD aq_status aq_identity_load(aq_k1_key **out, const char *path, aq_err *err);
 AQ_NODISCARD aq_status aq_identity_create(aq_k1_key **out, const char *path,

@@ -1,7 +1,6 @@
 #include "node/testnet.h"
 
 #include <dirent.h>
-#include <ftw.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "cluster/datadir.h"
 #include "crypto/aead.h"
 #include "node/testnet_internal.h"
 
@@ -26,11 +26,6 @@ enum { SIM_CHAIN_ID = 1337, GENESIS_DELAY_S = 3, FOREIGN_DELAY_S = 12, KEYS_PER_
 typedef unsigned long long ull;
 
 /* ---- directories, ports, cluster ---- */
-
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw) {
-  (void)st, (void)kind, (void)ftw;
-  return remove(path);
-}
 
 static aq_status make_dir(aq_testnet *t, aq_err *err) {
   const char *tmp = getenv("TMPDIR");
@@ -425,7 +420,7 @@ static void release(aq_testnet *t, int rc) {
     if (t->child[i].log) fclose(t->child[i].log);
   }
   if (t->own_dir && !t->cfg->keep && rc == 0)
-    nftw(t->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    aq_dir_remove(t->dir);
   else if (t->dir[0])
     printf("logs and stores: %s\n", t->dir);
   aq_report_free(&t->report);

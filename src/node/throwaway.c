@@ -1,6 +1,5 @@
 #include "node/throwaway.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -145,14 +144,9 @@ void aq_throwaway_stop(aq_throwaway *t) {
   t->protection = NULL, t->vc = NULL, t->curl = NULL, t->server = NULL, t->beacon = NULL;
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw) {
-  (void)st, (void)kind, (void)ftw;
-  return remove(path);
-}
-
 void aq_throwaway_free(aq_throwaway *t) {
   if (!t) return;
   aq_cluster_free(t->cluster);
-  if (t->dir[0]) nftw(t->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+  if (t->dir[0]) aq_dir_remove(t->dir);
   free(t);
 }
