@@ -29,7 +29,7 @@ typedef struct {
   aq_fork fork;
   const aq_lock *lock; /* NULL: the own single-node cluster */
   uint64_t slot_ns, slots_per_epoch, slot;
-  bool no_bn, not_ready, real_network;
+  bool no_bn, not_ready, real_network, tss_off;
   void (*bn)(void *arg, fake_ex *ex); /* NULL: the own beacon node */
   void *arg;
 } fv_cfg;
@@ -348,7 +348,7 @@ static inline void fv_workflow_(fv *f, const aq_lock *lock) {
                                                    .lock = lock,
                                                    .key = f->key,
                                                    .started_ns = f->env.wall_ns,
-                                                   .enable_tss = true});
+                                                   .enable_tss = !f->cfg.tss_off});
   aq_err err = {0};
   AQ_ASSERT(f->workflow && aq_workflow_start(f->workflow, &err) == AQ_OK);
 }

@@ -92,6 +92,16 @@ void aq_call_error(aq_call *c, int code, const char *fmt, ...) {
   aq_buf_free(&body);
 }
 
+void aq_call_no_signature(aq_call *c, const char *what) {
+  unsigned long long slot = c->slot;
+  if (aq_workflow_combines(c->v->cfg.workflow))
+    aq_call_error(c, 504, "waiting for %s of slot %llu", what, slot);
+  else
+    aq_call_error(c, 408,
+                  "waiting for %s of slot %llu; threshold signing is off on this node, it must come from another", what,
+                  slot);
+}
+
 /* Errors of the runbook's own routes: the short text and a newline (contract.md 4). */
 static void call_plain(aq_call *c, int code, const char *text) {
   const aq_http_header h[] = {

@@ -44,8 +44,7 @@ static void block_known(void *arg, aq_status st, const aq_unsigned_data *data, c
   if (st == AQ_OK)
     answer_block(c, data);
   else
-    aq_call_error(c, 504, "waiting for the RANDAO of the cluster or consensus on the block of slot %llu",
-                  (unsigned long long)c->slot);
+    aq_call_no_signature(c, "the RANDAO of the cluster or consensus on the block");
 }
 
 static void randao_stored(void *arg, const aq_status *item, uint32_t cnt) {

@@ -208,6 +208,24 @@ static void test_produce_waits(void **state) {
   }
 }
 
+/* Goal: with signing off everywhere no block can come; that is no server error of this node (contract.md 10: the API 5xx
+   alert is quiet on the plain testnet).
+   Method: a block request to a node that does not combine, and what is counted. */
+static void test_produce_without_signing(void **state) {
+  (void)state;
+  fv *f = fv_new(&(fv_cfg){.fork = AQ_ELECTRA, .tss_off = true});
+  fv_run_to(f, FV_PROPOSE, 0);
+  fake_res *r = ask(f, "*/*");
+  fake_env_run_for(&f->env, AQ_VAPI_CALL_NS - 1);
+  assert_int_equal(r->code, 0);
+  fake_env_run_for(&f->env, 1);
+  expect(r, 408, "the block of slot 13; threshold signing is off on this node");
+  const char *route = "/eth/v3/validator/blocks/{}";
+  assert_true(aq_metric_value(AQ_M_API_REQUESTS_TOTAL, AQ_LABELS(route, "408")) == 1);
+  assert_true(aq_metric_value(AQ_M_API_REQUESTS_TOTAL, AQ_LABELS(route, "504")) == 0);
+  fv_free(f);
+}
+
 /* ---- submission ---- */
 
 /* Goal: the agreed block, signed, goes out as one submission, the same whether the client speaks JSON or SSZ, on v1
@@ -429,6 +447,7 @@ int main(void) {
                                      cmocka_unit_test(test_produce_v2),
                                      cmocka_unit_test(test_produce_refused),
                                      cmocka_unit_test(test_produce_waits),
+                                     cmocka_unit_test(test_produce_without_signing),
                                      cmocka_unit_test(test_submit),
                                      cmocka_unit_test(test_submit_refused),
                                      cmocka_unit_test(test_submit_blinded_twin),

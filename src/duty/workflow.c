@@ -316,6 +316,7 @@ aq_status aq_workflow_start(aq_workflow *w, aq_err *err) {
 aq_scheduler *aq_workflow_scheduler(aq_workflow *w) { return w->scheduler; }
 aq_dutydb *aq_workflow_dutydb(aq_workflow *w) { return w->dutydb; }
 aq_aggsigdb *aq_workflow_aggsigdb(aq_workflow *w) { return w->aggsigdb; }
+bool aq_workflow_combines(const aq_workflow *w) { return w->cfg.enable_tss; }
 
 void aq_workflow_free(aq_workflow *w) {
   if (!w) return;

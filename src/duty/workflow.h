@@ -39,6 +39,7 @@ AQ_NODISCARD aq_status aq_workflow_start(aq_workflow *w, aq_err *err); /* recove
 aq_scheduler *aq_workflow_scheduler(aq_workflow *w);
 aq_dutydb *aq_workflow_dutydb(aq_workflow *w);
 aq_aggsigdb *aq_workflow_aggsigdb(aq_workflow *w);
+bool aq_workflow_combines(const aq_workflow *w); /* enable_tss: signatures of the cluster come to be here */
 
 /* The validator client's partial signatures of one duty. Each is verified under this node's share, checked against
    what was agreed, recorded in the store, kept, then sent to the peers; then done is called (never from inside),
