@@ -335,11 +335,25 @@ static void count_bytes(aq_host *h, hpeer *p) {
   p->in_bytes = p->out_bytes = 0;
 }
 
+/* As of each tick: most streams live for milliseconds. */
+static void count_streams(const aq_host *h, hpeer *p) {
+  static const char *const direction[2] = {"inbound", "outbound"};
+  for (int own = 0; own < 2; own++) {
+    for (int svc = 0; svc < SVC_CNT; svc++) {
+      if (p->streams[own][svc] == p->streams_told[own][svc]) continue;
+      p->streams_told[own][svc] = p->streams[own][svc];
+      aq_metric_set(AQ_M_P2P_PEER_STREAMS, p->streams[own][svc],
+                    AQ_LABELS(host_peer_label(h, p), direction[own], host_svc_name[svc], "tcp"));
+    }
+  }
+}
+
 static void on_tick(void *arg) {
   aq_host *h = arg;
   for (uint32_t i = 0; i < h->cfg.peer_cnt; i++) {
     end_duplicates(h, &h->peer[i]);
     count_bytes(h, &h->peer[i]);
+    count_streams(h, &h->peer[i]);
   }
   aq_timer_set(h->env, &h->tick, now_ns(h) + TICK_NS, on_tick, h);
 }

@@ -68,7 +68,8 @@ typedef struct {
   aq_list big_wait; /* hstream.big_node */
   aq_timer ping;
   uint32_t ping_fails;
-  uint64_t in_bytes, out_bytes; /* since the metrics were last written */
+  uint64_t in_bytes, out_bytes;                           /* since the metrics were last written */
+  uint32_t streams[2][SVC_CNT], streams_told[2][SVC_CNT]; /* settled ones by direction, ours second */
 } hpeer;
 
 typedef struct {
@@ -94,7 +95,8 @@ typedef struct {
   hconn *hc;
   uint32_t id;
   hstream_kind kind;
-  bool settled; /* the protocol is agreed on */
+  bool settled;      /* the protocol is agreed on */
+  uint32_t *counted; /* its place in the peer's streams[], once settled */
   int svc;
   aq_ms_responder respond;
   aq_ms_initiator propose;

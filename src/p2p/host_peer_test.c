@@ -534,14 +534,18 @@ static void silent_streams(void **state) {
 }
 
 /* Goal: requests that nobody answers are bounded in number and time.
-   Method: 600 requests; the host's handler never answers. */
+   Method: 600 requests; the host's handler never answers. The gauge of streams sees those that wait, and their end. */
 static void many_requests(void **state) {
   (void)state;
   world *w = new_world(0);
   for (int i = 0; i < 600; i++) stream(w, "/charon/priority/2.0.0", aq_bytes_str("\x01q"), true);
   run(w, AQ_SECONDS(1));
   assert_int_equal(w->served, HOST_REPLIES_MAX);
+  const char *const *waiting = AQ_LABELS("peer-1", "inbound", "/charon/priority/2.0.0", "tcp");
+  run(w, AQ_SECONDS(1));
+  assert_true(aq_metric_value(AQ_M_P2P_PEER_STREAMS, waiting) == HOST_REPLIES_MAX);
   run(w, AQ_SECONDS(6));
+  assert_true(aq_metric_value(AQ_M_P2P_PEER_STREAMS, waiting) == 0);
   for (int i = 0; i < HOST_REPLIES_MAX; i++) assert_null(w->host->reply[i].stream);
   assert_int_equal(w->leaves, 0);
   del_world(w);

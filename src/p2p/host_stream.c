@@ -49,6 +49,7 @@ static hstream *stream_at(hconn *hc, uint32_t id);
 
 void host_stream_free(hstream *s) {
   hpeer *p = s->hc->peer;
+  if (s->counted) --*s->counted;
   aq_timer_cancel(s->hc->h->env, &s->timer);
   aq_list_remove(&s->node), aq_list_remove(&s->big_node);
   aq_buf_free(&s->neg);
@@ -265,7 +266,13 @@ static int find_service(void *arg, aq_bytes name) {
   return -1;
 }
 
+static void count_stream(hstream *s, bool own, int svc) {
+  s->counted = &s->hc->peer->streams[own][svc];
+  ++*s->counted;
+}
+
 static void settled_in(hstream *s) {
+  count_stream(s, false, s->svc);
   size_t max = s->svc < SVC_IDENTIFY ? host_protos[host_svc_proto(s->svc)].max : AQ_IDENTIFY_MSG_MAX;
   aq_delimited_init(&s->msg, max);
   host_stream_timer(s, HOST_SERVE_LIMIT_NS);
@@ -273,6 +280,7 @@ static void settled_in(hstream *s) {
 }
 
 static void settled_out(hstream *s) {
+  count_stream(s, true, s->kind == STREAM_OP ? (int)s->op->proto : s->kind == STREAM_PING ? SVC_PING : SVC_IDENTIFY);
   if (s->kind == STREAM_OP) {
     aq_delimited_init(&s->msg, host_protos[s->op->proto].max);
     host_op_settled(s->op);
