@@ -240,6 +240,18 @@ double aq_metric_value(aq_metric_id id, const char *const *label) {
   return v;
 }
 
+void aq_metric_each(aq_metric_id id, aq_metric_fn fn, void *arg) {
+  pthread_once(&once, describe);
+  family *f = &fam[id];
+  pthread_mutex_lock(&f->lock);
+  for (size_t i = 0; i < f->cnt; i++) {
+    const char *label[AQ_METRIC_LABELS_MAX + 1] = {0}, *value = f->list[i]->key;
+    for (size_t k = 0; k < f->label_cnt; k++, value += strlen(value) + 1) label[k] = value;
+    fn(arg, label, f->list[i]->value, f->list[i]->cnt);
+  }
+  pthread_mutex_unlock(&f->lock);
+}
+
 /* ---- presets ---- */
 
 static void preset_make(family *f, const char *const *label) {

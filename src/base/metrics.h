@@ -31,6 +31,11 @@ void aq_metric_observe(aq_metric_id id, double value, const char *const *label);
 void aq_metric_clear(aq_metric_id id, const char *const *label);                 /* drops one series */
 double aq_metric_value(aq_metric_id id, const char *const *label);               /* counter, gauge; sum of a summary */
 
+/* Each series of a family, in the order of its labels: their values ("" where left out), value or sum, and how many
+   observations. The family is locked meanwhile: fn must not touch its metrics. */
+typedef void (*aq_metric_fn)(void *arg, const char *const *label, double value, uint64_t cnt);
+void aq_metric_each(aq_metric_id id, aq_metric_fn fn, void *arg);
+
 /* Forgets all values and writes the preset series at 0; called once at start, and by tests. */
 void aq_metrics_init(void);
 void aq_metrics_write(aq_buf *out);

@@ -2,13 +2,8 @@
 
 #include <stdio.h>
 
-/* Filled in by release builds; a build from a checkout says so. */
-#ifndef AQ_GIT_HASH
-#define AQ_GIT_HASH "unknown"
-#endif
-#ifndef AQ_GIT_TIME
-#define AQ_GIT_TIME "unknown"
-#endif
+#include "base/version.h"
+
 
 typedef struct {
   bool verbose;

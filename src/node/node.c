@@ -9,7 +9,9 @@
 #include "base/assert.h"
 #include "base/hex.h"
 #include "base/metrics.h"
+#include "base/version.h"
 #include "crypto/aead.h"
+#include "p2p/peerinfo_version.h"
 
 aq_status aq_host_port_parse(const char *text, char *host, size_t host_len, uint16_t *port) {
   const char *colon = strrchr(text, ':');
@@ -211,7 +213,7 @@ static aq_status start_p2p(aq_node *n, aq_err *err) {
                           .peer_cnt = n->lock->def.operator_cnt,
                           .peer_names = n->peer_names,
                           .wire_version = "v1.11.0",
-                          .git_hash = "unknown",
+                          .git_hash = n->git_hash,
                           .nickname = n->cfg->nickname ? n->cfg->nickname : "",
                           .builder_api = n->cfg->builder_api};
   memcpy(info.lock_hash, n->lock->lock_hash, 32);
@@ -481,6 +483,8 @@ int aq_node_run(const aq_node_cfg *cfg) {
   n->started_mono_ns = aq_mono_ns(n->env);
   n->exit_code = AQ_NODE_STOPPED;
   snprintf(n->version, sizeof n->version, "v%s", AQ_VERSION);
+  snprintf(n->git_hash, sizeof n->git_hash, "%.7s", AQ_GIT_HASH);
+  if (!aq_git_hash_ok(n->git_hash)) snprintf(n->git_hash, sizeof n->git_hash, "unknown");
   snprintf(n->graffiti, sizeof n->graffiti, "%s",
            cfg->graffiti && cfg->graffiti[0] ? cfg->graffiti : "aequa/v" AQ_VERSION);
   paths(n);

@@ -3,6 +3,7 @@
 #define AQ_NODE_NODE_INTERNAL_H
 
 #include "adapter/adapters.h"
+#include "api/health.h"
 #include "api/monitor.h"
 #include "api/vapi.h"
 #include "cluster/datadir.h"
@@ -47,7 +48,9 @@ typedef struct {
   size_t listen_addr_cnt;
   char header_text[AQ_NODE_LIST_MAX][256];
   aq_http_header headers[AQ_NODE_LIST_MAX];
-  char graffiti[33], version[64];
+  char graffiti[33], version[64], git_hash[8]; /* 7 hex digits or "unknown", as peers and dashboards want it */
+  aq_health health;
+  uint64_t health_ns;     /* next check of it, monotonic */
   uint32_t quorum_misses; /* evaluations in a row without a quorum of peers */
   int ready_state;
   const char *ready_text;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/metrics.h"
+#include "base/version.h"
 #include "node/node_internal.h"
 
 enum { QUORUM_MISSES_MAX = 6, SYNC_DISTANCE_MAX = 320 };
@@ -51,9 +52,25 @@ static void evaluate(aq_node *n) {
     n->ready_text = "ok (threshold signing off: other nodes submit)";
 }
 
+static void check_health(aq_node *n) {
+  uint64_t now_ns = aq_mono_ns(n->env);
+  if (now_ns < n->health_ns) return;
+  n->health_ns = now_ns + AQ_SECONDS(AQ_HEALTH_EVERY_S);
+  aq_bn_health bn = {0};
+  if (n->bn) aq_bn_health_get(n->bn, &bn);
+  uint32_t cnt = n->lock->def.operator_cnt;
+  const aq_health_in in = {.connected = aq_host_connected(n->host),
+                           .needed = (2 * cnt + 2) / 3 - 1,
+                           .validator_cnt = n->lock->validator_cnt,
+                           .beacon_syncing = bn.reachable && bn.syncing,
+                           .builder_api = n->cfg->builder_api};
+  aq_health_check(&n->health, &in);
+}
+
 static void status_tick(void *arg) {
   aq_node *n = arg;
   evaluate(n);
+  check_health(n);
   uint64_t step_ns = n->chain_known ? n->chain.clock.slot_ns : AQ_SECONDS(1);
   aq_timer_set(n->env, &n->status_timer, aq_now_ns(n->env) + step_ns, status_tick, n);
 }
@@ -102,7 +119,10 @@ void aq_node_set_info(const aq_node *n) {
   aq_metric_set(AQ_M_CLUSTER_THRESHOLD, n->lock->def.threshold, AQ_NO_LABELS);
   aq_metric_set(AQ_M_CLUSTER_VALIDATORS, n->lock->validator_cnt, AQ_NO_LABELS);
   aq_metric_set(AQ_M_APP_PEER_NAME, 1, AQ_LABELS(n->peer_names[n->self]));
-  aq_metric_set(AQ_M_AEQUA_BUILD_INFO, 1, AQ_LABELS("v" AQ_VERSION, "unknown"));
+  aq_metric_set(AQ_M_AEQUA_BUILD_INFO, 1, AQ_LABELS("v" AQ_VERSION, AQ_GIT_HASH));
+  aq_metric_set(AQ_M_APP_GIT_COMMIT, 1, AQ_LABELS(n->git_hash));
+  /* Of Charon's features (core.md 13.6) those that are in force here; none can be switched. */
+  aq_metric_set(AQ_M_APP_FEATURE_FLAGS, 1, AQ_LABELS("eager_double_linear,proposal_timeout"));
   aq_metric_set(AQ_M_APP_VERSION, 1, AQ_LABELS(AQ_VERSION));
   aq_metric_set(AQ_M_APP_START_TIME_SECS, (double)n->started_ns / 1e9, AQ_NO_LABELS);
   aq_metric_set(AQ_M_PROCESS_START_TIME_SECONDS, (double)n->started_ns / 1e9, AQ_NO_LABELS);
