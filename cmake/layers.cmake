@@ -5,6 +5,8 @@ target_compile_definitions(aq_flags INTERFACE _GNU_SOURCE AQ_VERSION="${AQ_VERSI
 target_compile_options(aq_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wvla -Wswitch-enum
   -Wimplicit-fallthrough -Wmissing-prototypes -fno-strict-aliasing -fstack-protector-strong)
+# Bound at start: a lazy binding saves vector registers, and what secrets they hold, on the stack.
+target_link_options(aq_flags INTERFACE -Wl,-z,relro,-z,now)
 if(AQ_WERROR)
   target_compile_options(aq_flags INTERFACE -Werror)
 endif()
