@@ -124,7 +124,9 @@ static void stream_head(void *arg, int code, const aq_http_headers *h) {
   (void)h;
   ep->stream.opened = code >= 200 && code <= 299;
   if (code >= 400 && code <= 499) ep->stream.few_topics = !ep->stream.few_topics;
-  if (ep->stream.opened) AQ_LOG(AQ_LOG_INFO, "beacon_node_events", AQ_STR("addr", ep->addr));
+  if (!ep->stream.opened) return;
+  AQ_LOG(AQ_LOG_INFO, "beacon_node_events", AQ_STR("addr", ep->addr));
+  aq_bn_version_ask(ep);
 }
 
 static void stream_event(void *arg, const char *name, aq_bytes data) { aq_bn_event(arg, name, data); }
@@ -250,5 +252,6 @@ void aq_bn_stream_stop(aq_bn *b) {
     aq_timer_cancel(b->cfg.env, &s->timer);
     if (s->http_id) b->cfg.http->cancel(b->cfg.http->ctx, s->http_id);
     s->http_id = 0;
+    aq_bn_version_stop(&b->ep[i]);
   }
 }

@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/list.h"
+#include "base/metrics.h"
 #include "duty/bn.h"
 #include "duty/bn_sse.h"
 
@@ -35,6 +36,8 @@ struct aq_bn_endpoint {
   uint64_t minute;            /* of ok_now */
   uint32_t ok_now, ok_before; /* answers in this minute and the one before */
   aq_bn_stream stream;
+  uint64_t version_id; /* 0: not being asked */
+  char version[AQ_METRIC_LABEL_MAX + 1];
 };
 
 typedef struct aq_bn_call_rec aq_bn_call_rec;
@@ -100,6 +103,8 @@ struct aq_bn {
 };
 
 void aq_bn_stream_stop(aq_bn *b);
+void aq_bn_version_ask(aq_bn_endpoint *ep); /* sets app_beacon_node_version */
+void aq_bn_version_stop(aq_bn_endpoint *ep);
 void aq_bn_load_stop(aq_bn *b);
 /* One event of a stream; text limits were checked by the parser. */
 void aq_bn_event(aq_bn_endpoint *ep, const char *name, aq_bytes data);

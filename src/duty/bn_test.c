@@ -466,6 +466,52 @@ static void events_are_handed_on(void **state) {
   close_fixture(&f);
 }
 
+static const char *version_answer;
+
+static void with_version(void *arg, fake_ex *ex) {
+  (void)arg;
+  if (strstr(ex->url, "/eth/v1/node/version"))
+    fake_http_answer(ex, AQ_MILLIS(1), 200, version_answer);
+  else
+    silent(arg, ex);
+}
+
+/* The stream of the only beacon node ends, comes back, and the version was asked for. */
+static void reopen(fixture *f, const char *answer) {
+  version_answer = answer;
+  fake_ex *ex = fake_http_find(&f->http, "/events");
+  if (ex && ex->streaming) fake_http_fail(ex, 0, AQ_E_CLOSED), fake_env_run_for(&f->env, AQ_MILLIS(1));
+  for (int i = 0; i < 60 && !(ex = fake_http_find(&f->http, "/events")); i++) fake_env_run_for(&f->env, AQ_SECONDS(1));
+  assert_non_null(ex);
+  fake_http_open(ex, 200);
+  fake_env_run_for(&f->env, AQ_MILLIS(10));
+}
+
+/* Goal: the beacon node's version is in the metrics, one series a node, and follows its restarts; nonsense changes nothing.
+   Method: a stream that is opened again and again, with another answer to /eth/v1/node/version each time. */
+static void version_is_known(void **state) {
+  (void)state;
+  static fixture f;
+  seen s = {0};
+  open_fixture(&f, 1, 0);
+  f.http.handle = with_version;
+  aq_bn_subscribe(f.bn, &(aq_bn_events){&s, on_head, NULL});
+  const char *const *one = AQ_LABELS("Lodestar/v1.5.1", "http://a:1"), *const *other =
+                                                                           AQ_LABELS("Teku/v25", "http://a:1");
+  reopen(&f, "{\"data\":{\"version\":\"Lodestar/v1.5.1\"}}");
+  assert_true(aq_metric_value(AQ_M_APP_BEACON_NODE_VERSION, one) == 1);
+  static const char *const nonsense[] = {"", "[]", "{\"data\":7}", "{\"data\":{\"version\":7}}",
+                                         "{\"data\":{\"version\":\"x"};
+  for (size_t i = 0; i < AQ_COUNT(nonsense); i++) {
+    reopen(&f, nonsense[i]);
+    assert_true(aq_metric_value(AQ_M_APP_BEACON_NODE_VERSION, one) == 1);
+  }
+  reopen(&f, "{\"data\":{\"version\":\"Teku/v25\"}}");
+  assert_true(aq_metric_value(AQ_M_APP_BEACON_NODE_VERSION, one) == 0);
+  assert_true(aq_metric_value(AQ_M_APP_BEACON_NODE_VERSION, other) == 1);
+  close_fixture(&f);
+}
+
 /* Goal: a stream that is refused, ends or stalls is opened again, never in a tight loop; a node that refuses topics
    gets fewer.
    Method: 400 on the first try, a clean end, silence; connection times over the virtual clock. */
@@ -598,6 +644,7 @@ int main(void) {
       cmocka_unit_test(chain_waits_for_the_node),
       cmocka_unit_test(chain_refused),
       cmocka_unit_test(events_are_handed_on),
+      cmocka_unit_test(version_is_known),
       cmocka_unit_test(stream_comes_back),
       cmocka_unit_test(sse_limits),
       cmocka_unit_test(health_follows_the_node),
