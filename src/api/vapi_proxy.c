@@ -59,6 +59,34 @@ static bool data(void *arg, aq_bytes chunk) {
   return c->vt->write(c->res, chunk);
 }
 
+/* Charon's label (core.md 13.4): segments joined by "_"; what is not a name becomes its kind. */
+static void path_label(char out[AQ_METRIC_LABEL_MAX], const char *path) {
+  size_t len = 0;
+  bool peers = false;
+  out[0] = 0;
+  for (; len < AQ_METRIC_LABEL_MAX && *path; path += strcspn(path, "/")) {
+    while (*path == '/') path++;
+    size_t n = strcspn(path, "/");
+    if (n == 0) break;
+    bool hex = strncmp(path, "0x", 2) == 0, number = strspn(path, "0123456789") == n;
+    const char *kind = peers ? "{peer_id}" : hex ? "{hex}" : number ? "{n}" : NULL;
+    peers = n == 5 && strncmp(path, "peers", 5) == 0;
+    int put =
+        kind ? snprintf(out + len, AQ_METRIC_LABEL_MAX - len, "%s%s", len ? "_" : "", kind)
+             : snprintf(out + len, AQ_METRIC_LABEL_MAX - len, "%s%.*s", len ? "_" : "", n > 64 ? 64 : (int)n, path);
+    len += put > 0 ? (size_t)put : 0;
+  }
+}
+
+/* Only paths that the beacon node has: others would be as many series as somebody asks for. */
+static void count_proxied(const aq_call *c) {
+  if (c->proxy_code < 200 || c->proxy_code > 299 || strncmp(c->req->path, "/eth/", 5) != 0) return;
+  char path[AQ_METRIC_LABEL_MAX];
+  path_label(path, c->req->path);
+  double seconds = (double)(aq_mono_ns(c->v->cfg.env) - c->start_ns) / 1e9;
+  aq_metric_observe(AQ_M_CORE_VALIDATORAPI_PROXY_REQUEST_LATENCY_SECONDS, seconds, AQ_LABELS(path));
+}
+
 static void done(void *arg, aq_status st, const aq_httpc_res *res) {
   (void)res;
   aq_call *c = arg;
@@ -67,6 +95,7 @@ static void done(void *arg, aq_status st, const aq_httpc_res *res) {
     upstream_error(c);
     return;
   }
+  if (st == AQ_OK) count_proxied(c);
   c->vt->end(c->res);
   const char *err = st != AQ_OK ? "upstream error" : c->proxy_code >= 400 ? "the beacon node refused" : NULL;
   aq_call_done(c, c->proxy_code, err);

@@ -124,6 +124,36 @@ static void test_passes(void **state) {
   proxy_free(p);
 }
 
+static void count_series(void *arg, const char *const *label, double value, uint64_t cnt) {
+  (void)label, (void)value;
+  *(uint64_t *)arg += cnt;
+}
+
+/* Goal: latencies have Charon's label, a bounded one (core.md 13.4): no roots, numbers and ids in it, no path that nobody serves.
+   Method: paths of each kind, refused and foreign ones. */
+static void test_latency(void **state) {
+  (void)state;
+  static const char *const paths[][2] = {{"/eth/v1/echo/0xabcd/x", "eth_v1_echo_{hex}_x"},
+                                         {"/eth/v1//echo/17/", "eth_v1_echo_{n}"},
+                                         {"/eth/v1/echo/peers/16Uiu2HA", "eth_v1_echo_peers_{peer_id}"},
+                                         {"/eth/v1/echo/peers", "eth_v1_echo_peers"}};
+  proxy *p = proxy_new();
+  uint64_t all = 0;
+  for (size_t i = 0; i < AQ_COUNT(paths); i++) {
+    expect(fv_wait(p->f, fv_get(p->f, paths[i][0])), 200, "the body");
+    double seconds = aq_metric_value(AQ_M_CORE_VALIDATORAPI_PROXY_REQUEST_LATENCY_SECONDS, AQ_LABELS(paths[i][1]));
+    if (!(seconds >= 0.005 && seconds < 0.006)) fail_msg("%s: %f s", paths[i][1], seconds);
+  }
+  expect(fv_wait(p->f, fv_get(p->f, "/eth/v1/echo/400")), 400, "the body");
+  expect(fv_wait(p->f, fv_get(p->f, "/other/echo")), 200, "the body");
+  char longest[400] = "/eth/v1/echo";
+  while (strlen(longest) < 350) strcat(longest, "/segment-of-many");
+  expect(fv_wait(p->f, fv_get(p->f, longest)), 200, "the body");
+  aq_metric_each(AQ_M_CORE_VALIDATORAPI_PROXY_REQUEST_LATENCY_SECONDS, count_series, &all);
+  assert_int_equal(all, AQ_COUNT(paths) + 1);
+  proxy_free(p);
+}
+
 /* Goal: a beacon node that is down, silent or breaks off gives 502, or ends what began.
    Method: a refused connection, the time limit, and an end after the head. */
 static void test_upstream_fails(void **state) {
@@ -256,9 +286,9 @@ static void test_subscriptions(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_passes),        cmocka_unit_test(test_upstream_fails),
-                                     cmocka_unit_test(test_back_pressure), cmocka_unit_test(test_events),
-                                     cmocka_unit_test(test_gone),          cmocka_unit_test(test_no_beacon_node),
-                                     cmocka_unit_test(test_subscriptions)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_passes),         cmocka_unit_test(test_latency),
+                                     cmocka_unit_test(test_upstream_fails), cmocka_unit_test(test_back_pressure),
+                                     cmocka_unit_test(test_events),         cmocka_unit_test(test_gone),
+                                     cmocka_unit_test(test_no_beacon_node), cmocka_unit_test(test_subscriptions)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
