@@ -24,6 +24,16 @@ void aq_book_free(aq_book *b) {
 
 /* ---- text ---- */
 
+static bool host_char(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
+}
+
+/* A name in a multiaddr may hold anything; what cannot be a host is not for the resolver, a log line or the store. */
+static bool is_host(const char *host) {
+  while (host_char(*host) || *host == ':') host++;
+  return *host == 0;
+}
+
 static aq_status parse_multiaddr(char host[AQ_BOOK_HOST_LEN], uint16_t *port, uint8_t peer[33], bool *has_peer,
                                  const char *text) {
   aq_buf bin = AQ_BUF(AQ_MULTIADDR_BYTES_MAX);
@@ -31,6 +41,7 @@ static aq_status parse_multiaddr(char host[AQ_BOOK_HOST_LEN], uint16_t *port, ui
   aq_status st = aq_multiaddr_parse(&bin, aq_bytes_str(text));
   if (st == AQ_OK) st = aq_multiaddr_target_of(&t, aq_buf_bytes(&bin));
   if (st == AQ_OK && (!t.tcp || t.circuit || t.port == 0)) st = AQ_E_UNSUPPORTED;
+  if (st == AQ_OK && !is_host(t.host)) st = AQ_E_FORMAT;
   if (st == AQ_OK && t.peer.len) {
     st = aq_peer_id_pubkey(peer, t.peer);
     *has_peer = st == AQ_OK;
@@ -41,10 +52,6 @@ static aq_status parse_multiaddr(char host[AQ_BOOK_HOST_LEN], uint16_t *port, ui
   }
   aq_buf_free(&bin);
   return st;
-}
-
-static bool host_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
 }
 
 aq_status aq_addr_parse(char host[AQ_BOOK_HOST_LEN], uint16_t *port, uint8_t peer[33], bool *has_peer,

@@ -18,6 +18,7 @@ static void texts(void **state) {
       {"/ip4/10.0.0.1/tcp/3610", "10.0.0.1", 3610, AQ_OK},
       {"/dns/node-1/tcp/3610", "node-1", 3610, AQ_OK},
       {"/ip4/10.0.0.1/udp/3610/quic-v1", "", 0, AQ_E_UNSUPPORTED},
+      {"/dns/no de/tcp/3610", "", 0, AQ_E_FORMAT},
       {"node-1", "", 0, AQ_E_FORMAT},
       {":3610", "", 0, AQ_E_FORMAT},
       {"node-1:0", "", 0, AQ_E_FORMAT},
