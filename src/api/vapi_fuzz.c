@@ -3,6 +3,7 @@
    line, the body. Every request that is answered gets one whole answer with a status, whatever it holds; the fake
    server checks the rest. */
 #include "api/fake_vapi.h"
+#include "codec/fuzz_json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -56,3 +57,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   free(text);
   return 0;
 }
+
+FUZZ_JSON_MUTATOR(fuzz_json_body(data, size))

@@ -1,5 +1,6 @@
 #include "base/assert.h"
 #include "cluster/lock.h"
+#include "codec/fuzz_json.h"
 #include "crypto/aead.h"
 
 /* Any bytes give a status and a reason. What loads without verification can be asked for its hashes by writing it,
@@ -25,3 +26,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   aq_lock_free(l);
   return 0;
 }
+
+FUZZ_JSON_MUTATOR(0)

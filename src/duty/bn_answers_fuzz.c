@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "codec/fuzz_json.h"
 #include "duty/fake_http.h"
 #include "duty/fetcher.h"
 
@@ -139,3 +140,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   AQ_ASSERT(fake_env_first_timer(&w.env) == NULL);
   return 0;
 }
+
+FUZZ_JSON_MUTATOR(1)

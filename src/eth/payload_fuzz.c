@@ -1,4 +1,5 @@
 #include "base/assert.h"
+#include "codec/fuzz_json.h"
 #include "eth/payload.h"
 
 enum { ARENA_MAX = 4 << 20, SIGNED = 16 };
@@ -60,3 +61,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   aq_arena_free(&a);
   return 0;
 }
+
+FUZZ_JSON_MUTATOR(1)

@@ -1,4 +1,5 @@
 #include "base/assert.h"
+#include "codec/fuzz_json.h"
 #include "codec/json.h"
 #include "eth/types.h"
 
@@ -56,3 +57,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   aq_buf_free(&back);
   return 0;
 }
+
+FUZZ_JSON_MUTATOR(1)

@@ -3,6 +3,7 @@
    body. Whatever comes, only what is signed right counts. */
 #include "api/fake_server.h"
 #include "base/log.h"
+#include "codec/fuzz_json.h"
 #include "crypto/bls.h"
 #include "duty/fake_env.h"
 #include "testnet/beacon.h"
@@ -64,3 +65,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   free(text);
   return 0;
 }
+
+FUZZ_JSON_MUTATOR(fuzz_json_body(data, size))

@@ -4,6 +4,7 @@
 #include <yyjson.h>
 
 #include "base/assert.h"
+#include "codec/fuzz_json.h"
 #include "testnet/report.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -39,3 +40,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   aq_report_free(&r);
   return 0;
 }
+
+FUZZ_JSON_MUTATOR(fuzz_json_body(data, size))
