@@ -9,6 +9,7 @@ enum { SETS = 1 << EX_N, CLAIMS = 256, CERTS = 1 + EX_VALUES * SETS };
 static bool change_ok[SETS];                       /* by the sources of its PREPAREs */
 static bool decided_ok[SETS];                      /* by the sources of its COMMITs */
 static bool proposal_ok[EX_VALUES][CLAIMS][CERTS]; /* by the claims in its ROUND-CHANGEs, and its PREPAREs */
+static uint32_t change_least, decided_least; /* the smallest set that will do: the liar shows no more than it must */
 static uint32_t leader_of[EX_ROUNDS + 1];
 static aq_qbft_msg just[2 * EX_N];
 
@@ -53,6 +54,14 @@ static bool judge_proposal(const ex_cfg *cfg, uint32_t v, uint32_t claims, uint3
   return ex_judge(cfg, &m);
 }
 
+static uint32_t least(const bool ok[SETS]) {
+  uint32_t best = SETS - 1;
+  for (uint32_t set = SETS - 1; set > 0; set--) { /* the byzantine's own vote first */
+    if (ok[set] && __builtin_popcount(set) < __builtin_popcount(best)) best = set;
+  }
+  return best;
+}
+
 void ex_messages_init(const ex_cfg *cfg) {
   memcpy(leader_of, cfg->leader, sizeof leader_of);
   for (uint32_t set = 0; set < SETS; set++) {
@@ -62,6 +71,8 @@ void ex_messages_init(const ex_cfg *cfg) {
     attach(&d, add_votes(0, AQ_QBFT_COMMIT, set, 1, 0));
     decided_ok[set] = ex_judge(cfg, &d);
   }
+  change_least = least(change_ok);
+  decided_least = least(decided_ok);
   for (uint32_t v = 0; v < EX_VALUES; v++) {
     for (uint32_t claims = 0; claims < CLAIMS; claims++) {
       for (uint32_t cert = 0; cert < CERTS; cert++) proposal_ok[v][claims][cert] = judge_proposal(cfg, v, claims, cert);
@@ -80,11 +91,11 @@ void ex_make(aq_qbft_msg *out, uint32_t bit) {
   } else if (bit < EX_D) {
     uint32_t claim = (bit - EX_RC) % 3;
     *out = change((bit - EX_RC) / 3, claim);
-    if (claim) attach(out, add_votes(0, AQ_QBFT_PREPARE, SETS - 1, 1, claim - 1));
+    if (claim) attach(out, add_votes(0, AQ_QBFT_PREPARE, change_least, 1, claim - 1));
   } else {
     uint32_t at = bit - EX_D;
     *out = vote(AQ_QBFT_DECIDED, EX_BYZ, at / EX_VALUES + 1, at % EX_VALUES);
-    attach(out, add_votes(0, AQ_QBFT_COMMIT, SETS - 1, at / EX_VALUES + 1, at % EX_VALUES));
+    attach(out, add_votes(0, AQ_QBFT_COMMIT, decided_least, at / EX_VALUES + 1, at % EX_VALUES));
   }
 }
 
