@@ -6,6 +6,9 @@
 #define AQ_NORETURN _Noreturn
 #define AQ_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define AQ_UNUSED __attribute__((unused))
+#define AQ_NOINLINE __attribute__((noinline))
+/* The compiler must take the memory behind ptr as read and written here. No instruction. */
+#define AQ_BARRIER(ptr) __asm__ volatile("" : : "r"(ptr) : "memory")
 #define AQ_EXTENSION __extension__ /* before a type that pedantic C11 does not know */
 #define AQ_LIKELY(x) __builtin_expect(!!(x), 1)
 #define AQ_UNLIKELY(x) __builtin_expect(!!(x), 0)

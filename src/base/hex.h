@@ -1,4 +1,4 @@
-/* base/hex.h - hexadecimal text. Not for secrets where timing matters. */
+/* base/hex.h - hexadecimal text. Not for secrets: crypto/secret.h has theirs. */
 #ifndef AQ_BASE_HEX_H
 #define AQ_BASE_HEX_H
 

@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "cluster/eip712.h"
 #include "cluster/lock_internal.h"
 #include "crypto/aead.h"
+#include "crypto/secret.h"
 
 enum { ARENA_MAX = 256 << 20, PATH_LEN_MAX = 4096 };
 
@@ -29,7 +29,7 @@ void aq_uuid_random(char out[37]) {
 void aq_cluster_free(aq_cluster *c) {
   if (!c) return;
   for (size_t i = 0; i < AQ_OPERATORS_MAX; i++) aq_k1_key_free(c->node_key[i]);
-  sodium_free(c->share); /* wipes */
+  aq_guarded_free(c->share);
   aq_lock_free(c->lock);
   free(c);
 }
@@ -86,8 +86,8 @@ static aq_status make_definition(const maker *m) {
 
 static aq_status make_secrets(maker *m) {
   uint32_t cnt = m->l->def.validator_cnt;
-  m->secret = sodium_allocarray(cnt, sizeof *m->secret);
-  m->c->share = sodium_allocarray((size_t)cnt * m->l->def.operator_cnt, sizeof *m->c->share);
+  m->secret = aq_guarded_alloc(cnt, sizeof *m->secret);
+  m->c->share = aq_guarded_alloc((size_t)cnt * m->l->def.operator_cnt, sizeof *m->c->share);
   if (!m->secret || !m->c->share) return no_memory(m);
   for (uint32_t v = 0; v < cnt; v++) {
     uint8_t seed[64];
@@ -236,9 +236,10 @@ aq_status aq_cluster_make(aq_cluster **out, const aq_cluster_cfg *cfg, aq_err *e
   aq_status st = make_definition(&m);
   if (st == AQ_OK) st = make_secrets(&m);
   if (st == AQ_OK) st = make_validators(&m);
+  aq_guarded_readonly(c->share);
   if (st == AQ_OK) st = sign_lock(&m);
   if (st == AQ_OK) st = check_lock(&m);
-  sodium_free(m.secret); /* wipes */
+  aq_guarded_free(m.secret);
   if (st != AQ_OK)
     aq_cluster_free(c);
   else

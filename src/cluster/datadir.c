@@ -1,7 +1,6 @@
 /* Files, identity key, key lock. Keystores: keys.c. */
 #include "cluster/datadir.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -14,7 +13,7 @@
 #include "cluster/json_out.h"
 #include "cluster/rfc3339.h"
 #include "codec/json.h"
-#include "crypto/aead.h"
+#include "crypto/secret.h"
 
 enum { PATH_LEN_MAX = 4096, KEY_FILE_MAX = 256, KEY_LOCK_MAX = 4096 };
 
@@ -46,6 +45,25 @@ aq_status aq_file_read(aq_buf *out, const char *path, aq_err *err) {
     st = fail_errno(err, path, "cannot read");
   else if (st != AQ_OK)
     (void)aq_fail(err, st, "%s: over %zu bytes", path, out->max);
+  close(fd);
+  return st;
+}
+
+aq_status aq_secret_file_read(uint8_t *out, size_t *len, size_t max, const char *path, aq_err *err) {
+  uint8_t more;
+  ssize_t n;
+  *len = 0;
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return fail_errno(err, path, "cannot open");
+  for (;;) {
+    n = *len < max ? read(fd, out + *len, max - *len) : read(fd, &more, 1);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0 || *len == max) break;
+    *len += (size_t)n;
+  }
+  aq_status st = AQ_OK;
+  if (n < 0) st = fail_errno(err, path, "cannot read");
+  if (n > 0) st = aq_fail(err, AQ_E_LIMIT, "%s: over %zu bytes", path, max);
   close(fd);
   return st;
 }
@@ -127,50 +145,50 @@ aq_status aq_dir_create(const char *path, int mode, aq_err *err) {
 
 /* ---- identity key ---- */
 
-static aq_bytes trim(aq_bytes b) {
-  while (b.len && isspace(b.ptr[0])) b.ptr++, b.len--;
-  while (b.len && isspace(b.ptr[b.len - 1])) b.len--;
-  return b;
+/* What the text and the bytes of a key pass through; guarded, for the time of one call. */
+typedef struct {
+  uint8_t text[KEY_FILE_MAX + 8], secret[32];
+  size_t len;
+} key_scratch;
+
+static key_scratch *scratch_new(aq_err *err) {
+  key_scratch *s = aq_guarded_alloc(1, sizeof *s);
+  if (!s) (void)aq_fail(err, AQ_E_LIMIT, "out of memory for the identity key");
+  return s;
 }
 
-/* Into memory of ours, which the caller wipes; a growing buffer would leave copies behind. */
-static aq_status read_secret_file(uint8_t out[KEY_FILE_MAX], size_t *len, const char *path, aq_err *err) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return fail_errno(err, path, "cannot open the identity key (aequa create enr makes one)");
-  ssize_t n = read(fd, out, KEY_FILE_MAX);
-  aq_status st = n < 0 ? fail_errno(err, path, "cannot read") : AQ_OK;
-  close(fd);
-  *len = n < 0 ? 0 : (size_t)n;
-  return st;
+static aq_status identity_of_text(aq_k1_key **out, key_scratch *s) {
+  aq_status st = aq_secret_hex_decode(s->secret, 32, aq_secret_trim(aq_bytes_of(s->text, s->len)));
+  return st == AQ_OK ? aq_k1_key_new(out, s->secret) : st;
 }
 
 aq_status aq_identity_load(aq_k1_key **out, const char *path, aq_err *err) {
-  uint8_t text[KEY_FILE_MAX], secret[32];
-  size_t len = 0;
-  aq_status st = read_secret_file(text, &len, path, err);
-  if (st == AQ_OK) {
-    st = aq_hex_decode(secret, 32, trim(aq_bytes_of(text, len)), AQ_HEX_BARE);
-    if (st == AQ_OK) st = aq_k1_key_new(out, secret);
-    if (st != AQ_OK)
-      st = aq_fail(err, AQ_E_FORMAT, "%s: not 64 hex digits of a secp256k1 key; restore it from your backup", path);
-  }
-  aq_wipe(text, sizeof text);
-  aq_wipe(secret, sizeof secret);
+  key_scratch *s = scratch_new(err);
+  if (!s) return AQ_E_LIMIT;
+  aq_status st = aq_secret_file_read(s->text, &s->len, KEY_FILE_MAX, path, err);
+  if (st == AQ_OK) st = identity_of_text(out, s);
+  if (st == AQ_E_NOTFOUND) (void)aq_fail(err, st, "%s: there is no identity key (aequa create enr makes one)", path);
+  if (st == AQ_E_FORMAT || st == AQ_E_LIMIT)
+    st = aq_fail(err, AQ_E_FORMAT, "%s: not 64 hex digits of a secp256k1 key; restore it from your backup", path);
+  aq_guarded_free(s);
   return st;
 }
 
 aq_status aq_identity_store(const char *path, const aq_k1_key *key, aq_err *err) {
-  uint8_t secret[32];
-  char text[65];
+  key_scratch *s = scratch_new(err);
+  if (!s) return AQ_E_LIMIT;
   int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600); /* never over another key */
-  if (fd < 0) return fail_errno(err, path, "cannot create the identity key");
-  aq_k1_export(secret, key);
-  aq_hex_encode(text, aq_bytes_of(secret, sizeof secret));
-  bool ok = write_all(fd, aq_bytes_of(text, 64)) && fsync(fd) == 0;
+  if (fd < 0) {
+    aq_status failed = fail_errno(err, path, "cannot create the identity key");
+    aq_guarded_free(s);
+    return failed;
+  }
+  aq_k1_export(s->secret, key);
+  aq_secret_hex_encode((char *)s->text, s->secret, sizeof s->secret);
+  bool ok = write_all(fd, aq_bytes_of(s->text, 64)) && fsync(fd) == 0;
   aq_status st = ok ? AQ_OK : fail_errno(err, path, "cannot write");
   close(fd);
-  aq_wipe(secret, sizeof secret);
-  aq_wipe(text, sizeof text);
+  aq_guarded_free(s);
   if (st != AQ_OK)
     (void)unlink(path);
   else

@@ -15,6 +15,10 @@ AQ_NODISCARD aq_status aq_file_read(aq_buf *out, const char *path, aq_err *err);
 AQ_NODISCARD aq_status aq_file_write(const char *path, aq_bytes data, int mode,
                                      aq_err *err); /* temp file, fsync, rename */
 
+/* A file with a secret, read into `out` (guarded memory of the caller) without a copy elsewhere. AQ_E_LIMIT: over max. */
+enum { AQ_PASSWORD_FILE_MAX = 2048 };
+AQ_NODISCARD aq_status aq_secret_file_read(uint8_t *out, size_t *len, size_t max, const char *path, aq_err *err);
+
 /* Creates the directory and its missing parents with that mode; one that is there is fine. */
 AQ_NODISCARD aq_status aq_dir_create(const char *path, int mode, aq_err *err);
 /* Removes the directory and all below it, without following links; stops at what cannot be removed. */

@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include "cluster/datadir.h"
 #include "crypto/aead.h"
 #include "crypto/keystore.h"
+#include "crypto/secret.h"
 
 /* As many keystores as validators; decrypting is what takes the time, so up to 10 at once (the reference's number). */
 enum {
@@ -123,34 +123,33 @@ static aq_status path_of(char out[PATH_LEN_MAX], const char *dir, const char *na
   return len > 0 && len < PATH_LEN_MAX ? AQ_OK : aq_fail(err, AQ_E_LIMIT, "%.100s...: the path is too long", dir);
 }
 
-static void wipe_buf(aq_buf *b) {
-  if (b->ptr) aq_wipe(b->ptr, b->cap);
-  aq_buf_free(b);
-}
-
 static aq_status load_one(const key_work *w, uint32_t i, aq_err *err) {
   char json_path[PATH_LEN_MAX], password_path[PATH_LEN_MAX];
-  aq_buf json = AQ_BUF(KEYSTORE_MAX), password = AQ_BUF(KEYSTORE_MAX);
+  aq_buf json = AQ_BUF(KEYSTORE_MAX);
+  uint8_t *password = aq_guarded_alloc(1, AQ_PASSWORD_FILE_MAX);
+  size_t password_len = 0;
   aq_err why = {AQ_OK, ""};
-  aq_status st = path_of(json_path, w->dir, w->file[i].name, ".json", err);
+  aq_status st = password ? path_of(json_path, w->dir, w->file[i].name, ".json", err)
+                          : aq_fail(err, AQ_E_LIMIT, "out of memory for a password");
   if (st == AQ_OK) st = path_of(password_path, w->dir, w->file[i].name, ".txt", err);
   if (st == AQ_OK) st = aq_file_read(&json, json_path, err);
-  if (st == AQ_OK) st = aq_file_read(&password, password_path, err);
+  if (st == AQ_OK) st = aq_secret_file_read(password, &password_len, AQ_PASSWORD_FILE_MAX, password_path, err);
   if (st == AQ_OK) {
-    st = aq_keystore_read(w->secret[i], aq_buf_bytes(&json), aq_buf_bytes(&password), &why);
+    st = aq_keystore_read(w->secret[i], aq_buf_bytes(&json), aq_bytes_of(password, password_len), &why);
     if (st != AQ_OK) (void)aq_fail(err, st, "%s: %s", json_path, why.text[0] ? why.text : aq_status_text(st));
   }
   aq_buf_free(&json);
-  wipe_buf(&password);
+  aq_guarded_free(password);
   return st;
 }
 
 static aq_status load_files(aq_keys *out, const char *dir, const key_file *file, uint32_t cnt, aq_err *err) {
-  aq_keys k = {.secret = sodium_allocarray(cnt, sizeof *k.secret), .cnt = cnt, .sequenced = true};
+  aq_keys k = {.secret = aq_guarded_alloc(cnt, sizeof *k.secret), .cnt = cnt, .sequenced = true};
   if (!k.secret) return aq_fail(err, AQ_E_LIMIT, "no locked memory for %u keys (see ulimit -l)", cnt);
   for (uint32_t i = 0; i < cnt; i++) k.sequenced = k.sequenced && file[i].number == i;
   key_work w = {.dir = dir, .file = file, .secret = k.secret, .cnt = cnt, .step = load_one};
   aq_status st = run_all(&w, err);
+  aq_guarded_readonly(k.secret);
   if (st != AQ_OK)
     aq_keys_free(&k);
   else
@@ -170,7 +169,7 @@ aq_status aq_keys_load(aq_keys *out, const char *dir, aq_err *err) {
 }
 
 void aq_keys_free(aq_keys *k) {
-  sodium_free(k->secret); /* wipes */
+  aq_guarded_free(k->secret);
   *k = (aq_keys){.secret = NULL};
 }
 
@@ -181,7 +180,7 @@ static aq_status store_one(const key_work *w, uint32_t i, aq_err *err) {
   char path[PATH_LEN_MAX], name[64], text[2 * PASSWORD_LEN + 1];
   uint8_t password[PASSWORD_LEN];
   aq_system_random(password, sizeof password);
-  aq_hex_encode(text, aq_bytes_of(password, sizeof password));
+  aq_secret_hex_encode(text, password, sizeof password);
   snprintf(name, sizeof name, "keystore-%s%u.json", w->insecure ? "insecure-" : "", i);
   aq_buf json = AQ_BUF(KEYSTORE_MAX);
   aq_status st = aq_keystore_write(&json, w->secret[i], aq_bytes_str(text), &opts);

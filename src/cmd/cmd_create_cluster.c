@@ -9,6 +9,7 @@
 #include "cluster/rfc3339.h"
 #include "cmd/cmd.h"
 #include "cmd/network.h"
+#include "crypto/aead.h"
 
 typedef struct {
   const char *name, *network, *cluster_dir, *definition_file, *split_keys_dir, *consensus_protocol, *publish_address,
@@ -254,7 +255,7 @@ static aq_status load_keys(job *j) {
     return refuse(j, "with more than one address the keystores must be keystore-0.json, keystore-1.json, ...");
   for (uint32_t i = 0; i < j->keys.cnt; i++) {
     for (uint32_t k = 0; k < i; k++) {
-      if (memcmp(j->keys.secret[i], j->keys.secret[k], 32) == 0)
+      if (aq_ct_eq(j->keys.secret[i], j->keys.secret[k], 32))
         return refuse(j, "two keystores of --split-keys-dir hold the same key");
     }
   }

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "crypto/hash.h"
 #include "crypto/k1_ctx.h"
+#include "crypto/secret.h"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -20,16 +21,25 @@ void aq_crypto_init(void) { pthread_once(&once, init); }
 
 void aq_wipe(void *ptr, size_t len) { sodium_memzero(ptr, len); }
 
-bool aq_ct_eq(const void *a, const void *b, size_t len) { return sodium_memcmp(a, b, len) == 0; }
+bool aq_ct_eq(const void *a, const void *b, size_t len) {
+  bool same = sodium_memcmp(a, b, len) == 0;
+  AQ_DECLASSIFY(&same, sizeof same);
+  return same;
+}
 
 void aq_system_random(void *out, size_t len) { randombytes_buf(out, len); }
 
 void aq_x25519_base(uint8_t pub[32], const uint8_t secret[32]) {
   AQ_ASSERT(crypto_scalarmult_curve25519_base(pub, secret) == 0);
+  aq_stack_clear();
+  AQ_DECLASSIFY(pub, 32);
 }
 
 aq_status aq_x25519(uint8_t out[32], const uint8_t secret[32], const uint8_t pub[32]) {
-  return crypto_scalarmult_curve25519(out, secret, pub) == 0 ? AQ_OK : AQ_E_AUTH;
+  int rc = crypto_scalarmult_curve25519(out, secret, pub);
+  aq_stack_clear();
+  AQ_DECLASSIFY(&rc, sizeof rc); /* a point of small order: the other side's doing */
+  return rc == 0 ? AQ_OK : AQ_E_AUTH;
 }
 
 static void nonce_of(uint8_t nonce[12], uint64_t counter) {
@@ -43,6 +53,7 @@ void aq_aead_seal(uint8_t *out, const uint8_t key[32], uint64_t counter, aq_byte
   unsigned long long len;
   AQ_ASSERT(crypto_aead_chacha20poly1305_ietf_encrypt(out, &len, in.ptr, in.len, ad.ptr, ad.len, NULL, nonce, key) ==
             0);
+  AQ_DECLASSIFY(out, in.len + AQ_AEAD_TAG);
 }
 
 aq_status aq_aead_open(uint8_t *out, const uint8_t key[32], uint64_t counter, aq_bytes ad, aq_bytes in) {
@@ -51,6 +62,7 @@ aq_status aq_aead_open(uint8_t *out, const uint8_t key[32], uint64_t counter, aq
   nonce_of(nonce, counter);
   unsigned long long len;
   int rc = crypto_aead_chacha20poly1305_ietf_decrypt(out, &len, NULL, in.ptr, in.len, ad.ptr, ad.len, nonce, key);
+  AQ_DECLASSIFY(&rc, sizeof rc);
   return rc == 0 ? AQ_OK : AQ_E_AUTH;
 }
 

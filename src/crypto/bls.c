@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "crypto/aead.h"
 #include "crypto/bls_blst.h"
+#include "crypto/secret.h"
 
 static const uint8_t dst[] = "BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_";
 enum { DST_LEN = sizeof dst - 1, RHO_LEN = 8, RHO_BITS = 64 };
@@ -41,6 +42,8 @@ aq_status aq_bls_secret_check(const uint8_t sk[32]) {
   blst_scalar_from_bendian(&s, sk);
   bool ok = blst_sk_check(&s);
   aq_wipe(&s, sizeof s);
+  aq_stack_clear();
+  AQ_DECLASSIFY(&ok, sizeof ok);
   return ok ? AQ_OK : AQ_E_FORMAT;
 }
 
@@ -50,14 +53,16 @@ void aq_bls_secret_from_seed(uint8_t sk[32], const uint8_t *ikm, size_t ikm_len)
   blst_keygen(&s, ikm, ikm_len, NULL, 0);
   blst_bendian_from_scalar(sk, &s);
   aq_wipe(&s, sizeof s);
+  aq_stack_clear();
 }
 
 void aq_bls_secret_reduce(uint8_t sk[32], const uint8_t wide[64]) {
   blst_scalar s;
   bool ok = blst_scalar_from_be_bytes(&s, wide, 64);
   blst_bendian_from_scalar(sk, &s);
-  if (!ok) sk[31] = 1; /* once in 2^255 */
+  sk[31] |= (uint8_t)!ok; /* zero, once in 2^255, becomes one */
   aq_wipe(&s, sizeof s);
+  aq_stack_clear();
 }
 
 void aq_bls_secret_to_pubkey(uint8_t out[48], const uint8_t sk[32]) {
@@ -67,6 +72,9 @@ void aq_bls_secret_to_pubkey(uint8_t out[48], const uint8_t sk[32]) {
   blst_sk_to_pk_in_g1(&p, &s);
   blst_p1_compress(out, &p);
   aq_wipe(&s, sizeof s);
+  aq_wipe(&p, sizeof p); /* its Z depends on the way the key was walked */
+  aq_stack_clear();
+  AQ_DECLASSIFY(out, 48);
 }
 
 void aq_bls_sign(uint8_t out[96], const uint8_t sk[32], const uint8_t root[32]) {
@@ -77,6 +85,9 @@ void aq_bls_sign(uint8_t out[96], const uint8_t sk[32], const uint8_t root[32]) 
   blst_sign_pk_in_g1(&p, &p, &s);
   blst_p2_compress(out, &p);
   aq_wipe(&s, sizeof s);
+  aq_wipe(&p, sizeof p);
+  aq_stack_clear();
+  AQ_DECLASSIFY(out, 96);
 }
 
 /* ---- single checks ---- */

@@ -9,6 +9,7 @@
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "crypto/k1_ctx.h"
+#include "crypto/secret.h"
 
 enum { PUB = 33, PUB_FULL = 65 };
 
@@ -44,13 +45,16 @@ static void serialize(uint8_t out[PUB], const secp256k1_pubkey *pub) {
 
 aq_status aq_k1_key_new(aq_k1_key **out, const uint8_t secret[32]) {
   secp256k1_pubkey pub;
-  if (!secp256k1_ec_seckey_verify(aq_k1_ctx(), secret)) return AQ_E_FORMAT;
-  AQ_ASSERT(secp256k1_ec_pubkey_create(aq_k1_ctx(), &pub, secret));
-  aq_k1_key *k = sodium_malloc(sizeof *k);
+  int ok = secp256k1_ec_pubkey_create(aq_k1_ctx(), &pub, secret); /* checks the range */
+  aq_stack_clear();
+  AQ_DECLASSIFY(&ok, sizeof ok);
+  if (!ok) return AQ_E_FORMAT;
+  AQ_DECLASSIFY(&pub, sizeof pub);
+  aq_k1_key *k = aq_guarded_alloc(1, sizeof *k);
   AQ_ASSERT(k);
   memcpy(k->secret, secret, sizeof k->secret);
   serialize(k->pub, &pub);
-  sodium_mprotect_readonly(k);
+  aq_guarded_readonly(k);
   *out = k;
   return AQ_OK;
 }
@@ -65,7 +69,7 @@ aq_k1_key *aq_k1_key_generate(void) {
   return k;
 }
 
-void aq_k1_key_free(aq_k1_key *k) { sodium_free(k); }
+void aq_k1_key_free(aq_k1_key *k) { aq_guarded_free(k); }
 
 void aq_k1_pubkey(uint8_t out[33], const aq_k1_key *k) { memcpy(out, k->pub, PUB); }
 
@@ -96,7 +100,11 @@ void aq_k1_eth_address(uint8_t out[20], const uint8_t pubkey[33]) {
 void aq_k1_sign(uint8_t out[65], const aq_k1_key *k, const uint8_t digest[32]) {
   secp256k1_ecdsa_recoverable_signature sig;
   int v;
-  AQ_ASSERT(secp256k1_ecdsa_sign_recoverable(aq_k1_ctx(), &sig, digest, k->secret, NULL, NULL));
+  int ok = secp256k1_ecdsa_sign_recoverable(aq_k1_ctx(), &sig, digest, k->secret, NULL, NULL);
+  aq_stack_clear();
+  AQ_DECLASSIFY(&ok, sizeof ok);
+  AQ_DECLASSIFY(&sig, sizeof sig);
+  AQ_ASSERT(ok);
   AQ_ASSERT(secp256k1_ecdsa_recoverable_signature_serialize_compact(aq_k1_ctx(), out, &v, &sig));
   out[64] = (uint8_t)v;
 }
@@ -141,7 +149,11 @@ size_t aq_k1_sign_der(uint8_t out[AQ_K1_DER_MAX], const aq_k1_key *k, aq_bytes m
   uint8_t digest[32];
   size_t len = AQ_K1_DER_MAX;
   aq_sha256(digest, message);
-  AQ_ASSERT(secp256k1_ecdsa_sign(aq_k1_ctx(), &sig, digest, k->secret, NULL, NULL));
+  int ok = secp256k1_ecdsa_sign(aq_k1_ctx(), &sig, digest, k->secret, NULL, NULL);
+  aq_stack_clear();
+  AQ_DECLASSIFY(&ok, sizeof ok);
+  AQ_DECLASSIFY(&sig, sizeof sig);
+  AQ_ASSERT(ok);
   AQ_ASSERT(secp256k1_ecdsa_signature_serialize_der(aq_k1_ctx(), out, &len, &sig));
   return len;
 }

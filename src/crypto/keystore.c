@@ -1,7 +1,6 @@
 #include "crypto/keystore.h"
 
 #include <openssl/evp.h>
-#include <sodium.h>
 #include <yyjson.h>
 
 #include "base/assert.h"
@@ -10,10 +9,10 @@
 #include "crypto/aead.h"
 #include "crypto/bls.h"
 #include "crypto/hash.h"
+#include "crypto/secret.h"
 
 enum {
   JSON_MAX = 64 * 1024,
-  PASSWORD_MAX = 1024,
   SALT_MAX = 128,
   KEY_LEN = 32,
   IV_LEN = 16,
@@ -37,7 +36,7 @@ typedef struct {
 
 /* What must not outlive the call; in guarded pages. */
 typedef struct {
-  uint8_t password[PASSWORD_MAX];
+  uint8_t password[AQ_KEYSTORE_PASSWORD_MAX];
   size_t password_len;
   uint8_t key[KEY_LEN];
   uint8_t check[KEY_LEN / 2 + KEY_LEN];
@@ -45,17 +44,21 @@ typedef struct {
 
 /* ---- keys and ciphers ---- */
 
-static bool is_control(uint8_t c) { return c < 0x20 || c == 0x7f; }
+static bool is_control(uint8_t c) { return (c < 0x20) | (c == 0x7f); }
 
-/* Control characters are stripped, so that a trailing newline of a password file does no harm. */
+/* Control characters are stripped, so that a trailing newline of a password file does no harm. Their places and
+   whether all is ASCII may show in the time. */
 static aq_status take_password(secrets *s, aq_bytes password, bool *ascii, aq_err *err) {
-  if (password.len > PASSWORD_MAX)
-    return aq_fail(err, AQ_E_LIMIT, "keystore password is longer than %d bytes", PASSWORD_MAX);
+  if (password.len > AQ_KEYSTORE_PASSWORD_MAX)
+    return aq_fail(err, AQ_E_LIMIT, "keystore password is longer than %d bytes", AQ_KEYSTORE_PASSWORD_MAX);
   s->password_len = 0;
   *ascii = true;
   for (size_t i = 0; i < password.len; i++) {
-    if (password.ptr[i] >= 0x80) *ascii = false;
-    if (!is_control(password.ptr[i])) s->password[s->password_len++] = password.ptr[i];
+    bool wide = password.ptr[i] >> 7, control = is_control(password.ptr[i]);
+    AQ_DECLASSIFY(&wide, sizeof wide);
+    AQ_DECLASSIFY(&control, sizeof control);
+    if (wide) *ascii = false;
+    if (!control) s->password[s->password_len++] = password.ptr[i];
   }
   return AQ_OK;
 }
@@ -75,6 +78,7 @@ static aq_status derive(secrets *s, const params *p, aq_err *err) {
     ok = PKCS5_PBKDF2_HMAC(pass, (int)s->password_len, p->salt, (int)p->salt_len, (int)p->rounds, EVP_sha256(), KEY_LEN,
                            s->key);
   }
+  aq_stack_clear();
   return ok == 1 ? AQ_OK : aq_fail(err, AQ_E_FORMAT, "keystore kdf parameters are not usable");
 }
 
@@ -85,12 +89,15 @@ static void aes_ctr(uint8_t out[KEY_LEN], const uint8_t key[16], const uint8_t i
   AQ_ASSERT(ctx && EVP_EncryptInit_ex(ctx, EVP_aes_128_ctr(), NULL, key, iv) == 1);
   AQ_ASSERT(EVP_EncryptUpdate(ctx, out, &len, in, KEY_LEN) == 1 && len == KEY_LEN);
   EVP_CIPHER_CTX_free(ctx);
+  aq_stack_clear();
 }
 
 static void checksum(uint8_t out[SUM_LEN], secrets *s, const uint8_t message[KEY_LEN]) {
   memcpy(s->check, s->key + KEY_LEN / 2, KEY_LEN / 2);
   memcpy(s->check + KEY_LEN / 2, message, KEY_LEN);
   aq_sha256(out, aq_bytes_of(s->check, sizeof s->check));
+  aq_stack_clear();
+  AQ_DECLASSIFY(out, SUM_LEN);
 }
 
 /* ---- reading ---- */
@@ -188,10 +195,10 @@ aq_status aq_keystore_read(uint8_t secret[32], aq_bytes json, aq_bytes password,
   aq_status st = read_params(&p, yyjson_doc_get_root(doc), err);
   yyjson_doc_free(doc);
   if (st != AQ_OK) return st;
-  secrets *s = sodium_malloc(sizeof *s);
+  secrets *s = aq_guarded_alloc(1, sizeof *s);
   AQ_ASSERT(s);
   st = decrypt(secret, s, &p, password, err);
-  sodium_free(s);
+  aq_guarded_free(s);
   return st;
 }
 
@@ -264,7 +271,7 @@ aq_status aq_keystore_write(aq_buf *json, const uint8_t secret[32], aq_bytes pas
               .salt_len = 32};
   bool ascii = false;
   if (aq_bls_secret_check(secret) != AQ_OK) return AQ_E_FORMAT;
-  secrets *s = sodium_malloc(sizeof *s);
+  secrets *s = aq_guarded_alloc(1, sizeof *s);
   AQ_ASSERT(s);
   aq_system_random(p.salt, p.salt_len);
   aq_system_random(p.iv, IV_LEN);
@@ -274,10 +281,11 @@ aq_status aq_keystore_write(aq_buf *json, const uint8_t secret[32], aq_bytes pas
   if (st == AQ_OK) {
     uint8_t pubkey[AQ_PUBKEY_LEN];
     aes_ctr(p.message, s->key, p.iv, secret);
+    AQ_DECLASSIFY(p.message, KEY_LEN);
     checksum(p.checksum, s, p.message);
     aq_bls_secret_to_pubkey(pubkey, secret);
     st = put_json(json, &p, pubkey, opts);
   }
-  sodium_free(s);
+  aq_guarded_free(s);
   return st;
 }

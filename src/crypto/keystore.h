@@ -14,6 +14,8 @@ typedef struct {
   const char *description; /* may be NULL */
 } aq_keystore_opts;
 
+enum { AQ_KEYSTORE_PASSWORD_MAX = 1024 };
+
 /* Parses JSON of at most 64 KiB and decrypts. Control characters of the password are stripped as EIP-2335 says. NFKD is
    not done: a non-ASCII password works when it is in that form already, else AQ_E_UNSUPPORTED; writing refuses it.
    AQ_E_AUTH: wrong password. The caller wipes secret. */

@@ -2,6 +2,7 @@
 #include "base/assert.h"
 #include "crypto/aead.h"
 #include "crypto/bls_blst.h"
+#include "crypto/secret.h"
 
 AQ_EXTENSION typedef __int128 i128;
 
@@ -45,6 +46,7 @@ aq_status aq_tbls_split(uint8_t (*shares)[32], const uint8_t sk[32], const uint8
   }
   aq_wipe(a, sizeof a);
   aq_wipe(&y, sizeof y);
+  aq_stack_clear();
   return st;
 }
 
@@ -149,6 +151,7 @@ aq_status aq_tbls_recover_secret(uint8_t sk[32], const uint8_t (*shares)[32], co
   }
   aq_wipe(&sum, sizeof sum);
   aq_wipe(&share, sizeof share);
+  aq_stack_clear();
   return st;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "crypto/aead.h"
+#include "crypto/secret.h"
 #include "p2p/multistream.h"
 
 enum { RX_MAX = 128 * 1024 };
@@ -22,7 +23,7 @@ struct aq_conn {
   state state;
   aq_ms_initiator propose;
   aq_ms_responder respond;
-  aq_noise noise;
+  aq_noise *noise; /* guarded: the keys of this connection */
   aq_yamux *mux;
   aq_buf rx;     /* an incomplete frame or token */
   bool rx_done;  /* rx holds a message that was handed out */
@@ -40,6 +41,9 @@ aq_conn *aq_conn_new(const aq_env *env, const aq_k1_key *key, aq_conn_scratch *s
                      const aq_conn_io *io) {
   aq_conn *c = calloc(1, sizeof *c);
   AQ_ASSERT(c);
+  c->noise = aq_guarded_alloc(1, sizeof *c->noise);
+  AQ_ASSERT(c->noise);
+  memset(c->noise, 0, sizeof *c->noise);
   c->env = env;
   c->key = key;
   c->scratch = scratch;
@@ -55,7 +59,7 @@ void aq_conn_free(aq_conn *c) {
   if (!c) return;
   AQ_ASSERT(!c->busy);
   aq_timer_cancel(c->env, &c->timer);
-  aq_noise_wipe(&c->noise);
+  aq_guarded_free(c->noise);
   aq_yamux_free(c->mux);
   aq_buf_free(&c->rx), aq_buf_free(&c->neg_rx), aq_buf_free(&c->tx);
   free(c);
@@ -99,7 +103,7 @@ static bool write_tx(aq_conn *c) {
 }
 
 static void put_sealed(aq_conn *c, aq_bytes plain) {
-  size_t len = aq_noise_seal(&c->noise, c->scratch->frame, plain);
+  size_t len = aq_noise_seal(c->noise, c->scratch->frame, plain);
   aq_buf_put(&c->tx, c->scratch->frame, len);
 }
 
@@ -108,7 +112,7 @@ static void write_frames(aq_conn *c) {
   while (!c->blocked && c->state == YAMUX) {
     size_t len = aq_yamux_send(c->mux, s->frame + 2, AQ_NOISE_PLAIN_MAX, aq_mono_ns(c->env));
     if (len == 0) return;
-    size_t sealed = aq_noise_seal(&c->noise, s->frame, aq_bytes_of(s->frame + 2, len));
+    size_t sealed = aq_noise_seal(c->noise, s->frame, aq_bytes_of(s->frame + 2, len));
     size_t taken = c->io.write(c->io.arg, aq_bytes_of(s->frame, sealed));
     AQ_ASSERT(taken <= sealed);
     if (taken < sealed) {
@@ -194,10 +198,10 @@ static void arm(aq_conn *c) {
 static void start_noise(aq_conn *c) {
   uint8_t secrets[64];
   aq_random(c->env, secrets, sizeof secrets);
-  aq_noise_init(&c->noise, c->initiator, c->key, secrets, true);
+  aq_noise_init(c->noise, c->initiator, c->key, secrets, true);
   aq_wipe(secrets, sizeof secrets);
   c->state = NOISE;
-  if (c->initiator) aq_noise_start(&c->noise, &c->tx);
+  if (c->initiator) aq_noise_start(c->noise, &c->tx);
 }
 
 static void start_yamux(aq_conn *c) {
@@ -230,7 +234,7 @@ static aq_status negotiate(aq_conn *c, aq_buf *from, aq_buf *out, aq_ms_find fin
 
 /* Both sides speak at once; neither waits for the other's header. */
 static void start_muxer(aq_conn *c) {
-  if (c->noise.muxer) {
+  if (c->noise->muxer) {
     start_yamux(c);
     return;
   }
@@ -306,11 +310,11 @@ static void on_muxer(aq_conn *c, aq_bytes in) {
 
 static void on_msg(aq_conn *c, aq_bytes msg) {
   if (c->state == NOISE) {
-    aq_status st = aq_noise_handshake(&c->noise, msg, &c->tx);
+    aq_status st = aq_noise_handshake(c->noise, msg, &c->tx);
     if (st != AQ_OK) {
       fail(c, st);
-    } else if (c->noise.done) {
-      if (c->io.secured(c->io.arg, c->noise.remote))
+    } else if (c->noise->done) {
+      if (c->io.secured(c->io.arg, c->noise->remote))
         start_muxer(c);
       else
         go_down(c, AQ_E_UNKNOWN);
@@ -318,7 +322,7 @@ static void on_msg(aq_conn *c, aq_bytes msg) {
     return;
   }
   size_t len;
-  aq_status st = aq_noise_open(&c->noise, c->scratch->plain, &len, msg);
+  aq_status st = aq_noise_open(c->noise, c->scratch->plain, &len, msg);
   if (st != AQ_OK)
     fail(c, st);
   else if (c->state == MUXER)
