@@ -210,6 +210,37 @@ static void store_and_load(void **state) {
   assert_non_null(strstr(err.text, "keystore-x.json"));
 }
 
+/* Goal: a text that is too long for a password hides no keystore, and no keystore is passed over silently.
+   Method: texts of 1500 and 5000 bytes beside keystores whose passwords have other names; then a cost over the limit. */
+static void long_texts(void **state) {
+  (void)state;
+  enum { CNT = 2 };
+  uint8_t secret[CNT][32] = {{0}};
+  aq_keys keys;
+  aq_err err = {AQ_OK, ""};
+  char text[5000];
+  const char *path = in_dir("keys");
+  memset(text, 'a', sizeof text);
+  for (uint8_t i = 0; i < CNT; i++) secret[i][31] = (uint8_t)(i + 1);
+  assert_int_equal(aq_keys_store(path, (const uint8_t(*)[32])secret, CNT, true, &err), AQ_OK);
+  assert_int_equal(rename(in_dir("keys/keystore-insecure-0.txt"), in_dir("keys/of-0.txt")), 0);
+  assert_int_equal(rename(in_dir("keys/keystore-insecure-1.txt"), in_dir("keys/of-1.txt")), 0);
+  assert_int_equal(aq_file_write(in_dir("keys/README.txt"), aq_bytes_of(text, 1500), 0600, &err), AQ_OK);
+  assert_int_equal(aq_file_write(in_dir("keys/keystore-insecure-1.txt"), aq_bytes_of(text, 5000), 0600, &err), AQ_OK);
+  assert_int_equal(aq_keys_load_any(&keys, path, &err), AQ_OK);
+  assert_int_equal(keys.cnt, CNT);
+  aq_keys_free(&keys);
+  static const char costly[] =
+      "{\"version\":4,\"crypto\":{\"kdf\":{\"function\":\"pbkdf2\",\"params\":{\"c\":99999999,\"dklen\":32,"
+      "\"prf\":\"hmac-sha256\",\"salt\":\"00\"}},\"checksum\":{\"function\":\"sha256\",\"message\":"
+      "\"0000000000000000000000000000000000000000000000000000000000000000\"},\"cipher\":{\"function\":"
+      "\"aes-128-ctr\",\"params\":{\"iv\":\"00000000000000000000000000000000\"},\"message\":"
+      "\"0000000000000000000000000000000000000000000000000000000000000000\"}}}";
+  assert_int_equal(aq_file_write(in_dir("keys/costly.json"), aq_bytes_str(costly), 0600, &err), AQ_OK);
+  assert_int_equal(aq_keys_load_any(&keys, path, &err), AQ_E_LIMIT);
+  assert_non_null(strstr(err.text, "costly.json"));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(files, setup, teardown),
@@ -217,6 +248,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(key_lock, setup, teardown),
       cmocka_unit_test(golden_keys),
       cmocka_unit_test_setup_teardown(store_and_load, setup, teardown),
+      cmocka_unit_test_setup_teardown(long_texts, setup, teardown),
   };
   aq_crypto_init();
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,14 +1,13 @@
 /* Keystores that other programs wrote, in any layout: for splitting existing keys. Spec: cluster.md 5.6, step 3. */
 #include <dirent.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #include "cluster/datadir.h"
 #include "codec/json.h"
-#include "crypto/aead.h"
 #include "crypto/keystore.h"
+#include "crypto/secret.h"
 
 enum { FILES_MAX = 4 * AQ_VALIDATORS_MAX, DIRS_MAX = 1024, KEYSTORE_MAX = 64 << 10, PATH_LEN_MAX = 4096 };
 
@@ -74,11 +73,15 @@ static bool is_object(aq_bytes json) {
 }
 
 static aq_status try_password(uint8_t secret[32], aq_bytes json, const char *path, aq_err *why) {
-  aq_buf password = AQ_BUF(KEYSTORE_MAX);
-  aq_status st = aq_file_read(&password, path, why);
-  if (st == AQ_OK) st = aq_keystore_read(secret, json, aq_buf_bytes(&password), why);
-  if (password.ptr) aq_wipe(password.ptr, password.cap);
-  aq_buf_free(&password);
+  uint8_t *password = aq_guarded_alloc(1, AQ_PASSWORD_FILE_MAX);
+  size_t len = 0;
+  if (!password) return aq_fail(why, AQ_E_IO, "out of memory for a password");
+  aq_status st = aq_secret_file_read(password, &len, AQ_PASSWORD_FILE_MAX, path, why);
+  /* A text that is too long is not the password, whatever it is. */
+  bool is_long = st == AQ_E_LIMIT || (st == AQ_OK && len > AQ_KEYSTORE_PASSWORD_MAX);
+  if (is_long) st = aq_fail(why, AQ_E_AUTH, "%s: too long for a password", path);
+  if (st == AQ_OK) st = aq_keystore_read(secret, json, aq_bytes_of(password, len), why);
+  aq_guarded_free(password);
   return st;
 }
 
@@ -100,11 +103,12 @@ static aq_status load_all(aq_keys *k, const path_list *json, const path_list *tx
   for (uint32_t i = 0; st == AQ_OK && i < json->cnt; i++) {
     aq_buf text = AQ_BUF(KEYSTORE_MAX);
     st = aq_file_read(&text, json->path[i], err);
-    if (st == AQ_OK && is_object(aq_buf_bytes(&text))) {
+    if (st == AQ_E_LIMIT) {
+      st = AQ_OK; /* too long for a keystore: something else */
+    } else if (st == AQ_OK && is_object(aq_buf_bytes(&text))) {
       st = open_keystore(k->secret[k->cnt], aq_buf_bytes(&text), json->path[i], txt, err);
       if (st == AQ_OK) k->cnt++;
     }
-    if (st == AQ_E_LIMIT) st = AQ_OK; /* too long for a keystore: something else */
     aq_buf_free(&text);
   }
   return st;
@@ -118,7 +122,7 @@ aq_status aq_keys_load_any(aq_keys *out, const char *dir, aq_err *err) {
     st = aq_fail(err, AQ_E_LIMIT, "%s: too many files", dir);
   } else if (json.cnt == 0) {
     st = aq_fail(err, AQ_E_NOTFOUND, "%s: no keystores (*.json)", dir);
-  } else if (!(k.secret = sodium_allocarray(json.cnt, sizeof *k.secret))) {
+  } else if (!(k.secret = aq_guarded_alloc(json.cnt, sizeof *k.secret))) {
     st = aq_fail(err, AQ_E_LIMIT, "no locked memory for %u keys (see ulimit -l)", json.cnt);
   }
   if (st == AQ_OK) st = load_all(&k, &json, &txt, err);
