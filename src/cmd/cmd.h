@@ -32,6 +32,13 @@ int aq_cmd_fail(const char *fmt, ...) AQ_PRINTF(1, 2);
 /* For values that parse but contradict each other: the message and a pointer to --help; returns AQ_EXIT_USAGE. */
 int aq_cmd_usage_error(const aq_command *cmd, const char *fmt, ...) AQ_PRINTF(2, 3);
 
+/* The row of --no-sandbox, the same for every command that has it; member: bool. */
+#define AQ_NO_SANDBOX_OPTION(cfg, member)                                                    \
+  {                                                                                          \
+    .flag = "no-sandbox", .kind = AQ_OPT_BOOL, .off = offsetof(cfg, member), .def = "false", \
+    .help = "run without limits on system calls (docs/operate.md)"                         \
+  }
+
 extern const aq_command *const aq_commands[];                  /* the table, ended by NULL */
 void aq_cmd_print_help(const aq_command *cmd, bool to_stderr); /* NULL: the list of commands */
 

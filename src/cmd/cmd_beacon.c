@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "adapter/adapters.h"
+#include "adapter/sandbox.h"
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -17,7 +18,7 @@ typedef struct {
   const char *listen, *genesis_version, *fork, *pubkeys_file;
   aq_opt_list lock_files, fork_epochs;
   uint64_t genesis_time, slot_ns, slots_per_epoch;
-  bool genesis_of_lock;
+  bool genesis_of_lock, no_sandbox;
   aq_network_flags custom;
 } beacon_cmd_cfg;
 
@@ -68,6 +69,7 @@ static const aq_option options[] = {
      .kind = AQ_OPT_LIST,
      .off = offsetof(beacon_cmd_cfg, fork_epochs),
      .help = "later forks as name=epoch, e.g. electra=2,fulu=4"},
+    AQ_NO_SANDBOX_OPTION(beacon_cmd_cfg, no_sandbox),
     AQ_NETWORK_OPTIONS(beacon_cmd_cfg, custom),
 };
 
@@ -149,6 +151,7 @@ static int serve(const beacon_cmd_cfg *c, aq_beacon_cfg *bc) {
   if (aq_host_port_parse(c->listen, host, sizeof host, &hc.port) != AQ_OK)
     return aq_cmd_fail("--listen %s is not host:port", c->listen);
   hc.host = host;
+  aq_sandbox_begin(!c->no_sandbox);
   aq_loop *loop = aq_loop_new(0);
   aq_http_server *server = NULL;
   bc->env = aq_loop_env(loop);
@@ -166,6 +169,7 @@ static int serve(const beacon_cmd_cfg *c, aq_beacon_cfg *bc) {
            AQ_UINT("genesis_time", bc->genesis_ns / AQ_NS_PER_SEC), AQ_UINT("validators", bc->validator_cnt));
     aq_beacon_start(b);
     aq_loop_on_signal(loop, on_signal, loop);
+    aq_sandbox_enter(!c->no_sandbox);
     aq_loop_run(loop);
   }
   if (server) aq_http_server_free(server);

@@ -11,7 +11,7 @@ typedef struct {
       *log_level, *tss_verify, *p2p_listen_addr;
   aq_opt_list tcp_address, peers, beacon, fallback, headers, graffiti, upstream;
   uint64_t beacon_timeout_ns, submit_timeout_ns, max_conns, rate_limit, score, tss_max;
-  bool key_lock, no_verify, enable_tss, builder_api, accept_empty, p2p_enable;
+  bool key_lock, no_verify, enable_tss, builder_api, accept_empty, p2p_enable, no_sandbox;
   const char *ignored_str;
   aq_opt_list ignored_list;
   uint64_t ignored_duration;
@@ -104,6 +104,7 @@ static const aq_option options[] = {
     OPT("log-level", AQ_OPT_STR, log_level, "info", "debug, info, warn or error"),
     OPT("accept-empty-store", AQ_OPT_BOOL, accept_empty, "false",
         "start although the store and its backup are damaged"),
+    AQ_NO_SANDBOX_OPTION(run_cfg, no_sandbox),
     NO_EFFECT("consensus-protocol", AQ_OPT_STR, ignored_str),
     NO_EFFECT("debug-address", AQ_OPT_STR, ignored_str),
     NO_EFFECT("execution-client-rpc-endpoint", AQ_OPT_STR, ignored_str),
@@ -246,7 +247,8 @@ static int run(const aq_cmd_ctx *ctx, void *cfg) {
                      .tss_max_sessions = (uint32_t)c->tss_max,
                      .nickname = c->nickname,
                      .builder_api = c->builder_api,
-                     .accept_empty_store = c->accept_empty};
+                     .accept_empty_store = c->accept_empty,
+                     .no_sandbox = c->no_sandbox};
   if (!parse_level(&out.log_level, c->log_level))
     return aq_cmd_usage_error(&aq_cmd_run, "--log-level is debug, info, warn or error");
   out.tss_strict = strcmp(c->tss_verify, "strict") == 0;

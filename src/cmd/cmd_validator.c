@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "adapter/adapters.h"
+#include "adapter/sandbox.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "cluster/datadir.h"
@@ -12,7 +13,7 @@
 
 typedef struct {
   const char *api, *keys_dir, *data_dir;
-  bool ssz_blocks;
+  bool ssz_blocks, no_sandbox;
 } validator_cfg;
 
 static const aq_option options[] = {
@@ -36,6 +37,7 @@ static const aq_option options[] = {
      .off = offsetof(validator_cfg, ssz_blocks),
      .def = "true",
      .help = "post blocks as SSZ instead of JSON"},
+    AQ_NO_SANDBOX_OPTION(validator_cfg, no_sandbox),
 };
 
 static void on_signal(void *arg, int signo) {
@@ -62,6 +64,7 @@ static int serve(const validator_cfg *c, aq_loop *loop, const aq_keys *keys) {
   aq_vc *v = aq_vc_new(&vc);
   aq_loop_on_signal(loop, on_signal, loop);
   aq_vc_start(v);
+  aq_sandbox_enter(!c->no_sandbox);
   aq_loop_run(loop);
   aq_vc_free(v);
   aq_curl_free(curl);
@@ -72,6 +75,7 @@ static int serve(const validator_cfg *c, aq_loop *loop, const aq_keys *keys) {
 static int run(const aq_cmd_ctx *ctx, void *cfg) {
   (void)ctx;
   const validator_cfg *c = cfg;
+  aq_sandbox_begin(!c->no_sandbox);
   aq_crypto_init();
   aq_metrics_init();
   aq_keys keys = {0};

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "adapter/sandbox.h"
 #include "cmd/config_file.h"
 #include "crypto/aead.h"
 
@@ -139,6 +140,7 @@ int main(int argc, char **argv) {
   const char *program = argc > 0 ? argv[0] : "aequa";
   int used = 0;
   argc = argc > 0 ? argc - 1 : 0, argv++;
+  aq_process_harden();
   aq_crypto_init();
   const aq_command *cmd = find_command(argc, argv, &used);
   bool is_flag = argc > 0 && argv[0][0] == '-';

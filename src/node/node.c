@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "adapter/sandbox.h"
 #include "adapter/trim.h"
 #include "base/assert.h"
 #include "base/hex.h"
@@ -474,6 +475,7 @@ int aq_node_run(const aq_node_cfg *cfg) {
   aq_node *n = calloc(1, sizeof *n);
   AQ_ASSERT(n);
   n->cfg = cfg;
+  aq_sandbox_begin(!cfg->no_sandbox);
   aq_crypto_init();
   aq_metrics_init();
   aq_log_start(cfg->log_level, NULL, NULL);
@@ -490,10 +492,12 @@ int aq_node_run(const aq_node_cfg *cfg) {
   paths(n);
   aq_loop_on_signal(n->loop, on_signal, n);
   AQ_LOG(AQ_LOG_INFO, "node_start", AQ_STR("data_dir", cfg->data_dir), AQ_STR("version", n->version));
-  if (start(n) == AQ_OK)
+  if (start(n) == AQ_OK) {
+    aq_sandbox_enter(!cfg->no_sandbox);
     aq_loop_run(n->loop);
-  else
+  } else {
     n->exit_code = AQ_NODE_FAILED;
+  }
   stop(n);
   aq_loop_free(n->loop);
   aq_throwaway_free(n->throwaway);

@@ -35,6 +35,7 @@ typedef struct {
   uint32_t tss_max_sessions;
   const char *graffiti, *nickname; /* NULL or "" */
   bool builder_api, accept_empty_store;
+  bool no_sandbox; /* adapter/sandbox.h */
   aq_log_level log_level;
 } aq_node_cfg;
 
