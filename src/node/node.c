@@ -101,15 +101,9 @@ static aq_status load_cluster(aq_node *n, aq_err *err) {
   return AQ_OK;
 }
 
-static const aq_network *network_of(const aq_node *n) {
-  const aq_network *custom = n->cfg->network;
-  if (custom && memcmp(custom->genesis_version, n->lock->def.fork_version, 4) == 0) return custom;
-  return aq_network_by_version(n->lock->def.fork_version);
-}
-
 static void const_labels(const aq_node *n) {
   char text[512];
-  const aq_network *net = network_of(n);
+  const aq_network *net = aq_core_network(n->lock, n->cfg->network);
   snprintf(text, sizeof text,
            "cluster_hash=%.7s\ncluster_name=%.64s\ncluster_network=%s\ncluster_peer=%s\nnickname=%.32s\n",
            n->lock->lock_hash_text + 2, n->lock->def.name ? n->lock->def.name : "", net ? net->name : "testnet",
@@ -226,111 +220,66 @@ static aq_status start_p2p(aq_node *n, aq_err *err) {
   return AQ_OK;
 }
 
-/* ---- beacon node and duties ---- */
+/* ---- beacon node, validator API and duties ---- */
 
 static void stop_loop(aq_node *n, int code) {
   n->exit_code = code;
   aq_loop_stop(n->loop);
 }
 
-/* Housekeeping of the store at each epoch end. */
-static void epoch_tick(void *arg) {
+static void core_ready(void *arg, uint64_t took_ns) {
   aq_node *n = arg;
-  const aq_clock *c = &n->chain.clock;
-  uint64_t slot = aq_slot_at(c, aq_now_ns(n->env)), keep = 3 * c->slots_per_epoch;
-  if (slot > keep) n->store->prune(n->store->ctx, slot - keep);
-  n->store->backup(n->store->ctx);
-  if (!n->cfg->enable_tss) {
-    AQ_LOG(AQ_LOG_WARN, "tss_off", AQ_STR("note", "threshold signing is off: other nodes must submit for the cluster"));
-  }
-  uint64_t next = (aq_epoch_of(c, slot) + 1) * c->slots_per_epoch;
-  aq_timer_set(n->env, &n->epoch_timer, aq_slot_start_ns(c, next), epoch_tick, n);
-}
-
-static bool network_matches(const aq_node *n) {
-  for (int f = 0; f < AQ_FORK_CNT; f++) {
-    if (memcmp(n->chain.fork[f].version, n->lock->def.fork_version, 4) == 0) return true;
-  }
-  return memcmp(n->chain.genesis_version, n->lock->def.fork_version, 4) == 0;
-}
-
-static void chain_loaded(void *arg, aq_status st, const aq_chain *chain, const char *why) {
-  aq_node *n = arg;
-  if (st != AQ_OK) {
-    service_op("consensus", "start", 0, why);
-    stop_loop(n, AQ_NODE_FAILED);
-    return;
-  }
-  n->chain = *chain;
-  n->chain_known = true;
-  char text[256], version[9];
-  aq_hex_encode(version, aq_bytes_of(n->lock->def.fork_version, 4));
-  if (!network_matches(n)) {
-    snprintf(text, sizeof text,
-             "the beacon node is on another network: the cluster's fork version 0x%s is not in its schedule", version);
-    service_op("consensus", "start", 0, text);
-    stop_loop(n, AQ_NODE_FAILED);
-    return;
-  }
-  const aq_network *net = network_of(n);
-  memcpy(n->chain.genesis_version, n->lock->def.fork_version, 4);
-  if (net) memcpy(n->chain.capella_version, net->capella_version, 4);
-  uint64_t start_ns = aq_mono_ns(n->env);
-  const aq_workflow_cfg cfg = {.env = n->env,
-                               .net = aq_host_net(n->host),
-                               .store = n->store,
-                               .bn = n->bn,
-                               .chain = &n->chain,
-                               .lock = n->lock,
-                               .key = n->key,
-                               .self = n->self,
-                               .started_ns = n->started_ns,
-                               .enable_tss = n->cfg->enable_tss,
-                               .tss_sessions_max = n->cfg->tss_max_sessions,
-                               .tss_strict = n->cfg->tss_strict,
-                               .graffiti = n->graffiti,
-                               .builder_api = n->cfg->builder_api,
-                               .peer_names = n->peer_names};
-  aq_err err = {0};
-  n->workflow = aq_workflow_new(&cfg);
-  st = aq_workflow_start(n->workflow, &err);
-  service_op("consensus", "start", aq_mono_ns(n->env) - start_ns, st == AQ_OK ? NULL : err.text);
-  if (n->cfg->enable_tss) service_log("tss", "start", aq_mono_ns(n->env) - start_ns, NULL); /* tss counts itself */
-  if (st != AQ_OK) {
-    stop_loop(n, AQ_NODE_FAILED);
-    return;
-  }
-  const aq_preparer_cfg pc = {n->env, n->bn, &n->chain, aq_workflow_scheduler(n->workflow), n->lock};
-  n->preparer = aq_preparer_new(&pc);
-  aq_preparer_start(n->preparer);
-  aq_vapi_ready(n->vapi, &n->chain, n->workflow);
-  epoch_tick(n);
+  service_op("consensus", "start", took_ns, NULL);
+  if (n->cfg->enable_tss) service_log("tss", "start", took_ns, NULL); /* tss counts itself */
   aq_trim();
   AQ_LOG(AQ_LOG_INFO, "node_ready",
          AQ_INT("ready_ms", (int64_t)((aq_mono_ns(n->env) - n->started_mono_ns) / AQ_NS_PER_MS)));
 }
 
-static aq_status start_beacon(aq_node *n, aq_err *err) {
-  if (n->cfg->beacon.cnt == 0) return AQ_OK; /* healthy without one: contract.md 17 */
-  for (size_t i = 0; i < n->cfg->beacon_headers.cnt; i++) {
-    snprintf(n->header_text[i], sizeof n->header_text[i], "%s", n->cfg->beacon_headers.item[i]);
+static void core_failed(void *arg, const char *why) {
+  aq_node *n = arg;
+  service_op("consensus", "start", 0, why);
+  stop_loop(n, AQ_NODE_FAILED);
+}
+
+static aq_status start_core(aq_node *n, aq_err *err) {
+  const aq_node_cfg *cfg = n->cfg;
+  for (size_t i = 0; i < cfg->beacon_headers.cnt; i++) {
+    snprintf(n->header_text[i], sizeof n->header_text[i], "%s", cfg->beacon_headers.item[i]);
     char *value = strchr(n->header_text[i], '=');
     if (!value)
       return aq_fail(err, AQ_E_FORMAT, "--beacon-node-headers wants name=value, not %.100s", n->header_text[i]);
     *value++ = 0;
     n->headers[i] = (aq_http_header){n->header_text[i], value};
   }
-  n->curl = aq_curl_new(n->loop);
-  const aq_bn_cfg cfg = {.env = n->env,
-                         .http = aq_curl_port(n->curl),
-                         .endpoints = n->cfg->beacon.item,
-                         .endpoint_cnt = n->cfg->beacon.cnt,
-                         .fallbacks = n->cfg->beacon_fallback.item,
-                         .fallback_cnt = n->cfg->beacon_fallback.cnt,
-                         .headers = {n->headers, n->cfg->beacon_headers.cnt},
-                         .timeout_ns = n->cfg->beacon_timeout_ns,
-                         .submit_timeout_ns = n->cfg->beacon_submit_timeout_ns};
-  n->bn = aq_bn_new(&cfg);
+  if (cfg->beacon.cnt > 0) n->curl = aq_curl_new(n->loop); /* healthy without one: contract.md 17 */
+  const aq_core_cfg core = {.env = n->env,
+                            .net = aq_host_net(n->host),
+                            .store = n->store,
+                            .http = n->curl ? aq_curl_port(n->curl) : NULL,
+                            .endpoints = cfg->beacon.item,
+                            .endpoint_cnt = cfg->beacon.cnt,
+                            .fallbacks = cfg->beacon_fallback.item,
+                            .fallback_cnt = cfg->beacon_fallback.cnt,
+                            .headers = {n->headers, cfg->beacon_headers.cnt},
+                            .beacon_timeout_ns = cfg->beacon_timeout_ns,
+                            .beacon_submit_timeout_ns = cfg->beacon_submit_timeout_ns,
+                            .lock = n->lock,
+                            .network = cfg->network,
+                            .key = n->key,
+                            .self = n->self,
+                            .started_ns = n->started_ns,
+                            .enable_tss = cfg->enable_tss,
+                            .tss_strict = cfg->tss_strict,
+                            .builder_api = cfg->builder_api,
+                            .tss_sessions_max = cfg->tss_max_sessions,
+                            .graffiti = n->graffiti,
+                            .version = n->version,
+                            .peer_names = n->peer_names,
+                            .arg = n,
+                            .ready = core_ready,
+                            .failed = core_failed};
+  aq_core_init(&n->core, &core);
   return AQ_OK;
 }
 
@@ -353,15 +302,7 @@ static aq_status start_http(aq_node *n, aq_err *err) {
   if (st != AQ_OK) return st;
   service_op("monitoring", "start", aq_mono_ns(n->env) - start_ns, NULL);
   start_ns = aq_mono_ns(n->env);
-  const aq_vapi_cfg vc = {.env = n->env,
-                          .http = n->curl ? aq_curl_port(n->curl) : NULL,
-                          .bn = n->bn,
-                          .lock = n->lock,
-                          .self = n->self,
-                          .version = n->version,
-                          .simulated = aq_network_by_version(n->lock->def.fork_version) == NULL};
-  n->vapi = aq_vapi_new(&vc);
-  st = serve(n, &n->vapi_server, "--validator-api", n->cfg->validator_api, aq_vapi_handler(n->vapi), err);
+  st = serve(n, &n->vapi_server, "--validator-api", n->cfg->validator_api, aq_vapi_handler(n->core.vapi), err);
   if (st != AQ_OK) return st;
   service_op("api", "start", aq_mono_ns(n->env) - start_ns, NULL);
   return AQ_OK;
@@ -413,12 +354,12 @@ static aq_status start(aq_node *n) {
   p2p_check(AQ_M_P2P_CONFIG_CHECKS_TOTAL, "p2p_config", id, st, &err);
   if (st != AQ_OK) return start_failed("p2p", &err);
   service_op("p2p", "start", aq_mono_ns(n->env) - start_ns, NULL);
-  if (start_beacon(n, &err) != AQ_OK) return start_failed("beacon", &err);
+  if (start_core(n, &err) != AQ_OK) return start_failed("beacon", &err);
   if (start_http(n, &err) != AQ_OK) return start_failed("api", &err);
   uint16_t port = aq_http_server_port(n->vapi_server);
   if (n->throwaway && aq_throwaway_serve(n->throwaway, port, &err) != AQ_OK) return start_failed("validator", &err);
   aq_node_status_start(n);
-  if (n->bn) aq_bn_load_chain(n->bn, chain_loaded, n);
+  aq_core_start(&n->core);
   return AQ_OK;
 }
 
@@ -434,19 +375,15 @@ static void stop_api(aq_node *n) {
 static void stop_monitoring(aq_node *n) {
   if (n->monitor_server) aq_http_server_free(n->monitor_server);
 }
-static void stop_consensus(aq_node *n) {
-  aq_preparer_free(n->preparer);
-  if (n->workflow) aq_workflow_free(n->workflow);
-}
+static void stop_consensus(aq_node *n) { aq_core_end_duties(&n->core); }
 static void stop_p2p(aq_node *n) {
   if (n->host) aq_host_stop(n->host);
 }
 
 static void stop(aq_node *n) {
   aq_timer_cancel(n->env, &n->status_timer);
-  aq_timer_cancel(n->env, &n->epoch_timer);
   aq_timer_cancel(n->env, &n->keylock_timer);
-  if (n->vapi) aq_vapi_unhealthy(n->vapi, "shutting down");
+  aq_core_stop(&n->core);
   aq_throwaway_stop(n->throwaway);
   stop_service(n, "api", stop_api);
   if (n->cfg->enable_tss) service_log("tss", "stop", 0, NULL);
@@ -456,9 +393,8 @@ static void stop(aq_node *n) {
   n->store = NULL;
   stop_service(n, "consensus", stop_consensus);
   stop_service(n, "monitoring", stop_monitoring);
-  aq_vapi_free(n->vapi);
   aq_monitor_free(n->monitor);
-  if (n->bn) aq_bn_free(n->bn);
+  aq_core_free(&n->core);
   if (n->curl) aq_curl_free(n->curl);
   if (n->peerinfo) aq_peerinfo_free(n->peerinfo);
   if (n->host) aq_host_free(n->host);

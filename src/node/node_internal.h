@@ -5,11 +5,9 @@
 #include "adapter/adapters.h"
 #include "api/health.h"
 #include "api/monitor.h"
-#include "api/vapi.h"
 #include "cluster/datadir.h"
 #include "cluster/lock.h"
-#include "duty/preparer.h"
-#include "duty/workflow.h"
+#include "node/core.h"
 #include "node/node.h"
 #include "node/throwaway.h"
 #include "p2p/host.h"
@@ -34,15 +32,10 @@ typedef struct {
   aq_host *host;
   aq_peerinfo *peerinfo;
   aq_curl *curl;
-  aq_bn *bn;
-  aq_chain chain;
-  bool chain_known;
-  aq_workflow *workflow;
-  aq_preparer *preparer;
-  aq_vapi *vapi;
+  aq_core core;
   aq_monitor *monitor;
   aq_http_server *vapi_server, *monitor_server;
-  aq_timer status_timer, epoch_timer, keylock_timer;
+  aq_timer status_timer, keylock_timer;
   char listen_addr[AQ_NODE_LIST_MAX][128];
   const char *listen_addrs[AQ_NODE_LIST_MAX];
   size_t listen_addr_cnt;

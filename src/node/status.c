@@ -21,22 +21,22 @@ typedef enum {
 } readiness;
 
 static bool vc_seen(const aq_node *n, uint64_t now_ns) {
-  uint64_t epoch_ns = n->chain.clock.slot_ns * n->chain.clock.slots_per_epoch;
-  uint64_t last_ns = aq_vapi_last_request_ns(n->vapi);
+  uint64_t epoch_ns = n->core.chain.clock.slot_ns * n->core.chain.clock.slots_per_epoch;
+  uint64_t last_ns = aq_vapi_last_request_ns(n->core.vapi);
   uint64_t since_ns = last_ns ? last_ns : n->started_ns; /* starts as connected */
   return now_ns < since_ns + 2 * epoch_ns;
 }
 
 static void evaluate(aq_node *n) {
   aq_bn_health bn = {0};
-  if (n->bn) aq_bn_health_get(n->bn, &bn);
+  if (n->core.bn) aq_bn_health_get(n->core.bn, &bn);
   uint32_t cnt = n->lock->def.operator_cnt, quorum = (2 * cnt + 2) / 3;
   if (aq_host_connected(n->host) + 1 >= quorum)
     n->quorum_misses = 0;
   else
     n->quorum_misses++;
   n->ready_state = READY, n->ready_text = "ok";
-  if (!n->chain_known || !bn.reachable)
+  if (!n->core.chain_known || !bn.reachable)
     n->ready_state = BN_DOWN, n->ready_text = "beacon node down";
   else if (bn.syncing)
     n->ready_state = BN_SYNCING, n->ready_text = "beacon node not synced";
@@ -57,7 +57,7 @@ static void check_health(aq_node *n) {
   if (now_ns < n->health_ns) return;
   n->health_ns = now_ns + AQ_SECONDS(AQ_HEALTH_EVERY_S);
   aq_bn_health bn = {0};
-  if (n->bn) aq_bn_health_get(n->bn, &bn);
+  if (n->core.bn) aq_bn_health_get(n->core.bn, &bn);
   uint32_t cnt = n->lock->def.operator_cnt;
   const aq_health_in in = {.connected = aq_host_connected(n->host),
                            .needed = (2 * cnt + 2) / 3 - 1,
@@ -71,7 +71,7 @@ static void status_tick(void *arg) {
   aq_node *n = arg;
   evaluate(n);
   check_health(n);
-  uint64_t step_ns = n->chain_known ? n->chain.clock.slot_ns : AQ_SECONDS(1);
+  uint64_t step_ns = n->core.chain_known ? n->core.chain.clock.slot_ns : AQ_SECONDS(1);
   aq_timer_set(n->env, &n->status_timer, aq_now_ns(n->env) + step_ns, status_tick, n);
 }
 

@@ -1,0 +1,136 @@
+#include "node/core.h"
+
+#include <stdio.h>
+
+#include "base/hex.h"
+#include "base/log.h"
+
+/* Records of this many epochs stay; the journal's watermarks stay for ever. */
+enum { EPOCHS_KEPT = 3 };
+
+const aq_network *aq_core_network(const aq_lock *lock, const aq_network *custom) {
+  if (custom && memcmp(custom->genesis_version, lock->def.fork_version, 4) == 0) return custom;
+  return aq_network_by_version(lock->def.fork_version);
+}
+
+void aq_core_init(aq_core *c, const aq_core_cfg *cfg) {
+  *c = (aq_core){.cfg = *cfg};
+  if (cfg->http) {
+    c->bn = aq_bn_new(&(aq_bn_cfg){.env = cfg->env,
+                                   .http = cfg->http,
+                                   .endpoints = cfg->endpoints,
+                                   .endpoint_cnt = cfg->endpoint_cnt,
+                                   .fallbacks = cfg->fallbacks,
+                                   .fallback_cnt = cfg->fallback_cnt,
+                                   .headers = cfg->headers,
+                                   .timeout_ns = cfg->beacon_timeout_ns,
+                                   .submit_timeout_ns = cfg->beacon_submit_timeout_ns});
+  }
+  c->vapi = aq_vapi_new(&(aq_vapi_cfg){.env = cfg->env,
+                                       .http = cfg->http,
+                                       .bn = c->bn,
+                                       .lock = cfg->lock,
+                                       .self = cfg->self,
+                                       .version = cfg->version,
+                                       .simulated = aq_network_by_version(cfg->lock->def.fork_version) == NULL});
+}
+
+static void epoch_tick(void *arg) {
+  aq_core *c = arg;
+  const aq_clock *clock = &c->chain.clock;
+  const aq_store *store = c->cfg.store;
+  uint64_t slot = aq_slot_at(clock, aq_now_ns(c->cfg.env)), keep = EPOCHS_KEPT * clock->slots_per_epoch;
+  if (slot > keep) store->prune(store->ctx, slot - keep);
+  store->backup(store->ctx);
+  if (!c->cfg.enable_tss) {
+    AQ_LOG(AQ_LOG_WARN, "tss_off", AQ_STR("note", "threshold signing is off: other nodes must submit for the cluster"));
+  }
+  uint64_t next = (aq_epoch_of(clock, slot) + 1) * clock->slots_per_epoch;
+  aq_timer_set(c->cfg.env, &c->epoch_timer, aq_slot_start_ns(clock, next), epoch_tick, c);
+}
+
+static bool network_matches(const aq_core *c) {
+  const uint8_t *version = c->cfg.lock->def.fork_version;
+  for (int f = 0; f < AQ_FORK_CNT; f++) {
+    if (memcmp(c->chain.fork[f].version, version, 4) == 0) return true;
+  }
+  return memcmp(c->chain.genesis_version, version, 4) == 0;
+}
+
+static aq_status start_workflow(aq_core *c, aq_err *err) {
+  const aq_core_cfg *cfg = &c->cfg;
+  c->workflow = aq_workflow_new(&(aq_workflow_cfg){.env = cfg->env,
+                                                   .net = cfg->net,
+                                                   .store = cfg->store,
+                                                   .bn = c->bn,
+                                                   .chain = &c->chain,
+                                                   .lock = cfg->lock,
+                                                   .key = cfg->key,
+                                                   .self = cfg->self,
+                                                   .started_ns = cfg->started_ns,
+                                                   .enable_tss = cfg->enable_tss,
+                                                   .tss_sessions_max = cfg->tss_sessions_max,
+                                                   .tss_strict = cfg->tss_strict,
+                                                   .graffiti = cfg->graffiti,
+                                                   .builder_api = cfg->builder_api,
+                                                   .peer_names = cfg->peer_names});
+  if (!c->workflow) return aq_fail(err, AQ_E_LIMIT, "no memory for the validators of the lock");
+  return aq_workflow_start(c->workflow, err);
+}
+
+static void chain_loaded(void *arg, aq_status st, const aq_chain *chain, const char *why) {
+  aq_core *c = arg;
+  const aq_core_cfg *cfg = &c->cfg;
+  if (st != AQ_OK) {
+    cfg->failed(cfg->arg, why);
+    return;
+  }
+  c->chain = *chain;
+  c->chain_known = true;
+  if (!network_matches(c)) {
+    char text[256], version[9];
+    aq_hex_encode(version, aq_bytes_of(cfg->lock->def.fork_version, 4));
+    snprintf(text, sizeof text,
+             "the beacon node is on another network: the cluster's fork version 0x%s is not in its schedule", version);
+    cfg->failed(cfg->arg, text);
+    return;
+  }
+  const aq_network *net = aq_core_network(cfg->lock, cfg->network);
+  memcpy(c->chain.genesis_version, cfg->lock->def.fork_version, 4);
+  if (net) memcpy(c->chain.capella_version, net->capella_version, 4);
+  uint64_t start_ns = aq_mono_ns(cfg->env);
+  aq_err err = {0};
+  if (start_workflow(c, &err) != AQ_OK) {
+    cfg->failed(cfg->arg, err.text);
+    return;
+  }
+  c->preparer =
+      aq_preparer_new(&(aq_preparer_cfg){cfg->env, c->bn, &c->chain, aq_workflow_scheduler(c->workflow), cfg->lock});
+  aq_preparer_start(c->preparer);
+  aq_vapi_ready(c->vapi, &c->chain, c->workflow);
+  epoch_tick(c);
+  cfg->ready(cfg->arg, aq_mono_ns(cfg->env) - start_ns);
+}
+
+void aq_core_start(aq_core *c) {
+  if (c->bn) aq_bn_load_chain(c->bn, chain_loaded, c);
+}
+
+void aq_core_stop(aq_core *c) {
+  if (!c->vapi) return;
+  aq_timer_cancel(c->cfg.env, &c->epoch_timer);
+  aq_vapi_unhealthy(c->vapi, "shutting down");
+}
+
+void aq_core_end_duties(aq_core *c) {
+  aq_preparer_free(c->preparer);
+  aq_workflow_free(c->workflow);
+  c->preparer = NULL;
+  c->workflow = NULL;
+}
+
+void aq_core_free(aq_core *c) {
+  aq_vapi_free(c->vapi);
+  if (c->bn) aq_bn_free(c->bn);
+  *c = (aq_core){0};
+}

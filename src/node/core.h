@@ -1,0 +1,56 @@
+/* node/core.h - the node behind its ports: beacon node client, validator API and, once the chain's parameters are
+   known, the duty workflow with its housekeeping. Production (node.c) and the simulator build the same. Does not own
+   sockets, files or processes, nor who is connected to whom. Order of the end: stop, then the ports end what is under
+   way with their callbacks, then free. Spec: core.md 2, contract.md 7.1. */
+#ifndef AQ_NODE_CORE_H
+#define AQ_NODE_CORE_H
+
+#include "api/vapi.h"
+#include "duty/preparer.h"
+#include "duty/workflow.h"
+
+/* All borrowed until free. */
+typedef struct {
+  const aq_env *env;
+  const aq_net *net;
+  const aq_store *store;
+  const aq_httpc *http; /* NULL: no beacon node (contract.md 17) */
+  const char *const *endpoints, *const *fallbacks;
+  size_t endpoint_cnt, fallback_cnt;
+  aq_http_headers headers;
+  uint64_t beacon_timeout_ns, beacon_submit_timeout_ns;
+  const aq_lock *lock;
+  const aq_network *network; /* custom network of the lock, NULL: a built-in one */
+  const aq_k1_key *key;
+  uint32_t self;
+  uint64_t started_ns;
+  bool enable_tss, tss_strict, builder_api;
+  uint32_t tss_sessions_max;
+  const char *graffiti, *version;
+  const char *const *peer_names;
+  void *arg;
+  void (*ready)(void *arg, uint64_t took_ns); /* duties are under way */
+  void (*failed)(void *arg, const char *why); /* cannot start: a line for the operator */
+} aq_core_cfg;
+
+typedef struct {
+  aq_core_cfg cfg;
+  aq_bn *bn; /* NULL: none */
+  aq_vapi *vapi;
+  aq_chain chain;
+  bool chain_known;
+  aq_workflow *workflow; /* NULL until the chain is known */
+  aq_preparer *preparer;
+  aq_timer epoch_timer;
+} aq_core;
+
+void aq_core_init(aq_core *c, const aq_core_cfg *cfg);
+void aq_core_start(aq_core *c); /* asks the beacon node for its chain; ready or failed follows */
+void aq_core_stop(aq_core *c);  /* no timer of its own fires any more; the validator API says so */
+void aq_core_end_duties(aq_core *c);
+void aq_core_free(aq_core *c); /* after end_duties; harmless on a zeroed one */
+
+/* The network of the lock: the custom one when its version fits, else a built-in one, NULL when unknown. */
+const aq_network *aq_core_network(const aq_lock *lock, const aq_network *custom);
+
+#endif
