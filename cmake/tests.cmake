@@ -11,6 +11,11 @@ target_include_directories(aq_test_support PUBLIC ${CMAKE_SOURCE_DIR}/test/suppo
 target_compile_definitions(aq_test_support PUBLIC AQ_VECTORS="${CMAKE_SOURCE_DIR}/test/vectors" AQ_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
 target_link_libraries(aq_test_support PUBLIC aq_codec PkgConfig::CMOCKA)
 
+# Emulation is some 20 times slower.
+set(aq_timeout 300)
+if(CMAKE_CROSSCOMPILING)
+  set(aq_timeout 2400)
+endif()
 add_custom_target(fuzzers)
 set(lower aq_flags)
 foreach(layer IN LISTS AQ_LAYERS ITEMS cmd) # cmd is a program, no library: its targets include what they test
@@ -25,7 +30,7 @@ foreach(layer IN LISTS AQ_LAYERS ITEMS cmd) # cmd is a program, no library: its 
     target_link_libraries(${target} PRIVATE aq_test_support ${lower})
     string(REGEX REPLACE "_test$" "" title ${target})
     add_test(NAME ${title} COMMAND ${target})
-    set_tests_properties(${title} PROPERTIES TIMEOUT 300 LABELS unit)
+    set_tests_properties(${title} PROPERTIES TIMEOUT ${aq_timeout} LABELS unit)
   endforeach()
   file(GLOB fuzzers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${layer}/*_fuzz.c)
   foreach(fuzz IN LISTS fuzzers)
@@ -37,7 +42,7 @@ foreach(layer IN LISTS AQ_LAYERS ITEMS cmd) # cmd is a program, no library: its 
     else()
       add_executable(${target} ${fuzz} ${CMAKE_SOURCE_DIR}/test/support/fuzz_replay.c)
       add_test(NAME ${target} COMMAND ${target} ${CMAKE_SOURCE_DIR}/test/corpus/${target})
-      set_tests_properties(${target} PROPERTIES TIMEOUT 300 LABELS fuzz)
+      set_tests_properties(${target} PROPERTIES TIMEOUT ${aq_timeout} LABELS fuzz)
     endif()
     target_link_libraries(${target} PRIVATE ${lower})
     add_dependencies(fuzzers ${target})
