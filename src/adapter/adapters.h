@@ -44,9 +44,13 @@ typedef struct {
   uint8_t lock_hash[32];
   uint32_t self;
   bool accept_empty;
+  const aq_env
+      *by_hand; /* tests: no thread and no loop (l NULL), the clock is this one's; aq_sqlite_turn does the work */
 } aq_sqlite_cfg;
 AQ_NODISCARD aq_status aq_sqlite_open(aq_sqlite **out, aq_loop *l, const aq_sqlite_cfg *cfg, aq_err *err);
 const aq_store *aq_sqlite_port(aq_sqlite *s);
 void aq_sqlite_close(aq_sqlite *s); /* commits what is queued */
+bool aq_sqlite_turn(
+    aq_sqlite *s); /* by_hand: one batch or one step of a backup, and its answers. false: nothing to do */
 
 #endif

@@ -60,6 +60,9 @@ AQ_NODISCARD aq_status aq_db_view(aq_db *db, const char *path, bool write, aq_er
 /* A whole new database under `path`, nothing else there: for aq_db_open and tests. */
 AQ_NODISCARD aq_status aq_db_create(const char *path, const aq_sqlite_cfg *cfg, uint64_t now_ns, aq_err *err);
 
+/* Makes the names in the folder of a file durable. */
+void aq_db_sync_folder(const char *path);
+
 /* Rows of the meta table. get: AQ_E_NOTFOUND unless it is there with that length. */
 AQ_NODISCARD aq_status aq_db_meta_get(aq_db *db, const char *key, void *out, size_t len);
 AQ_NODISCARD aq_status aq_db_meta_put(aq_db *db, const char *key, aq_bytes value);

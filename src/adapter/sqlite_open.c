@@ -42,7 +42,7 @@ static bool path_with(char out[AQ_DB_PATH_MAX], const char *path, const char *su
   return len > 0 && len < AQ_DB_PATH_MAX;
 }
 
-static void sync_folder(const char *path) {
+void aq_db_sync_folder(const char *path) {
   char folder[AQ_DB_PATH_MAX];
   snprintf(folder, sizeof folder, "%s", path);
   char *slash = strrchr(folder, '/');
@@ -85,18 +85,36 @@ static aq_status copy_file(const char *from, const char *to) {
   return good ? AQ_OK : AQ_E_IO;
 }
 
+/* What the page cache holds of the log may not be on disk: after a failed fsync Linux drops the pages' dirty marks, and a
+   crash much later would tear a hole into the log before what was acknowledged since. The same bytes are written and
+   synced once more before anything is added. Only with the lock: a writer would lose frames to it. */
+static aq_status rewrite_log(const char *path) {
+  char name[AQ_DB_PATH_MAX];
+  uint8_t chunk[16384];
+  if (!path_with(name, path, "-wal")) return AQ_E_LIMIT;
+  int fd = open(name, O_RDWR | O_CLOEXEC);
+  if (fd < 0) return errno == ENOENT ? AQ_OK : AQ_E_IO;
+  bool good = true;
+  ssize_t len;
+  for (off_t at = 0; good && (len = pread(fd, chunk, sizeof chunk, at)) != 0; at += len)
+    good = len > 0 && pwrite(fd, chunk, (size_t)len, at) == len;
+  good = good && fsync(fd) == 0;
+  close(fd);
+  return good ? AQ_OK : AQ_E_IO;
+}
+
 /* Puts path.new in the place of path. What was there goes to path.damaged: first the database, then its log, so that a
    crash in between leaves no database that lacks its log. A log left behind must never meet the new file. */
 static aq_status replace(const char *path) {
   char fresh[AQ_DB_PATH_MAX];
   if (!path_with(fresh, path, ".new")) return AQ_E_LIMIT;
   move_suffix(path, "", ".damaged");
-  sync_folder(path);
+  aq_db_sync_folder(path);
   move_suffix(path, "-wal", ".damaged-wal");
   remove_suffix(path, "-shm");
-  sync_folder(path);
+  aq_db_sync_folder(path);
   if (rename(fresh, path) != 0) return AQ_E_IO;
-  sync_folder(path);
+  aq_db_sync_folder(path);
   return AQ_OK;
 }
 
@@ -112,33 +130,49 @@ static bool pragma_int(sqlite3 *h, const char *text, int64_t *out, int *rc_out) 
   return rc == SQLITE_ROW;
 }
 
+/* Only what says that the bytes are bad, or cannot be read, speaks for damage: a full disk, a missing descriptor or a
+   failing lock says nothing about a database that may be sound, and must not put an older copy in its place. */
 static found failure(int rc) {
-  int primary = rc & 0xff;
-  if (primary == SQLITE_BUSY || primary == SQLITE_LOCKED) return FOUND_LOCKED;
-  bool denied = primary == SQLITE_CANTOPEN || primary == SQLITE_PERM || primary == SQLITE_READONLY ||
-                primary == SQLITE_NOMEM || primary == SQLITE_FULL || primary == SQLITE_AUTH;
-  return denied ? FOUND_DENIED : FOUND_DAMAGED;
+  switch (rc & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL: return FOUND_LOCKED;
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+    case SQLITE_READONLY:
+    case SQLITE_NOMEM:
+    case SQLITE_FULL:
+    case SQLITE_AUTH: return FOUND_DENIED;
+    case SQLITE_IOERR: break;
+    default: return FOUND_DAMAGED;
+  }
+  bool unreadable = rc == SQLITE_IOERR_READ || rc == SQLITE_IOERR_SHORT_READ || rc == SQLITE_IOERR_DATA ||
+                    rc == SQLITE_IOERR_CORRUPTFS;
+  return unreadable ? FOUND_DAMAGED : FOUND_DENIED;
 }
 
-static bool passes_check(sqlite3 *h) {
+static found passes_check(sqlite3 *h) {
   sqlite3_stmt *s = NULL;
-  bool good = sqlite3_prepare_v2(h, "PRAGMA quick_check(1)", -1, &s, NULL) == SQLITE_OK &&
-              sqlite3_step(s) == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(s, 0), "ok") == 0;
+  int rc = sqlite3_prepare_v2(h, "PRAGMA quick_check(1)", -1, &s, NULL);
+  if (rc == SQLITE_OK) rc = sqlite3_step(s);
+  const char *text = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(s, 0) : NULL;
+  found f = rc != SQLITE_ROW ? failure(rc) : text && strcmp(text, "ok") == 0 ? FOUND_SOUND : FOUND_DAMAGED;
   sqlite3_finalize(s);
-  return good;
+  return f;
 }
 
 /* FOUND_SOUND: the rows are there and name this cluster and operator (cfg NULL: any). */
 static found check_identity(sqlite3 *h, const aq_sqlite_cfg *cfg, uint64_t *since_ns, bool *restored) {
   sqlite3_stmt *s = NULL;
-  found f = FOUND_DAMAGED;
   const char *text =
       "SELECT (SELECT value FROM meta WHERE key='lock_hash'), (SELECT value FROM meta WHERE key='self'),"
       " (SELECT value FROM meta WHERE key='since_ns'), (SELECT value FROM meta WHERE key='restored'),"
       " (SELECT count(*) FROM sqlite_master WHERE type='table' AND name IN"
       " ('vote','blob','decided','sign','mark','peer'))";
-  if (sqlite3_prepare_v2(h, text, -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW &&
-      sqlite3_column_int(s, 4) == 6 && sqlite3_column_bytes(s, 0) == sizeof cfg->lock_hash) {
+  int rc = sqlite3_prepare_v2(h, text, -1, &s, NULL);
+  if (rc == SQLITE_OK) rc = sqlite3_step(s);
+  found f = rc == SQLITE_ROW ? FOUND_DAMAGED : failure(rc);
+  if (rc == SQLITE_ROW && sqlite3_column_int(s, 4) == 6 && sqlite3_column_bytes(s, 0) == sizeof cfg->lock_hash) {
     bool own = !cfg || (memcmp(sqlite3_column_blob(s, 0), cfg->lock_hash, sizeof cfg->lock_hash) == 0 &&
                         sqlite3_column_int64(s, 1) == (int64_t)cfg->self);
     f = own ? FOUND_SOUND : FOUND_FOREIGN;
@@ -158,7 +192,8 @@ static found inspect(sqlite3 *h, const aq_sqlite_cfg *cfg, uint64_t *since_ns, b
   if (tables == 0 && application == 0 && version == 0) return FOUND_NONE;
   if (application != AQ_DB_APPLICATION_ID || version < AQ_DB_SCHEMA) return FOUND_DAMAGED;
   if (version > AQ_DB_SCHEMA) return FOUND_NEWER;
-  if (!passes_check(h)) return FOUND_DAMAGED;
+  found f = passes_check(h);
+  if (f != FOUND_SOUND) return f;
   return check_identity(h, cfg, since_ns, restored);
 }
 
@@ -173,6 +208,7 @@ static found look(sqlite3 **out, const char *path, const aq_sqlite_cfg *cfg, uin
   found f = failure(rc);
   if (rc == SQLITE_OK) {
     sqlite3_busy_timeout(h, BUSY_MS);
+    sqlite3_extended_result_codes(h, 1);
     sqlite3_db_config(h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     f = inspect(h, cfg, since_ns, restored);
   }
@@ -307,7 +343,8 @@ static aq_status start_damaged(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now
   char backup[AQ_DB_PATH_MAX];
   if (start_from_backup(db, cfg, now_ns)) return AQ_OK;
   if (!path_with(backup, cfg->path, ".bak")) return aq_fail(err, AQ_E_LIMIT, "the path of the store is too long");
-  if (f == FOUND_NONE && access(backup, F_OK) != 0) return start_fresh(db, cfg, now_ns, "miss", err);
+  bool first = f == FOUND_NONE && access(backup, F_OK) != 0 && errno == ENOENT;
+  if (first) return start_fresh(db, cfg, now_ns, "miss", err);
   if (cfg->accept_empty) return start_fresh(db, cfg, now_ns, "fail", err);
   aq_metric_add(AQ_M_STATE_RECOVERY_TOTAL, 1, AQ_LABELS("fail"));
   return aq_fail(err, AQ_E_IO,
@@ -317,6 +354,7 @@ static aq_status start_damaged(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now
 
 static aq_status start(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now_ns, aq_err *err) {
   bool restored = false;
+  if (rewrite_log(cfg->path) != AQ_OK) return aq_fail(err, AQ_E_IO, "cannot write the log of the store %s", cfg->path);
   found f = look(&db->h, cfg->path, cfg, &db->since_ns, &restored);
   switch (f) {
     case FOUND_SOUND: return start_sound(db, now_ns, restored);
@@ -337,6 +375,8 @@ aq_status aq_db_view(aq_db *db, const char *path, bool write, aq_err *err) {
   *db = (aq_db){.lock_fd = -1};
   aq_status st = access(path, F_OK) == 0 ? AQ_OK : aq_fail(err, AQ_E_NOTFOUND, "there is no store %s", path);
   if (st == AQ_OK && write) st = take_lock(db, path, err);
+  if (st == AQ_OK && write && rewrite_log(path) != AQ_OK)
+    st = aq_fail(err, AQ_E_IO, "cannot write the log of %s", path);
   if (st == AQ_OK) {
     found f = look(&db->h, path, NULL, &db->since_ns, &restored);
     if (f == FOUND_NEWER) {
@@ -347,6 +387,7 @@ aq_status aq_db_view(aq_db *db, const char *path, bool write, aq_err *err) {
     }
   }
   if (st == AQ_OK && write) st = configure(db, path, err);
+  if (st == AQ_OK && !write) sqlite3_db_config(db->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
   if (st != AQ_OK) aq_db_close(db);
   return st;
 }

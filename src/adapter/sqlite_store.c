@@ -43,7 +43,7 @@ typedef struct {
 } queue;
 
 struct aq_sqlite {
-  aq_loop *loop;
+  aq_loop *loop; /* NULL: by hand */
   const aq_env *env;
   aq_store port;
   pthread_t thread;
@@ -142,6 +142,7 @@ static void log_save(const op *head, aq_status st, const char *err) {
 /* One transaction for all of the batch: everything of it is durable when it returns, or nothing is. */
 static void commit_batch(aq_sqlite *s, op *head) {
   uint64_t start_ns = aq_mono_ns(s->env);
+  uint64_t compacted_slot = s->db.compacted_slot;
   aq_status st = aq_db_run(&s->db, AQ_DB_BEGIN);
   for (op *o = head; o && st == AQ_OK; o = o->next) {
     o->st = apply(s, o);
@@ -152,6 +153,7 @@ static void commit_batch(aq_sqlite *s, op *head) {
     char why[160];
     snprintf(why, sizeof why, "%s", sqlite3_errmsg(s->db.h));
     if (!sqlite3_get_autocommit(s->db.h)) (void)!aq_db_run(&s->db, AQ_DB_ROLLBACK);
+    s->db.compacted_slot = compacted_slot;
     for (op *o = head; o; o = o->next) o->st = AQ_E_IO;
     aq_metric_add(AQ_M_STATE_PERSIST_ERRORS_TOTAL, 1, AQ_NO_LABELS);
     log_save(head, st, why);
@@ -169,7 +171,10 @@ static void backup_end(aq_sqlite *s, bool keep) {
   bool good = sqlite3_backup_finish(s->backup) == SQLITE_OK && keep;
   if (sqlite3_close(s->backup_h) != SQLITE_OK) good = false;
   s->backup = NULL, s->backup_h = NULL;
-  if (good && rename(fresh, final) == 0) return;
+  if (good && rename(fresh, final) == 0) {
+    aq_db_sync_folder(final);
+    return;
+  }
   (void)unlink(fresh);
   if (keep) aq_db_log(AQ_LOG_WARN, "save", "error", 0, "backup failed");
 }
@@ -206,8 +211,8 @@ static void finish_batch(aq_sqlite *s, op *head) {
     queue_push(&s->finished, head);
     head = next;
   }
-  bool tell = !s->told;
-  s->told = true;
+  bool tell = s->loop && !s->told;
+  s->told = s->told || tell;
   pthread_mutex_unlock(&s->lock);
   if (tell) aq_loop_post(s->loop, deliver, s);
 }
@@ -215,7 +220,7 @@ static void finish_batch(aq_sqlite *s, op *head) {
 /* Waits for work; NULL: the backup goes on, or *end. */
 static op *take_batch(aq_sqlite *s, bool *end) {
   pthread_mutex_lock(&s->lock);
-  while (!s->waiting.head && !s->stopping && !s->backup) pthread_cond_wait(&s->work, &s->lock);
+  while (s->loop && !s->waiting.head && !s->stopping && !s->backup) pthread_cond_wait(&s->work, &s->lock);
   op *head = s->waiting.head;
   queue_init(&s->waiting);
   *end = !head && s->stopping;
@@ -223,21 +228,34 @@ static op *take_batch(aq_sqlite *s, bool *end) {
   return head;
 }
 
+/* One batch, or one step of the backup; true: it was the last. */
+static bool store_turn(aq_sqlite *s) {
+  bool end;
+  op *head = take_batch(s, &end);
+  pthread_mutex_lock(&s->db_lock);
+  if (head) commit_batch(s, head);
+  for (const op *o = head; o; o = o->next) {
+    if (o->kind == OP_BACKUP) backup_start(s);
+  }
+  if (!head && !end && s->backup) backup_step(s);
+  pthread_mutex_unlock(&s->db_lock);
+  if (head) finish_batch(s, head);
+  if (end && s->backup) backup_end(s, false);
+  return end;
+}
+
 static void *store_main(void *arg) {
   aq_sqlite *s = arg;
-  for (bool end = false; !end;) {
-    op *head = take_batch(s, &end);
-    pthread_mutex_lock(&s->db_lock);
-    if (head) commit_batch(s, head);
-    for (const op *o = head; o; o = o->next) {
-      if (o->kind == OP_BACKUP) backup_start(s);
-    }
-    if (!head && !end) backup_step(s);
-    pthread_mutex_unlock(&s->db_lock);
-    if (head) finish_batch(s, head);
-  }
-  if (s->backup) backup_end(s, false);
+  while (!store_turn(s)) continue;
   return NULL;
+}
+
+bool aq_sqlite_turn(aq_sqlite *s) {
+  AQ_ASSERT(!s->loop);
+  if (!s->waiting.head && !s->backup) return false;
+  (void)store_turn(s);
+  answer_all(s);
+  return true;
 }
 
 /* ---- the port, on the loop thread ---- */
@@ -363,7 +381,7 @@ aq_status aq_sqlite_open(aq_sqlite **out, aq_loop *l, const aq_sqlite_cfg *cfg, 
   aq_err own = {0};
   aq_sqlite *s = calloc(1, sizeof *s);
   AQ_ASSERT(s);
-  s->loop = l, s->env = aq_loop_env(l);
+  s->loop = cfg->by_hand ? NULL : l, s->env = cfg->by_hand ? cfg->by_hand : aq_loop_env(l);
   aq_status st = aq_db_open(&s->db, cfg, aq_now_ns(s->env), err ? err : &own);
   if (st != AQ_OK) {
     free(s);
@@ -376,7 +394,7 @@ aq_status aq_sqlite_open(aq_sqlite **out, aq_loop *l, const aq_sqlite_cfg *cfg, 
   pthread_mutex_init(&s->db_lock, NULL);
   pthread_cond_init(&s->work, NULL);
   queue_init(&s->waiting), queue_init(&s->finished);
-  st = start_thread(s);
+  if (s->loop) st = start_thread(s);
   if (st != AQ_OK) {
     aq_db_close(&s->db);
     release(s);
@@ -394,7 +412,10 @@ void aq_sqlite_close(aq_sqlite *s) {
   s->stopping = true;
   pthread_cond_signal(&s->work);
   pthread_mutex_unlock(&s->lock);
-  pthread_join(s->thread, NULL);
+  if (s->loop)
+    pthread_join(s->thread, NULL);
+  else
+    while (!store_turn(s)) continue;
   answer_all(s);
   while (s->waiting.head) { /* handed in by an answer */
     op *head = s->waiting.head;
