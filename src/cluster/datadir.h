@@ -15,7 +15,8 @@ AQ_NODISCARD aq_status aq_file_read(aq_buf *out, const char *path, aq_err *err);
 AQ_NODISCARD aq_status aq_file_write(const char *path, aq_bytes data, int mode,
                                      aq_err *err); /* temp file, fsync, rename */
 
-/* A file with a secret, read into `out` (guarded memory of the caller) without a copy elsewhere. AQ_E_LIMIT: over max. */
+/* A file with a secret, read into `out` (guarded memory of the caller) without a copy elsewhere. AQ_E_LIMIT: over
+   max. */
 enum { AQ_PASSWORD_FILE_MAX = 2048 };
 AQ_NODISCARD aq_status aq_secret_file_read(uint8_t *out, size_t *len, size_t max, const char *path, aq_err *err);
 

@@ -210,8 +210,8 @@ static void store_and_load(void **state) {
   assert_non_null(strstr(err.text, "keystore-x.json"));
 }
 
-/* Goal: a text that is too long for a password hides no keystore, and no keystore is passed over silently.
-   Method: texts of 1500 and 5000 bytes beside keystores whose passwords have other names; then a cost over the limit. */
+/* Goal: a text that is too long for a password hides no keystore; none is passed over silently.
+   Method: texts of 1500 and 5000 bytes beside keystores with passwords of other names; then a cost over the limit. */
 static void long_texts(void **state) {
   (void)state;
   enum { CNT = 2 };

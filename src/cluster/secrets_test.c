@@ -120,7 +120,7 @@ static void test_identity_use(void **state) {
 }
 
 /* Goal: reading and writing the key file leaves nothing, on every way out.
-   Method: a good file; with blanks; too long; a bad digit at the end; out of range; no place to write; already there. */
+   Method: a good file; with blanks; too long; a bad digit at the end; no place to write; already there. */
 static void test_identity_files(void **state) {
   (void)state;
   uint8_t masked[LEN];
