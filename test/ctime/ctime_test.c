@@ -1,8 +1,9 @@
 /* Goal: no branch and no address of our code depends on a secret byte.
-   Method: secrets are marked undefined for valgrind's memcheck, which then reports each jump and each address that
-   comes from them; what becomes public is marked at that place with AQ_DECLASSIFY (crypto/secret.h). The sources are compiled
-   into this program once more with AQ_CTIME and -O2. Seeded leaks show that the method sees. Reports inside libraries
-   that leak nothing are in ctime.supp, each with its reason. Run it under valgrind (test/ctime/run). */
+   Method: secrets are undefined memory for valgrind's memcheck, which reports each jump and address that comes from them.
+
+   What becomes public is marked at that place with AQ_DECLASSIFY (crypto/secret.h). The sources are compiled into this
+   program once more with AQ_CTIME and -O2. Seeded leaks show that the method sees. Reports inside libraries that leak
+   nothing are in ctime.supp, each with its reason. Run it under valgrind (test/ctime/run). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
