@@ -5,9 +5,24 @@
 #ifndef AQ_TESTNET_BEACON_H
 #define AQ_TESTNET_BEACON_H
 
-#include "eth/types.h"
+#include "eth/payload.h"
 #include "port/env.h"
 #include "port/http.h"
+
+typedef struct {
+  uint64_t slot, proposer;
+  uint8_t root[32], parent[32];
+  aq_fork fork;
+  aq_bytes ssz; /* signed block; empty: a block of others whose content nobody asks for */
+} aq_beacon_block;
+
+/* Sees each message whose signature is right, before the rest of it is judged, and each whose signature is wrong. */
+typedef struct {
+  void *arg;
+  void (*attested)(void *arg, uint64_t validator, const aq_att_data *data, const uint8_t root[32]);
+  void (*proposed)(void *arg, const aq_beacon_block *block);
+  void (*forged)(void *arg, uint64_t slot, uint64_t validator);
+} aq_beacon_watch;
 
 typedef struct {
   const aq_env *env;
@@ -17,6 +32,7 @@ typedef struct {
   uint64_t slots_per_epoch;
   uint8_t genesis_version[4]; /* fork i gets the version with i added to the first byte, as known test networks do */
   uint64_t fork_epoch[AQ_FORK_CNT]; /* AQ_FAR_EPOCH: never */
+  const aq_beacon_watch *watch;     /* borrowed; NULL: nobody */
 } aq_beacon_cfg;
 
 /* Faults, from the options and from POST /sim/fault
@@ -34,6 +50,13 @@ void aq_beacon_free(aq_beacon *b);
 void aq_beacon_start(aq_beacon *b);
 const aq_http_handler *aq_beacon_handler(
     aq_beacon *b); /* also GET /sim/stats: JSON of the counts, per validator and slot lists of misses */
+/* For chains of several beacon nodes. A block that another one had: not verified; it takes the place of another at its
+   slot. And one that the fork choice leaves. Both tell the subscribers. */
+void aq_beacon_import(aq_beacon *b, const aq_beacon_block *block);
+void aq_beacon_orphan(aq_beacon *b, uint64_t slot);
+uint64_t aq_beacon_proposer(const aq_beacon *b, uint64_t slot);
+/* Slot of the epoch in which a validator attests. */
+uint64_t aq_beacon_attests_at(aq_beacon *b, uint64_t epoch, uint64_t validator);
 void aq_beacon_stats_get(const aq_beacon *b, aq_beacon_stats *out);
 
 #endif

@@ -455,6 +455,7 @@ static void get_events(aq_sim_call *c) {
   *s = (aq_sim_stream){.res = c->res, .vt = c->vt, .b = c->b};
   s->head = strstr(c->req->query, "head") != NULL;
   s->block = strstr(c->req->query, "block") != NULL;
+  s->reorg = strstr(c->req->query, "chain_reorg") != NULL;
   aq_list_push(&c->b->streams, &s->link);
   c->b->stream_cnt++;
   const aq_http_header h = {"Content-Type", "text/event-stream"};

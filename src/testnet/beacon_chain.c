@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/hex.h"
 #include "testnet/beacon_internal.h"
 
 uint64_t aq_sim_now_slot(const aq_beacon *b) { return aq_slot_at(&b->chain.clock, aq_now_ns(b->cfg.env)); }
@@ -154,27 +155,70 @@ aq_status aq_sim_make_block(aq_beacon *b, uint64_t slot, const uint8_t randao[96
   return st;
 }
 
-bool aq_sim_add_block(aq_beacon *b, uint64_t slot, const uint8_t root[32], const uint8_t parent[32], aq_fork fork,
-                      aq_bytes ssz) {
-  if (aq_sim_block_at(b, slot)) return false;
-  if (slot >= b->block_cap) {
-    size_t cap = (size_t)slot * 2 + 64;
+static void drop_block(aq_beacon *b, uint64_t slot) {
+  aq_buf_free(&b->block[slot]->ssz);
+  free(b->block[slot]);
+  b->block[slot] = NULL;
+  while (b->head_slot > 0 && !b->block[b->head_slot]) b->head_slot--;
+}
+
+void aq_sim_add_block(aq_beacon *b, const aq_beacon_block *in) {
+  if (in->slot >= b->block_cap) {
+    size_t cap = (size_t)in->slot * 2 + 64;
     aq_sim_block **grown = realloc(b->block, cap * sizeof *grown);
     AQ_ASSERT(grown);
     memset(grown + b->block_cap, 0, (cap - b->block_cap) * sizeof *grown);
     b->block = grown;
     b->block_cap = cap;
   }
+  if (b->block[in->slot]) drop_block(b, in->slot);
   aq_sim_block *block = calloc(1, sizeof *block);
   AQ_ASSERT(block);
-  *block =
-      (aq_sim_block){.slot = slot, .proposer = aq_sim_proposer(b, slot), .fork = fork, .ssz = AQ_BUF(AQ_SIM_BODY_MAX)};
-  memcpy(block->root, root, 32);
-  memcpy(block->parent, parent, 32);
-  aq_buf_put_bytes(&block->ssz, ssz);
-  b->block[slot] = block;
-  if (slot > b->head_slot) b->head_slot = slot;
-  return true;
+  *block = (aq_sim_block){.slot = in->slot, .proposer = in->proposer, .fork = in->fork, .ssz = AQ_BUF(AQ_SIM_BODY_MAX)};
+  memcpy(block->root, in->root, 32);
+  memcpy(block->parent, in->parent, 32);
+  aq_buf_put_bytes(&block->ssz, in->ssz);
+  b->block[in->slot] = block;
+  if (in->slot > b->head_slot) b->head_slot = in->slot;
+  char root[65], state[65], json[512];
+  aq_hex_encode(root, aq_bytes_of(in->root, 32));
+  aq_hex_encode(state, aq_bytes_of(in->parent, 32));
+  snprintf(json, sizeof json, "{\"slot\":\"%llu\",\"block\":\"0x%s\",\"execution_optimistic\":false}",
+           (unsigned long long)in->slot, root);
+  aq_sim_event(b, "block", json);
+  snprintf(json, sizeof json,
+           "{\"slot\":\"%llu\",\"block\":\"0x%s\",\"state\":\"0x%s\",\"epoch_transition\":false,\"execution_"
+           "optimistic\":false}",
+           (unsigned long long)in->slot, root, state);
+  aq_sim_event(b, "head", json);
+}
+
+void aq_beacon_import(aq_beacon *b, const aq_beacon_block *block) {
+  const aq_sim_block *known = aq_sim_block_at(b, block->slot);
+  if (known && memcmp(known->root, block->root, 32) == 0) return;
+  aq_sim_add_block(b, block);
+}
+
+void aq_beacon_orphan(aq_beacon *b, uint64_t slot) {
+  if (!aq_sim_block_at(b, slot)) return;
+  uint64_t depth = b->head_slot - slot + 1;
+  char json[512], old[65], new[65];
+  aq_hex_encode(old, aq_bytes_of(b->block[slot]->root, 32));
+  drop_block(b, slot);
+  aq_hex_encode(new, aq_bytes_of(aq_sim_root_at(b, slot), 32));
+  snprintf(json, sizeof json,
+           "{\"slot\":\"%llu\",\"depth\":\"%llu\",\"old_head_block\":\"0x%s\",\"new_head_block\":\"0x%s\","
+           "\"old_head_state\":\"0x%s\",\"new_head_state\":\"0x%s\",\"epoch\":\"%llu\",\"execution_optimistic\":false}",
+           (unsigned long long)aq_sim_now_slot(b), (unsigned long long)depth, old, new, old, new,
+           (unsigned long long)aq_epoch_of(&b->chain.clock, slot));
+  aq_sim_event(b, "chain_reorg", json);
+}
+
+uint64_t aq_beacon_proposer(const aq_beacon *b, uint64_t slot) { return aq_sim_proposer(b, slot); }
+
+uint64_t aq_beacon_attests_at(aq_beacon *b, uint64_t epoch, uint64_t validator) {
+  AQ_ASSERT(validator < b->cfg.validator_cnt);
+  return epoch * b->cfg.slots_per_epoch + aq_sim_seats(b, epoch)->seat[validator].slot_off;
 }
 
 /* ---- events ---- */
@@ -183,7 +227,8 @@ void aq_sim_event(aq_beacon *b, const char *topic, const char *json) {
   char text[1024];
   int len = snprintf(text, sizeof text, "event: %s\ndata: %s\n\n", topic, json);
   AQ_LIST_EACH(&b->streams, s, aq_sim_stream, link) {
-    bool wanted = (strcmp(topic, "head") == 0 && s->head) || (strcmp(topic, "block") == 0 && s->block);
+    bool wanted = (strcmp(topic, "head") == 0 && s->head) || (strcmp(topic, "block") == 0 && s->block) ||
+                  (strcmp(topic, "chain_reorg") == 0 && s->reorg);
     if (wanted)
       s->vt->write(s->res, aq_bytes_of(text, (size_t)len)); /* a slow reader is cut by the server's own limit */
   }

@@ -65,7 +65,7 @@ typedef struct {
   aq_http_res *res;
   const aq_http_server_vt *vt;
   struct aq_beacon *b;
-  bool head, block;
+  bool head, block, reorg;
 } aq_sim_stream;
 
 struct aq_beacon {
@@ -130,8 +130,7 @@ uint64_t aq_sim_proposer(const aq_beacon *b, uint64_t slot);
 void aq_sim_att_data(const aq_beacon *b, uint64_t slot, uint64_t index, aq_att_data *out);
 AQ_NODISCARD aq_status aq_sim_make_block(aq_beacon *b, uint64_t slot, const uint8_t randao[96],
                                          const uint8_t graffiti[32], aq_buf *out);
-bool aq_sim_add_block(aq_beacon *b, uint64_t slot, const uint8_t root[32], const uint8_t parent[32], aq_fork fork,
-                      aq_bytes ssz);
+void aq_sim_add_block(aq_beacon *b, const aq_beacon_block *block);
 void aq_sim_event(aq_beacon *b, const char *topic, const char *json);
 
 /* handlers */

@@ -117,6 +117,10 @@ static void att_done(aq_job *job) {
   att_check *k = AQ_CONTAINER(job, att_check, job);
   aq_sim_call *c = k->c;
   aq_beacon *b = c->b;
+  if (b->cfg.watch && k->valid)
+    b->cfg.watch->attested(b->cfg.watch->arg, k->validator, &k->data, k->data_root);
+  else if (b->cfg.watch)
+    b->cfg.watch->forged(b->cfg.watch->arg, k->data.slot, k->validator);
   if (!k->valid) {
     aq_sim_bad(b, k->why ? k->why : "attestation signature is wrong", k->data.slot, k->validator);
     c->bad++;
@@ -281,20 +285,6 @@ static void block_run(aq_job *job) {
   k->randao_valid = aq_bls_sig_decode(&sig, k->randao, true) == AQ_OK && aq_bls_verify_points(k->pk, &hash, &sig);
 }
 
-static void announce(aq_beacon *b, const block_check *k) {
-  char root[65], state[65], json[512];
-  aq_hex_encode(root, aq_bytes_of(k->root, 32));
-  aq_hex_encode(state, aq_bytes_of(k->parent, 32));
-  snprintf(json, sizeof json, "{\"slot\":\"%llu\",\"block\":\"0x%s\",\"execution_optimistic\":false}",
-           (unsigned long long)k->slot, root);
-  aq_sim_event(b, "block", json);
-  snprintf(json, sizeof json,
-           "{\"slot\":\"%llu\",\"block\":\"0x%s\",\"state\":\"0x%s\",\"epoch_transition\":false,\"execution_"
-           "optimistic\":false}",
-           (unsigned long long)k->slot, root, state);
-  aq_sim_event(b, "head", json);
-}
-
 static void block_done(aq_job *job) {
   block_check *k = AQ_CONTAINER(job, block_check, job);
   aq_sim_call *c = k->c;
@@ -303,6 +293,13 @@ static void block_done(aq_job *job) {
   bool other = known && memcmp(known->root, k->root, 32) != 0;
   const char *why = !k->valid ? "block signature is wrong" : k->why;
   if (!why && !k->randao_valid) why = "RANDAO reveal is wrong";
+  aq_beacon_block block = {.slot = k->slot, .proposer = k->proposer, .fork = k->fork, .ssz = aq_buf_bytes(&k->ssz)};
+  memcpy(block.root, k->root, 32);
+  memcpy(block.parent, k->parent, 32);
+  if (b->cfg.watch && k->valid)
+    b->cfg.watch->proposed(b->cfg.watch->arg, &block);
+  else if (b->cfg.watch)
+    b->cfg.watch->forged(b->cfg.watch->arg, k->slot, k->proposer);
   if (k->valid && other) {
     b->stats.slashable++;
     AQ_LOG(AQ_LOG_ERROR, "chain_slashable", AQ_STR("kind", "block"), AQ_UINT("slot", k->slot),
@@ -314,10 +311,9 @@ static void block_done(aq_job *job) {
   } else if (known && !other) {
     b->stats.duplicates++;
   } else if (!known) {
-    aq_sim_add_block(b, k->slot, k->root, k->parent, k->fork, aq_buf_bytes(&k->ssz));
     b->stats.blocks_ok++;
     if (k->slot < b->checked_slot && b->stats.blocks_missed > 0) b->stats.blocks_missed--;
-    announce(b, k);
+    aq_sim_add_block(b, &block);
   }
   aq_buf_free(&k->ssz);
   free(k);
