@@ -1,7 +1,7 @@
 /* api/health.h - the health checks of core.md 13.3 over the node's own metrics: app_health_checks says which fail now,
-   app_health_checks_failed_total how often, app_health_metrics_high_cardinality which families have too many series. Averages
-   and growth are those of the last ten calls; the caller calls each 30 s. Not built, for want of their data: checks of Go's
-   memory and routines, of late heads, of fee recipients and of sync messages. Pure: no I/O, no clock. */
+   app_health_checks_failed_total how often, app_health_metrics_high_cardinality which families have too many series.
+   Averages and growth are those of the last ten calls; the caller calls each 30 s. Not built, for want of their data:
+   checks of Go's memory and routines, of late heads, of fee recipients and of sync messages. Pure: no I/O, no clock. */
 #ifndef AQ_API_HEALTH_H
 #define AQ_API_HEALTH_H
 

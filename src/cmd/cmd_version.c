@@ -4,7 +4,6 @@
 
 #include "base/version.h"
 
-
 typedef struct {
   bool verbose;
 } version_cfg;

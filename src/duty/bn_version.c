@@ -1,5 +1,5 @@
-/* The version of each beacon node, asked when its event stream opens: at the start, and after the beacon node was restarted, which is
-   when it may have become another. */
+/* The version of each beacon node, asked when its event stream opens: at the start, and after the beacon node was
+   restarted, which is when it may have become another. */
 #include "base/metrics.h"
 #include "codec/json.h"
 #include "duty/bn_internal.h"
