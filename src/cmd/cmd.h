@@ -36,7 +36,7 @@ int aq_cmd_usage_error(const aq_command *cmd, const char *fmt, ...) AQ_PRINTF(2,
 #define AQ_NO_SANDBOX_OPTION(cfg, member)                                                    \
   {                                                                                          \
     .flag = "no-sandbox", .kind = AQ_OPT_BOOL, .off = offsetof(cfg, member), .def = "false", \
-    .help = "run without limits on system calls (docs/operate.md)"                         \
+    .help = "run without limits on system calls (docs/operate.md)"                           \
   }
 
 extern const aq_command *const aq_commands[];                  /* the table, ended by NULL */
