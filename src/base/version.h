@@ -1,4 +1,4 @@
-/* base/version.h - revision and commit time, given by the build as -DAQ_GIT_HASH='"0a1b2c3"'. A build that was not told says
+/* base/version.h - revision and commit time, given by the build as -DAQ_GIT_HASH. A build that was not told says
    unknown. AQ_VERSION comes from the file VERSION. */
 #ifndef AQ_BASE_VERSION_H
 #define AQ_BASE_VERSION_H
