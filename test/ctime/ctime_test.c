@@ -1,5 +1,5 @@
 /* Goal: no branch and no address of our code depends on a secret byte.
-   Method: secrets are undefined memory for valgrind's memcheck, which reports each jump and address that comes from them.
+   Method: secrets are undefined memory for valgrind, which reports each jump and each address that comes from them.
 
    What becomes public is marked at that place with AQ_DECLASSIFY (crypto/secret.h). The sources are compiled into this
    program once more with AQ_CTIME and -O2. Seeded leaks show that the method sees. Reports inside libraries that leak
