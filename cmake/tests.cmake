@@ -51,7 +51,7 @@ endforeach()
 
 # The simulator sees everything.
 file(GLOB sim_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/sim/*.c)
-list(FILTER sim_sources EXCLUDE REGEX "(_test|/exhaust[a-z_]*|/store_main)\\.c$")
+list(FILTER sim_sources EXCLUDE REGEX "(_test|/exhaust[a-z_]*|/store_[a-z]*)\\.c$")
 if(sim_sources)
   add_executable(aequa-sim ${sim_sources})
   target_include_directories(aequa-sim PRIVATE ${CMAKE_SOURCE_DIR}/sim)
@@ -72,7 +72,8 @@ foreach(call open close read write pread pwrite fsync rename unlink stat access 
   target_link_options(aq_store_fire INTERFACE -Wl,--wrap=${call})
 endforeach()
 target_link_libraries(adapter_sqlite_fire_test PRIVATE aq_store_fire)
-add_executable(aequa-sim-store ${CMAKE_SOURCE_DIR}/sim/store_main.c)
+add_executable(aequa-sim-store ${CMAKE_SOURCE_DIR}/sim/store_main.c ${CMAKE_SOURCE_DIR}/sim/store_writer.c)
+target_include_directories(aequa-sim-store PRIVATE ${CMAKE_SOURCE_DIR}/sim)
 target_link_libraries(aequa-sim-store PRIVATE aq_store_fire)
 file(GLOB bench_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/*.c)
 if(bench_sources)

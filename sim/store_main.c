@@ -1,5 +1,5 @@
 /* aequa-sim-store: the SQLite store on a disk that fails, on seeds (test/support/store/store_fire.h).
-   aequa-sim-store [--seeds N] [--from S] [--seed S [--trace]] */
+   aequa-sim-store [--seeds N] [--from S] [--seed S [--trace]] | writer PATH ACKED SENT (store_writer.h) */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include "base/hex.h"
 #include "fault_disk.h"
 #include "store_fire.h"
+#include "store_writer.h"
 
 enum { SEED_SECONDS_MAX = 120 };
 
@@ -72,6 +73,7 @@ int main(int argc, char **argv) {
   options o;
   store_fire_result sum = {0};
   uint64_t failed = 0, first = 0;
+  if (argc > 1 && strcmp(argv[1], "writer") == 0) return store_writer_main(argc - 1, argv + 1);
   if (!parse(&o, argc, argv)) return 2;
   double start = seconds();
   for (uint64_t i = 0; i < o.seeds; i++) {

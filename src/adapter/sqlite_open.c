@@ -318,6 +318,15 @@ static aq_status start_fresh(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now_n
   return AQ_OK;
 }
 
+/* Into the file itself: its log does not move with it, and closing says nothing when it could not be emptied. */
+static aq_status mark_restored(sqlite3 *h, uint64_t now_ns) {
+  aq_status st = put_since(h, now_ns, true);
+  if (st != AQ_OK) return st;
+  int left = 0;
+  int rc = sqlite3_wal_checkpoint_v2(h, NULL, SQLITE_CHECKPOINT_TRUNCATE, &left, NULL);
+  return rc == SQLITE_OK && left <= 0 ? AQ_OK : AQ_E_IO;
+}
+
 /* The backup takes the place of a damaged or missing database, if it is sound itself. */
 static bool start_from_backup(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now_ns) {
   char fresh[AQ_DB_PATH_MAX], backup[AQ_DB_PATH_MAX];
@@ -326,8 +335,8 @@ static bool start_from_backup(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now_
   if (!path_with(fresh, cfg->path, ".new") || !path_with(backup, cfg->path, ".bak")) return false;
   remove_all(fresh);
   bool good = access(backup, R_OK) == 0 && copy_file(backup, fresh) == AQ_OK &&
-              look(&h, fresh, cfg, &db->since_ns, &restored) == FOUND_SOUND && put_since(h, now_ns, true) == AQ_OK;
-  if (sqlite3_close(h) != SQLITE_OK) good = false; /* also brings its log into the file */
+              look(&h, fresh, cfg, &db->since_ns, &restored) == FOUND_SOUND && mark_restored(h, now_ns) == AQ_OK;
+  if (sqlite3_close(h) != SQLITE_OK) good = false;
   good = good && replace(cfg->path) == AQ_OK && look(&db->h, cfg->path, cfg, &db->since_ns, &restored) == FOUND_SOUND;
   if (!good) {
     remove_all(fresh);
