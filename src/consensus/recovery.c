@@ -35,6 +35,18 @@ static void distrust(loader *l, aq_instance *in, const char *why) {
   aq_instance_abstain(in, why);
 }
 
+/* The machine takes the PREPAREs of a COMMIT for its own and shows them in the next ROUND-CHANGE. */
+static bool is_prepared(const aq_qbft_msg *commit, uint32_t quorum) {
+  uint32_t seen = 0;
+  for (uint32_t i = 0; i < commit->just_cnt; i++) {
+    const aq_qbft_msg *p = &commit->just[i];
+    bool fits = p->type == AQ_QBFT_PREPARE && p->round == commit->round && aq_hash_eq(&p->value, &commit->value);
+    if (!fits || seen >> p->from & 1) return false;
+    seen |= UINT32_C(1) << p->from;
+  }
+  return commit->just_cnt >= quorum;
+}
+
 static void on_vote(void *arg, const aq_store_vote *v) {
   loader *l = arg;
   aq_instance *in = open_recorded(l, v->duty);
@@ -56,6 +68,10 @@ static void on_vote(void *arg, const aq_store_vote *v) {
   }
   m.just = just;
   m.just_cnt = just_cnt;
+  if (m.type == AQ_QBFT_COMMIT && !is_prepared(&m, aq_qbft_quorum(l->c->cfg.n))) {
+    distrust(l, in, "a recorded COMMIT is without its PREPAREs");
+    return;
+  }
   st = aq_qbft_restore(in->q, &m);
   if (st != AQ_OK) {
     distrust(l, in, aq_status_text(st));
