@@ -106,7 +106,7 @@ static void finish(request *r, aq_status st) {
 
 static aq_status status_of(const request *r, CURLcode code) {
   if (r->over_limit) return AQ_E_LIMIT;
-  if (code == CURLE_OK) return AQ_OK;
+  if (code == CURLE_OK) return r->code ? AQ_OK : AQ_E_CLOSED; /* libcurl is content with a head that is cut off */
   return code == CURLE_OPERATION_TIMEDOUT ? AQ_E_TIMEOUT : AQ_E_CLOSED;
 }
 
