@@ -1,5 +1,5 @@
-/* Answers of a beacon node: the input, by its first byte, answers one route; the others answer well. Chain, scheduler
-   and fetcher run for two slots and must refuse or take it. */
+/* Answers of a beacon node: the input, by its first byte, answers one route with one status; the others answer well.
+   Chain, scheduler, fetcher, preparer and the health questions run for two slots and must refuse or take it. */
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -7,13 +7,16 @@
 #include "codec/fuzz_json.h"
 #include "duty/fake_http.h"
 #include "duty/fetcher.h"
+#include "duty/preparer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-enum { ROUTES = 8 };
-static const char *const route[ROUTES] = {"/beacon/genesis",   "/config/spec",      "/config/fork_schedule",
-                                          "/node/syncing",     "states/head",       "duties/attester",
-                                          "attestation_data?", "/validator/blocks/"};
+enum { ROUTES = 14 };
+static const char *const route[ROUTES] = {
+    "/beacon/genesis",       "/config/spec",      "/config/fork_schedule",   "/node/syncing",   "states/head",
+    "duties/attester",       "attestation_data?", "/validator/blocks/",      "duties/proposer", "duties/sync",
+    "aggregate_attestation", "/node/peer_count",  "prepare_beacon_proposer", "/eth/v1/events"};
+static const int code[] = {200, 404, 400, 405, 500, 503, 204, 206, 415};
 #define ROOT "0x2121212121212121212121212121212121212121212121212121212121212121"
 #define KEY "0xa0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0"
 static const char *const good[ROUTES] = {
@@ -30,7 +33,13 @@ static const char *const good[ROUTES] = {
     "\"committees_at_slot\":\"1\",\"validator_committee_index\":\"0\"}]}",
     "{\"data\":{\"slot\":\"0\",\"index\":\"0\",\"beacon_block_root\":\"" ROOT
     "\",\"source\":{\"epoch\":\"0\",\"root\":\"" ROOT "\"},\"target\":{\"epoch\":\"0\",\"root\":\"" ROOT "\"}}}",
-    "{}"};
+    "{}",
+    "{\"dependent_root\":\"" ROOT "\",\"data\":[{\"pubkey\":\"" KEY "\",\"slot\":\"0\",\"validator_index\":\"10\"}]}",
+    "{\"data\":[{\"pubkey\":\"" KEY "\",\"validator_index\":\"10\",\"validator_sync_committee_indices\":[\"3\"]}]}",
+    "{}",
+    "{\"data\":{\"connected\":\"5\"}}",
+    "",
+    ""};
 
 typedef struct {
   fake_env env;
@@ -41,7 +50,7 @@ typedef struct {
   aq_fetcher *fetcher;
   const uint8_t *data;
   size_t len;
-  int which;
+  int which, code;
   bool ssz;
 } world;
 
@@ -50,7 +59,7 @@ static void handle(void *arg, fake_ex *ex) {
   for (int i = 0; i < ROUTES; i++) {
     if (!strstr(ex->url, route[i])) continue;
     if (i == w->which)
-      fake_http_answer_h(ex, 1, 200, w->ssz ? "application/octet-stream" : "application/json",
+      fake_http_answer_h(ex, 1, w->code, w->ssz ? "application/octet-stream" : "application/json",
                          aq_bytes_of(w->data, w->len), "Eth-Consensus-Version", "fulu");
     else
       fake_http_answer(ex, 1, 200, good[i]);
@@ -78,6 +87,9 @@ static void trigger(void *arg, aq_duty duty, const aq_duty_defs *defs) {
   AQ_ASSERT(defs->cnt > 0);
   aq_fetcher_fetch(w->fetcher, duty, defs);
 }
+static void duties(void *arg, aq_status st, yyjson_val *answer) { (void)arg, (void)st, (void)answer; }
+static void on_head(void *arg, uint64_t slot, const uint8_t block[32]) { (void)arg, (void)slot, (void)block; }
+static void on_reorg(void *arg, uint64_t slot, uint64_t depth) { (void)arg, (void)slot, (void)depth; }
 static void quiet(void *arg, const char *line, size_t n) { (void)arg, (void)line, (void)n; }
 
 static void run_duties(world *w) {
@@ -95,23 +107,39 @@ static void run_duties(world *w) {
                              .fetched = fetched,
                              .failed = failed};
   w->fetcher = aq_fetcher_new(&fc);
-  const aq_scheduler_cfg sc = {.env = &w->env.env,
-                               .bn = w->bn,
-                               .chain = &w->chain,
-                               .pubkey = (const uint8_t(*)[48])key,
-                               .validator_cnt = 1,
-                               .types = 1u << AQ_DUTY_ATTESTER | 1u << AQ_DUTY_PROPOSER,
-                               .arg = w,
-                               .trigger = trigger};
+  const aq_scheduler_cfg sc = {
+      .env = &w->env.env,
+      .bn = w->bn,
+      .chain = &w->chain,
+      .pubkey = (const uint8_t(*)[48])key,
+      .validator_cnt = 1,
+      .types = 1u << AQ_DUTY_ATTESTER | 1u << AQ_DUTY_PROPOSER | 1u << AQ_DUTY_AGGREGATOR | 1u << AQ_DUTY_SYNC_MESSAGE,
+      .arg = w,
+      .trigger = trigger};
   aq_scheduler *s = aq_scheduler_new(&sc);
+  static aq_validator_address address = {.fee_recipient = "0x0000000000000000000000000000000000000001"};
+  static aq_lock lock = {.validator_cnt = 1};
+  lock.def.addresses = &address;
+  aq_preparer *p = aq_preparer_new(&(aq_preparer_cfg){&w->env.env, w->bn, &w->chain, s, &lock});
   aq_scheduler_start(s);
+  aq_preparer_start(p);
+  aq_scheduler_duties(s, AQ_DUTIES_SYNC, 0, duties, NULL);
+  aq_bn_subscribe(w->bn, &(aq_bn_events){w, on_head, on_reorg});
   const aq_duty block = {0, AQ_DUTY_PROPOSER};
   aq_signed_data randao = {.duty = AQ_DUTY_RANDAO};
   if (aq_aggsigdb_store(aggsigdb, (aq_duty){0, AQ_DUTY_RANDAO}, 0, 0, &randao) == AQ_OK) {
     const aq_duty_def def = {.validator_index = 10};
     aq_fetcher_fetch(w->fetcher, block, &(aq_duty_defs){&def, 1});
   }
+  aq_signed_data selection = {.duty = AQ_DUTY_PREPARE_AGGREGATOR};
+  if (aq_aggsigdb_store(aggsigdb, (aq_duty){0, AQ_DUTY_PREPARE_AGGREGATOR}, 0, 0, &selection) == AQ_OK) {
+    const aq_duty_def def = {.validator_index = 10, .attester = {.committee_length = 1}};
+    aq_fetcher_fetch(w->fetcher, (aq_duty){0, AQ_DUTY_AGGREGATOR}, &(aq_duty_defs){&def, 1});
+  }
   fake_env_run_for(&w->env, AQ_SECONDS(8));
+  aq_bn_health health;
+  aq_bn_health_get(w->bn, &health);
+  aq_preparer_free(p);
   aq_scheduler_free(s);
   aq_fetcher_free(w->fetcher);
   aq_aggsigdb_free(aggsigdb);
@@ -124,7 +152,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   if (len == 0) return 0;
   aq_log_start(AQ_LOG_ERROR, quiet, NULL);
   w.loaded = false;
-  w.which = data[0] % ROUTES;
+  w.which = (data[0] & 0x7f) % ROUTES;
+  w.code = code[(data[0] & 0x7f) / ROUTES % AQ_COUNT(code)];
   w.ssz = data[0] >= 128;
   w.data = data + 1;
   w.len = len - 1;

@@ -1,0 +1,159 @@
+/* A validator client whose node lies on one route. Input: a byte, the route; a byte, the status and content type; then
+   the answer's body. Whatever it says, the client signs only what its slashing protection took first, each attestation
+   and block once, and ends clean. */
+#include "testnet/vc.h"
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "codec/fuzz_json.h"
+#include "testnet/beacon.h"
+#include "testnet/fake_bridge.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+enum { VALIDATORS = 2, SPE = 4, RECORDS_MAX = 64, HEAD_LEN = 2, SLOTS = 3 };
+#define GENESIS AQ_SECONDS(1700000000)
+#define SLOT_NS AQ_SECONDS(12)
+
+typedef struct {
+  aq_timer timer;
+  aq_store_done done;
+  void *arg;
+  aq_status st;
+} commit;
+
+typedef struct {
+  fake_env env;
+  aq_beacon *b;
+  aq_http_handler liar;
+  fake_bridge bridge;
+  aq_store store;
+  aq_store_sign record[RECORDS_MAX];
+  size_t record_cnt;
+  const char *path;
+  int code;
+  const char *type, *version;
+  aq_bytes body;
+  uint8_t secret[VALIDATORS][32], pubkey[VALIDATORS][48];
+} world;
+
+static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)line, (void)len; }
+
+static void committed(void *arg) {
+  commit *c = arg;
+  c->done(c->arg, c->st);
+  free(c);
+}
+
+/* One signature a validator and slot; the store of the program knows the rest. */
+static void store_sign(void *ctx, const aq_store_sign *s, uint32_t cnt, aq_store_done done, void *arg) {
+  world *w = ctx;
+  commit *c = calloc(1, sizeof *c);
+  AQ_ASSERT(c);
+  *c = (commit){.done = done, .arg = arg, .st = AQ_OK};
+  for (uint32_t k = 0; k < cnt; k++) {
+    for (size_t i = 0; i < w->record_cnt; i++) {
+      const aq_store_sign *r = &w->record[i];
+      bool same = memcmp(r->pubkey, s[k].pubkey, 48) == 0 && aq_duty_eq(r->duty, s[k].duty);
+      if (same && memcmp(r->root, s[k].root, 32) != 0) c->st = AQ_E_SLASH;
+    }
+    if (w->record_cnt == RECORDS_MAX) c->st = AQ_E_LIMIT;
+    if (c->st == AQ_OK) w->record[w->record_cnt++] = s[k];
+  }
+  fake_env_timer_set_(&w->env, &c->timer, w->env.wall_ns + AQ_MILLIS(1), committed, c);
+}
+
+/* What arrives signed must have been recorded. */
+static void check_recorded(const world *w, const aq_http_req *req) {
+  bool attestation = strstr(req->path, "/pool/attestations") != NULL;
+  bool block = strstr(req->path, "/beacon/bl") != NULL;
+  bool recorded = !attestation && !block;
+  for (size_t i = 0; i < w->record_cnt; i++) {
+    recorded |= attestation && w->record[i].duty.type == AQ_DUTY_ATTESTER;
+    recorded |= block && w->record[i].duty.type == AQ_DUTY_PROPOSER;
+  }
+  AQ_ASSERT(recorded || strcmp(req->method, "POST") != 0);
+}
+
+static void handle(void *arg, const aq_http_req *req, aq_http_res *res, const aq_http_server_vt *vt) {
+  world *w = arg;
+  const aq_http_handler *truth = aq_beacon_handler(w->b);
+  check_recorded(w, req);
+  if (!strstr(req->path, w->path)) {
+    truth->handle(truth->arg, req, res, vt);
+    return;
+  }
+  const aq_http_header h[] = {{"Content-Type", w->type}, {"Eth-Consensus-Version", w->version}};
+  vt->respond(res, w->code, &(aq_http_headers){h, AQ_COUNT(h)}, w->body);
+}
+
+static size_t any_body(void *arg, const char *method, const char *path) {
+  (void)arg, (void)method, (void)path;
+  return 64u << 20;
+}
+
+static void start(world *w) {
+  aq_log_start(AQ_LOG_ERROR, quiet, NULL);
+  fake_env_init(&w->env, GENESIS - AQ_SECONDS(1));
+  aq_beacon_cfg cfg = {.env = &w->env.env,
+                       .pubkey = (const uint8_t(*)[48])w->pubkey,
+                       .validator_cnt = VALIDATORS,
+                       .genesis_ns = GENESIS,
+                       .slot_ns = SLOT_NS,
+                       .slots_per_epoch = SPE,
+                       .genesis_version = {0x70, 0, 0, 1}};
+  w->b = aq_beacon_new(&cfg); /* every fork from the start */
+  AQ_ASSERT(w->b);
+  aq_beacon_start(w->b);
+  w->record_cnt = 0;
+  w->liar = (aq_http_handler){w, any_body, handle};
+  w->store = (aq_store){.ctx = w, .sign = store_sign};
+  fake_bridge_init(&w->bridge, &w->env, &w->liar, AQ_MILLIS(3));
+}
+
+static void once(world *w) {
+  aq_metrics_init();
+  for (uint8_t i = 0; i < VALIDATORS; i++) {
+    uint8_t seed[32];
+    memset(seed, i + 1, sizeof seed);
+    aq_bls_secret_from_seed(w->secret[i], seed, sizeof seed);
+    aq_bls_secret_to_pubkey(w->pubkey[i], w->secret[i]);
+  }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
+  static const char *const path[] = {"/beacon/genesis",    "/config/spec",      "/config/fork_schedule",
+                                     "/states/head",       "/duties/att",       "/duties/pro",
+                                     "/attestation_data",  "/validator/blocks", "/beacon/bl",
+                                     "/pool/attestations", "subscriptions",     "/node/"};
+  static const int code[] = {200, 202, 400, 404, 503};
+  static const char *const type[] = {"application/json", "application/octet-stream", "text/html"};
+  static const char *const version[] = {"fulu", "deneb"};
+  static world w;
+  if (w.pubkey[0][0] == 0) once(&w);
+  if (len < HEAD_LEN || len > 1 << 18) return 0;
+  w.path = path[data[0] % AQ_COUNT(path)];
+  w.code = code[data[1] % AQ_COUNT(code)];
+  w.type = type[data[1] / 8 % AQ_COUNT(type)];
+  w.version = version[data[1] / 64 % AQ_COUNT(version)];
+  w.body = aq_bytes_of(data + HEAD_LEN, len - HEAD_LEN);
+  start(&w);
+  aq_vc *vc = aq_vc_new(&(aq_vc_cfg){.env = &w.env.env,
+                                     .http = &w.bridge.http,
+                                     .store = &w.store,
+                                     .url = "http://sim",
+                                     .secret = (const uint8_t(*)[32])w.secret,
+                                     .key_cnt = VALIDATORS,
+                                     .ssz_blocks = data[0] & 0x80});
+  aq_vc_start(vc);
+  fake_env_run_until(&w.env, GENESIS + SLOTS * SLOT_NS);
+  aq_vc_free(vc);
+  fake_env_run_for(&w.env, AQ_MILLIS(10)); /* jobs and writes come back; then the client is gone */
+  fake_bridge_check_idle(&w.bridge);
+  aq_beacon_free(w.b);
+  fake_env_drain(&w.env);
+  AQ_ASSERT(w.env.timer_cnt == 0);
+  return 0;
+}
+
+FUZZ_JSON_MUTATOR(HEAD_LEN)
