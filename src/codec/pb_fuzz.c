@@ -1,18 +1,57 @@
 #include "base/assert.h"
 #include "codec/pb.h"
 #include "core.pb-c.h"
+#include "libp2p.pb-c.h"
 #include "peerinfo.pb-c.h"
 
 enum { ARENA_MAX = 8 << 20 };
 
-/* The first byte chooses the message. What unpacks is packed to bytes that unpack and pack to themselves. */
+/* The first byte chooses the message, every one of codec/proto. What unpacks is packed to bytes that unpack and pack to
+   themselves, and protobuf-c alone takes both. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+/* What we take, protobuf-c alone takes too, and it reads our bytes. */
+static void against_library(const ProtobufCMessageDescriptor *d, aq_bytes in, aq_bytes ours) {
+  ProtobufCMessage *given = protobuf_c_message_unpack(d, NULL, in.len, in.ptr);
+  ProtobufCMessage *packed = protobuf_c_message_unpack(d, NULL, ours.len, ours.ptr);
+  AQ_ASSERT(given && packed);
+  aq_buf again = AQ_BUF(2 * ours.len + 1024);
+  aq_pb_pack(&again, packed);
+  AQ_ASSERT(aq_bytes_eq(aq_buf_bytes(&again), ours));
+  protobuf_c_message_free_unpacked(given, NULL);
+  protobuf_c_message_free_unpacked(packed, NULL);
+  aq_buf_free(&again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   static const ProtobufCMessageDescriptor *const type[] = {
-      &corepb__qbftconsensus_msg__descriptor, &corepb__unsigned_data_set__descriptor,
-      &corepb__par_sig_ex_msg__descriptor,    &corepb__priority_msg__descriptor,
-      &corepb__priority_result__descriptor,   &corepb__value__descriptor,
+      &corepb__qbftconsensus_msg__descriptor,
+      &corepb__unsigned_data_set__descriptor,
+      &corepb__par_sig_ex_msg__descriptor,
+      &corepb__priority_msg__descriptor,
+      &corepb__priority_result__descriptor,
+      &corepb__value__descriptor,
       &peerinfo__peer_info__descriptor,
+      &libp2p__public_key__descriptor,
+      &libp2p__noise_extensions__descriptor,
+      &libp2p__noise_payload__descriptor,
+      &libp2p__identify__descriptor,
+      &libp2p__relay_peer__descriptor,
+      &libp2p__reservation__descriptor,
+      &libp2p__relay_limit__descriptor,
+      &libp2p__hop_message__descriptor,
+      &libp2p__stop_message__descriptor,
+      &peerinfo__timestamp__descriptor,
+      &corepb__duty__descriptor,
+      &corepb__any__descriptor,
+      &corepb__qbftmsg__descriptor,
+      &corepb__unsigned_data_set_entry__descriptor,
+      &corepb__par_signed_data__descriptor,
+      &corepb__par_signed_data_set_entry__descriptor,
+      &corepb__par_signed_data_set__descriptor,
+      &corepb__priority_topic_proposal__descriptor,
+      &corepb__priority_scored_result__descriptor,
+      &corepb__priority_topic_result__descriptor,
   };
   uint64_t n;
   size_t used;
@@ -36,6 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     AQ_ASSERT(msg);
     aq_pb_pack(&again, msg);
     AQ_ASSERT(!out.failed && aq_bytes_eq(aq_buf_bytes(&out), aq_buf_bytes(&again)));
+    against_library(d, aq_bytes_of(data + 1, len - 1), aq_buf_bytes(&out));
     aq_buf_free(&out);
     aq_buf_free(&again);
   }
