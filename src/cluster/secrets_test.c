@@ -7,6 +7,7 @@
 #include "cluster/datadir.h"
 #include "crypto/aead.h"
 #include "crypto/bls.h"
+#include "crypto/bls_blst.h"
 #include "crypto/k1.h"
 #include "crypto/keystore.h"
 #include "eth/chain.h"
@@ -31,6 +32,18 @@ static aq_needles needles_of(const uint8_t masked[LEN], const char *name) {
   aq_needles n = {.cnt = 0};
   aq_needles_add(&n, name, masked, LEN, true);
   return n;
+}
+
+/* A scalar as blst computes with it: Montgomery limbs. */
+static void add_montgomery(aq_needles *n, const char *name, const uint8_t plain[LEN]) {
+  blst_scalar scalar;
+  blst_fr fr;
+  uint8_t hidden[LEN];
+  blst_scalar_from_bendian(&scalar, plain);
+  blst_fr_from_scalar(&fr, &scalar);
+  flip(hidden, (const uint8_t *)&fr, LEN);
+  aq_needles_add(n, name, hidden, LEN, false);
+  aq_wipe(&scalar, sizeof scalar), aq_wipe(&fr, sizeof fr);
 }
 
 static void nothing_left(const aq_needles *n) {
@@ -198,6 +211,9 @@ static void test_bls(void **state) {
   for (unsigned i = 0; i < N; i++) flip(hidden, share[i], LEN), aq_needles_add(&n, "share", hidden, LEN, true);
   for (unsigned i = 0; i + 1 < T; i++)
     flip(hidden, coeff[i], LEN), aq_needles_add(&n, "coefficient", hidden, LEN, true);
+  for (unsigned i = 0; i < N; i++) add_montgomery(&n, "share in Montgomery form", share[i]);
+  for (unsigned i = 0; i + 1 < T; i++) add_montgomery(&n, "coefficient in Montgomery form", coeff[i]);
+  add_montgomery(&n, "group secret in Montgomery form", secret);
   flip(hidden, wide, LEN);
   aq_needles_add(&n, "randomness", hidden, LEN, true);
   memset(coeff[0], 0xff, LEN);
