@@ -8,6 +8,8 @@
 #include "base/metrics.h"
 #include "consensus/instance.h"
 
+#define DOUBLE_MARGIN_NS AQ_SECONDS(2) /* clocks of two runs, as in aq_store_unproven_until_ns */
+
 enum { KEY_LEN = 12, INSTANCES_MAX = AQ_QBFT_NODES_MAX * AQ_INST_WAITING_PER_PEER + 1024 };
 
 const char *aq_qbft_type_label(aq_qbft_type type, int64_t round) {
@@ -163,6 +165,41 @@ static aq_status hold(aq_instance *in, uint32_t peer, const aq_qbft_wire *w) {
 
 /* ---- receipt ---- */
 
+/* contract.md 13.6: of two live instances the later one stops. Both see votes of the other. Who runs for less than an
+   epoch then takes itself for the later one; who has seen them for an epoch cannot rely on the other any more. Only a
+   duty that began after our start counts: what an earlier run of ours sent, anybody may deliver again. */
+static const char *must_stop(aq_consensus *c, aq_duty duty, uint64_t now) {
+  const aq_clock *clock = &c->cfg.chain->clock;
+  uint64_t start = aq_duty_start_ns(clock, duty), epoch = clock->slots_per_epoch * clock->slot_ns;
+  if (start <= c->cfg.started_ns + DOUBLE_MARGIN_NS) return NULL;
+  if (c->double_last_ns == 0 || now > c->double_last_ns + epoch) c->double_first_ns = now;
+  c->double_last_ns = now;
+  if (now <= c->cfg.started_ns + epoch)
+    return "another instance with this identity was running when this one started: stop it before this is started "
+           "again";
+  if (start > c->double_first_ns + epoch)
+    return "another instance with this identity has been running for an epoch: one of the two must go for ever";
+  return NULL;
+}
+
+static void look_for_double(aq_consensus *c, aq_duty duty, uint64_t now) {
+  if (!c->cfg.live_double || c->double_told) return;
+  const char *why = must_stop(c, duty, now);
+  if (!why) return;
+  c->double_told = true;
+  c->cfg.live_double(c->cfg.arg, why);
+}
+
+static void log_foreign(const aq_instance *here, aq_duty duty, const aq_qbft_msg *m, uint32_t peer) {
+  aq_metric_add(AQ_M_QBFT_WAL_GUARD_DROPS_TOTAL, 1, AQ_NO_LABELS);
+  AQ_LOG(AQ_LOG_ERROR, "qbft_wal_guard", AQ_STR("type", aq_qbft_type_label(m->type, m->round)),
+         AQ_UINT("height", duty.slot), AQ_INT("round", m->round), AQ_UINT("from", peer), AQ_UINT("last_h", duty.slot),
+         AQ_INT("last_r", here && here->q ? aq_qbft_round(here->q) : 0), AQ_STR("result", "drop"),
+         AQ_STR("err",
+                "a vote with our own index that the journal does not know: another process uses this key, or the "
+                "store is older than what was sent"));
+}
+
 /* 7.3: our key is used elsewhere, or our journal is older than what we sent. */
 static void own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer) {
   uint64_t now = aq_now_ns(c->cfg.env);
@@ -174,14 +211,8 @@ static void own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m
   AQ_LIST_EACH(&c->all, in, aq_instance, node) {
     if (in == here || aq_consensus_must_abstain(c, in->duty)) aq_instance_abstain(in, why);
   }
-  if (known) return;
-  aq_metric_add(AQ_M_QBFT_WAL_GUARD_DROPS_TOTAL, 1, AQ_NO_LABELS);
-  AQ_LOG(AQ_LOG_ERROR, "qbft_wal_guard", AQ_STR("type", aq_qbft_type_label(m->type, m->round)),
-         AQ_UINT("height", duty.slot), AQ_INT("round", m->round), AQ_UINT("from", peer), AQ_UINT("last_h", duty.slot),
-         AQ_INT("last_r", here && here->q ? aq_qbft_round(here->q) : 0), AQ_STR("result", "drop"),
-         AQ_STR("err",
-                "a vote with our own index that the journal does not know: another process uses this key, or the "
-                "store is older than what was sent"));
+  if (!known) log_foreign(here, duty, m, peer);
+  look_for_double(c, duty, now);
 }
 
 static const aq_qbft_msg *unknown_own(const aq_consensus *c, const aq_qbft_wire *w) {

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "codec/pb.h"
 #include "consensus/fake_cluster.h"
+#include "consensus/instance.h"
 #include "consensus/validity.h"
 
 /* ---- runs of Charon's whole component, replayed with ours ---- */
@@ -476,6 +477,94 @@ static void own_key_elsewhere(void **state) {
   finish(&s, doc);
 }
 
+static uint32_t doubles;
+
+static void on_double(void *arg, const char *why) {
+  (void)arg;
+  assert_non_null(strstr(why, "another instance"));
+  doubles++;
+}
+
+/* A PREPARE of node 0's key for a slot, which node 2 delivers to node 0 when the duty begins. */
+static void foreign_vote(scenario *s, uint64_t slot) {
+  aq_duty duty = {slot, AQ_DUTY_ATTESTER};
+  fake_run_until(s->w, aq_duty_start_ns(&s->w->chain.clock, duty) + AQ_MILLIS(10));
+  aq_qbft_msg m = {.type = AQ_QBFT_PREPARE, .from = 0, .round = 1, .value = {{9}}};
+  inject(s->w, 2, 0, duty, &m, aq_bytes_of(NULL, 0));
+}
+
+static yyjson_doc *watched(scenario *s, uint64_t up_slots) {
+  yyjson_doc *doc = happy(s);
+  scenario_run(s, 0);
+  aq_consensus *c = s->w->node[0].c;
+  doubles = 0;
+  c->cfg.live_double = on_double;
+  c->cfg.started_ns = aq_slot_start_ns(&s->w->chain.clock, s->duty.slot) - up_slots * s->w->chain.clock.slot_ns;
+  return doc;
+}
+
+/* Goal: the later of two live instances stops; replayed votes of an earlier run of ours never stop us (contract.md
+   13.6). Method: node 0 started at this slot gets a foreign vote for this slot's duty's predecessor, then for the next. */
+static void later_double_stops(void **state) {
+  (void)state;
+  scenario s;
+  yyjson_doc *doc = watched(&s, 0);
+  uint64_t slot = s.duty.slot;
+  for (int i = 0; i < 3; i++) foreign_vote(&s, slot - 1);
+  assert_int_equal(doubles, 0);
+  assert_true(s.w->node[0].c->abstain_until_ns > 0);
+  foreign_vote(&s, slot + 1);
+  assert_int_equal(doubles, 1);
+  foreign_vote(&s, slot + 2); /* told once */
+  assert_int_equal(doubles, 1);
+  finish(&s, doc);
+}
+
+/* Goal: the earlier of two live instances goes on while the other one stops; when it does not stop within an epoch,
+   or both ran for long before they met, none goes on. A second meeting is a new one.
+   Method: node 0 has run for two epochs; foreign votes of some slots, of much later, then of each slot of an epoch. */
+static void earlier_double_waits(void **state) {
+  (void)state;
+  scenario s;
+  yyjson_doc *doc = watched(&s, 64);
+  uint64_t slot = s.duty.slot, epoch = s.w->chain.clock.slots_per_epoch;
+  for (uint64_t i = 1; i < 5; i++) foreign_vote(&s, slot + i);
+  slot += 3 * epoch;
+  for (uint64_t i = 0; i <= epoch; i++) foreign_vote(&s, slot + i);
+  assert_int_equal(doubles, 0);
+  foreign_vote(&s, slot + epoch + 1);
+  assert_int_equal(doubles, 1);
+  finish(&s, doc);
+}
+
+/* Goal: a vote that the journal knows is no foreign one, whoever brings it back and how often, restarts included.
+   Method: node 0 decides with the others, restarts on its journal, and gets its own PREPARE again. */
+static void own_votes_come_back(void **state) {
+  (void)state;
+  scenario s;
+  yyjson_doc *doc = happy(&s);
+  scenario_run(&s, 1000);
+  aq_qbft_msg m = {.type = AQ_QBFT_PREPARE, .from = 0, .round = 1};
+  bool recorded = false;
+  for (size_t i = 0; i < s.w->shown_cnt && !recorded; i++) {
+    recorded = s.w->shown[i].node == 0 && s.w->shown[i].m.type == AQ_QBFT_PREPARE;
+    if (recorded) m.value = s.w->shown[i].m.value;
+  }
+  assert_true(recorded);
+  fake_kill(s.w, 0);
+  fake_boot(s.w, 0, AQ_STORE_OK);
+  aq_consensus *c = s.w->node[0].c;
+  doubles = 0;
+  c->cfg.live_double = on_double;
+  c->cfg.started_ns = aq_duty_start_ns(&s.w->chain.clock, s.duty) - AQ_SECONDS(10); /* as if the duty were new */
+  for (int i = 0; i < 3; i++) inject(s.w, 1, 0, s.duty, &m, aq_bytes_of(NULL, 0));
+  assert_int_equal(doubles, 0);
+  m.value.b[0] ^= 1;
+  inject(s.w, 1, 0, s.duty, &m, aq_bytes_of(NULL, 0));
+  assert_int_equal(doubles, 1);
+  finish(&s, doc);
+}
+
 /* ---- values that do not come, sends that fail ---- */
 
 /* Node 3 gets all votes without their values until somebody answers with DECIDED. */
@@ -630,6 +719,9 @@ int main(void) {
       cmocka_unit_test(failing_store),
       cmocka_unit_test(lost_journal),
       cmocka_unit_test(own_key_elsewhere),
+      cmocka_unit_test(later_double_stops),
+      cmocka_unit_test(earlier_double_waits),
+      cmocka_unit_test(own_votes_come_back),
       cmocka_unit_test(bytes_are_asked_for),
       cmocka_unit_test(failed_sends_are_repeated),
       cmocka_unit_test(info_sync_of_a_charon_leader),

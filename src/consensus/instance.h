@@ -86,7 +86,9 @@ struct aq_consensus {
   aq_list all;
   aq_arena scratch; /* of one event */
   aq_qbft_cache *cache;
-  uint64_t abstain_until_ns; /* duties that start at or before take no vote of ours */
+  uint64_t abstain_until_ns;                /* duties that start at or before take no vote of ours */
+  uint64_t double_first_ns, double_last_ns; /* votes of another live instance of us came; 0: none */
+  bool double_told;
   uint32_t waiting_cnt[AQ_QBFT_NODES_MAX];
   size_t waiting_bytes[AQ_QBFT_NODES_MAX], held_bytes[AQ_QBFT_NODES_MAX];
   aq_list tx_all, records; /* under way, also those whose instance is gone */

@@ -161,6 +161,11 @@ static void on_decided_info(void *arg, aq_duty duty, aq_bytes result, uint64_t r
   aq_infosync_decided(((aq_workflow *)arg)->infosync, duty, result);
 }
 
+static void on_double(void *arg, const char *why) {
+  aq_workflow *w = arg;
+  w->cfg.live_double(w->cfg.arg, why);
+}
+
 /* ---- tss, broadcaster ---- */
 
 static void on_session_end(void *arg, const aq_tss_key *key, aq_tss_result result, uint32_t partials) {
@@ -283,7 +288,8 @@ static bool actors_init(aq_workflow *w) {
                                                       .decided = on_decided,
                                                       .failed = on_undecided,
                                                       .valid_info = on_valid_info,
-                                                      .decided_info = on_decided_info});
+                                                      .decided_info = on_decided_info,
+                                                      .live_double = c->live_double ? on_double : NULL});
   if (!w->scheduler || !w->fetcher || !w->broadcaster || !w->consensus) return false;
   const aq_priority_cluster cluster = {w->n, w->threshold, (const uint8_t(*)[33])w->peer_key};
   w->infosync = aq_infosync_new(

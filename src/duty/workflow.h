@@ -29,6 +29,8 @@ typedef struct {
   const char *graffiti;
   bool builder_api;
   const char *const *peer_names; /* by operator index, for logs and metrics */
+  void *arg;
+  void (*live_double)(void *arg, const char *why); /* aq_consensus_cfg; NULL: only abstain */
 } aq_workflow_cfg;
 
 typedef struct aq_workflow aq_workflow;

@@ -73,7 +73,9 @@ static aq_status start_workflow(aq_core *c, aq_err *err) {
                                                    .tss_strict = cfg->tss_strict,
                                                    .graffiti = cfg->graffiti,
                                                    .builder_api = cfg->builder_api,
-                                                   .peer_names = cfg->peer_names});
+                                                   .peer_names = cfg->peer_names,
+                                                   .arg = cfg->arg,
+                                                   .live_double = cfg->unsafe});
   if (!c->workflow) return aq_fail(err, AQ_E_LIMIT, "no memory for the validators of the lock");
   return aq_workflow_start(c->workflow, err);
 }

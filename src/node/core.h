@@ -31,6 +31,7 @@ typedef struct {
   void *arg;
   void (*ready)(void *arg, uint64_t took_ns); /* duties are under way */
   void (*failed)(void *arg, const char *why); /* cannot start: a line for the operator */
+  void (*unsafe)(void *arg, const char *why); /* must not go on, nor start again unseen (contract.md 13.6); or NULL */
 } aq_core_cfg;
 
 typedef struct {

@@ -223,7 +223,7 @@ static aq_status start_p2p(aq_node *n, aq_err *err) {
 /* ---- beacon node, validator API and duties ---- */
 
 static void stop_loop(aq_node *n, int code) {
-  n->exit_code = code;
+  if (n->exit_code != AQ_NODE_UNSAFE) n->exit_code = code; /* a signal does not make it safe */
   aq_loop_stop(n->loop);
 }
 
@@ -240,6 +240,11 @@ static void core_failed(void *arg, const char *why) {
   aq_node *n = arg;
   service_op("consensus", "start", 0, why);
   stop_loop(n, AQ_NODE_FAILED);
+}
+
+static void core_unsafe(void *arg, const char *why) {
+  AQ_LOG(AQ_LOG_ERROR, "node_stop", AQ_STR("err", why), AQ_INT("exit", AQ_NODE_UNSAFE));
+  stop_loop(arg, AQ_NODE_UNSAFE);
 }
 
 static aq_status start_core(aq_node *n, aq_err *err) {
@@ -278,7 +283,8 @@ static aq_status start_core(aq_node *n, aq_err *err) {
                             .peer_names = n->peer_names,
                             .arg = n,
                             .ready = core_ready,
-                            .failed = core_failed};
+                            .failed = core_failed,
+                            .unsafe = core_unsafe};
   aq_core_init(&n->core, &core);
   return AQ_OK;
 }
