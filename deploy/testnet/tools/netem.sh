@@ -15,7 +15,8 @@ compose=${COMPOSE:-docker compose}
 nodes=${NODES:-0 1 2 3}
 sides=(netem-0 netem-1 netem-2 netem-3)
 c() { $compose -f "${FILE:-$here/docker-compose.yml}" -f "$here/docker-compose.netem.yml" "$@"; }
-usage() { sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 2; }
+help() { sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0"; }
+usage() { help >&2; exit 2; }
 
 in_node() { c exec -T "netem-$1" "${@:2}"; }
 clear_one() {
@@ -69,6 +70,7 @@ case ${1:-} in
     kind=${kinds[RANDOM % 5]}
     if [ "$kind" = clear ]; then clear_all; else apply "$kind"; fi
     ;;
+  -h | --help) help ;;
   down) c rm -sf "${sides[@]}" ;;
   *) usage ;;
 esac
