@@ -27,7 +27,7 @@ aq_bytes aq_secret_trim(aq_bytes text);
 /* ---- the stack ---- */
 
 /* Overwrites 16 KiB of stack below the caller's frame: what libraries that do not clean up after themselves left
-   there. Called after an operation with a secret; about 0.2 us. Does not reach registers. */
+   there. Called after an operation with a secret; about 0.1 us. Does not reach registers. */
 void aq_stack_clear(void);
 
 /* ---- constant time ---- */
