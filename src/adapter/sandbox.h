@@ -33,8 +33,8 @@ void aq_sandbox_enter(bool wanted);
 /* The filter itself, in sanitizer builds too. AQ_E_UNSUPPORTED with why: the kernel or the container has none. */
 AQ_NODISCARD aq_status aq_sandbox_filter(aq_err *err);
 
-/* The filter as a BPF program for an architecture (libseccomp's token, 0: this one), written to a file descriptor; fails
-   on names that libseccomp does not know. For tests. */
+/* The filter as a BPF program for an architecture (libseccomp's token, 0: this one), written to a file descriptor;
+   fails on names that libseccomp does not know. For tests. */
 AQ_NODISCARD aq_status aq_sandbox_export(int fd, uint32_t arch);
 
 /* What the list says about a call of this architecture, whatever its arguments; for tests. */
