@@ -489,14 +489,21 @@ def the_runbook():
         want(re.search(r"^well after [1-9]\d* restarts; lost attestations \d+, lost blocks \d+, slashable 0$", out, re.M), out[-300:])
         unharmed(bad=bad)
 
-    @sentence("Chaos", "netem.sh: delay, split, clear; wrong usage prints what it knows")
+    @sentence("Chaos", "netem.sh: split, delay where the kernel has it, clear; wrong usage prints what it knows")
     def _():
         want("apply delay" in sh("deploy/testnet/tools/netem.sh", rc=2), "no usage")
         if not REAL:
             return "the rest needs Docker"
-        if subprocess.run(["modprobe", "-n", "sch_netem"], capture_output=True).returncode:
-            return "the rest needs a kernel with sch_netem"
-        want("network: clear" in doc("netem"), "not clear at the end")
+        tss, note = os.path.join(ROOT, TSS), ""
+        want("network: split" in doc("netem", FILE=tss), "no split")
+        try:
+            want("network: delay" in doc("netem-delay", FILE=tss), "no delay")
+        except Fail as e:
+            want("no traffic control" in str(e), str(e))
+            note = "this kernel has no sch_netem"
+        doc("netem-down", FILE=tss)
+        submitted()
+        return note
 
     @sentence("SLO & Benchmarks", "tss_bench.sh prints ns/op, p50 and p95 and writes the baseline")
     def _():
