@@ -1,11 +1,17 @@
-/* aequa-sim: deterministic simulations. aequa-sim qbft --seeds N. */
+/* aequa-sim: deterministic simulations. */
 #include <stdio.h>
 #include <string.h>
 
+#include "cluster.h"
 #include "qbft_sim.h"
 
 int main(int argc, char **argv) {
   if (argc >= 2 && strcmp(argv[1], "qbft") == 0) return aq_qbft_sim_main(argc - 1, argv + 1);
-  fprintf(stderr, "usage: aequa-sim qbft [--seeds N] [--start S] [--seed S] [--trace] [--json]\n");
-  return 2;
+  if (argc >= 2 && strcmp(argv[1], "cluster") == 0) return aq_sim_cluster_main(argc - 1, argv + 1);
+  FILE *out = argc >= 2 && strcmp(argv[1], "--help") == 0 ? stdout : stderr;
+  fprintf(
+      out,
+      "usage: aequa-sim cluster [--help]   whole nodes: wiring, duties, disks, beacon nodes, clients\n"
+      "       aequa-sim qbft [--seeds N] [--start S] [--seed S] [--trace] [--json]   the consensus machine alone\n");
+  return out == stdout ? 0 : 2;
 }

@@ -1,0 +1,38 @@
+/* sim/cluster.h - the whole-cluster simulator: run one seed, read its verdict. What is simulated: sim/world.h. Same
+   seed and options, same run to the byte, whatever the compiler. */
+#ifndef AQ_SIM_CLUSTER_H
+#define AQ_SIM_CLUSTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { AQ_SIM_KINDS_MAX = 48 };
+
+typedef struct {
+  uint64_t seed;
+  uint64_t keep;  /* mask of the faults that stay (shrinking, sim/seeds); UINT64_MAX: all */
+  uint64_t until; /* stop after this many steps; 0: at the end */
+  bool calm;      /* no faults at all: for measuring */
+  bool trace;     /* one line an event on stdout */
+  bool logs;      /* and the nodes' own log lines */
+} aq_sim_opts;
+
+typedef struct {
+  uint32_t nodes, validators, liars, instances, faults;
+  uint64_t slots, steps, messages, requests, duties, done;
+  uint64_t hash;                       /* of everything that happened */
+  uint64_t injected[AQ_SIM_KINDS_MAX]; /* faults that had an effect, by kind */
+  uint64_t scheduled[AQ_SIM_KINDS_MAX];
+  char why[400]; /* broken promise; empty: none */
+} aq_sim_result;
+
+/* false: a promise was broken. */
+bool aq_sim_cluster_run(const aq_sim_opts *opts, aq_sim_result *out);
+const char *aq_sim_kind_name(uint32_t kind); /* NULL: no such kind */
+
+/* The fault script of a seed, one line a fault; returns their number. */
+uint32_t aq_sim_cluster_script(const aq_sim_opts *opts, bool print);
+
+int aq_sim_cluster_main(int argc, char **argv);
+
+#endif

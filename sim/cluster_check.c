@@ -1,0 +1,269 @@
+/* What is promised, watched from outside. Nothing here asks a node for its opinion: messages are read on their way,
+   signatures at the beacon nodes, disks as they are. */
+#include <malloc.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "consensus/qbft_wire.h"
+#include "duty/parsigex.h"
+#include "duty/pubkeys.h"
+#include "world.h"
+
+enum { VOTES_MAX = SIM_SLOTS_MAX, GRACE_SLOTS = 3, TAIL_SLOTS = 2 };
+
+typedef struct {
+  uint64_t source, target;
+  uint8_t root[32];
+} vote;
+
+typedef struct {
+  vote item[VOTES_MAX];
+  uint32_t cnt;
+} votes;
+
+typedef struct {
+  aq_list link;
+  aq_duty duty;
+  uint8_t hash[32];
+  uint32_t by;
+} decision;
+
+typedef struct {
+  aq_list link;
+  uint32_t op, validator;
+  uint64_t slot;
+  uint8_t root[32];
+} block_share;
+
+struct sim_checks {
+  votes group[SIM_VALIDATORS_MAX];                  /* what the chain has seen signed */
+  votes share[SIM_NODES_MAX][SIM_VALIDATORS_MAX];   /* what a node sent to others */
+  bool attested[SIM_VALIDATORS_MAX][SIM_SLOTS_MAX]; /* by slot */
+  bool proposed[SIM_SLOTS_MAX];
+  uint8_t block[SIM_SLOTS_MAX][32]; /* signed by the cluster */
+  bool has_block[SIM_SLOTS_MAX];
+  aq_list decisions, block_shares;
+  aq_map validators;
+};
+
+static sim_checks *checks(sim_world *w) {
+  if (w->checks) return w->checks;
+  w->checks = calloc(1, sizeof *w->checks);
+  AQ_ASSERT(w->checks);
+  aq_list_init(&w->checks->decisions);
+  aq_list_init(&w->checks->block_shares);
+  aq_map_init(&w->checks->validators, 48, SIM_VALIDATORS_MAX, NULL);
+  for (uint32_t v = 0; v < w->validators; v++)
+    AQ_ASSERT(aq_map_put(&w->checks->validators, w->dist[v].pubkey, &w->lock.validators[v]) == AQ_OK);
+  return w->checks;
+}
+
+/* Double votes and surround votes, consensus-specs is_slashable_attestation_data. */
+static bool slashable(const vote *a, const vote *b) {
+  if (memcmp(a->root, b->root, 32) == 0) return false;
+  if (a->target == b->target) return true;
+  return (a->source < b->source && b->target < a->target) || (b->source < a->source && a->target < b->target);
+}
+
+static const vote *add(votes *all, const aq_att_data *d, const uint8_t root[32]) {
+  vote v = {d->source_epoch, d->target_epoch, {0}};
+  memcpy(v.root, root, 32);
+  for (uint32_t i = 0; i < all->cnt; i++) {
+    if (memcmp(all->item[i].root, root, 32) == 0) return NULL;
+  }
+  for (uint32_t i = 0; i < all->cnt; i++) {
+    if (slashable(&all->item[i], &v)) return &all->item[i];
+  }
+  if (all->cnt < VOTES_MAX) all->item[all->cnt++] = v;
+  return NULL;
+}
+
+/* ---- the chain ---- */
+
+void sim_check_attested(sim_world *w, uint64_t validator, const aq_att_data *d, const uint8_t root[32]) {
+  if (validator >= w->validators) return;
+  sim_checks *c = checks(w);
+  const vote *old = add(&c->group[validator], d, root);
+  if (old) {
+    sim_fail(w, "SLASHABLE: validator %llu attested %llu -> %llu and %llu -> %llu", (unsigned long long)validator,
+             (unsigned long long)old->source, (unsigned long long)old->target, (unsigned long long)d->source_epoch,
+             (unsigned long long)d->target_epoch);
+  }
+  if (d->slot < SIM_SLOTS_MAX) c->attested[validator][d->slot] = true;
+}
+
+void sim_check_proposed(sim_world *w, const aq_beacon_block *b) {
+  sim_checks *c = checks(w);
+  if (b->slot >= SIM_SLOTS_MAX || b->proposer >= w->validators) return;
+  c->proposed[b->slot] = true;
+  if (c->has_block[b->slot] && memcmp(c->block[b->slot], b->root, 32) != 0)
+    sim_fail(w, "SLASHABLE: two blocks of slot %llu signed", (unsigned long long)b->slot);
+  c->has_block[b->slot] = true;
+  memcpy(c->block[b->slot], b->root, 32);
+}
+
+void sim_check_forged(sim_world *w, uint32_t op, uint64_t slot, uint64_t validator) {
+  if (w->liars >> op & 1) return;
+  sim_fail(w, "node %u submitted a signature of validator %llu for slot %llu that does not verify", op,
+           (unsigned long long)validator, (unsigned long long)slot);
+}
+
+/* ---- agreement ---- */
+
+void sim_check_decided(sim_node *n, const aq_store_decided *d) {
+  sim_world *w = n->w;
+  sim_checks *c = checks(w);
+  if (n->nature == SIM_LIAR) return;
+  AQ_LIST_EACH(&c->decisions, it, decision, link) {
+    if (!aq_duty_eq(it->duty, d->duty)) continue;
+    if (memcmp(it->hash, d->hash, 32) != 0) {
+      sim_fail(w, "node %u and node %u decided differently: slot %llu %s", it->by, n->op,
+               (unsigned long long)d->duty.slot, aq_duty_name(d->duty.type));
+    }
+    return;
+  }
+  decision *new = calloc(1, sizeof *new);
+  AQ_ASSERT(new);
+  new->duty = d->duty, new->by = n->op;
+  memcpy(new->hash, d->hash, 32);
+  aq_list_push(&c->decisions, &new->link);
+}
+
+/* ---- what leaves a node ---- */
+
+/* A vote that leaves is on the disk. */
+static void check_vote(sim_node *n, aq_bytes msg) {
+  sim_world *w = n->w;
+  aq_arena a;
+  aq_qbft_msg m = {0};
+  uint32_t cnt = 0;
+  aq_duty duty;
+  aq_bytes raw = {0};
+  aq_rd rd = aq_rd_of(msg);
+  uint64_t len = 0;
+  unsigned shift = 0;
+  if (aq_rd_u8(&rd) != 0x0a) {
+    sim_fail(w, "node %u sent a consensus message that does not begin with a vote", n->op);
+    return;
+  }
+  for (uint8_t b = 0x80; b & 0x80 && shift < 35; shift += 7) b = aq_rd_u8(&rd), len |= (uint64_t)(b & 0x7f) << shift;
+  raw = aq_rd_bytes(&rd, (size_t)len);
+  aq_arena_init(&a, 1 << 20);
+  if (!aq_rd_ok(&rd) || aq_qbft_wire_read(&m, &cnt, 1, &duty, &a, w->n, raw, false) != AQ_OK)
+    sim_fail(w, "node %u sent a consensus message that does not decode", n->op);
+  else if (m.from == n->op && m.type != AQ_QBFT_DECIDED && !sim_disk_has_vote(&n->disk, duty, raw))
+    sim_fail(w, "node %u sent a vote that is not on its disk: slot %llu %s type %d round %lld", n->op,
+             (unsigned long long)duty.slot, aq_duty_name(duty.type), (int)m.type, (long long)m.round);
+  aq_arena_free(&a);
+}
+
+static void check_block_share(sim_node *n, const aq_parsigex_item *it, uint64_t slot) {
+  sim_checks *c = checks(n->w);
+  AQ_LIST_EACH(&c->block_shares, s, block_share, link) {
+    if (s->op != n->op || s->validator != it->validator || s->slot != slot) continue;
+    if (memcmp(s->root, it->root, 32) != 0)
+      sim_fail(n->w, "SLASHABLE SHARE: node %u signed two blocks of slot %llu", n->op, (unsigned long long)slot);
+    return;
+  }
+  block_share *s = calloc(1, sizeof *s);
+  AQ_ASSERT(s);
+  s->op = n->op, s->validator = it->validator, s->slot = slot;
+  memcpy(s->root, it->root, 32);
+  aq_list_push(&c->block_shares, &s->link);
+}
+
+static void check_share(sim_node *n, aq_duty duty, const aq_parsigex_item *it) {
+  sim_world *w = n->w;
+  sim_checks *c = checks(w);
+  if (aq_bls_verify(w->share_pub[it->validator][n->op], it->root, it->sig) != AQ_OK)
+    sim_fail(w, "node %u sent a share that does not verify: slot %llu %s", n->op, (unsigned long long)duty.slot,
+             aq_duty_name(duty.type));
+  if (duty.type != AQ_DUTY_ATTESTER && duty.type != AQ_DUTY_PROPOSER) return;
+  if (!sim_disk_has_root(&n->disk, duty, w->dist[it->validator].pubkey, it->root))
+    sim_fail(w, "node %u sent a share whose root is not on its disk: slot %llu %s", n->op,
+             (unsigned long long)duty.slot, aq_duty_name(duty.type));
+  if (w->doubled >> n->op & 1) return; /* two databases, one share: the operator's own fault */
+  if (duty.type == AQ_DUTY_PROPOSER) {
+    check_block_share(n, it, duty.slot);
+    return;
+  }
+  aq_att_data d;
+  aq_att_data_get(&d, aq_ssz_get(it->data->type, it->data->value, "data"));
+  if (add(&c->share[n->op][it->validator], &d, it->root))
+    sim_fail(w, "SLASHABLE SHARE: node %u of validator %u at slot %llu", n->op, it->validator,
+             (unsigned long long)duty.slot);
+}
+
+static void check_shares(sim_node *n, aq_bytes msg) {
+  sim_world *w = n->w;
+  if (!n->core.chain_known) return;
+  const aq_parsigex_cfg cfg = {
+      .env = &n->proc.env, .net = &n->link.net, .chain = &n->core.chain, .lock = &w->lock, .self = (n->op + 1) % w->n};
+  aq_parsigex_set set;
+  aq_arena a;
+  aq_arena_init(&a, 4 << 20);
+  aq_status st = aq_parsigex_decode(&set, &a, &cfg, &checks(w)->validators, n->op, msg);
+  if (st != AQ_OK && st != AQ_E_STALE)
+    sim_fail(w, "node %u sent shares that no peer takes: %s", n->op, aq_status_text(st));
+  for (uint32_t i = 0; st == AQ_OK && i < set.cnt; i++) check_share(n, set.duty, &set.item[i]);
+  aq_arena_free(&a);
+}
+
+void sim_check_sent(sim_node *n, uint32_t to, aq_net_proto proto, aq_bytes msg) {
+  bool first = to == (n->op == 0 ? 1u : 0u); /* all peers get the same bytes */
+  if (proto == AQ_PROTO_QBFT) check_vote(n, msg);
+  if (proto == AQ_PROTO_PARSIGEX && first) check_shares(n, msg);
+}
+
+/* ---- once a slot, and at the end ---- */
+
+static size_t memory_used(void) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  return 0; /* the sanitizer's own heap does not say */
+#else
+  return mallinfo2().uordblks;
+#endif
+}
+
+void sim_check_slot(sim_world *w, uint64_t slot) {
+  if (w->steps_slot > SIM_STEPS_PER_SLOT_MAX)
+    sim_fail(w, "%llu steps in slot %llu: a storm", (unsigned long long)w->steps_slot, (unsigned long long)slot - 1);
+  w->steps_slot = 0;
+  if (memory_used() > SIM_MEMORY_MAX) sim_fail(w, "the cluster's memory grew over %d MiB", SIM_MEMORY_MAX >> 20);
+}
+
+/* With the network healed and everybody but liars back, every duty is done. */
+static void check_done(sim_world *w) {
+  sim_checks *c = checks(w);
+  uint64_t first = (w->heal_ns - w->genesis_ns) / w->slot_ns + GRACE_SLOTS, last = w->slots - TAIL_SLOTS;
+  for (uint64_t slot = 1; slot < last; slot++) {
+    bool healed = slot >= first;
+    for (uint32_t v = 0; v < w->validators; v++) {
+      if (aq_beacon_attests_at(w->bn[0], slot / w->slots_per_epoch, v) != slot) continue;
+      w->out->duties++;
+      w->out->done += c->attested[v][slot];
+      if (healed && !c->attested[v][slot])
+        sim_fail(w, "validator %u did not attest at slot %llu although all was well since slot %llu", v,
+                 (unsigned long long)slot, (unsigned long long)(first - GRACE_SLOTS));
+    }
+    if (aq_beacon_proposer(w->bn[0], slot) >= w->validators) continue;
+    w->out->duties++;
+    w->out->done += c->proposed[slot];
+    if (healed && !c->proposed[slot])
+      sim_fail(w, "no block at slot %llu although all was well since slot %llu", (unsigned long long)slot,
+               (unsigned long long)(first - GRACE_SLOTS));
+  }
+}
+
+void sim_check_end(sim_world *w) {
+  if (w->opts.until == 0) check_done(w);
+}
+
+void sim_check_free(sim_world *w) {
+  if (!w->checks) return;
+  AQ_LIST_EACH(&w->checks->decisions, d, decision, link) free(d);
+  AQ_LIST_EACH(&w->checks->block_shares, s, block_share, link) free(s);
+  aq_map_free(&w->checks->validators);
+  free(w->checks);
+  w->checks = NULL;
+}

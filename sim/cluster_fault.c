@@ -1,0 +1,270 @@
+/* The fault script of a seed: made before the run, so that a part of it can be left out and the rest stays the same. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "world.h"
+
+static const char *const text[SIM_FAULT_CNT] = {
+#define X(name, t) t,
+    SIM_FAULT_MAP(X)
+#undef X
+};
+
+_Static_assert((int)SIM_FAULT_CNT <= (int)AQ_SIM_KINDS_MAX, "kinds of faults");
+
+const char *sim_fault_text(sim_fault_kind k) { return text[k]; }
+const char *aq_sim_kind_name(uint32_t kind) { return kind < SIM_FAULT_CNT ? text[kind] : NULL; }
+
+const sim_fault *sim_fault_of(const sim_world *w, sim_fault_kind k, uint32_t op) {
+  bool everywhere = k == SIM_LOSS || k == SIM_REORDER || k == SIM_DUPLICATE;
+  for (uint32_t i = 0; i < w->fault_cnt; i++) {
+    const sim_fault *f = &w->fault[i];
+    if (f->on && f->kind == k && (everywhere || f->a == op)) return f;
+  }
+  return NULL;
+}
+
+void sim_count_fault(sim_world *w, sim_fault_kind k) { w->out->injected[k]++; }
+
+/* ---- making ---- */
+
+static uint64_t size_of(sim_world *w, sim_fault_kind k) {
+  switch (k) {
+    case SIM_LOSS: return sim_between(w, 20, 600);
+    case SIM_DUPLICATE: return sim_between(w, 50, 900);
+    case SIM_DELAY:
+    case SIM_REORDER: return sim_between(w, 50, 3000);
+    case SIM_PARTITION: return sim_between(w, 1, (1u << w->n) - 2);
+    case SIM_SKEW: return sim_between(w, 10, 900);
+    case SIM_STEP: return sim_between(w, 10, 300);
+    case SIM_CRASH:
+    case SIM_VC_CRASH:
+    case SIM_CRASH_ALL:
+    case SIM_DISK_LOST: return sim_between(w, 1, 60);
+    case SIM_WRITE_ERROR: return sim_between(w, 50, 700);
+    case SIM_SLOW_DISK: return sim_between(w, 20, 1500);
+    case SIM_BN_ERROR:
+    case SIM_BN_GARBAGE:
+    case SIM_VC_GARBAGE: return sim_between(w, 50, 1000);
+    case SIM_BN_SLOW:
+    case SIM_VC_SLOW: return sim_between(w, 100, 5000);
+    case SIM_BN_LATE: return sim_between(w, 500, 2 * w->slot_ns / AQ_NS_PER_MS);
+    case SIM_LIE_FLOOD: return sim_between(w, 1, 40);
+    case SIM_ONE_WAY:
+    case SIM_ISOLATE:
+    case SIM_RESET:
+    case SIM_UPGRADE:
+    case SIM_DISK_FULL:
+    case SIM_BN_SILENT:
+    case SIM_BN_FORK:
+    case SIM_BN_LIE:
+    case SIM_VC_SILENT:
+    case SIM_VC_OLD_DB:
+    case SIM_DOUBLE:
+    case SIM_TWIN:
+    case SIM_LIE_MUTATE:
+    case SIM_LIE_SHARES:
+    case SIM_LIE_REPLAY:
+    case SIM_FAULT_CNT: break;
+  }
+  return 0;
+}
+
+static uint32_t nth_set(uint32_t mask, uint32_t nth) {
+  for (uint32_t i = 0; i < 32; i++) {
+    if (mask >> i & 1 && nth-- == 0) return i;
+  }
+  return 0;
+}
+
+static bool of_liar(sim_fault_kind k) { return k >= SIM_TWIN; }
+
+/* An operator that loses its node's records keeps its client's, and the other way round: both at once is more than a
+   faulty machine, and is one of the f. */
+static bool sensible(sim_world *w, sim_fault *f) {
+  if (of_liar(f->kind)) {
+    if (!w->liars) return false;
+    f->a = nth_set(w->liars, (uint32_t)sim_random(w, (uint32_t)__builtin_popcount(w->liars)));
+  }
+  if (f->kind == SIM_DOUBLE) {
+    if (w->doubled || (uint32_t)__builtin_popcount(w->liars) >= w->f || w->liars >> f->a & 1) return false;
+    w->doubled |= 1u << f->a;
+  }
+  if (f->kind == SIM_DISK_LOST && f->a % 2 == 0) return false;
+  if (f->kind == SIM_VC_OLD_DB && f->a % 2 == 1) return false;
+  return true;
+}
+
+void sim_faults_make(sim_world *w) {
+  uint64_t span = w->heal_ns - w->genesis_ns + AQ_SECONDS(2), start = w->genesis_ns - AQ_SECONDS(2);
+  uint32_t want = w->opts.calm ? 0 : (uint32_t)sim_between(w, 2, 16), tries = 0;
+  uint32_t twins = 0;
+  while (w->fault_cnt < want && tries++ < 200) {
+    sim_fault f = {.kind = (sim_fault_kind)sim_random(w, SIM_FAULT_CNT)};
+    f.a = (uint32_t)sim_random(w, w->n);
+    f.b = (f.a + (uint32_t)sim_between(w, 1, w->n - 1)) % w->n;
+    f.from_ns = start + sim_random(w, span);
+    uint64_t room = w->heal_ns - f.from_ns,
+             last = sim_chance(w, 700) ? sim_random(w, 3 * w->slot_ns) : sim_random(w, room);
+    f.until_ns = f.from_ns + (last < room ? last : room);
+    f.p = size_of(w, f.kind);
+    if (!sensible(w, &f)) continue;
+    if ((f.kind == SIM_TWIN || f.kind == SIM_DOUBLE) && twins++ >= SIM_INSTANCES_MAX - SIM_NODES_MAX) continue;
+    w->fault[w->fault_cnt++] = f;
+  }
+}
+
+static void describe(const sim_world *w, const sim_fault *f, char *out, size_t len) {
+  snprintf(out, len, "%-18s operator %u/%u, size %llu, from %.3f s to %.3f s", text[f->kind], f->a, f->b,
+           (unsigned long long)f->p, (double)(int64_t)(f->from_ns - w->genesis_ns) / 1e9,
+           (double)(int64_t)(f->until_ns - w->genesis_ns) / 1e9);
+}
+
+uint32_t sim_faults_print(const sim_world *w) {
+  for (uint32_t i = 0; i < w->fault_cnt; i++) {
+    char line[160];
+    describe(w, &w->fault[i], line, sizeof line);
+    bool kept = w->opts.keep >> i & 1;
+    printf("%s%2u  %s\n", kept ? " " : "-", i, line);
+  }
+  return w->fault_cnt;
+}
+
+/* ---- doing ---- */
+
+/* Clocks: ahead or behind, by the other operator's number. */
+static void shift(sim_node *n, const sim_fault *f, bool back) {
+  int64_t ns = (int64_t)AQ_MILLIS(f->p);
+  if ((f->b % 2 == 1) != back) ns = -ns;
+  n->proc.skew_ns += ns;
+  n->vc_proc.skew_ns += ns;
+  sim_count_fault(n->w, f->kind);
+}
+
+static void die_at(sim_node *n, const sim_fault *f, uint64_t effects) {
+  if (!n->up || n->leaving) return;
+  n->proc.effects_left = effects;
+  sim_count_fault(n->w, f->kind);
+}
+
+/* Where it had too little to do to die it lives on. */
+static void come_back(sim_node *n) {
+  if (n->up && !n->leaving) n->proc.effects_left = UINT64_MAX;
+  sim_node_start(n);
+}
+
+static void vc_come_back(sim_node *n) {
+  if (n->vc_up && !n->vc_proc.dead) n->vc_proc.effects_left = UINT64_MAX;
+  sim_vc_start(n);
+}
+
+static sim_node *second(sim_world *w, const sim_fault *f) {
+  sim_nature nature = f->kind == SIM_TWIN ? SIM_LIAR : SIM_HONEST;
+  for (uint32_t i = w->n; i < w->node_cnt; i++) {
+    if (w->node[i]->op == f->a && w->node[i]->nature == nature) return w->node[i];
+  }
+  return sim_instance(w, f->a, nature);
+}
+
+static void begin_process(sim_world *w, sim_fault *f) {
+  sim_node *n = w->node[f->a];
+  switch ((int)f->kind) {
+    case SIM_CRASH: die_at(n, f, f->p); break;
+    case SIM_CRASH_ALL:
+      for (uint32_t op = 0; op < w->n; op++) die_at(w->node[op], f, 1 + sim_random(w, f->p));
+      break;
+    case SIM_UPGRADE:
+      sim_count_fault(w, f->kind);
+      sim_node_stop(n);
+      break;
+    case SIM_DISK_LOST:
+      sim_count_fault(w, f->kind);
+      sim_node_kill(n, AQ_NEVER);
+      break;
+    case SIM_VC_SILENT:
+      sim_count_fault(w, f->kind);
+      sim_vc_kill(n, AQ_NEVER);
+      break;
+    case SIM_VC_CRASH:
+      if (n->vc_up && !n->vc_proc.dead) n->vc_proc.effects_left = f->p, sim_count_fault(w, f->kind);
+      break;
+    case SIM_VC_OLD_DB: sim_disk_copy(&n->vc_old, &n->vc_disk); break;
+    case SIM_DOUBLE:
+    case SIM_TWIN:
+      sim_count_fault(w, f->kind);
+      sim_node_start(second(w, f));
+      sim_vc_start(second(w, f));
+      break;
+    default: break;
+  }
+}
+
+static void end_process(sim_world *w, sim_fault *f) {
+  sim_node *n = w->node[f->a];
+  switch ((int)f->kind) {
+    case SIM_CRASH:
+    case SIM_UPGRADE: come_back(n); break;
+    case SIM_CRASH_ALL:
+      for (uint32_t op = 0; op < w->n; op++) come_back(w->node[op]);
+      break;
+    case SIM_DISK_LOST:
+      if (n->up) break;
+      sim_disk_free(&n->disk);
+      sim_disk_init(&n->disk);
+      n->disk.empty_again = true;
+      n->disk.since_ns = w->now_ns + (uint64_t)n->proc.skew_ns;
+      sim_node_start(n);
+      break;
+    case SIM_VC_SILENT:
+    case SIM_VC_CRASH: vc_come_back(n); break;
+    case SIM_VC_OLD_DB:
+      sim_count_fault(w, f->kind);
+      n->vc_forgetful = n->vc_put_back = true;
+      sim_vc_kill(n, AQ_MILLIS(100));
+      break;
+    case SIM_DOUBLE:
+    case SIM_TWIN:
+      sim_node_kill(second(w, f), AQ_NEVER);
+      sim_vc_kill(second(w, f), AQ_NEVER);
+      break;
+    default: break;
+  }
+}
+
+static void toggle(void *arg) {
+  sim_fault *f = arg;
+  sim_world *w = f->w;
+  char line[160];
+  describe(w, f, line, sizeof line);
+  f->on = !f->on;
+  sim_say(w, "%s: %s", f->on ? "FAULT" : "healed", line);
+  sim_trace(w, f->on ? "fault" : "healed", (uint64_t)f->kind, f->a, aq_bytes_of(&f->p, sizeof f->p));
+  sim_node *n = w->node[f->a];
+  if (f->on) {
+    aq_timer_set(&w->own.env, &f->timer, f->until_ns, toggle, f);
+    if (f->kind == SIM_SKEW || f->kind == SIM_STEP) shift(n, f, false);
+    if (f->kind == SIM_RESET) sim_net_reset(w, f->a, f->b);
+    if (f->kind == SIM_LIE_FLOOD || f->kind == SIM_LIE_REPLAY) sim_liar_arm(n);
+    begin_process(w, f);
+  } else {
+    if (f->kind == SIM_SKEW) shift(n, f, true);
+    if (f->kind == SIM_BN_FORK) sim_chain_heal(w, f->a);
+    end_process(w, f);
+  }
+}
+
+void sim_faults_arm(sim_world *w) {
+  for (uint32_t i = 0; i < w->fault_cnt; i++) {
+    sim_fault *f = &w->fault[i];
+    f->w = w;
+    if (!(w->opts.keep >> i & 1)) continue;
+    w->out->scheduled[f->kind]++;
+    w->out->faults++;
+    aq_timer_set(&w->own.env, &f->timer, f->from_ns, toggle, f);
+  }
+}
+
+void sim_faults_free(sim_world *w) {
+  for (uint32_t i = 0; i < w->fault_cnt; i++) aq_timer_cancel(&w->own.env, &w->fault[i].timer);
+}

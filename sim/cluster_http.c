@@ -1,0 +1,390 @@
+/* HTTP between the processes: a client port whose requests reach a handler some milliseconds later, and the server side
+   of that handler. http://b3/... is the beacon node of operator 3, http://n3/... the validator API of instance 3. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "world.h"
+
+enum { HEADERS_MAX = 24 };
+
+/* One exchange. It outlives the side that leaves first. */
+struct sim_conn {
+  aq_list link;
+  sim_world *w;
+  uint64_t id;
+  sim_httpc *from;
+  uint32_t op;
+  bool to_bn;
+  sim_node *to_node;
+  const aq_http_handler *server; /* once the request arrived */
+  aq_httpc_cb cb;
+  aq_http_req req;
+  aq_http_header req_header[HEADERS_MAX], res_header[HEADERS_MAX];
+  char *text;                      /* method, target and headers of the request */
+  aq_buf body, res_text, res_body; /* res_text: names and values, each with its 0 */
+  size_t told, res_header_cnt;
+  int code;
+  bool ended, streamed, head_told, client_gone, in_handler, spoilt;
+  void (*gone)(void *arg);
+  void *watch_arg;
+  aq_timer step, limit;
+};
+
+static sim_conn *conn_of(aq_http_res *res) { return (sim_conn *)(void *)res; }
+
+static void conn_free(sim_conn *c) {
+  aq_timer_cancel(&c->w->own.env, &c->step);
+  aq_timer_cancel(&c->w->own.env, &c->limit);
+  aq_list_remove(&c->link);
+  free(c->text);
+  aq_buf_free(&c->body);
+  aq_buf_free(&c->res_text);
+  aq_buf_free(&c->res_body);
+  free(c);
+}
+
+/* The client is done with it; the handler learns it when it has not answered yet. */
+static void leave(sim_conn *c) {
+  c->client_gone = true;
+  aq_timer_cancel(&c->w->own.env, &c->step);
+  aq_timer_cancel(&c->w->own.env, &c->limit);
+  if (c->in_handler) return;
+  if (c->server && !c->ended && c->gone) c->gone(c->watch_arg);
+  conn_free(c);
+}
+
+static void finish(sim_conn *c, aq_status st) {
+  aq_httpc_cb cb = c->cb;
+  aq_http_header h[HEADERS_MAX];
+  aq_httpc_res res = {0};
+  c->client_gone = true;
+  aq_timer_cancel(&c->w->own.env, &c->step);
+  aq_timer_cancel(&c->w->own.env, &c->limit);
+  sim_trace(c->w, "answer", c->from->proc->id, (uint64_t)c->code, aq_bytes_of(&st, sizeof st));
+  if (st == AQ_OK) {
+    memcpy(h, c->res_header, sizeof h);
+    res.code = c->code;
+    res.headers = (aq_http_headers){h, c->res_header_cnt};
+    if (!cb.data) res.body = aq_buf_bytes(&c->res_body);
+  }
+  /* Not in the list during the callback: whoever cuts connections there does not meet it. */
+  aq_list_remove(&c->link);
+  if (c->server && !c->ended && c->gone) c->gone(c->watch_arg);
+  c->ended = true;
+  cb.done(cb.arg, st, &res);
+  conn_free(c);
+}
+
+static void conn_step(void *arg);
+
+static void later(sim_conn *c, uint64_t us) {
+  if (c->client_gone || c->step.pos) return;
+  aq_timer_set(&c->w->own.env, &c->step, aq_now_ns(&c->w->own.env) + us * AQ_NS_PER_US, conn_step, c);
+}
+
+/* ---- the server's side ---- */
+
+static void keep_headers(sim_conn *c, int code, const aq_http_headers *h) {
+  AQ_ASSERT(c->code == 0 && !c->ended);
+  c->code = code;
+  size_t cnt = h ? h->cnt : 0, at[HEADERS_MAX][2];
+  AQ_ASSERT(cnt <= HEADERS_MAX);
+  for (size_t i = 0; i < cnt; i++) {
+    at[i][0] = c->res_text.len;
+    aq_buf_put(&c->res_text, h->item[i].name, strlen(h->item[i].name) + 1);
+    at[i][1] = c->res_text.len;
+    aq_buf_put(&c->res_text, h->item[i].value, strlen(h->item[i].value) + 1);
+  }
+  for (size_t i = 0; i < cnt; i++) {
+    c->res_header[i] = (aq_http_header){(char *)c->res_text.ptr + at[i][0], (char *)c->res_text.ptr + at[i][1]};
+  }
+  c->res_header_cnt = cnt;
+}
+
+static void spoil(sim_conn *c) {
+  if (!c->spoilt || c->res_body.len == 0) return;
+  for (int i = 0; i < 3; i++) c->res_body.ptr[sim_random(c->w, c->res_body.len)] ^= (uint8_t)sim_between(c->w, 1, 255);
+}
+
+static uint64_t way_us(const sim_conn *c) { return sim_between(c->w, 100, 1500); }
+
+static void respond(aq_http_res *res, int code, const aq_http_headers *h, aq_bytes body) {
+  sim_conn *c = conn_of(res);
+  keep_headers(c, code, h);
+  aq_buf_put_bytes(&c->res_body, body);
+  spoil(c);
+  c->ended = true;
+  if (c->client_gone && !c->in_handler) conn_free(c);
+  if (!c->client_gone) later(c, way_us(c));
+}
+
+static void begin(aq_http_res *res, int code, const aq_http_headers *h) {
+  sim_conn *c = conn_of(res);
+  keep_headers(c, code, h);
+  c->streamed = true;
+  later(c, way_us(c));
+}
+
+static bool write_chunk(aq_http_res *res, aq_bytes chunk) {
+  sim_conn *c = conn_of(res);
+  AQ_ASSERT(c->streamed && !c->ended);
+  aq_buf_put_bytes(&c->res_body, chunk);
+  later(c, way_us(c));
+  return true;
+}
+
+static void end(aq_http_res *res) {
+  sim_conn *c = conn_of(res);
+  AQ_ASSERT(c->streamed && !c->ended);
+  c->ended = true;
+  if (c->client_gone && !c->in_handler) conn_free(c);
+  if (!c->client_gone) later(c, way_us(c));
+}
+
+static void watch(aq_http_res *res, void (*gone)(void *arg), void (*drained)(void *arg), void *arg) {
+  sim_conn *c = conn_of(res);
+  (void)drained;
+  c->gone = gone;
+  c->watch_arg = arg;
+}
+
+static const aq_http_server_vt server_vt = {respond, begin, write_chunk, end, watch};
+
+/* ---- faults on the way ---- */
+
+/* The signature in what a validator client posts: the last long run of hex digits. */
+static void spoil_signature(sim_world *w, aq_buf *body) {
+  static const char name[] = "\"signature\":\"0x";
+  uint8_t *at = memmem(body->ptr, body->len, name, sizeof name - 1);
+  if (!at || body->len - (size_t)(at - body->ptr) < sizeof name + 192) return;
+  uint8_t *digit = at + sizeof name - 1 + 176 + sim_random(w, 16);
+  *digit = *digit == '0' ? '1' : '0';
+}
+
+/* Answers in the place of the server; true: handled. */
+static bool faulty(sim_conn *c) {
+  sim_world *w = c->w;
+  const sim_fault *f;
+  if (c->to_bn) {
+    if (sim_fault_of(w, SIM_BN_SILENT, c->op)) {
+      sim_count_fault(w, SIM_BN_SILENT);
+      return true; /* the client's own limit ends it */
+    }
+    if ((f = sim_fault_of(w, SIM_BN_ERROR, c->op)) && sim_chance(w, (uint32_t)f->p)) {
+      sim_count_fault(w, SIM_BN_ERROR);
+      c->server = NULL;
+      respond((aq_http_res *)(void *)c, sim_chance(w, 500) ? 500 : 404, NULL, aq_bytes_str("{\"code\":500}"));
+      return true;
+    }
+    if ((f = sim_fault_of(w, SIM_BN_GARBAGE, c->op)) && sim_chance(w, (uint32_t)f->p)) {
+      sim_count_fault(w, SIM_BN_GARBAGE);
+      c->spoilt = true;
+    }
+    aq_buf out = AQ_BUF(4096);
+    if (sim_fault_of(w, SIM_BN_LIE, c->op) && sim_chain_answer(w, c->op, c->req.raw_path, &out)) {
+      sim_count_fault(w, SIM_BN_LIE);
+      const aq_http_header h = {"Content-Type", "application/json"};
+      c->server = NULL;
+      respond((aq_http_res *)(void *)c, 200, &(aq_http_headers){&h, 1}, aq_buf_bytes(&out));
+      aq_buf_free(&out);
+      return true;
+    }
+  } else if ((f = sim_fault_of(w, SIM_VC_GARBAGE, c->op)) && c->req.body.len && sim_chance(w, (uint32_t)f->p)) {
+    sim_count_fault(w, SIM_VC_GARBAGE);
+    spoil_signature(w, &c->body);
+  }
+  return false;
+}
+
+/* ---- the way there and back ---- */
+
+static const aq_http_handler *server_of(const sim_conn *c) {
+  if (c->to_bn) return aq_beacon_handler(c->w->bn[c->op]);
+  sim_node *n = c->to_node;
+  return n->up && !n->leaving ? aq_vapi_handler(n->core.vapi) : NULL;
+}
+
+static void arrive(sim_conn *c) {
+  const aq_http_handler *h = server_of(c);
+  if (!h) {
+    finish(c, AQ_E_CLOSED);
+    return;
+  }
+  c->w->out->requests++;
+  sim_trace(c->w, "request", c->from->proc->id, c->op, aq_bytes_str(c->req.raw_path));
+  if (c->w->opts.trace) sim_say(c->w, "          %s %s", c->req.method, c->req.raw_path);
+  c->server = h;
+  if (faulty(c)) return;
+  c->in_handler = true;
+  h->handle(h->arg, &c->req, (aq_http_res *)(void *)c, &server_vt);
+  c->in_handler = false;
+  if (!c->client_gone) return;
+  if (!c->ended && c->gone) c->gone(c->watch_arg);
+  conn_free(c);
+}
+
+static void hand_on(sim_conn *c) {
+  uint64_t id = c->id;
+  sim_world *w = c->w;
+  if (!c->head_told && c->code) {
+    c->head_told = true;
+    const aq_http_headers h = {c->res_header, c->res_header_cnt};
+    if (c->cb.head) c->cb.head(c->cb.arg, c->code, &h);
+  }
+  AQ_LIST_EACH(&w->conns, it, sim_conn, link) {
+    if (it->id != id) continue;
+    if (c->res_body.len > c->told) {
+      size_t from = c->told;
+      c->told = c->res_body.len;
+      c->cb.data(c->cb.arg, aq_bytes_of(c->res_body.ptr + from, c->res_body.len - from));
+    }
+    break;
+  }
+}
+
+static bool alive(const sim_world *w, uint64_t id) {
+  AQ_LIST_EACH((aq_list *)(uintptr_t)&w->conns, c, sim_conn, link) {
+    if (c->id == id) return true;
+  }
+  return false;
+}
+
+static void conn_step(void *arg) {
+  sim_conn *c = arg;
+  sim_world *w = c->w;
+  uint64_t id = c->id;
+  if (!c->server && c->code == 0) {
+    arrive(c);
+    return;
+  }
+  if (c->cb.data) {
+    hand_on(c);
+    if (!alive(w, id)) return;
+  }
+  if (c->ended && c->code) finish(c, AQ_OK);
+}
+
+static void conn_limit(void *arg) {
+  sim_conn *c = arg;
+  finish(c, AQ_E_TIMEOUT);
+}
+
+/* ---- the client's port ---- */
+
+static char *append(char **at, const char *s) {
+  char *out = *at;
+  size_t len = strlen(s) + 1;
+  memcpy(out, s, len);
+  *at += len;
+  return out;
+}
+
+static int hex_of(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+static void decode_path(char *s) {
+  char *out = s;
+  for (; *s; s++) {
+    bool escaped = s[0] == '%' && hex_of(s[1]) >= 0 && hex_of(s[2]) >= 0;
+    *out++ = escaped ? (char)(hex_of(s[1]) * 16 + hex_of(s[2])) : *s;
+    if (escaped) s += 2;
+  }
+  *out = 0;
+}
+
+static void copy_request(sim_conn *c, const aq_httpc_req *req, const char *target) {
+  size_t len = strlen(req->method) + 3 * strlen(target) + 8;
+  AQ_ASSERT(req->headers.cnt <= HEADERS_MAX);
+  for (size_t i = 0; i < req->headers.cnt; i++)
+    len += strlen(req->headers.item[i].name) + strlen(req->headers.item[i].value) + 2;
+  char *at = c->text = malloc(len);
+  AQ_ASSERT(at);
+  c->req.method = append(&at, req->method);
+  char *path = append(&at, target), *raw = append(&at, target);
+  c->req.query = "";
+  char *mark = strchr(path, '?');
+  if (mark) *mark = 0, c->req.query = mark + 1;
+  decode_path(path);
+  c->req.path = path, c->req.raw_path = raw;
+  for (size_t i = 0; i < req->headers.cnt; i++) {
+    c->req_header[i].name = append(&at, req->headers.item[i].name);
+    c->req_header[i].value = append(&at, req->headers.item[i].value);
+  }
+  c->req.headers = (aq_http_headers){c->req_header, req->headers.cnt};
+  aq_buf_put_bytes(&c->body, req->body);
+  c->req.body = aq_buf_bytes(&c->body);
+}
+
+static uint64_t start(void *ctx, const aq_httpc_req *req, const aq_httpc_cb *cb) {
+  sim_httpc *h = ctx;
+  sim_world *w = h->proc->w;
+  const char *host = strstr(req->url, "://"), *path = host ? strchr(host + 3, '/') : NULL;
+  AQ_ASSERT(host && (host[3] == 'b' || host[3] == 'n'));
+  sim_conn *c = calloc(1, sizeof *c);
+  AQ_ASSERT(c);
+  uint64_t number = strtoull(host + 4, NULL, 10);
+  *c = (sim_conn){.w = w, .id = ++w->seq, .from = h, .to_bn = host[3] == 'b', .cb = *cb};
+  c->to_node = c->to_bn ? NULL : w->node[number];
+  c->op = c->to_bn ? (uint32_t)number : c->to_node->op;
+  c->body = AQ_BUF(256u << 20), c->res_text = AQ_BUF(1 << 20), c->res_body = AQ_BUF(256u << 20);
+  copy_request(c, req, path ? path : "/");
+  aq_list_push(&w->conns, &c->link);
+  uint64_t us = way_us(c);
+  const sim_fault *slow = sim_fault_of(w, c->to_bn ? SIM_BN_SLOW : SIM_VC_SLOW, c->op);
+  if (slow) us += sim_random(w, slow->p * 1000 + 1), sim_count_fault(w, slow->kind);
+  if (!sim_effect(h->proc)) return c->id; /* dropped with its process */
+  later(c, us);
+  if (req->timeout_ns) aq_timer_set(&w->own.env, &c->limit, aq_now_ns(&w->own.env) + req->timeout_ns, conn_limit, c);
+  return c->id;
+}
+
+static void resume(void *ctx, uint64_t id) { (void)ctx, (void)id; }
+
+static void cancel(void *ctx, uint64_t id) {
+  sim_httpc *h = ctx;
+  AQ_LIST_EACH(&h->proc->w->conns, c, sim_conn, link) {
+    if (c->id != id || c->client_gone) continue;
+    leave(c);
+    return;
+  }
+}
+
+void sim_httpc_init(sim_httpc *h, sim_proc *proc, sim_node *node, bool client) {
+  *h = (sim_httpc){.proc = proc, .node = node, .client = client};
+  h->http = (aq_httpc){h, start, resume, cancel};
+}
+
+void sim_http_cut(sim_world *w, const aq_http_handler *server) {
+  for (bool again = true; again;) {
+    again = false;
+    AQ_LIST_EACH(&w->conns, c, sim_conn, link) {
+      if (c->server != server || c->ended) continue;
+      /* As the adapter does at its end: the handler is told, the client meets a closed connection. */
+      if (c->gone) c->gone(c->watch_arg);
+      c->ended = true;
+      c->gone = NULL;
+      if (c->client_gone)
+        conn_free(c);
+      else
+        finish(c, AQ_E_CLOSED);
+      again = true; /* the callback may have changed the list */
+      break;
+    }
+  }
+}
+
+void sim_http_drop(sim_world *w, const sim_proc *client) {
+  for (bool again = true; again;) {
+    again = false;
+    AQ_LIST_EACH(&w->conns, c, sim_conn, link) {
+      if (c->from->proc != client || c->client_gone) continue;
+      leave(c);
+      again = true;
+      break;
+    }
+  }
+}

@@ -1,0 +1,299 @@
+/* sim/world.h - a whole cluster in one thread under virtual time: n nodes as node/core.h builds them, a validator
+   client and a beacon node each, everything they touch (network, disks, clocks, HTTP) simulated and faulty on a seed.
+   Shared by the files cluster_*.c. Private.
+
+   A process is an environment of its own: a clock that may be wrong, timers, jobs. When it is killed, at any effect it
+   was about to cause, everything it still does before its memory is torn down is without effect; its disk keeps what
+   was written. All that waits lies in timers of some process, so that the world has one queue and one order. */
+#ifndef AQ_SIM_WORLD_H
+#define AQ_SIM_WORLD_H
+
+#include "base/list.h"
+#include "cluster.h"
+#include "cluster/lock.h"
+#include "node/core.h"
+#include "testnet/beacon.h"
+#include "testnet/vc.h"
+
+enum {
+  SIM_NODES_MAX = 10,      /* operators */
+  SIM_INSTANCES_MAX = 20,  /* with twins */
+  SIM_VALIDATORS_MAX = 16, /* of the cluster */
+  SIM_CHAIN_MAX = 256,     /* validators of the chain */
+  SIM_FAULTS_MAX = 64,
+  SIM_SLOTS_MAX = 512,
+  SIM_STEPS_PER_SLOT_MAX = 200000, /* more is a storm */
+  SIM_SENDS_MAX = 4096,            /* messages of one node on their way; more is a flood by an honest node */
+  SIM_MEMORY_MAX = 512 << 20
+};
+
+typedef struct sim_world sim_world;
+typedef struct sim_node sim_node;
+
+/* ---- processes ---- */
+
+typedef struct {
+  sim_world *w;
+  uint32_t id;
+  aq_env env;
+  int64_t skew_ns;       /* its clock minus the world's */
+  bool dead;             /* whatever it does now has no effect */
+  uint64_t effects_left; /* dies at the effect that makes this 0; UINT64_MAX: lives on */
+  void (*died)(void *arg);
+  void *died_arg;
+  aq_timer **heap; /* by own time */
+  size_t cnt, cap;
+  aq_list jobs;
+} sim_proc;
+
+/* cluster_env.c */
+void sim_proc_init(sim_proc *p, sim_world *w, uint32_t id);
+void sim_proc_end(sim_proc *p); /* ends jobs under way; timers that are still armed are a bug of their owner */
+bool sim_effect(sim_proc *p);   /* one more effect; false: dead, or dies right here */
+bool sim_step(sim_world *w);    /* the next timer of all; false: the end of the run is reached */
+uint64_t sim_random(sim_world *w, uint64_t below); /* 0 <= result < below */
+bool sim_chance(sim_world *w, uint32_t per_mille);
+uint64_t sim_between(sim_world *w, uint64_t low, uint64_t high);
+void sim_trace(sim_world *w, const char *kind, uint64_t a, uint64_t b, aq_bytes data);
+void sim_say(sim_world *w, const char *fmt, ...) AQ_PRINTF(2, 3);  /* trace mode only */
+void sim_fail(sim_world *w, const char *fmt, ...) AQ_PRINTF(2, 3); /* the first counts */
+
+/* ---- disks ---- */
+
+typedef struct sim_record sim_record;
+
+/* What survives a process. */
+typedef struct {
+  aq_list slot[SIM_SLOTS_MAX]; /* records by slot */
+  aq_list far;                 /* of slots outside */
+  struct {
+    uint8_t pubkey[48];
+    bool used;
+    int64_t source, target, block_slot; /* -1: none */
+  } mark[2][SIM_VALIDATORS_MAX];        /* by kind - 1 */
+  uint64_t pruned;
+  bool empty_again; /* lost: found missing at the next start */
+  uint64_t since_ns;
+} sim_disk;
+
+typedef struct {
+  aq_store store;
+  sim_disk *disk;
+  sim_proc *proc;
+  sim_node *node;
+  bool client;   /* of a validator client */
+  aq_list queue; /* writes of this turn and the next ones, in order */
+  aq_timer commit;
+} sim_store;
+
+void sim_disk_init(sim_disk *d);
+void sim_disk_free(sim_disk *d);
+void sim_disk_copy(sim_disk *out, const sim_disk *in);
+void sim_store_open(sim_store *s, sim_disk *d, sim_proc *proc, sim_node *node, bool client);
+void sim_store_close(sim_store *s, bool killed); /* killed: what was on its way may be there or not, in order */
+/* Is this vote, or root under this share, on the disk for good? */
+bool sim_disk_has_vote(const sim_disk *d, aq_duty duty, aq_bytes msg);
+bool sim_disk_has_root(const sim_disk *d, aq_duty duty, const uint8_t pubkey[48], const uint8_t root[32]);
+
+/* ---- HTTP ---- */
+
+typedef struct sim_conn sim_conn;
+typedef struct {
+  aq_httpc http;
+  sim_proc *proc;
+  sim_node *node;
+  bool client; /* of a validator client */
+} sim_httpc;
+
+void sim_httpc_init(sim_httpc *h, sim_proc *proc, sim_node *node, bool client);
+void sim_http_cut(sim_world *w, const aq_http_handler *server); /* the server's process is gone */
+void sim_http_drop(sim_world *w, const sim_proc *client);       /* the client's is: without callbacks */
+
+/* ---- network ---- */
+
+typedef struct {
+  aq_net net;
+  aq_net_handler handler[AQ_PROTO_CNT];
+  uint32_t on_way;
+  bool stopped; /* what is sent from now on goes nowhere, without a callback */
+} sim_link;
+
+void sim_link_init(sim_node *n);
+void sim_link_end(sim_node *n);                           /* what is on its way ends with its callbacks */
+void sim_link_drop(sim_node *n);                          /* once nobody is left to call back */
+void sim_net_reset(sim_world *w, uint32_t a, uint32_t b); /* what is on its way between two operators is lost */
+
+/* ---- nodes ---- */
+
+typedef enum { SIM_HONEST, SIM_LIAR } sim_nature;
+
+struct sim_node {
+  sim_world *w;
+  uint32_t idx, op; /* instance; operator */
+  sim_nature nature;
+  sim_proc proc, vc_proc;
+  bool up, vc_up, leaving; /* leaving: killed, its memory goes with the next turn */
+  uint32_t life;
+  aq_core core;
+  aq_vc *vc;
+  sim_disk disk, vc_disk, vc_old; /* vc_old: a copy from earlier */
+  bool vc_put_back, vc_forgetful; /* vc_old takes the place of vc_disk at the next start; did so once */
+  sim_store store, vc_store;
+  sim_httpc http, vc_http;
+  sim_link link;
+  char bn_url[32], node_url[32];
+  const char *endpoint[1];
+  aq_timer teardown, vc_teardown, restart, vc_restart, replay;
+  uint64_t up_ns;            /* of this life */
+  struct sim_memory *memory; /* a liar's, of what it heard */
+};
+
+/* ---- faults ---- */
+
+#define SIM_FAULT_MAP(X)                                                                                \
+  X(LOSS, "loss")                  /* of messages, p per mille, everywhere */                           \
+  X(DELAY, "delay")                /* everything that node a sends is late by up to p ms */             \
+  X(REORDER, "reorder")            /* jitter of up to p ms everywhere */                                \
+  X(DUPLICATE, "duplicate")        /* p per mille arrive twice */                                       \
+  X(PARTITION, "partition")        /* mask p from the rest */                                           \
+  X(ONE_WAY, "one_way")            /* nothing from a reaches b */                                       \
+  X(ISOLATE, "isolate")            /* a from everybody */                                               \
+  X(RESET, "reset")                /* what is on its way between a and b is lost, both are told */      \
+  X(SKEW, "clock_skew")            /* clock of a is off by p ms */                                      \
+  X(STEP, "clock_step")            /* clock of a jumps by p ms and stays */                             \
+  X(CRASH, "crash")                /* a dies at its p-th effect from now, comes back after a while */   \
+  X(CRASH_ALL, "crash_all")        /* power cut: all nodes at once */                                   \
+  X(UPGRADE, "upgrade")            /* a is stopped and started again in good order */                   \
+  X(WRITE_ERROR, "write_error")    /* commits of a fail, p per mille */                                 \
+  X(SLOW_DISK, "slow_disk")        /* commits of a take up to p ms */                                   \
+  X(DISK_FULL, "disk_full")        /* all commits of a fail */                                          \
+  X(DISK_LOST, "disk_lost")        /* a dies and comes back without its records */                      \
+  X(BN_ERROR, "bn_error")          /* p per mille of the answers of a's beacon node are errors */       \
+  X(BN_SILENT, "bn_silent")        /* a's beacon node does not answer */                                \
+  X(BN_SLOW, "bn_slow")            /* it answers late by up to p ms */                                  \
+  X(BN_LATE, "bn_late_head")       /* it sees blocks late by p ms */                                    \
+  X(BN_FORK, "bn_fork")            /* it sees other blocks, and comes back with a reorg */              \
+  X(BN_LIE, "bn_lie")              /* it gives attestation data of its own invention */                 \
+  X(BN_GARBAGE, "bn_garbage")      /* it answers with broken bytes, p per mille */                      \
+  X(VC_SILENT, "vc_silent")        /* a's validator client is down */                                   \
+  X(VC_SLOW, "vc_slow")            /* its requests are late by up to p ms */                            \
+  X(VC_GARBAGE, "vc_garbage")      /* what it signs is spoilt, p per mille */                           \
+  X(VC_OLD_DB, "vc_old_database")  /* it comes back with a slashing database of earlier */              \
+  X(VC_CRASH, "vc_crash")          /* it dies at its p-th effect, comes back */                         \
+  X(DOUBLE, "double_identity")     /* a second instance of honest node a appears, with an empty disk */ \
+  X(TWIN, "liar_twin")             /* a liar runs two instances that see other halves of the cluster */ \
+  X(LIE_MUTATE, "liar_mutates")    /* a liar's consensus messages are changed and signed again */       \
+  X(LIE_SHARES, "liar_bad_shares") /* a liar's partial signatures are spoilt */                         \
+  X(LIE_REPLAY, "liar_replays")    /* a liar repeats what it heard to everybody */                      \
+  X(LIE_FLOOD, "liar_floods")      /* a liar sends garbage, much and large */
+
+typedef enum {
+#define X(name, text) SIM_##name,
+  SIM_FAULT_MAP(X)
+#undef X
+      SIM_FAULT_CNT
+} sim_fault_kind;
+
+typedef struct {
+  sim_world *w;
+  aq_timer timer;
+  sim_fault_kind kind;
+  uint64_t from_ns, until_ns; /* world time */
+  uint32_t a, b;              /* operators */
+  uint64_t p;
+  bool on;
+} sim_fault;
+
+void sim_faults_make(sim_world *w);
+void sim_faults_arm(sim_world *w);
+void sim_faults_free(sim_world *w);
+uint32_t sim_faults_print(const sim_world *w);
+const char *sim_fault_text(sim_fault_kind k);
+const sim_fault *sim_fault_of(const sim_world *w, sim_fault_kind k, uint32_t op); /* active at that operator; NULL */
+void sim_count_fault(sim_world *w, sim_fault_kind k);                             /* it had an effect */
+
+/* cluster_node.c */
+void sim_node_start(sim_node *n);
+void sim_node_kill(sim_node *n, uint64_t back_after_ns); /* AQ_NEVER: for good */
+void sim_node_stop(sim_node *n);                         /* in good order */
+void sim_vc_start(sim_node *n);
+void sim_vc_kill(sim_node *n, uint64_t back_after_ns);
+void sim_nodes_free(sim_world *w);
+sim_node *sim_instance(sim_world *w, uint32_t op, sim_nature nature); /* a new one */
+
+/* cluster_liar.c: what leaves a liar's node instead of `msg`; false: as it is. */
+bool sim_lie(sim_node *n, uint32_t to, aq_net_proto proto, aq_bytes msg, aq_buf *out);
+void sim_liar_heard(sim_node *n, aq_net_proto proto, aq_bytes msg);
+void sim_liar_arm(sim_node *n);
+void sim_liar_free(sim_node *n);
+
+/* cluster_chain.c: one beacon node a operator, blocks of the validators that are not ours, who heard what when. */
+void sim_chain_start(sim_world *w);
+void sim_chain_free(sim_world *w);
+void sim_chain_heal(sim_world *w, uint32_t op);                                  /* blocks that only it saw go */
+bool sim_chain_answer(sim_world *w, uint32_t op, const char *path, aq_buf *out); /* BN_LIE: an answer of its own */
+
+/* cluster_check.c */
+void sim_check_sent(sim_node *n, uint32_t to, aq_net_proto proto, aq_bytes msg);
+void sim_check_decided(sim_node *n, const aq_store_decided *d);
+void sim_check_attested(sim_world *w, uint64_t validator, const aq_att_data *d, const uint8_t root[32]);
+void sim_check_proposed(sim_world *w, const aq_beacon_block *b);
+void sim_check_forged(sim_world *w, uint32_t op, uint64_t slot, uint64_t validator);
+void sim_check_slot(sim_world *w, uint64_t slot);
+void sim_check_end(sim_world *w);
+void sim_check_free(sim_world *w);
+
+/* ---- the world ---- */
+
+typedef struct sim_checks sim_checks;
+
+struct sim_world {
+  aq_sim_opts opts;
+  aq_sim_result *out;
+  uint64_t rng[4];
+  uint64_t now_ns, seq, genesis_ns, heal_ns, end_ns;
+  uint64_t steps, steps_slot;
+  sim_proc own; /* of the world: what is on its way between processes */
+  sim_proc *proc[3 * SIM_INSTANCES_MAX + 1];
+  uint32_t proc_cnt;
+
+  uint32_t n, threshold, quorum, f;
+  uint32_t validators, chain_validators;
+  uint64_t slot_ns, slots_per_epoch, slots;
+  uint32_t liars, doubled; /* masks of operators: hostile; with a second instance of their own */
+  aq_fork fork;
+  aq_lock lock;
+  aq_operator operators[SIM_NODES_MAX];
+  aq_validator_address addresses[SIM_VALIDATORS_MAX];
+  aq_dist_validator dist[SIM_VALIDATORS_MAX];
+  uint8_t share_pub[SIM_VALIDATORS_MAX][SIM_NODES_MAX][48];
+  uint8_t share_secret[SIM_NODES_MAX][SIM_VALIDATORS_MAX][32];
+  uint8_t chain_pub[SIM_CHAIN_MAX][48];
+  aq_k1_key *key[SIM_NODES_MAX];
+  char name[SIM_NODES_MAX][16];
+  const char *names[SIM_NODES_MAX];
+
+  sim_node *node[SIM_INSTANCES_MAX];
+  uint32_t node_cnt;
+  aq_list conns, letters;
+  uint32_t base_ms[SIM_NODES_MAX][SIM_NODES_MAX]; /* region matrix */
+
+  aq_beacon *bn[SIM_NODES_MAX];
+  sim_proc bn_proc[SIM_NODES_MAX];
+  aq_beacon_watch watch[SIM_NODES_MAX];
+  struct {
+    sim_world *w;
+    uint32_t op;
+  } seat[SIM_NODES_MAX];
+  aq_timer slot_timer;
+  aq_list blocks; /* on their way between beacon nodes */
+  bool forked[SIM_NODES_MAX][SIM_SLOTS_MAX];
+  uint8_t root_seen[SIM_SLOTS_MAX][32]; /* the chain's block of a slot */
+  bool has_root[SIM_SLOTS_MAX];
+
+  sim_fault fault[SIM_FAULTS_MAX];
+  uint32_t fault_cnt;
+  sim_checks *checks;
+};
+
+#endif
