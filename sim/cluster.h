@@ -13,6 +13,7 @@ typedef struct {
   uint64_t keep;  /* mask of the faults that stay (shrinking, sim/seeds); UINT64_MAX: all */
   uint64_t until; /* stop after this many steps; 0: at the end */
   bool calm;      /* no faults at all: for measuring */
+  bool wire;      /* real bytes through Noise and yamux over simulated sockets, instead of whole messages */
   bool trace;     /* one line an event on stdout */
   bool logs;      /* and the nodes' own log lines */
 } aq_sim_opts;

@@ -146,7 +146,6 @@ bool sim_chain_answer(sim_world *w, uint32_t op, const char *path, aq_buf *out) 
 }
 
 void sim_chain_start(sim_world *w) {
-  aq_list_init(&w->blocks);
   for (uint32_t op = 0; op < w->n; op++) {
     w->seat[op].w = w, w->seat[op].op = op;
     w->watch[op] = (aq_beacon_watch){&w->seat[op], attested, proposed, forged};

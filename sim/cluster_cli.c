@@ -40,6 +40,7 @@ static void usage(FILE *out) {
           "  --shrink       find a small part of the script that still breaks the promise\n"
           "  --file F       the seeds of a file: lines \"seed mask  # what it found\"\n"
           "  --calm         no faults: for measuring\n"
+          "  --wire         real bytes through Noise and yamux, over simulated sockets\n"
           "  --json         totals as JSON\n\n"
           "Exit status: 0 all promises held, 1 one was broken, 2 wrong usage.\n");
 }
@@ -59,6 +60,7 @@ static bool flag(options *o, const char *arg) {
   if (strcmp(arg, "--script") == 0) return o->script = true;
   if (strcmp(arg, "--shrink") == 0) return o->shrink = true;
   if (strcmp(arg, "--calm") == 0) return o->run.calm = true;
+  if (strcmp(arg, "--wire") == 0) return o->run.wire = true;
   if (strcmp(arg, "--json") == 0) return o->json = true;
   return false;
 }

@@ -244,7 +244,7 @@ static void toggle(void *arg) {
   if (f->on) {
     aq_timer_set(&w->own.env, &f->timer, f->until_ns, toggle, f);
     if (f->kind == SIM_SKEW || f->kind == SIM_STEP) shift(n, f, false);
-    if (f->kind == SIM_RESET) sim_net_reset(w, f->a, f->b);
+    if (f->kind == SIM_RESET) w->wires ? sim_wire_reset(w, f->a, f->b) : sim_net_reset(w, f->a, f->b);
     if (f->kind == SIM_LIE_FLOOD || f->kind == SIM_LIE_REPLAY) sim_liar_arm(n);
     begin_process(w, f);
   } else {
@@ -252,6 +252,7 @@ static void toggle(void *arg) {
     if (f->kind == SIM_BN_FORK) sim_chain_heal(w, f->a);
     end_process(w, f);
   }
+  if (w->wires) sim_wire_faults(w);
 }
 
 void sim_faults_arm(sim_world *w) {

@@ -31,7 +31,7 @@ static void letter_free(letter *l) {
   free(l);
 }
 
-static bool cut(sim_world *w, uint32_t from, uint32_t to) {
+bool sim_cut(sim_world *w, uint32_t from, uint32_t to) {
   for (uint32_t i = 0; i < w->fault_cnt; i++) {
     const sim_fault *f = &w->fault[i];
     if (!f->on) continue;
@@ -45,7 +45,7 @@ static bool cut(sim_world *w, uint32_t from, uint32_t to) {
   return false;
 }
 
-static uint64_t way_us(sim_world *w, uint32_t from, uint32_t to) {
+uint64_t sim_way_us(sim_world *w, uint32_t from, uint32_t to) {
   uint64_t us = (uint64_t)w->base_ms[from][to] * 1000 + sim_between(w, 50, 2000);
   for (uint32_t i = 0; i < w->fault_cnt; i++) {
     const sim_fault *f = &w->fault[i];
@@ -155,10 +155,10 @@ static void post(sim_node *from, uint32_t peer, aq_net_proto proto, aq_bytes msg
   const sim_fault *loss = sim_fault_of(w, SIM_LOSS, from->op);
   l->to = pick(from, peer);
   l->to_life = l->to ? l->to->life : 0;
-  uint64_t now_ns = aq_now_ns(&w->own.env), us = way_us(w, from->op, peer);
+  uint64_t now_ns = aq_now_ns(&w->own.env), us = sim_way_us(w, from->op, peer);
   bool lost = loss && sim_chance(w, (uint32_t)loss->p);
   if (lost) sim_count_fault(w, SIM_LOSS);
-  if (!l->to || cut(w, from->op, peer) || lost) {
+  if (!l->to || sim_cut(w, from->op, peer) || lost) {
     /* A stream that breaks: told sooner or later, or never known to have failed. */
     l->st = lost && !l->is_request && sim_chance(w, 500) ? AQ_OK : sim_chance(w, 500) ? AQ_E_CLOSED : AQ_E_TIMEOUT;
     uint64_t after_ns = l->st == AQ_E_TIMEOUT ? AQ_SECONDS(7) : us * AQ_NS_PER_US;
@@ -198,8 +198,8 @@ static void net_respond(void *ctx, aq_net_reply *reply, aq_bytes answer) {
   }
   if (!sim_effect(&n->proc)) return; /* never comes: the limit ends it */
   aq_buf_put_bytes(&l->data, answer);
-  aq_timer_set(&w->own.env, &l->timer, aq_now_ns(&w->own.env) + way_us(w, n->op, l->from->op) * AQ_NS_PER_US, answered,
-               l);
+  aq_timer_set(&w->own.env, &l->timer, aq_now_ns(&w->own.env) + sim_way_us(w, n->op, l->from->op) * AQ_NS_PER_US,
+               answered, l);
 }
 
 static void net_refuse(void *ctx, aq_net_reply *reply) {
@@ -220,7 +220,7 @@ static void net_handle(void *ctx, aq_net_proto proto, const aq_net_handler *h) {
 
 static bool net_connected(void *ctx, uint32_t peer) {
   sim_node *n = ctx;
-  return pick(n, peer) != NULL && !cut(n->w, n->op, peer) && !cut(n->w, peer, n->op);
+  return pick(n, peer) != NULL && !sim_cut(n->w, n->op, peer) && !sim_cut(n->w, peer, n->op);
 }
 
 void sim_link_init(sim_node *n) {

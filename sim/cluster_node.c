@@ -35,11 +35,11 @@ static void end_node(sim_node *n, bool killed) {
   sim_world *w = n->w;
   aq_core_stop(&n->core);
   sim_http_cut(w, aq_vapi_handler(n->core.vapi));
-  sim_link_end(n);
+  w->wires ? sim_wire_stop(n) : sim_link_end(n);
   sim_store_close(&n->store, killed);
   aq_core_end_duties(&n->core);
   aq_core_free(&n->core);
-  sim_link_drop(n);
+  w->wires ? sim_wire_end(n) : sim_link_drop(n);
   sim_http_drop(w, &n->proc);
   sim_proc_end(&n->proc);
   n->up = n->leaving = false;
@@ -53,6 +53,7 @@ static void teardown(void *arg) {
 
 void sim_node_start(sim_node *n) {
   sim_world *w = n->w;
+  if (n->leaving) aq_timer_set(&w->own.env, &n->restart, w->now_ns + AQ_NS_PER_MS, start_again, n);
   if (n->leaving || n->up) return;
   sim_proc_init(&n->proc, w, n->idx);
   n->proc.died = node_died, n->proc.died_arg = n;
@@ -62,7 +63,7 @@ void sim_node_start(sim_node *n) {
   sim_say(w, "node %u starts, life %u", n->idx, n->life);
   sim_store_open(&n->store, &n->disk, &n->proc, n, false);
   sim_httpc_init(&n->http, &n->proc, n, false);
-  sim_link_init(n);
+  w->wires ? sim_wire_start(n) : sim_link_init(n);
   snprintf(n->bn_url, sizeof n->bn_url, "http://b%u", n->op);
   snprintf(n->node_url, sizeof n->node_url, "http://n%u", n->idx);
   n->endpoint[0] = n->bn_url;
@@ -125,6 +126,7 @@ static void vc_again(void *arg) { sim_vc_start(arg); }
 
 void sim_vc_start(sim_node *n) {
   sim_world *w = n->w;
+  if (n->vc_up && n->vc_proc.dead) aq_timer_set(&w->own.env, &n->vc_restart, w->now_ns + AQ_NS_PER_MS, vc_again, n);
   if (n->vc_up) return;
   if (n->vc_put_back) sim_disk_copy(&n->vc_disk, &n->vc_old);
   n->vc_put_back = false;

@@ -61,6 +61,8 @@ static void make_lock(sim_world *w) {
     w->operators[i].address = w->operators[i].enr = "";
     snprintf(w->name[i], sizeof w->name[i], "node-%u", i);
     w->names[i] = w->name[i];
+    memcpy(w->peers[i].pubkey, w->operators[i].pubkey, 33);
+    snprintf(w->peers[i].name, sizeof w->peers[i].name, "%s", w->name[i]);
   }
   for (uint32_t v = 0; v < w->validators; v++) make_validator(w, v);
   for (uint32_t v = w->validators; v < w->chain_validators; v++) {
@@ -133,9 +135,11 @@ static sim_world *world_new(const aq_sim_opts *opts, aq_sim_result *out) {
   for (int i = 0; i < 4; i++) w->rng[i] = split(&s);
   aq_list_init(&w->conns);
   aq_list_init(&w->letters);
+  aq_list_init(&w->blocks);
   shape(w);
   sim_proc_init(&w->own, w, 999);
   make_lock(w);
+  if (opts->wire) sim_wire_init(w);
   sim_faults_make(w);
   out->nodes = w->n, out->validators = w->validators, out->slots = w->slots;
   out->liars = (uint32_t)__builtin_popcount(w->liars);
@@ -147,6 +151,7 @@ static void world_free(sim_world *w) {
   sim_nodes_free(w);
   sim_chain_free(w);
   sim_check_free(w);
+  if (w->wires) sim_wire_free(w);
   sim_proc_end(&w->own);
   for (uint32_t i = 0; i < w->n; i++) aq_k1_key_free(w->key[i]);
   free(w);

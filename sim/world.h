@@ -12,6 +12,7 @@
 #include "cluster.h"
 #include "cluster/lock.h"
 #include "node/core.h"
+#include "p2p/host.h"
 #include "testnet/beacon.h"
 #include "testnet/vc.h"
 
@@ -122,6 +123,18 @@ void sim_link_init(sim_node *n);
 void sim_link_end(sim_node *n);                           /* what is on its way ends with its callbacks */
 void sim_link_drop(sim_node *n);                          /* once nobody is left to call back */
 void sim_net_reset(sim_world *w, uint32_t a, uint32_t b); /* what is on its way between two operators is lost */
+
+bool sim_cut(sim_world *w, uint32_t from, uint32_t to);        /* nothing arrives between these operators */
+uint64_t sim_way_us(sim_world *w, uint32_t from, uint32_t to); /* how long the next piece takes */
+
+/* cluster_wire.c: the same with the real host over simulated sockets. */
+void sim_wire_init(sim_world *w);
+void sim_wire_free(sim_world *w);
+void sim_wire_start(sim_node *n);
+void sim_wire_stop(sim_node *n); /* calls under way end */
+void sim_wire_end(sim_node *n);  /* after all users are gone */
+void sim_wire_faults(sim_world *w);
+void sim_wire_reset(sim_world *w, uint32_t a, uint32_t b);
 
 /* ---- nodes ---- */
 
@@ -276,6 +289,8 @@ struct sim_world {
   sim_node *node[SIM_INSTANCES_MAX];
   uint32_t node_cnt;
   aq_list conns, letters;
+  struct sim_wires *wires; /* wire mode */
+  aq_host_peer peers[SIM_NODES_MAX];
   uint32_t base_ms[SIM_NODES_MAX][SIM_NODES_MAX]; /* region matrix */
 
   aq_beacon *bn[SIM_NODES_MAX];

@@ -152,6 +152,7 @@ typedef struct fake_end {
   aq_list in;     /* segments on their way to this end */
   size_t in_len;
   uint64_t line_free_ns; /* when the line towards this end has sent what it took */
+  uint64_t last_ns;      /* arrival of what was written last */
   aq_timer event;        /* dial result, segment or end, at this end */
 } fake_end;
 
@@ -161,7 +162,9 @@ struct fake_net {
   fake_node node[FAKE_NODES_MAX];
   uint32_t node_cnt;
   aq_list ends;
-  uint64_t latency_ns;                      /* one way, all links; set before use */
+  uint64_t latency_ns;                                         /* one way, all links; set before use */
+  uint64_t (*extra_ns)(void *arg, uint32_t from, uint32_t to); /* on top of it, asked for each piece; may be NULL */
+  void *extra_arg;
   uint64_t bytes_per_ms;                    /* each direction of each connection; 0: no limit */
   size_t chunk_max;                         /* bytes are cut into pieces of 1 to this; 0: into 64 KiB */
   bool cut[FAKE_NODES_MAX][FAKE_NODES_MAX]; /* from, to: nothing arrives */
@@ -175,6 +178,10 @@ static inline void fake_end_wake(fake_end *e, uint64_t at_ns) {
 }
 
 static inline uint64_t fake_net_now(const fake_net *n) { return aq_now_ns(n->env); }
+
+static inline uint64_t fake_net_way(const fake_net *n, uint32_t from, uint32_t to) {
+  return n->latency_ns + (n->extra_ns ? n->extra_ns(n->extra_arg, from, to) : 0);
+}
 
 static inline fake_end *fake_end_new(fake_node *owner) {
   fake_net *n = owner->net;
@@ -357,7 +364,9 @@ static inline size_t fake_tcp_write(void *ctx, uint64_t id, aq_bytes out) {
     AQ_ASSERT(s);
     if (o->line_free_ns < now) o->line_free_ns = now;
     if (n->bytes_per_ms) o->line_free_ns += len * AQ_NS_PER_MS / n->bytes_per_ms;
-    s->at_ns = o->line_free_ns + n->latency_ns;
+    s->at_ns = o->line_free_ns + fake_net_way(n, e->owner->idx, o->owner->idx);
+    if (s->at_ns < o->last_ns) s->at_ns = o->last_ns; /* a stream keeps its order */
+    o->last_ns = s->at_ns;
     s->len = len;
     memcpy(s->data, out.ptr + off, len);
     aq_list_push(&o->in, &s->node);
