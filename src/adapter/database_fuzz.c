@@ -135,6 +135,28 @@ static void on_line(void *arg, aq_bytes line) {
   yyjson_doc_free(doc);
 }
 
+/* Everything that is written, over whatever lies there. A journal that is written to never forgets: the same again is
+   taken, another root is not. */
+static void write_some(aq_db *db, const aq_store_sign *s) {
+  static const uint8_t msg[3] = {1, 2, 3};
+  const aq_bytes bytes = {msg, sizeof msg};
+  const aq_store_vote v = {.duty = {5, AQ_DUTY_ATTESTER}, .msg_type = 2, .round = 1, .msg = bytes, .just = bytes};
+  const aq_store_decided d = {.duty = {5, AQ_DUTY_ATTESTER}, .round = 1, .hash = {1}, .commits = bytes};
+  const aq_store_blob blob = {.duty = {5, AQ_DUTY_ATTESTER}, .hash = {1}, .value = bytes};
+  aq_store_sign att = *s, other = *s;
+  if (aq_db_run(db, AQ_DB_BEGIN) != AQ_OK) return;
+  att.duty = (aq_duty){6, AQ_DUTY_ATTESTER}, att.source_epoch = 1, att.target_epoch = 2, other.root[0] ^= 1;
+  aq_status st = aq_db_sign(db, s, 1);
+  if (st == AQ_OK) AQ_ASSERT(aq_db_sign(db, s, 1) != AQ_E_SLASH && aq_db_sign(db, &other, 1) != AQ_OK);
+  if (st != AQ_E_IO) st = aq_db_sign(db, &att, 1);
+  if (st != AQ_E_IO) st = aq_db_vote(db, &v, &blob);
+  if (st != AQ_E_IO) st = aq_db_decided(db, &d, &blob);
+  if (st != AQ_E_IO) st = aq_db_peer(db, 1, "host:1");
+  if (st != AQ_E_IO) st = aq_db_prune(db, 2000);
+  if (!sqlite3_get_autocommit(db->h)) st = aq_db_run(db, AQ_DB_ROLLBACK);
+  (void)st;
+}
+
 static void use(aq_db *db) {
   static const aq_store_visitor visitor = {NULL, on_vote, on_blob, on_decided, on_peer};
   static const uint8_t root[32] = {1};
@@ -146,10 +168,7 @@ static void use(aq_db *db) {
   st = aq_db_check(db, &out);
   st = aq_db_dump(db, on_line, NULL);
   st = aq_interchange_export(db, root, &out, &stats, NULL);
-  if (aq_db_run(db, AQ_DB_BEGIN) == AQ_OK) {
-    st = aq_db_sign(db, &s, 1);
-    if (!sqlite3_get_autocommit(db->h)) st = aq_db_run(db, AQ_DB_ROLLBACK);
-  }
+  write_some(db, &s);
   (void)st;
   aq_buf_free(&out);
 }

@@ -1,7 +1,7 @@
 /* Consensus components among themselves, and one of them in the hands of the input: its own machine is silent, and
    what it says are properly signed messages with justifications and values made of what was heard, of its own lies,
    and of both. Three honest nodes with real keys, stores and timers; deliveries, losses, kills and restarts come from
-   the input too. Nobody decides two values, no node shows two contents of one vote or sends before its record is
+   the input too, so do failing disks and late starts. Nobody decides two values, no node shows two contents of one vote or sends before its record is
    durable (fake_cluster.h asserts both), what is decided somebody proposed, and instances and justifications keep
    their bounds. */
 #include "base/log.h"
@@ -149,6 +149,18 @@ static void propose(uint32_t node, uint32_t v) {
   aq_arena_free(&a);
 }
 
+/* Disks that fail, values that the node will not prepare, late starts, the end of the duty. */
+static void trouble(fake_node *n, uint8_t what) {
+  switch (what % 5) {
+    case 0: n->store_fails = !n->store_fails; break;
+    case 1: n->always_reject = !n->always_reject; break;
+    case 2: fake_run_until(g.w, g.w->now_ns + AQ_SECONDS(what)); break;
+    default:
+      if (n->up) (void)!aq_consensus_participate(n->c, g.duty);
+      break;
+  }
+}
+
 static void step(void) {
   uint8_t op = aq_rd_u8(&g.in);
   uint32_t node = (g.liar + 1 + op % 3u) % N;
@@ -164,8 +176,10 @@ static void step(void) {
     if (g.w->node[node].up) return;
     fake_boot(g.w, node, AQ_STORE_OK);
     (void)!aq_consensus_participate(g.w->node[node].c, g.duty);
-  } else {
+  } else if (op < 252) {
     g.lost[node] = aq_rd_u8(&g.in);
+  } else {
+    trouble(&g.w->node[node], aq_rd_u8(&g.in));
   }
 }
 
@@ -223,7 +237,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   for (uint32_t i = 0; i < N; i++) fake_boot(g.w, i, AQ_STORE_OK);
   fake_run_until(g.w, aq_duty_start_ns(&g.w->chain.clock, g.duty));
   for (uint32_t i = 0; i < N; i++) {
-    if (i != g.liar) (void)!aq_consensus_participate(g.w->node[i].c, g.duty);
+    bool late = data[0] >> 2 >> i & 1; /* others' messages wait until it starts */
+    if (i != g.liar && !late) (void)!aq_consensus_participate(g.w->node[i].c, g.duty);
   }
   for (int i = 0; i < STEPS_MAX && g.in.left && g.w->event_cnt < FAKE_EVENTS_MAX / 2; i++) step();
   fake_run_until(g.w, g.w->now_ns + AQ_SECONDS(2));
