@@ -12,7 +12,7 @@
 #include "cluster.h"
 
 typedef struct {
-  uint64_t seeds, minutes, step;
+  uint64_t seeds, seconds, step;
   bool one, json, script, shrink;
   const char *file;
   aq_sim_opts run;
@@ -30,7 +30,7 @@ static void usage(FILE *out) {
           "  --seeds N      that many seeds (default 200)\n"
           "  --start S      from this seed on (default 0)\n"
           "  --step K       every K-th seed: shares the seeds among processes (default 1)\n"
-          "  --minutes M    until M minutes have passed, instead of --seeds\n"
+          "  --seconds T    until T seconds have passed, instead of --seeds\n"
           "  --seed S       one seed alone\n"
           "  --trace        one line an event (with --seed)\n"
           "  --logs         the nodes' own log lines too\n"
@@ -69,7 +69,7 @@ static bool value(options *o, const char *arg, const char *next) {
   if (strcmp(arg, "--seeds") == 0) return number(&o->seeds, next);
   if (strcmp(arg, "--start") == 0) return number(&o->run.seed, next);
   if (strcmp(arg, "--step") == 0) return number(&o->step, next) && o->step > 0;
-  if (strcmp(arg, "--minutes") == 0) return number(&o->minutes, next);
+  if (strcmp(arg, "--seconds") == 0) return number(&o->seconds, next);
   if (strcmp(arg, "--seed") == 0) return o->one = number(&o->run.seed, next);
   if (strcmp(arg, "--until") == 0) return number(&o->run.until, next);
   if (strcmp(arg, "--keep") == 0) return mask(&o->run.keep, next);
@@ -220,7 +220,7 @@ int aq_sim_cluster_main(int argc, char **argv) {
     code = run_file(&o, &t);
   } else {
     aq_sim_opts run = o.run;
-    for (uint64_t i = 0; o.minutes ? seconds(CLOCK_MONOTONIC) - start < 60.0 * (double)o.minutes : i < o.seeds; i++) {
+    for (uint64_t i = 0; o.seconds ? seconds(CLOCK_MONOTONIC) - start < (double)o.seconds : i < o.seeds; i++) {
       aq_sim_result r;
       run.seed = o.run.seed + i * o.step;
       (void)aq_sim_cluster_run(&run, &r);
