@@ -42,7 +42,7 @@ struct sim_checks {
   bool proposed[SIM_SLOTS_MAX];
   uint8_t block[SIM_SLOTS_MAX][32]; /* signed by the cluster */
   bool has_block[SIM_SLOTS_MAX];
-  aq_list decisions, block_shares;
+  aq_list decisions, proposals, block_shares;
   aq_map validators;
 };
 
@@ -51,6 +51,7 @@ static sim_checks *checks(sim_world *w) {
   w->checks = calloc(1, sizeof *w->checks);
   AQ_ASSERT(w->checks);
   aq_list_init(&w->checks->decisions);
+  aq_list_init(&w->checks->proposals);
   aq_list_init(&w->checks->block_shares);
   aq_map_init(&w->checks->validators, 48, SIM_VALIDATORS_MAX, NULL);
   for (uint32_t v = 0; v < w->validators; v++)
@@ -83,6 +84,11 @@ static const vote *add(votes *all, const aq_att_data *d, const uint8_t root[32])
 void sim_check_attested(sim_world *w, uint64_t validator, const aq_att_data *d, const uint8_t root[32]) {
   if (validator >= w->validators) return;
   sim_checks *c = checks(w);
+  if (d->target_epoch != d->slot / w->slots_per_epoch || d->source_epoch > d->target_epoch ||
+      aq_beacon_attests_at(w->bn[0], d->target_epoch, validator) != d->slot)
+    sim_fail(w, "validator %llu attested %llu -> %llu at slot %llu, which is not its duty",
+             (unsigned long long)validator, (unsigned long long)d->source_epoch, (unsigned long long)d->target_epoch,
+             (unsigned long long)d->slot);
   const vote *old = add(&c->group[validator], d, root);
   if (old) {
     sim_fail(w, "SLASHABLE: validator %llu attested %llu -> %llu and %llu -> %llu", (unsigned long long)validator,
@@ -110,6 +116,29 @@ void sim_check_forged(sim_world *w, uint32_t op, uint64_t slot, uint64_t validat
 
 /* ---- agreement ---- */
 
+static void remember(aq_list *l, aq_duty duty, const uint8_t hash[32], uint32_t by) {
+  decision *d = calloc(1, sizeof *d);
+  AQ_ASSERT(d);
+  d->duty = duty, d->by = by;
+  memcpy(d->hash, hash, 32);
+  aq_list_push(l, &d->link);
+}
+
+void sim_check_voted(sim_node *n, const aq_store_vote *v) {
+  if (v->msg_type == AQ_QBFT_PRE_PREPARE) remember(&checks(n->w)->proposals, v->duty, v->value_hash, n->op);
+}
+
+/* Where nobody lies the value is one that a leader proposed. */
+static void check_proposed(sim_node *n, const aq_store_decided *d) {
+  sim_world *w = n->w;
+  if (w->liars) return;
+  AQ_LIST_EACH(&checks(w)->proposals, p, decision, link) {
+    if (aq_duty_eq(p->duty, d->duty) && memcmp(p->hash, d->hash, 32) == 0) return;
+  }
+  sim_fail(w, "node %u decided what nobody proposed: slot %llu %s", n->op, (unsigned long long)d->duty.slot,
+           aq_duty_name(d->duty.type));
+}
+
 void sim_check_decided(sim_node *n, const aq_store_decided *d) {
   sim_world *w = n->w;
   sim_checks *c = checks(w);
@@ -122,11 +151,8 @@ void sim_check_decided(sim_node *n, const aq_store_decided *d) {
     }
     return;
   }
-  decision *new = calloc(1, sizeof *new);
-  AQ_ASSERT(new);
-  new->duty = d->duty, new->by = n->op;
-  memcpy(new->hash, d->hash, 32);
-  aq_list_push(&c->decisions, &new->link);
+  check_proposed(n, d);
+  remember(&c->decisions, d->duty, d->hash, n->op);
 }
 
 /* ---- what leaves a node ---- */
@@ -262,6 +288,7 @@ void sim_check_end(sim_world *w) {
 void sim_check_free(sim_world *w) {
   if (!w->checks) return;
   AQ_LIST_EACH(&w->checks->decisions, d, decision, link) free(d);
+  AQ_LIST_EACH(&w->checks->proposals, p, decision, link) free(p);
   AQ_LIST_EACH(&w->checks->block_shares, s, block_share, link) free(s);
   aq_map_free(&w->checks->validators);
   free(w->checks);

@@ -334,6 +334,8 @@ static void enqueue(sim_store *s, op_kind kind, aq_list *records, uint64_t slot,
 }
 
 static void put_vote(void *ctx, const aq_store_vote *v, const aq_store_blob *blob, aq_store_done done, void *arg) {
+  sim_store *s = ctx;
+  if (!s->proc->dead) sim_check_voted(s->node, v);
   aq_list records;
   aq_list_init(&records);
   if (blob) aq_list_push(&records, &blob_record(blob)->link);

@@ -248,6 +248,7 @@ bool sim_chain_answer(sim_world *w, uint32_t op, const char *path, aq_buf *out);
 
 /* cluster_check.c */
 void sim_check_sent(sim_node *n, uint32_t to, aq_net_proto proto, aq_bytes msg);
+void sim_check_voted(sim_node *n, const aq_store_vote *v);
 void sim_check_decided(sim_node *n, const aq_store_decided *d);
 void sim_check_attested(sim_world *w, uint64_t validator, const aq_att_data *d, const uint8_t root[32]);
 void sim_check_proposed(sim_world *w, const aq_beacon_block *b);
