@@ -1,5 +1,5 @@
 /* A request to the validator API of a node that has agreed on an attestation and a block. Input: one letter, the
-   fork (upper case: the client leaves at once); then text as on the wire: "METHOD target", header lines, an empty
+   fork (upper case: the client leaves at once), or a digit, a node in trouble; then text as on the wire: "METHOD target", header lines, an empty
    line, the body. Every request that is answered gets one whole answer with a status, whatever it holds; the fake
    server checks the rest. */
 #include "api/fake_vapi.h"
@@ -7,7 +7,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-enum { TEXT_MAX = 1 << 20, INPUTS_MAX = 512 /* before the world is made anew */ };
+enum { TEXT_MAX = 1 << 20, INPUTS_MAX = 512 /* before the world is made anew */, TROUBLED_MAX = 40 };
+enum { BN_DOWN, BN_MUTE, NOT_READY, NO_BN, REAL_NETWORK, TSS_OFF, TROUBLES };
 
 typedef struct {
   fv *f;
@@ -37,6 +38,22 @@ static fv *world_of(aq_fork fork) {
   return s->f;
 }
 
+/* Nothing was agreed on, and the answers that do not come are waited for. */
+static fv *troubled(uint32_t trouble) {
+  static slot cached[TROUBLES];
+  slot *s = &cached[trouble];
+  if (s->f && s->inputs++ < TROUBLED_MAX) return s->f;
+  if (s->f) fv_free(s->f);
+  *s = (slot){fv_new(&(fv_cfg){.fork = AQ_FULU,
+                               .no_bn = trouble == NO_BN,
+                               .not_ready = trouble == NOT_READY,
+                               .real_network = trouble == REAL_NETWORK,
+                               .tss_off = trouble == TSS_OFF}),
+              0};
+  s->f->bn_down = trouble == BN_DOWN, s->f->bn_mute = trouble == BN_MUTE;
+  return s->f;
+}
+
 static void forget_log(fake_http *h) {
   for (size_t i = 0; i < h->log_cnt; i++) free(h->log[i]);
   h->log_cnt = 0;
@@ -44,12 +61,13 @@ static void forget_log(fake_http *h) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   if (len < 1 || len > TEXT_MAX) return 0;
-  bool leaves = data[0] >= 'A' && data[0] <= 'Z';
-  fv *f = world_of((aq_fork)((data[0] | 0x20u) % AQ_FORK_CNT));
+  bool leaves = data[0] >= 'A' && data[0] <= 'Z', trouble = data[0] >= '0' && data[0] <= '9';
+  fv *f =
+      trouble ? troubled((data[0] - '0') % (uint32_t)TROUBLES) : world_of((aq_fork)((data[0] | 0x20u) % AQ_FORK_CNT));
   fake_req q;
   char *text = fake_read(&q, data + 1, len - 1);
   fake_res *r = fake_send(aq_vapi_handler(f->vapi), &q);
-  if (!leaves) fake_env_run_for(&f->env, AQ_MILLIS(8));
+  if (!leaves) fake_env_run_for(&f->env, trouble ? AQ_SECONDS(3) : AQ_MILLIS(8));
   AQ_ASSERT(!r->ended || (r->code >= 200 && r->code <= 599));
   fake_res_free(r);
   fake_env_drain(&f->env);
