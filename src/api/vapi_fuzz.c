@@ -1,7 +1,7 @@
-/* A request to the validator API of a node that has agreed on an attestation and a block. Input: one letter, the
-   fork (upper case: the client leaves at once), or a digit, a node in trouble; then text as on the wire: "METHOD target", header lines, an empty
-   line, the body. Every request that is answered gets one whole answer with a status, whatever it holds; the fake
-   server checks the rest. */
+/* A request to the validator API of a node that has agreed on an attestation and a block. Input: one letter, the fork
+   (upper case: the client leaves at once), or a digit, a node in trouble; then text as on the wire: "METHOD target",
+   header lines, an empty line, the body. Every request that is answered gets one whole answer with a status, whatever
+   it holds; the fake server checks the rest. */
 #include "api/fake_vapi.h"
 #include "codec/fuzz_json.h"
 
