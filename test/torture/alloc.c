@@ -10,6 +10,7 @@ enum { LIVE_MAX = 1 << 16 };
 static struct {
   bool armed, rest, failed, lasting;
   uint64_t cnt, fail_at, kept;
+  uintptr_t stack_end;
   struct {
     void *ptr, *site[TORTURE_SITES];
   } live[LIVE_MAX]; /* open addressing, linear */
@@ -28,12 +29,12 @@ char *__wrap_strdup(const char *s);
 
 static size_t home(const void *ptr) { return (size_t)((uintptr_t)ptr * UINT64_C(0x9e3779b97f4a7c15) >> 48); }
 
-/* The callers, by the frame pointers that every build of this program keeps. */
-static void walk(void *site[TORTURE_SITES], void *const *frame) {
+/* The callers, by frame pointers as far as they lead: only for reports. */
+__attribute__((no_sanitize("address", "undefined"))) static void walk(void *site[TORTURE_SITES], void *const *frame) {
   for (int i = 0; i < TORTURE_SITES; i++) {
     site[i] = frame[1];
     void *const *next = frame[0];
-    if (next <= frame || (uintptr_t)next - (uintptr_t)frame > 1 << 20) return;
+    if (next <= frame || (uintptr_t)next >= t.stack_end || (uintptr_t)next % sizeof next) return;
     frame = next;
   }
 }
@@ -117,6 +118,7 @@ void torture_arm(uint64_t fail_at, bool rest) {
   t.failed = false;
   t.fail_at = fail_at;
   t.rest = rest;
+  t.stack_end = (uintptr_t)__builtin_frame_address(0);
   t.armed = true;
 }
 

@@ -131,7 +131,7 @@ static void child(const options *o, run_fn *run, const uint8_t *data, size_t len
 /* Where the first frame outside base/ and the sanitizer lies. */
 static bool blame(char out[256], const char *line) {
   const char *src = strstr(line, "/src/");
-  if (!src || strstr(line, "libsanitizer") || strstr(line, "/src/base/")) return false;
+  if (!src || strstr(line, "libsanitizer") || (strstr(line, "/src/base/") && !strstr(line, "_fuzz.c"))) return false;
   snprintf(out, 256, "%.200s", src + 5);
   out[strcspn(out, "\n")] = 0;
   return true;

@@ -1,0 +1,162 @@
+/* The k-th call of a port fails, for each k, in a whole attester duty of four nodes. */
+#include "duty/fake_nodes.h"
+
+enum { ALL = 15, ATTEST_SLOT = SPE + 3, VOTES_MAX = 512, STRIDE = 3 };
+static const aq_duty attest = {ATTEST_SLOT, AQ_DUTY_ATTESTER};
+
+typedef enum { PORT_STORE, PORT_SEND, PORT_HTTP } port;
+
+/* An own consensus message and whether its journal entry was acknowledged. */
+typedef struct {
+  const void *node;
+  aq_buf msg;
+  bool durable;
+  aq_store_done done;
+  void *arg;
+} vote;
+
+static struct {
+  port which;
+  uint64_t fail_at, calls;
+  bool failed;
+  vote vote[VOTES_MAX];
+  size_t vote_cnt;
+} t;
+
+static bool refuse(port which) {
+  if (t.which != which || ++t.calls != t.fail_at) return false;
+  t.failed = true;
+  return true;
+}
+
+static void vote_done(void *arg, aq_status st) {
+  vote *v = arg;
+  v->durable = st == AQ_OK;
+  v->done(v->arg, st);
+}
+
+static void store_vote_or_fail(void *ctx, const aq_store_vote *v, const aq_store_blob *b, aq_store_done done,
+                               void *arg) {
+  node *n = ctx;
+  assert_true(t.vote_cnt < VOTES_MAX);
+  vote *own = &t.vote[t.vote_cnt++];
+  *own = (vote){.node = n, .msg = AQ_BUF(1024), .done = done, .arg = arg};
+  aq_buf_put_bytes(&own->msg, v->msg);
+  if (refuse(PORT_STORE)) {
+    commit_later(n, true, n->rec_cnt, AQ_E_IO, vote_done, own);
+  } else {
+    store_vote(n, v, b, vote_done, own);
+  }
+}
+
+static void store_decided_or_fail(void *ctx, const aq_store_decided *d, const aq_store_blob *b, aq_store_done done,
+                                  void *arg) {
+  node *n = ctx;
+  if (refuse(PORT_STORE)) {
+    commit_later(n, true, n->rec_cnt, AQ_E_IO, done, arg);
+  } else {
+    store_decided(n, d, b, done, arg);
+  }
+}
+
+static void store_sign_or_fail(void *ctx, const aq_store_sign *s, uint32_t cnt, aq_store_done done, void *arg) {
+  node *n = ctx;
+  if (refuse(PORT_STORE)) {
+    commit_later(n, false, n->rec_cnt, AQ_E_IO, done, arg);
+  } else {
+    store_sign(n, s, cnt, done, arg);
+  }
+}
+
+/* consensus.md 7.2: an own vote leaves only after its journal entry. Partial signatures: fake_nodes.h. */
+static void check_vote(const node *n, aq_bytes msg) {
+  aq_arena a;
+  aq_arena_init(&a, 8 << 20);
+  Corepb__QBFTConsensusMsg *m = aq_pb_unpack(&a, &corepb__qbftconsensus_msg__descriptor, msg);
+  assert_non_null(m);
+  bool durable = m->msg->type == 5; /* DECIDED is no vote */
+  for (size_t i = 0; i < t.vote_cnt && !durable; i++) {
+    const vote *v = &t.vote[i];
+    durable = v->node == n && v->durable && memmem(msg.ptr, msg.len, v->msg.ptr, v->msg.len) != NULL;
+  }
+  assert_true(durable);
+  aq_arena_free(&a);
+}
+
+static void send_or_fail(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_done done, void *arg) {
+  node *n = ctx;
+  if (proto == AQ_PROTO_QBFT) check_vote(n, msg);
+  bool up = n->w->node[peer].up;
+  if (refuse(PORT_SEND)) n->w->node[peer].up = false; /* of this one message: the state is put back at once */
+  net_send(ctx, peer, proto, msg, done, arg);
+  n->w->node[peer].up = up;
+}
+
+static void http_or_fail(void *arg, fake_ex *ex) {
+  if (!strstr(ex->url, "/eth/v1/events") && refuse(PORT_HTTP)) {
+    fake_http_fail(ex, AQ_MILLIS(5), AQ_E_CLOSED);
+  } else {
+    bn_handle(arg, ex);
+  }
+}
+
+/* false: the duty ended before the k-th call. */
+static bool run_duty(port which, uint64_t k) {
+  for (size_t i = 0; i < t.vote_cnt; i++) aq_buf_free(&t.vote[i].msg);
+  memset(&t, 0, sizeof t);
+  t.which = which;
+  t.fail_at = k;
+  world *w = world_new(ALL, 0);
+  for (uint32_t i = 0; i < NODES; i++) {
+    node *n = &w->node[i];
+    n->store.vote = store_vote_or_fail;
+    n->store.decided = store_decided_or_fail;
+    n->store.sign = store_sign_or_fail;
+    n->net.send = send_or_fail;
+    n->http.handle = http_or_fail;
+  }
+  run_to(w, ATTEST_SLOT, 0);
+  for (uint32_t i = 0; i < NODES; i++) {
+    for (uint32_t v = 0; v < VALIDATORS; v++) vc_wait(w, i, v, attest, v);
+  }
+  run_to(w, ATTEST_SLOT + 1, 0);
+  size_t served = verdicts(w, "attester", "ok");
+  if (served < NODES - 1) print_error("port %d, call %llu: %zu nodes served\n", which, (unsigned long long)k, served);
+  assert_true(served >= NODES - 1);
+  world_free(w);
+  return t.failed;
+}
+
+static void every_call(port which) {
+  uint64_t stride = getenv("AQ_TORTURE_ALL") ? 1 : STRIDE, k = 1;
+  while (run_duty(which, k)) k += stride;
+  print_message("port %d: %llu calls\n", which, (unsigned long long)t.calls);
+  assert_true(k > stride);
+  for (size_t i = 0; i < t.vote_cnt; i++) aq_buf_free(&t.vote[i].msg);
+  t.vote_cnt = 0;
+}
+
+/* Goal: one failed write costs at most its node the duty, and nothing that was not recorded leaves a node.
+   Method: the k-th vote, decision or signing record is answered with an I/O error. */
+static void test_store(void **state) {
+  (void)state;
+  every_call(PORT_STORE);
+}
+
+/* Goal: one message that cannot be sent does not cost a duty. Method: the k-th send of any node fails. */
+static void test_send(void **state) {
+  (void)state;
+  every_call(PORT_SEND);
+}
+
+/* Goal: one beacon node request without an answer costs at most its node the duty. Method: the k-th one is cut off. */
+static void test_http(void **state) {
+  (void)state;
+  every_call(PORT_HTTP);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_store), cmocka_unit_test(test_send),
+                                     cmocka_unit_test(test_http)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
