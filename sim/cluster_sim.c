@@ -62,7 +62,7 @@ static void make_lock(sim_world *w) {
     snprintf(w->name[i], sizeof w->name[i], "node-%u", i);
     w->names[i] = w->name[i];
     memcpy(w->peers[i].pubkey, w->operators[i].pubkey, 33);
-    snprintf(w->peers[i].name, sizeof w->peers[i].name, "%s", w->name[i]);
+    memcpy(w->peers[i].name, w->name[i], sizeof w->name[i]);
   }
   for (uint32_t v = 0; v < w->validators; v++) make_validator(w, v);
   for (uint32_t v = w->validators; v < w->chain_validators; v++) {
