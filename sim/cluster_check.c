@@ -4,12 +4,20 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "consensus/instance.h"
 #include "consensus/qbft_wire.h"
 #include "duty/parsigex.h"
 #include "duty/pubkeys.h"
+#include "duty/workflow_internal.h"
 #include "world.h"
 
-enum { VOTES_MAX = SIM_SLOTS_MAX, GRACE_SLOTS = 3, TAIL_SLOTS = 2 };
+enum {
+  VOTES_MAX = SIM_SLOTS_MAX,
+  GRACE_SLOTS = 3,
+  TAIL_SLOTS = 2,
+  INSTANCES_MAX = 48, /* of consensus, at a node of an honest cluster: duties live for about a slot, info_sync longer */
+  SESSIONS_PER_KEY = 48 /* of signing, a validator: as long as an epoch and a few slots */
+};
 
 typedef struct {
   uint64_t source, target;
@@ -251,10 +259,24 @@ static size_t memory_used(void) {
 #endif
 }
 
+/* Work is forgotten when its time is over. */
+static void check_queues(sim_node *n) {
+  sim_world *w = n->w;
+  const aq_workflow *flow = n->core.workflow;
+  if (n->nature != SIM_HONEST || !n->up || n->leaving || !flow) return;
+  uint32_t instances = aq_consensus_instances(flow->consensus), open = flow->tss ? aq_tss_open(flow->tss) : 0;
+  uint32_t hostile = (uint32_t)__builtin_popcount(w->liars);
+  if (instances > INSTANCES_MAX + hostile * AQ_INST_WAITING_PER_PEER)
+    sim_fail(w, "node %u has %u consensus instances", n->op, instances);
+  if (open > w->validators * SESSIONS_PER_KEY * (1 + hostile))
+    sim_fail(w, "node %u has %u signing sessions", n->op, open);
+}
+
 void sim_check_slot(sim_world *w, uint64_t slot) {
   if (w->steps_slot > SIM_STEPS_PER_SLOT_MAX)
     sim_fail(w, "%llu steps in slot %llu: a storm", (unsigned long long)w->steps_slot, (unsigned long long)slot - 1);
   w->steps_slot = 0;
+  for (uint32_t i = 0; i < w->node_cnt; i++) check_queues(w->node[i]);
   if (memory_used() > SIM_MEMORY_MAX) sim_fail(w, "the cluster's memory grew over %d MiB", SIM_MEMORY_MAX >> 20);
 }
 
