@@ -1,0 +1,60 @@
+"""Goal: of two live instances of one identity the later one stops with exit status 3 and says why, the cluster goes on, and nothing
+slashable is made (contract.md 13.6).
+Method: a cluster of four does duties for more than an epoch; then a copy of node 0's directory is started that reaches one peer, so
+that both instances hear of the other's votes: a copy that reaches all takes all messages, or none, and is only found out later."""
+import shutil, time
+from common import *
+
+GENESIS, SLOT, EPOCH = int(time.time()) + 6, 1, 16
+NETWORK = network_flags("double", "0x50000041", 1337, "0x53000041", GENESIS)
+
+def rows(text):
+    for line in text.splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue
+
+def main(d, procs):
+    p = run("create", "cluster", "--nodes=4", "--num-validators=8", f"--cluster-dir={d}", "--name=double", "--insecure-keys",
+            f"--fee-recipient-addresses=0x{1:040x}", f"--withdrawal-addresses=0x{2:040x}", *NETWORK)
+    check(p.returncode == 0, p.stderr)
+    port, = free_ports(1)
+    procs.start("beacon", [AEQUA, "beacon", f"--listen=127.0.0.1:{port}", f"--lock-file={d}/node0/cluster-lock.json", f"--slot-time={SLOT}s",
+                           f"--slots-per-epoch={EPOCH}", f"--genesis-time={GENESIS}", *NETWORK])
+    beacon = f"http://127.0.0.1:{port}"
+    wait_for("the chain", 10, lambda: get_json(beacon + "/eth/v1/beacon/genesis"))
+    cluster = Cluster(procs, d, 4, beacon, NETWORK)
+    cluster.start(0)
+    first, cluster.p2p[0] = cluster.p2p[0], free_ports(1)[0]  # the others do not dial node 0: of two that dial them the newer one counts
+    for i in range(1, 4):
+        cluster.start(i)
+    cluster.p2p[0] = first
+    cluster.ready()
+    for i in range(4):
+        cluster.start_vc(i)
+    older = time.monotonic() + SLOT * EPOCH + 4  # node 0 has run for an epoch by then
+    wait_for("duties", 60, lambda: time.monotonic() > older and len(cluster.verdicts(0)[0]) >= 8)
+    shutil.copytree(f"{d}/node0", f"{d}/copy", ignore=shutil.ignore_patterns("aequa.db*", "validator.db*"))
+    ports = free_ports(3)
+    peers = f"127.0.0.1:{cluster.p2p[1]}"
+    copy = procs.start("copy", [AEQUA, "run", f"--data-dir={d}/copy", f"--validator-api=127.0.0.1:{ports[0]}", f"--monitoring=127.0.0.1:{ports[1]}",
+                                f"--p2p-tcp-address=127.0.0.1:{ports[2]}", f"--p2p-peers={peers}", f"--beacon-node-endpoints={beacon}",
+                                "--enable-tss", *NETWORK])
+    started = time.monotonic()
+    wait_for("the end of the copy", 90, lambda: copy.poll() is not None)
+    print(f"the copy ended after {time.monotonic() - started:.1f} s")
+    check(copy.returncode == 3, f"the copy ended with {copy.returncode}: {procs.log('copy')[-2000:]}")
+    why = [r for r in rows(procs.log("copy")) if r["msg"] == "node_stop"]
+    check(len(why) == 1 and "another instance with this identity" in why[0]["err"] and why[0]["level"] == "error", f"{why}")
+    before = len(cluster.verdicts(1)[0])
+    wait_for("more duties of the cluster", 60, lambda: len(cluster.verdicts(1)[0]) >= before + 8)
+    for i in range(4):
+        check(procs.all[f"node{i}"].poll() is None, f"node {i} ended: {procs.log(f'node{i}')[-1000:]}")
+    stats = get_json(beacon + "/sim/stats")
+    slashable = stats.get("slashable")
+    check(slashable in (0, []), f"slashable: {slashable}")
+
+with workdir("double") as d, Procs(d) as procs:
+    main(d, procs)
+print("ok")
