@@ -105,8 +105,6 @@ void aq_qbft_timeout(aq_qbft *q, int64_t round);                                
 void aq_qbft_verdict(aq_qbft *q, int64_t round, const aq_hash *value, bool ok); /* of an old CHECK: ignored */
 /* The decision's bytes are missing (4.6): a ROUND-CHANGE of a still later round, which others answer with DECIDED. */
 void aq_qbft_ask(aq_qbft *q);
-/* The decision's bytes are missing (4.6): a ROUND-CHANGE of a still later round, which others answer with DECIDED. */
-void aq_qbft_ask(aq_qbft *q);
 bool aq_qbft_next(aq_qbft *q, aq_qbft_fx *out); /* false: nothing left */
 
 typedef enum { AQ_QBFT_IDLE, AQ_QBFT_PREPREPARED, AQ_QBFT_PREPARED, AQ_QBFT_DONE } aq_qbft_phase;
