@@ -1,7 +1,15 @@
 """Goal: a cluster of our own nodes does every duty, and keeps its promises when nodes die.
 Method: `aequa testnet` with two second slots; its report is judged, which counts what the simulated chain saw."""
-import json, os, sys
-from common import check, run, workdir
+import glob, json, os, subprocess, sys
+from common import AEQUA, check, run, workdir
+
+def replay(dir):
+    """What the nodes recorded of consensus, played once more by fresh machines, must lead to what they decided."""
+    sim = os.environ.get("AEQUA_SIM", os.path.join(os.path.dirname(AEQUA), "aequa-sim"))
+    stores = sorted(glob.glob(os.path.join(dir, "node*", "aequa.db")))
+    p = subprocess.run([sim, "replay", *stores], capture_output=True, text=True, timeout=120)
+    print(p.stdout[-2000:], p.stderr[-500:])
+    check(p.returncode == 0 and int(p.stdout.split("instances: ")[1].split()[0]) > 0, f"replay of the stores: status {p.returncode}")
 
 def testnet(name, *args, slots=20, rc=(0,)):
     with workdir(name) as d:
@@ -10,6 +18,7 @@ def testnet(name, *args, slots=20, rc=(0,)):
         print(p.stdout[-3000:], p.stderr[-2000:])
         check(p.returncode in rc, f"exit status {p.returncode}, wanted one of {rc}")
         r = json.load(open(report))
+        replay(d)
     check(r["slashable"] == 0, f"{r['slashable']} slashable messages")
     check(r["bad"] == 0, f"{r['bad']} messages that the chain refused")
     return r
