@@ -152,7 +152,11 @@ static aq_status hold(aq_instance *in, uint32_t peer, const aq_qbft_wire *w) {
   h->bytes = AQ_BUF((AQ_QBFT_JUST_MAX + 1) * (AQ_QBFT_RAW_MAX + 4));
   aq_qbft_wire_put_msg(&h->bytes, w->msg.raw);
   for (uint32_t i = 0; i < w->msg.just_cnt; i++) aq_qbft_wire_put_just(&h->bytes, NULL, in->duty, &w->msg.just[i]);
-  AQ_ASSERT(!h->bytes.failed);
+  if (h->bytes.failed) { /* a peer's bytes: no memory for them is no reason to stop */
+    aq_buf_free(&h->bytes);
+    free(h);
+    return AQ_E_LIMIT;
+  }
   aq_list_push(&in->held, &h->node);
   if (in->held_cnt[peer]++ == 0) c->waiting_cnt[peer]++;
   aq_values_admit(in, peer, w);
