@@ -85,9 +85,9 @@ static aq_status copy_file(const char *from, const char *to) {
   return good ? AQ_OK : AQ_E_IO;
 }
 
-/* What the page cache holds of the log may not be on disk: after a failed fsync Linux drops the pages' dirty marks, and a
-   crash much later would tear a hole into the log before what was acknowledged since. The same bytes are written and
-   synced once more before anything is added. Only with the lock: a writer would lose frames to it. */
+/* What the page cache holds of the log may not be on disk: after a failed fsync Linux drops the pages' dirty marks, and
+   a crash much later would tear a hole into the log before what was acknowledged since. The same bytes are written
+   and synced once more before anything is added. Only with the lock: a writer would lose frames to it. */
 static aq_status rewrite_log(const char *path) {
   char name[AQ_DB_PATH_MAX];
   uint8_t chunk[16384];

@@ -509,6 +509,48 @@ static void test_fallback(void **state) {
   reopen(AQ_STORE_FALLBACK);
 }
 
+/* Goal: what a restored or new database cannot prove stays unproven after further starts, and no longer (contract.md
+   7.1, 13.6; consensus.md 7.3): as restored for ten minutes, then sound with the time of its making.
+   Method: the database is removed after a backup and opened at chosen times; the same with an empty one. */
+static void test_unproven(void **state) {
+  (void)state;
+  fill();
+  wait_for_backup();
+  close_store();
+  assert_int_equal(unlink(g_path), 0);
+  const uint64_t at = AQ_SECONDS(2000000000), margin = AQ_SECONDS(2);
+  static const struct {
+    uint64_t after_s;
+    aq_store_state want;
+    bool since_start; /* else since it was restored */
+  } step[] = {{0, AQ_STORE_FALLBACK, true},
+              {1, AQ_STORE_FALLBACK, true},
+              {599, AQ_STORE_FALLBACK, true},
+              {600, AQ_STORE_OK, false},
+              {86400, AQ_STORE_OK, false}};
+  for (size_t i = 0; i < AQ_COUNT(step); i++) {
+    aq_db db;
+    uint64_t now = at + AQ_SECONDS(step[i].after_s);
+    assert_int_equal(aq_db_open(&db, &g_cfg, now, NULL), AQ_OK);
+    assert_int_equal(db.state, step[i].want);
+    const aq_store s = {.state = db.state, .since_ns = db.since_ns};
+    assert_true(aq_store_unproven_until_ns(&s, now) == (step[i].since_start ? now : at) + margin);
+    aq_db_close(&db);
+  }
+  overwrite("", 0, "garbage garbage ");
+  overwrite(".bak", 0, "garbage garbage ");
+  g_cfg.accept_empty = true;
+  for (uint64_t i = 0; i < 3; i++) {
+    aq_db db;
+    uint64_t now = at + AQ_SECONDS(100000 + i);
+    assert_int_equal(aq_db_open(&db, &g_cfg, now, NULL), AQ_OK);
+    assert_int_equal(db.state, i == 0 ? AQ_STORE_MISS : AQ_STORE_OK);
+    const aq_store s = {.state = db.state, .since_ns = db.since_ns};
+    assert_true(aq_store_unproven_until_ns(&s, now) == at + AQ_SECONDS(100000) + margin);
+    aq_db_close(&db);
+  }
+}
+
 /* Goal: the log of a lost database never meets the one restored from the backup.
    Method: the log of an open database is copied; then the database is removed and the log put back. */
 static void test_stale_log(void **state) {
@@ -661,10 +703,25 @@ static void test_close(void **state) {
 int main(void) {
   aq_log_start(AQ_LOG_DEBUG, drop_line, NULL);
   const struct CMUnitTest tests[] = {
-      T(test_vote_unique),    T(test_vote_order), T(test_decided),      T(test_attestations), T(test_blocks_and_others),
-      T(test_sign_set),       T(test_numbers),    T(test_group_commit), T(test_reopen),       T(test_prune_journal),
-      T(test_kill),           T(test_fallback),   T(test_stale_log),    T(test_both_damaged), T(test_refusals),
-      T(test_second_process), T(test_full_disk),  T(test_close),
+      T(test_vote_unique),
+      T(test_vote_order),
+      T(test_decided),
+      T(test_attestations),
+      T(test_blocks_and_others),
+      T(test_sign_set),
+      T(test_numbers),
+      T(test_group_commit),
+      T(test_reopen),
+      T(test_prune_journal),
+      T(test_kill),
+      T(test_fallback),
+      T(test_unproven),
+      T(test_stale_log),
+      T(test_both_damaged),
+      T(test_refusals),
+      T(test_second_process),
+      T(test_full_disk),
+      T(test_close),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,7 +53,7 @@ bool fault_disk_dead(void);
 void fault_disk_power_on(void);
 
 void fault_disk_settle(void); /* everything is durable */
-/* Damage of a file at rest, both what programs see and what is durable. False: there is no such file or no such place. */
+/* Damage of a file at rest, both what programs see and what is durable. False: there is no such file or place. */
 bool fault_disk_garble(const char *name, uint64_t from, uint64_t len);
 bool fault_disk_shorten(const char *name, uint64_t len);
 bool fault_disk_remove(const char *name);

@@ -1,5 +1,5 @@
-/* The store's own file calls. The program is linked with -Wl,--wrap for each of: open close read write pread pwrite fsync
-   rename unlink stat access flock; names outside FAULT_DISK_DIR go to the real ones. */
+/* The store's own file calls. The program is linked with -Wl,--wrap for each of: open close read write pread pwrite
+   fsync rename unlink stat access flock; names outside FAULT_DISK_DIR go to the real ones. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>

@@ -157,7 +157,8 @@ static void arm(fire *f) {
     while (!(kinds & (UINT32_C(1) << bit))) bit = (bit + 1) % FAULT_KINDS;
     kinds = UINT32_C(1) << bit;
   }
-  fault_disk_arm(kinds, fire_below(f, 40), 1 + (fire_one_in(f, 3) ? fire_below(f, 60) : 0));
+  uint64_t cnt = 1 + (fire_one_in(f, 3) ? fire_below(f, 60) : 0), after = fire_below(f, 40);
+  fault_disk_arm(kinds, after, cnt);
   fire_say(f, "faults armed: %x", kinds);
 }
 

@@ -252,7 +252,8 @@ static void prepare_attempt(fire *f, int attempt) {
   if (attempt >= ATTEMPTS_FAULTY) return;
   if (f->kinds && fire_one_in(f, 3)) {
     uint32_t kinds = f->kinds & ~(uint32_t)(f->damaged || f->fresh ? 0 : FAULT_READ);
-    fault_disk_arm(kinds, fire_below(f, 120), 1 + (fire_one_in(f, 3) ? fire_below(f, 40) : 0));
+    uint64_t cnt = 1 + (fire_one_in(f, 3) ? fire_below(f, 40) : 0), after = fire_below(f, 120);
+    fault_disk_arm(kinds, after, cnt);
   }
   if (f->cuts && fire_one_in(f, 4)) fault_disk_cut(fire_below(f, 120));
 }

@@ -80,8 +80,8 @@ typedef struct {
 /* Applies one call and says what the store must answer. */
 aq_status world_apply(world *w, const world_op *op);
 
-/* One number for each kind of row; equal worlds have equal sums, whatever the order. The row functions are for rows that
-   come from a store. */
+/* One number for each kind of row; equal worlds have equal sums, whatever the order. The row functions are for rows
+   that come from a store. */
 typedef struct {
   uint64_t vote, blob, decided, sign, mark, peer;
   uint32_t rows;
