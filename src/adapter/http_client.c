@@ -16,6 +16,7 @@ enum {
   CONNS_PER_HOST = 16,
   RECV_BUFFER = 16 * 1024,
   CONNECT_LIMIT_MS = 5000,
+  CONN_KEPT_S = 60,
   NAME_KEPT_S = 5, /* containers change addresses when they are made anew; another node may get the old one */
 };
 
@@ -325,6 +326,7 @@ static bool set_options(request *r, const aq_httpc_req *req) {
   curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)RECV_BUFFER);
   curl_easy_setopt(e, CURLOPT_DNS_CACHE_TIMEOUT, (long)NAME_KEPT_S);
+  curl_easy_setopt(e, CURLOPT_MAXLIFETIME_CONN, (long)CONN_KEPT_S);
   curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_LIMIT_MS);
   curl_easy_setopt(e, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
   if (ms) curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)ms);
