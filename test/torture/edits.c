@@ -1,7 +1,7 @@
-/* aequa-edits: the fuzz targets of the decoders, whose asserts say that what decodes is written again as the same or as
-   canonical bytes, over all small inputs: every byte string of length 0 to 2 (for targets whose first byte chooses the
-   type: 0 to 3), and every replaced byte, every cut and every added byte of each file of the corpus. --budget RUNS takes
-   evenly spread ones of a target instead of all. */
+/* aequa-edits: the fuzz targets of the decoders over all small inputs; their asserts say that what decodes is written
+   again as the same or as canonical bytes. Every byte string of length 0 to 2 (0 to 3 where the first byte chooses the
+   type), and every replaced byte, every cut and every added byte of each file of the corpus. --budget RUNS takes evenly
+   spread ones of a target instead of all. */
 #include <dirent.h>
 #include <inttypes.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
-/* torture.h - an allocator that fails on demand. The program is linked with --wrap for malloc, calloc, realloc, free and
-   strdup, so that every call of our own code and of the libraries linked into it passes here; libraries loaded at run
-   time keep theirs. Not thread safe. */
+/* torture.h - an allocator that fails on demand. The program is linked with --wrap for malloc, calloc, realloc, free
+   and strdup, so that every call of our own code and of the libraries linked into it passes here; libraries loaded at
+   run time keep theirs. Not thread safe. */
 #ifndef AQ_TORTURE_H
 #define AQ_TORTURE_H
 
