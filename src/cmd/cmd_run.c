@@ -227,6 +227,16 @@ static int lists(aq_node_cfg *out, const run_cfg *c, const aq_cmd_ctx *ctx) {
   return rc ? rc : read_peers(out, c, ctx->arena);
 }
 
+/* A count that was cut to fewer bits would pass for another. */
+static int counts_fit(const run_cfg *c) {
+  if (c->max_conns > INT32_MAX || c->rate_limit > INT32_MAX || c->score > INT32_MAX || c->tss_max > INT32_MAX) {
+    return aq_cmd_usage_error(&aq_cmd_run,
+                              "--p2p-max-conns, --p2p-rate-limit, --p2p-score-threshold and "
+                              "--tss-max-sessions take at most 2147483647");
+  }
+  return 0;
+}
+
 static int run(const aq_cmd_ctx *ctx, void *cfg) {
   const run_cfg *c = cfg;
   aq_node_cfg out = {.data_dir = c->data_dir,
@@ -268,7 +278,8 @@ static int run(const aq_cmd_ctx *ctx, void *cfg) {
   aq_err err = {0};
   if (aq_network_of_flags(&out.network, &network, &c->custom, &err) != AQ_OK)
     return aq_cmd_usage_error(&aq_cmd_run, "%s", err.text);
-  int rc = lists(&out, c, ctx);
+  int rc = counts_fit(c);
+  if (!rc) rc = lists(&out, c, ctx);
   if (rc) return rc;
   name_ignored(ctx);
   return aq_node_run(&out);
