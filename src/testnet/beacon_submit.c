@@ -388,7 +388,7 @@ void aq_sim_post_block(aq_sim_call *c) {
     if (!doc || (type && aq_ssz_from_json(&ssz, type, yyjson_doc_get_root(doc), NULL) != AQ_OK)) type = NULL;
     yyjson_doc_free(doc);
   }
-  if (type) {
+  if (type && !ssz.failed) {
     check_block(c, fork, type, aq_buf_bytes(&ssz));
   } else {
     aq_sim_bad(b, "block does not parse", 0, 0);
