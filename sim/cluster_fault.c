@@ -227,6 +227,7 @@ static void end_process(sim_world *w, sim_fault *f) {
     case SIM_TWIN:
       sim_node_kill(second(w, f), AQ_NEVER);
       sim_vc_kill(second(w, f), AQ_NEVER);
+      sim_node_start(n); /* one of the two may have stopped itself */
       break;
     default: break;
   }

@@ -20,6 +20,15 @@ static void failed(void *arg, const char *why) {
   sim_node_kill(n, AQ_SECONDS(2)); /* as its supervisor would */
 }
 
+/* It found another instance of itself: right only where there is one. Stays down until somebody starts it. */
+static void unsafe(void *arg, const char *why) {
+  sim_node *n = arg;
+  sim_say(n->w, "node %u stops itself: %s", n->idx, why);
+  if (n->nature == SIM_HONEST && !(n->w->doubled >> n->op & 1))
+    sim_fail(n->w, "node %u stopped itself without a second instance: %s", n->op, why);
+  sim_node_kill(n, AQ_NEVER);
+}
+
 /* ---- node ---- */
 
 static void teardown(void *arg);
@@ -86,7 +95,8 @@ void sim_node_start(sim_node *n) {
                            .peer_names = w->names,
                            .arg = n,
                            .ready = ready,
-                           .failed = failed};
+                           .failed = failed,
+                           .unsafe = unsafe};
   aq_core_init(&n->core, &cfg);
   aq_core_start(&n->core);
 }
