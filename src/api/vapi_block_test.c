@@ -208,8 +208,8 @@ static void test_produce_waits(void **state) {
   }
 }
 
-/* Goal: with signing off everywhere no block can come; that is no server error of this node (contract.md 10: the API 5xx
-   alert is quiet on the plain testnet).
+/* Goal: with signing off everywhere no block can come; that is no server error of this node (contract.md 10: the API
+   5xx alert is quiet on the plain testnet).
    Method: a block request to a node that does not combine, and what is counted. */
 static void test_produce_without_signing(void **state) {
   (void)state;

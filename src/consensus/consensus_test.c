@@ -504,7 +504,8 @@ static yyjson_doc *watched(scenario *s, uint64_t up_slots) {
 }
 
 /* Goal: the later of two live instances stops; replayed votes of an earlier run of ours never stop us (contract.md
-   13.6). Method: node 0 started at this slot gets a foreign vote for this slot's duty's predecessor, then for the next. */
+   13.6).
+   Method: node 0 started at this slot gets a foreign vote for this slot's duty's predecessor, then for the next. */
 static void later_double_stops(void **state) {
   (void)state;
   scenario s;

@@ -487,7 +487,8 @@ static void reopen(fixture *f, const char *answer) {
   fake_env_run_for(&f->env, AQ_MILLIS(10));
 }
 
-/* Goal: the beacon node's version is in the metrics, one series a node, and follows its restarts; nonsense changes nothing.
+/* Goal: the beacon node's version is in the metrics, one series a node, and follows its restarts; nonsense changes
+   nothing.
    Method: a stream that is opened again and again, with another answer to /eth/v1/node/version each time. */
 static void version_is_known(void **state) {
   (void)state;
