@@ -31,6 +31,7 @@ def copy(d, name):
 
 def start_up(d, beacon):
     refused(d, "unknown flag", "no-such-flag", "--no-such-flag", rc=2)
+    refused(d, "a count that does not fit", "2147483647", "--p2p-max-conns", "4294967296", rc=2)
     refused(d, "missing directory", "charon-enr-private-key", data=d + "/nothing")
     x = copy(d, "x")
     open(x + "/charon-enr-private-key", "w").write("zz")
