@@ -21,7 +21,8 @@ typedef struct {
 typedef struct {
   uint32_t nodes, validators, liars, instances, faults;
   uint64_t slots, steps, messages, requests, duties, done;
-  uint64_t hash;                       /* of everything that happened */
+  uint64_t must; /* slots in which at most f operators were in trouble, so that all duties had to be done */
+  uint64_t hash; /* of everything that happened */
   uint64_t injected[AQ_SIM_KINDS_MAX]; /* faults that had an effect, by kind */
   uint64_t scheduled[AQ_SIM_KINDS_MAX];
   char why[400]; /* broken promise; empty: none */

@@ -27,6 +27,31 @@ const sim_fault *sim_fault_of(const sim_world *w, sim_fault_kind k, uint32_t op)
 
 void sim_count_fault(sim_world *w, sim_fault_kind k) { w->out->injected[k]++; }
 
+/* Whom it touches: a small side of a partition; everybody where no side is small. */
+static uint32_t touched(const sim_world *w, const sim_fault *f) {
+  uint32_t all = (1u << w->n) - 1, side = (uint32_t)f->p & all, other = all & ~side;
+  switch ((int)f->kind) {
+    case SIM_DUPLICATE: return 0;
+    case SIM_LOSS:
+    case SIM_REORDER:
+    case SIM_CRASH_ALL: return all;
+    case SIM_PARTITION: return __builtin_popcount(side) <= __builtin_popcount(other) ? side : other;
+    case SIM_ONE_WAY:
+    case SIM_RESET: return 1u << f->a | 1u << f->b;
+    default: return 1u << f->a;
+  }
+}
+
+uint32_t sim_faulty_ops(const sim_world *w, uint64_t from_ns, uint64_t until_ns) {
+  uint32_t mask = w->liars;
+  for (uint32_t i = 0; i < w->fault_cnt; i++) {
+    const sim_fault *f = &w->fault[i];
+    bool then = f->from_ns < until_ns && f->until_ns > from_ns;
+    if (then && w->opts.keep >> i & 1) mask |= touched(w, f);
+  }
+  return mask;
+}
+
 /* ---- making ---- */
 
 static uint64_t size_of(sim_world *w, sim_fault_kind k) {

@@ -223,6 +223,8 @@ void sim_faults_free(sim_world *w);
 uint32_t sim_faults_print(const sim_world *w);
 const char *sim_fault_text(sim_fault_kind k);
 const sim_fault *sim_fault_of(const sim_world *w, sim_fault_kind k, uint32_t op); /* active at that operator; NULL */
+uint32_t sim_faulty_ops(const sim_world *w, uint64_t from_ns, uint64_t until_ns); /* mask of operators that a fault
+   touches then; all of them: one that touches everybody */
 void sim_count_fault(sim_world *w, sim_fault_kind k);                             /* it had an effect */
 
 /* cluster_node.c */
