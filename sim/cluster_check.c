@@ -252,11 +252,7 @@ void sim_check_sent(sim_node *n, uint32_t to, aq_net_proto proto, aq_bytes msg) 
 /* ---- once a slot, and at the end ---- */
 
 static size_t memory_used(void) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  return 0; /* the sanitizer's own heap does not say */
-#else
-  return mallinfo2().uordblks;
-#endif
+  return AQ_SANITIZED ? 0 : mallinfo2().uordblks; /* a sanitizer's own heap does not say */
 }
 
 /* Work is forgotten when its time is over. */

@@ -21,17 +21,6 @@
 #define PR_SET_VMA 0x53564d41
 #endif
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 /* Calls younger than Linux 5.1 have the same number on every architecture; x32 has numbers of its own from 512 on. */
 enum { YOUNG_FIRST = 424, YOUNG_LAST = 511, NAME_MAX_LEN = 40 };
 
@@ -305,7 +294,7 @@ void aq_sandbox_begin(bool wanted) {
 }
 
 void aq_sandbox_enter(bool wanted) {
-  if (!wanted || SANITIZED) {
+  if (!wanted || AQ_SANITIZED) {
     AQ_LOG(AQ_LOG_INFO, "sandbox", AQ_STR("note", wanted ? "a sanitizer needs more system calls" : "--no-sandbox"),
            AQ_STR("result", "off"));
     return;

@@ -27,17 +27,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 /* The name of the step that went wrong goes to stderr; the child ends at once, without a sanitizer's last look. */
 #define STEP(ok)                                               \
   do {                                                         \
@@ -437,7 +426,7 @@ static void switched_on(const void *arg) {
   aq_sandbox_enter(true);
   STEP(strstr(logged, "\"level\":\"info\"") && strstr(logged, "\"msg\":\"sandbox\""));
   STEP(!has_ring);
-  if (SANITIZED) {
+  if (AQ_SANITIZED) {
     STEP(strstr(logged, "sanitizer") && strstr(logged, "\"result\":\"off\"") && chdir("/") == 0);
   } else {
     STEP(strstr(logged, "\"result\":\"ok\"") && status_field("Seccomp:") == 2 && chdir("/") == -1);
@@ -456,7 +445,7 @@ static void unavailable(const void *arg) {
   aq_sandbox_begin(true);
   aq_sandbox_enter(true);
   STEP(chdir("/") == 0);
-  if (SANITIZED) return;
+  if (AQ_SANITIZED) return;
   STEP(strstr(logged, "\"level\":\"warn\"") && strstr(logged, "\"result\":\"error\"") && strstr(logged, "\"err\":"));
   STEP(strstr(logged, "CONFIG_SECCOMP_FILTER"));
 }

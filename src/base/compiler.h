@@ -14,6 +14,18 @@
 #define AQ_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define AQ_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+/* 1 in builds with a sanitizer that changes the process: its memory, its end. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define AQ_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define AQ_SANITIZED 1
+#endif
+#endif
+#ifndef AQ_SANITIZED
+#define AQ_SANITIZED 0
+#endif
+
 /* The struct of `type` whose member `field` lies at `ptr`. */
 #define AQ_CONTAINER(ptr, type, field) ((type *)(void *)((char *)(ptr)-offsetof(type, field)))
 

@@ -8,28 +8,20 @@
 #include "codec/fuzz_json.h"
 #include "testnet/beacon.h"
 #include "testnet/fake_bridge.h"
+#include "testnet/fake_protection.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-enum { VALIDATORS = 2, SPE = 4, RECORDS_MAX = 64, HEAD_LEN = 2, SLOTS = 3 };
+enum { VALIDATORS = 2, SPE = 4, HEAD_LEN = 2, SLOTS = 3 };
 #define GENESIS AQ_SECONDS(1700000000)
 #define SLOT_NS AQ_SECONDS(12)
-
-typedef struct {
-  aq_timer timer;
-  aq_store_done done;
-  void *arg;
-  aq_status st;
-} commit;
 
 typedef struct {
   fake_env env;
   aq_beacon *b;
   aq_http_handler liar;
   fake_bridge bridge;
-  aq_store store;
-  aq_store_sign record[RECORDS_MAX];
-  size_t record_cnt;
+  fake_protection protection;
   const char *path;
   int code;
   const char *type, *version;
@@ -39,38 +31,14 @@ typedef struct {
 
 static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)line, (void)len; }
 
-static void committed(void *arg) {
-  commit *c = arg;
-  c->done(c->arg, c->st);
-  free(c);
-}
-
-/* One signature a validator and slot; the store of the program knows the rest. */
-static void store_sign(void *ctx, const aq_store_sign *s, uint32_t cnt, aq_store_done done, void *arg) {
-  world *w = ctx;
-  commit *c = calloc(1, sizeof *c);
-  AQ_ASSERT(c);
-  *c = (commit){.done = done, .arg = arg, .st = AQ_OK};
-  for (uint32_t k = 0; k < cnt; k++) {
-    for (size_t i = 0; i < w->record_cnt; i++) {
-      const aq_store_sign *r = &w->record[i];
-      bool same = memcmp(r->pubkey, s[k].pubkey, 48) == 0 && aq_duty_eq(r->duty, s[k].duty);
-      if (same && memcmp(r->root, s[k].root, 32) != 0) c->st = AQ_E_SLASH;
-    }
-    if (w->record_cnt == RECORDS_MAX) c->st = AQ_E_LIMIT;
-    if (c->st == AQ_OK) w->record[w->record_cnt++] = s[k];
-  }
-  fake_env_timer_set_(&w->env, &c->timer, w->env.wall_ns + AQ_MILLIS(1), committed, c);
-}
-
 /* What arrives signed must have been recorded. */
 static void check_recorded(const world *w, const aq_http_req *req) {
   bool attestation = strstr(req->path, "/pool/attestations") != NULL;
   bool block = strstr(req->path, "/beacon/bl") != NULL;
   bool recorded = !attestation && !block;
-  for (size_t i = 0; i < w->record_cnt; i++) {
-    recorded |= attestation && w->record[i].duty.type == AQ_DUTY_ATTESTER;
-    recorded |= block && w->record[i].duty.type == AQ_DUTY_PROPOSER;
+  for (size_t i = 0; i < w->protection.cnt; i++) {
+    recorded |= attestation && w->protection.record[i].duty.type == AQ_DUTY_ATTESTER;
+    recorded |= block && w->protection.record[i].duty.type == AQ_DUTY_PROPOSER;
   }
   AQ_ASSERT(recorded || strcmp(req->method, "POST") != 0);
 }
@@ -105,9 +73,8 @@ static void start(world *w) {
   w->b = aq_beacon_new(&cfg); /* every fork from the start */
   AQ_ASSERT(w->b);
   aq_beacon_start(w->b);
-  w->record_cnt = 0;
   w->liar = (aq_http_handler){w, any_body, handle};
-  w->store = (aq_store){.ctx = w, .sign = store_sign};
+  fake_protection_init(&w->protection, &w->env);
   fake_bridge_init(&w->bridge, &w->env, &w->liar, AQ_MILLIS(3));
 }
 
@@ -140,7 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   start(&w);
   aq_vc *vc = aq_vc_new(&(aq_vc_cfg){.env = &w.env.env,
                                      .http = &w.bridge.http,
-                                     .store = &w.store,
+                                     .store = &w.protection.store,
                                      .url = "http://sim",
                                      .secret = (const uint8_t(*)[32])w.secret,
                                      .key_cnt = VALIDATORS,

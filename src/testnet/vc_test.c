@@ -7,17 +7,11 @@
 #include "base/metrics.h"
 #include "testnet/beacon.h"
 #include "testnet/fake_bridge.h"
+#include "testnet/fake_protection.h"
 
-enum { VALIDATORS = 16, SPE = 8, RECORDS_MAX = 1024, LIES_MAX = 16 };
+enum { VALIDATORS = 16, SPE = 8, LIES_MAX = 16 };
 #define GENESIS AQ_SECONDS(1700000000)
 #define SLOT_NS AQ_SECONDS(12)
-
-typedef struct {
-  aq_timer timer;
-  aq_store_done done;
-  void *arg;
-  aq_status st;
-} commit;
 
 typedef struct {
   fake_env env;
@@ -27,47 +21,12 @@ typedef struct {
   const char *lie_path, *lie_text;
   aq_test_rng rng;
   fake_bridge bridge;
-  aq_store store;
-  aq_store_sign record[RECORDS_MAX];
-  size_t record_cnt;
-  aq_status disk; /* what every write ends with */
+  fake_protection protection;
   aq_vc *vc;
   uint8_t secret[VALIDATORS][32], pubkey[VALIDATORS][48];
 } world;
 
 static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)line, (void)len; }
-
-/* ---- slashing protection ---- */
-
-static void committed(void *arg) {
-  commit *c = arg;
-  c->done(c->arg, c->st);
-  free(c);
-}
-
-static bool against(const aq_store_sign *r, const aq_store_sign *s) {
-  if (memcmp(r->pubkey, s->pubkey, 48) != 0 || r->duty.type != s->duty.type) return false;
-  bool same = memcmp(r->root, s->root, 32) == 0;
-  if (s->duty.type == AQ_DUTY_PROPOSER) return r->duty.slot == s->duty.slot && !same;
-  return (r->target_epoch == s->target_epoch && !same) ||
-         (r->source_epoch < s->source_epoch && s->target_epoch < r->target_epoch) ||
-         (s->source_epoch < r->source_epoch && r->target_epoch < s->target_epoch);
-}
-
-static void store_sign(void *ctx, const aq_store_sign *s, uint32_t cnt, aq_store_done done, void *arg) {
-  world *w = ctx;
-  commit *c = calloc(1, sizeof *c);
-  assert_non_null(c);
-  *c = (commit){.done = done, .arg = arg, .st = w->disk};
-  for (uint32_t k = 0; k < cnt && c->st == AQ_OK; k++) {
-    for (size_t i = 0; i < w->record_cnt; i++) {
-      if (against(&w->record[i], &s[k])) c->st = AQ_E_SLASH;
-    }
-    assert_true(w->record_cnt < RECORDS_MAX);
-    if (c->st == AQ_OK) w->record[w->record_cnt++] = s[k];
-  }
-  fake_env_timer_set_(&w->env, &c->timer, w->env.wall_ns + AQ_MILLIS(1), committed, c);
-}
 
 /* ---- a beacon node that lies now and then ---- */
 
@@ -117,7 +76,7 @@ static size_t any_body(void *arg, const char *method, const char *path) {
 static void vc_up(world *w, bool ssz) {
   w->vc = aq_vc_new(&(aq_vc_cfg){.env = &w->env.env,
                                  .http = &w->bridge.http,
-                                 .store = &w->store,
+                                 .store = &w->protection.store,
                                  .url = "http://sim",
                                  .secret = (const uint8_t(*)[32])w->secret,
                                  .key_cnt = VALIDATORS,
@@ -155,7 +114,7 @@ static world *world_new(aq_fork fork) {
   aq_beacon_start(w->b);
   aq_test_rng_seed(&w->rng, 7);
   w->liar = (aq_http_handler){w, any_body, lie};
-  w->store = (aq_store){.ctx = w, .sign = store_sign};
+  fake_protection_init(&w->protection, &w->env);
   fake_bridge_init(&w->bridge, &w->env, &w->liar, AQ_MILLIS(3));
   return w;
 }
@@ -294,12 +253,12 @@ static void test_protection(void **state) {
 static void test_disk(void **state) {
   (void)state;
   world *w = world_new(AQ_FULU);
-  w->disk = AQ_E_IO;
+  w->protection.disk = AQ_E_IO;
   vc_up(w, true);
   run_to(w, SPE, 0);
   assert_true(chain(w).attestations_ok == 0 && chain(w).blocks_ok == 0 && chain(w).bad == 0);
   assert_int_equal(client(w).refused_by_protection, VALIDATORS + SPE - 1);
-  w->disk = AQ_OK;
+  w->protection.disk = AQ_OK;
   run_to(w, 2 * SPE, 0);
   assert_int_equal(chain(w).attestations_ok, VALIDATORS);
   world_free(w);

@@ -14,21 +14,6 @@
 
 #include "torture.h"
 
-#define X(name) int name(const uint8_t *data, size_t len);
-TORTURE_TARGETS
-#undef X
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
-
-typedef int run_fn(const uint8_t *data, size_t len);
-static const struct {
-  const char *name;
-  run_fn *run;
-} target[] = {
-#define X(name) {#name, name},
-    TORTURE_TARGETS
-#undef X
-};
-
 enum { SITES_MAX = 256, STRIDE_DEFAULT = 1 };
 
 /* Shared with the child. */
@@ -98,13 +83,14 @@ static void report(const char *name, const char *file, const char *what) {
   found[found_cnt++].cnt = 1;
 }
 
-static uint64_t once(run_fn *run, const uint8_t *data, size_t len, uint64_t k, bool rest, uint64_t *kept, void **site) {
+static uint64_t once(torture_run *run, const uint8_t *data, size_t len, uint64_t k, bool rest, uint64_t *kept,
+                     void **site) {
   torture_arm(k, rest);
   (void)run(data, len);
   return torture_disarm(kept, site);
 }
 
-static void child(const options *o, run_fn *run, const uint8_t *data, size_t len) {
+static void child(const options *o, torture_run *run, const uint8_t *data, size_t len) {
   uint64_t normal = 0, kept;
   void *site[TORTURE_SITES] = {NULL};
   for (int warm = 0; warm < 2; warm++) say->total = once(run, data, len, 0, false, &normal, site);

@@ -12,21 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define X(name) int name(const uint8_t *data, size_t len);
-TORTURE_TARGETS
-#undef X
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
-
-typedef int run_fn(const uint8_t *data, size_t len);
-static const struct {
-  const char *name;
-  run_fn *run;
-} target[] = {
-#define X(name) {#name, name},
-    TORTURE_TARGETS
-#undef X
-};
-
+#include "torture.h"
 static const struct {
   const char *name;
   size_t small; /* longest of the byte strings that are all tried */
@@ -42,7 +28,7 @@ static const struct {
 enum { FILE_MAX = 1 << 16 };
 static uint8_t file[FILE_MAX + 1];
 static struct {
-  run_fn *run;
+  torture_run *run;
   const char *name, *input;
   uint64_t cnt, stride, runs;
 } now;

@@ -17,4 +17,23 @@ enum { TORTURE_SITES = 6 };
 uint64_t torture_disarm(uint64_t *kept, void *site[TORTURE_SITES]);
 bool torture_failed(void); /* a call was refused since torture_arm */
 
+/* ---- the fuzz targets, in the programs that CMake gives their list ---- */
+
+#ifdef TORTURE_TARGETS
+#define X(name) int name(const uint8_t *data, size_t len);
+TORTURE_TARGETS
+#undef X
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
+
+typedef int torture_run(const uint8_t *data, size_t len);
+static const struct {
+  const char *name;
+  torture_run *run;
+} target[] = {
+#define X(name) {#name, name},
+    TORTURE_TARGETS
+#undef X
+};
+#endif
+
 #endif

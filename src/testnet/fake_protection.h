@@ -1,0 +1,63 @@
+/* testnet/fake_protection.h - the slashing protection of a validator client in memory and virtual time: refuses what
+   contradicts an earlier record of the key, answers a millisecond later. Header only; for tests. */
+#ifndef AQ_TESTNET_FAKE_PROTECTION_H
+#define AQ_TESTNET_FAKE_PROTECTION_H
+
+#include "duty/fake_env.h"
+#include "port/store.h"
+
+#include <stdlib.h>
+
+enum { PROTECTION_MAX = 1024 };
+
+typedef struct {
+  aq_store store; /* pass &protection.store to the client */
+  fake_env *env;
+  aq_status disk; /* what every write ends with */
+  aq_store_sign record[PROTECTION_MAX];
+  size_t cnt;
+} fake_protection;
+
+typedef struct {
+  aq_timer timer;
+  aq_store_done done;
+  void *arg;
+  aq_status st;
+} protection_commit_;
+
+static inline void protection_done_(void *arg) {
+  protection_commit_ *c = arg;
+  c->done(c->arg, c->st);
+  free(c);
+}
+
+static inline bool protection_against_(const aq_store_sign *r, const aq_store_sign *s) {
+  if (memcmp(r->pubkey, s->pubkey, 48) != 0 || r->duty.type != s->duty.type) return false;
+  bool same = memcmp(r->root, s->root, 32) == 0;
+  if (s->duty.type == AQ_DUTY_PROPOSER) return r->duty.slot == s->duty.slot && !same;
+  return (r->target_epoch == s->target_epoch && !same) ||
+         (r->source_epoch < s->source_epoch && s->target_epoch < r->target_epoch) ||
+         (s->source_epoch < r->source_epoch && r->target_epoch < s->target_epoch);
+}
+
+static inline void protection_sign_(void *ctx, const aq_store_sign *s, uint32_t cnt, aq_store_done done, void *arg) {
+  fake_protection *p = ctx;
+  protection_commit_ *c = calloc(1, sizeof *c);
+  AQ_ASSERT(c);
+  *c = (protection_commit_){.done = done, .arg = arg, .st = p->disk};
+  for (uint32_t k = 0; k < cnt && c->st == AQ_OK; k++) {
+    for (size_t i = 0; i < p->cnt; i++) {
+      if (protection_against_(&p->record[i], &s[k])) c->st = AQ_E_SLASH;
+    }
+    if (p->cnt == PROTECTION_MAX) c->st = AQ_E_LIMIT;
+    if (c->st == AQ_OK) p->record[p->cnt++] = s[k];
+  }
+  fake_env_timer_set_(p->env, &c->timer, p->env->wall_ns + AQ_MILLIS(1), protection_done_, c);
+}
+
+static inline void fake_protection_init(fake_protection *p, fake_env *env) {
+  p->env = env, p->disk = AQ_OK, p->cnt = 0;
+  p->store = (aq_store){.ctx = p, .sign = protection_sign_};
+}
+
+#endif
