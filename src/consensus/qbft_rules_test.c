@@ -1,0 +1,232 @@
+#include "aq_test.h"
+
+#include <stdlib.h>
+
+#include "consensus/qbft_int.h"
+
+/* Node 0 of four; node (round mod 4) leads. */
+
+static uint32_t round_robin(const void *arg, int64_t round) {
+  (void)arg;
+  return (uint32_t)(round % 4);
+}
+
+typedef struct {
+  aq_qbft *q;
+  void *mem, *store;
+  uint32_t votes, checks, rules; /* of the latest input */
+  aq_qbft_msg vote;
+} machine;
+
+static machine machine_new(void) {
+  aq_qbft_cfg cfg = {.n = 4, .leader = round_robin};
+  machine m = {.mem = malloc(aq_qbft_footprint(4, false)), .store = malloc(aq_qbft_store_footprint(4, false))};
+  m.q = aq_qbft_init(m.mem, m.store, &cfg);
+  return m;
+}
+
+static void machine_free(machine *m) {
+  free(m->mem);
+  free(m->store);
+}
+
+/* Takes the effects; a check is left to the test. */
+static void drain(machine *m) {
+  m->votes = m->checks = m->rules = 0;
+  for (aq_qbft_fx fx; aq_qbft_next(m->q, &fx);) {
+    m->votes += fx.kind == AQ_QBFT_FX_VOTE;
+    m->checks += fx.kind == AQ_QBFT_FX_CHECK;
+    m->rules += fx.kind == AQ_QBFT_FX_RULE;
+    if (fx.kind == AQ_QBFT_FX_VOTE) m->vote = fx.msg;
+  }
+}
+
+static aq_status feed(machine *m, aq_qbft_msg msg) {
+  aq_status st = aq_qbft_recv(m->q, &msg);
+  drain(m);
+  return st;
+}
+
+static aq_hash hash_of(uint8_t value) {
+  aq_hash h = {{0}};
+  h.b[31] = value;
+  return h;
+}
+
+static aq_qbft_msg msg(aq_qbft_type type, uint32_t from, int64_t round, uint8_t value) {
+  return (aq_qbft_msg){.type = type, .from = from, .round = round, .value = hash_of(value)};
+}
+
+/* A ROUND-CHANGE into `round` that claims (prepared_round, value). */
+static aq_qbft_msg change(uint32_t from, int64_t round, int64_t prepared_round, uint8_t value) {
+  return (aq_qbft_msg){.type = AQ_QBFT_ROUND_CHANGE,
+                       .from = from,
+                       .round = round,
+                       .prepared_round = prepared_round,
+                       .prepared_value = hash_of(value)};
+}
+
+static void certificate(aq_qbft_msg out[3], int64_t round, uint8_t value) {
+  for (uint32_t i = 0; i < 3; i++) out[i] = msg(AQ_QBFT_PREPARE, i, round, value);
+}
+
+/* Goal: a ROUND-CHANGE shows a certificate of an earlier round than the one it enters; nobody enters round 1
+   (consensus.md 1.7). Method: the same certificate under claims that fit and that do not. */
+static void claims_of_changes(void **state) {
+  (void)state;
+  static const struct {
+    int64_t round, prepared_round, of;
+    uint32_t cnt;
+    bool good;
+  } t[] = {
+      {4, 3, 3, 3, true},  {4, 1, 1, 3, true},  {4, 4, 4, 3, false}, {4, 5, 5, 3, false},
+      {4, 3, 2, 3, false}, {4, 3, 3, 2, false}, {4, 3, 3, 0, false}, {4, 0, 3, 3, false},
+      {1, 0, 0, 0, false}, {2, 0, 0, 0, true},  {2, 1, 1, 3, true},
+  };
+  machine m = machine_new();
+  for (size_t i = 0; i < AQ_COUNT(t); i++) {
+    aq_qbft_msg list[3], rc = change(1, t[i].round, t[i].prepared_round, t[i].prepared_round ? 7 : 0);
+    certificate(list, t[i].of, 7);
+    rc.just = list;
+    rc.just_cnt = t[i].cnt;
+    assert_int_equal(aq_qbft_justified(m.q, &rc), t[i].good);
+  }
+  machine_free(&m);
+}
+
+/* A PRE-PREPARE of node 3 in round 3, on the ROUND-CHANGEs and a certificate. */
+static bool proposal_good(const machine *m, uint8_t value, const aq_qbft_msg *changes, uint32_t cnt,
+                          const aq_qbft_msg *list) {
+  aq_qbft_msg just[8], pp = msg(AQ_QBFT_PRE_PREPARE, 3, 3, value);
+  memcpy(just, changes, cnt * sizeof *just);
+  memcpy(just + cnt, list, 3 * sizeof *just);
+  pp.just = just;
+  pp.just_cnt = cnt + 3;
+  return aq_qbft_justified(m->q, &pp);
+}
+
+/* Goal: a proposal of a later round takes the value that its ROUND-CHANGEs claim to be prepared highest; a certificate
+   that nobody claims is none (consensus.md 1.7 J2). Method: claims and certificates that fit and that do not. */
+static void certificates_of_proposals(void **state) {
+  (void)state;
+  machine m = machine_new();
+  aq_qbft_msg of_1[3], of_2[3], other[3];
+  certificate(of_1, 1, 7);
+  certificate(of_2, 2, 8);
+  certificate(other, 1, 9);
+  aq_qbft_msg rc[3] = {change(1, 3, 1, 7), change(2, 3, 0, 0), change(3, 3, 0, 0)};
+  assert_true(proposal_good(&m, 7, rc, 3, of_1));
+  assert_false(proposal_good(&m, 8, rc, 3, of_1));  /* another value */
+  assert_false(proposal_good(&m, 9, rc, 3, other)); /* claimed by nobody */
+  assert_false(proposal_good(&m, 8, rc, 3, of_2));
+  assert_false(proposal_good(&m, 7, rc, 2, of_1)); /* no quorum */
+  rc[1] = change(2, 3, 2, 8);
+  assert_false(proposal_good(&m, 7, rc, 3, of_1)); /* not the highest */
+  assert_true(proposal_good(&m, 8, rc, 3, of_2));
+  rc[2].from = 1;
+  assert_false(proposal_good(&m, 8, rc, 3, of_2)); /* one source twice */
+  machine_free(&m);
+}
+
+/* Goal: a verdict counts for the value it was asked about, in its round, once.
+   Method: verdicts on another value and round, then the right one twice. */
+static void verdicts_fit(void **state) {
+  (void)state;
+  machine m = machine_new();
+  aq_hash wanted = hash_of(7), other = hash_of(8);
+  aq_qbft_start(m.q);
+  drain(&m);
+  assert_int_equal(feed(&m, msg(AQ_QBFT_PRE_PREPARE, 1, 1, 7)), AQ_OK);
+  assert_int_equal(m.checks, 1);
+  assert_int_equal(m.votes, 0);
+  aq_qbft_verdict(m.q, 1, &other, true);
+  drain(&m);
+  assert_int_equal(m.votes, 0);
+  aq_qbft_verdict(m.q, 2, &wanted, true);
+  drain(&m);
+  assert_int_equal(m.votes, 0);
+  aq_qbft_verdict(m.q, 1, &wanted, true);
+  drain(&m);
+  assert_int_equal(m.votes, 1);
+  assert_int_equal(m.vote.type, AQ_QBFT_PREPARE);
+  aq_qbft_verdict(m.q, 1, &wanted, true);
+  drain(&m);
+  assert_int_equal(m.votes, 0);
+  machine_free(&m);
+}
+
+/* Goal: a journal is not believed beyond what it proves: a COMMIT without its PREPAREs, kinds and rounds that are
+   never recorded (consensus.md 7.3). Method: restore each. */
+static void restores_only_what_is_proved(void **state) {
+  (void)state;
+  machine m = machine_new();
+  aq_qbft_msg list[3], many[9], commit = msg(AQ_QBFT_COMMIT, 0, 2, 7);
+  certificate(list, 2, 7);
+  for (size_t i = 0; i < AQ_COUNT(many); i++) many[i] = list[0];
+  assert_int_equal(aq_qbft_restore(m.q, &commit), AQ_E_UNJUST);
+  commit.just = list, commit.just_cnt = 2;
+  assert_int_equal(aq_qbft_restore(m.q, &commit), AQ_E_UNJUST);
+  commit.just = many, commit.just_cnt = AQ_COUNT(many);
+  assert_int_equal(aq_qbft_restore(m.q, &commit), AQ_E_LIMIT);
+  aq_qbft_msg decided = msg(AQ_QBFT_DECIDED, 0, 2, 7), early = msg(AQ_QBFT_PREPARE, 0, 0, 7);
+  aq_qbft_msg late = msg(AQ_QBFT_PREPARE, 0, (int64_t)AQ_QBFT_ROUND_MAX + 1, 7), claim = change(0, 3, 2, 7);
+  assert_int_equal(aq_qbft_restore(m.q, &decided), AQ_E_FORMAT);
+  assert_int_equal(aq_qbft_restore(m.q, &early), AQ_E_FORMAT);
+  assert_int_equal(aq_qbft_restore(m.q, &late), AQ_E_FORMAT);
+  assert_int_equal(aq_qbft_restore(m.q, &claim), AQ_E_UNJUST);
+  assert_int_equal(aq_qbft_round(m.q), 1);
+  commit.just = list, commit.just_cnt = 3;
+  assert_int_equal(aq_qbft_restore(m.q, &commit), AQ_OK);
+  assert_int_equal(aq_qbft_round(m.q), 2);
+  machine_free(&m);
+}
+
+/* Goal: after a restart the proposal of a round in which this node has voted is not looked at again, whatever its value
+   (consensus.md 7.3). Method: a restored PREPARE, then PRE-PREPAREs of its round and of the next one. */
+static void restored_votes_close_their_round(void **state) {
+  (void)state;
+  machine m = machine_new();
+  aq_qbft_msg prepare = msg(AQ_QBFT_PREPARE, 0, 1, 7), rc[3];
+  assert_int_equal(aq_qbft_restore(m.q, &prepare), AQ_OK);
+  aq_qbft_start(m.q);
+  drain(&m);
+  for (uint8_t value = 7; value < 9; value++) {
+    assert_int_equal(feed(&m, msg(AQ_QBFT_PRE_PREPARE, 1, 1, value)), AQ_OK);
+    assert_int_equal(m.checks + m.rules + m.votes, 0);
+  }
+  aq_qbft_msg next = msg(AQ_QBFT_PRE_PREPARE, 2, 2, 8);
+  for (uint32_t i = 0; i < 3; i++) rc[i] = change(i + 1, 2, 0, 0);
+  next.just = rc, next.just_cnt = 3;
+  assert_int_equal(feed(&m, next), AQ_OK);
+  assert_int_equal(m.checks, 1);
+  machine_free(&m);
+}
+
+/* Goal: a source holds a bounded number of rounds, the highest ones, and two values of each.
+   Method: PREPAREs of one source beyond both bounds, then one below all that are kept. */
+static void store_bounds(void **state) {
+  (void)state;
+  machine m = machine_new();
+  aq_qbft_start(m.q);
+  drain(&m);
+  for (uint8_t value = 1; value <= 2; value++) assert_int_equal(feed(&m, msg(AQ_QBFT_PREPARE, 2, 50, value)), AQ_OK);
+  assert_int_equal(feed(&m, msg(AQ_QBFT_PREPARE, 2, 50, 3)), AQ_E_LIMIT);
+  assert_int_equal(feed(&m, msg(AQ_QBFT_PREPARE, 2, 50, 1)), AQ_E_DUP);
+  for (int64_t r = 51; r < 51 + 2 * AQ_QBFT_GROUP_MAX; r++)
+    assert_int_equal(feed(&m, msg(AQ_QBFT_PREPARE, 2, r, 1)), AQ_OK);
+  assert_int_equal(feed(&m, msg(AQ_QBFT_PREPARE, 2, 49, 1)), AQ_E_STALE);
+  assert_int_equal(feed(&m, msg(AQ_QBFT_PREPARE, 3, 49, 1)), AQ_OK);
+  machine_free(&m);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(claims_of_changes),
+      cmocka_unit_test(certificates_of_proposals),
+      cmocka_unit_test(verdicts_fit),
+      cmocka_unit_test(restores_only_what_is_proved),
+      cmocka_unit_test(restored_votes_close_their_round),
+      cmocka_unit_test(store_bounds),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
