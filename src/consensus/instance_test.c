@@ -1,0 +1,320 @@
+#include "aq_test.h"
+
+#include "base/log.h"
+#include "consensus/fake_cluster.h"
+#include "consensus/instance.h"
+#include "consensus/validity.h"
+#include "eth/payload.h"
+
+/* Four nodes and an attester duty whose round 1 node 1 leads; a little before its start. */
+enum { NODES = 4, VALUE_MAX = 4096, SLOT = 6 };
+
+static const aq_duty duty = {SLOT, AQ_DUTY_ATTESTER};
+
+/* A set of one attestation; the salt makes it differ. */
+static void put_value(aq_buf *out, aq_hash *hash, uint32_t salt) {
+  uint8_t ssz[128];
+  aq_buf data = AQ_BUF(VALUE_MAX);
+  aq_att_data att = {.slot = SLOT};
+  aq_unsigned item = {.pubkey = {1}};
+  aq_unsigned_set set = {&item, 1};
+  aq_arena a;
+  aq_arena_init(&a, 1 << 16);
+  aq_le32_put(att.beacon_block_root, salt);
+  aq_att_data_put(ssz, &att);
+  aq_unsigned_data d = {.duty = AQ_DUTY_ATTESTER, .value = aq_bytes_of(ssz, sizeof ssz), .attester = {.slot = SLOT}};
+  d.attester.pubkey[0] = 1;
+  assert_int_equal(aq_unsigned_encode(&data, &d), AQ_OK);
+  item.data = aq_buf_bytes(&data);
+  assert_int_equal(aq_qbft_value_encode(out, hash, &a, &set), AQ_OK);
+  aq_arena_free(&a);
+  aq_buf_free(&data);
+}
+
+static void propose(fake_cluster *w, uint32_t node, uint32_t salt) {
+  aq_buf bytes = AQ_BUF(VALUE_MAX);
+  aq_hash hash;
+  aq_unsigned_set set;
+  aq_arena a;
+  aq_arena_init(&a, 1 << 16);
+  put_value(&bytes, &hash, salt);
+  assert_int_equal(aq_value_decode(&set, &a, aq_buf_bytes(&bytes)), AQ_OK);
+  assert_int_equal(aq_consensus_propose(w->node[node].c, duty, &set), AQ_OK);
+  aq_arena_free(&a);
+  aq_buf_free(&bytes);
+}
+
+/* All but `away` are up and take part. */
+static fake_cluster *cluster(uint32_t away) {
+  fake_cluster *w = fake_cluster_new(NODES, AQ_DENEB);
+  w->commit_ns = AQ_MILLIS(2);
+  assert_int_equal(aq_qbft_leader(SLOT, AQ_DUTY_ATTESTER, 1, NODES), 1);
+  fake_run_until(w, aq_duty_start_ns(&w->chain.clock, duty) - AQ_MILLIS(100));
+  for (uint32_t i = 0; i < NODES; i++) {
+    if (away >> i & 1) continue;
+    fake_boot(w, i, AQ_STORE_OK);
+    assert_int_equal(aq_consensus_participate(w->node[i].c, duty), AQ_OK);
+  }
+  return w;
+}
+
+static void run_ms(fake_cluster *w, uint64_t ms) { fake_run_until(w, w->now_ns + AQ_MILLIS(ms)); }
+
+static fake_record *record_of(fake_node *n, int kind, int type) {
+  for (size_t i = 0; i < n->rec_cnt; i++) {
+    if (n->rec[i].kind == kind && n->rec[i].durable && (kind != 1 || n->rec[i].vote.msg_type == type))
+      return &n->rec[i];
+  }
+  return NULL;
+}
+
+/* Goal: one refusal of the journal ends the voting of its instance, though the journal works again (consensus.md 7.2).
+   Method: node 2's first record fails; the others decide, node 2 learns it. */
+static void one_refusal_ends_voting(void **state) {
+  (void)state;
+  fake_cluster *w = cluster(0);
+  w->node[2].store_fails = true;
+  propose(w, 1, 1);
+  run_ms(w, 14);
+  assert_non_null(aq_instance_find(w->node[2].c, duty));
+  assert_true(aq_instance_find(w->node[2].c, duty)->abstain);
+  w->node[2].store_fails = false;
+  run_ms(w, 1000);
+  for (uint32_t i = 0; i < NODES; i++) assert_non_null(fake_decision_of(w, i, duty));
+  assert_null(record_of(&w->node[2], 1, AQ_QBFT_COMMIT));
+  assert_non_null(record_of(&w->node[1], 1, AQ_QBFT_COMMIT));
+  fake_cluster_free(w);
+}
+
+/* Goal: nothing leaves once the duty's deadline is past (S6), also when the process stood still and its timers are
+   late. Method: the journal's answer to the leader's first vote comes after the deadline, before any timer. */
+static void nothing_after_the_deadline(void **state) {
+  (void)state;
+  fake_cluster *w = cluster(0);
+  propose(w, 1, 1);
+  assert_true(w->event_cnt > 0);
+  for (size_t i = 0; i < w->event_cnt; i++) assert_int_equal(w->event[i].kind, 3);
+  w->now_ns = aq_duty_deadline_ns(&w->chain.clock, duty);
+  for (fake_event e; w->event_cnt > 0 && w->event[0].kind == 3;) {
+    e = w->event[0];
+    w->event[0] = w->event[--w->event_cnt];
+    fake_fire(w, &e);
+  }
+  assert_int_equal(w->node[1].sends, 0);
+  fake_cluster_free(w);
+}
+
+static void store_contradicts(void *ctx, const aq_store_decided *d, const aq_store_blob *blob, aq_store_done done,
+                              void *arg) {
+  fake_node *n = ctx;
+  (void)d, (void)blob;
+  fake_commit(n, n->rec_cnt, AQ_E_SLASH, done, arg);
+}
+
+/* Goal: a decision that contradicts the recorded one is never used (S5).
+   Method: node 2's store says so; the others decide, node 2 reports the duty as failed in the end. */
+static void contradicting_decision(void **state) {
+  (void)state;
+  fake_cluster *w = cluster(0);
+  w->node[2].store.decided = store_contradicts;
+  propose(w, 1, 1);
+  run_ms(w, 5000);
+  for (uint32_t i = 0; i < NODES; i++) assert_true((fake_decision_of(w, i, duty) == NULL) == (i == 2));
+  assert_true(aq_instance_find(w->node[2].c, duty)->contradicts);
+  fake_run_until(w, aq_duty_deadline_ns(&w->chain.clock, duty) + 1);
+  assert_null(fake_decision_of(w, 2, duty));
+  assert_int_equal(w->node[2].failures, 1);
+  fake_cluster_free(w);
+}
+
+/* ---- damaged journals ---- */
+
+static fake_verdict lose_all(fake_cluster *w, uint32_t from, uint32_t to, const aq_qbft_wire *m, aq_buf *out,
+                             uint64_t *extra_ns) {
+  (void)w, (void)from, (void)to, (void)m, (void)out, (void)extra_ns;
+  return FAKE_DROP;
+}
+
+static fake_verdict lose_commits(fake_cluster *w, uint32_t from, uint32_t to, const aq_qbft_wire *m, aq_buf *out,
+                                 uint64_t *extra_ns) {
+  (void)w, (void)from, (void)to, (void)out, (void)extra_ns;
+  return m->msg.type == AQ_QBFT_COMMIT ? FAKE_DROP : FAKE_PASS;
+}
+
+/* A vote of `from` as a record has it. */
+static void sign(aq_buf *out, const fake_node *from, aq_duty of, const aq_qbft_msg *m) {
+  uint8_t raw[AQ_QBFT_RAW_MAX];
+  aq_buf_reset(out);
+  aq_buf_put(out, raw, aq_qbft_wire_sign(raw, from->key, of, m));
+}
+
+/* A certificate whose PREPAREs are of `round`, by the sources given. */
+static void put_proof(aq_buf *out, fake_cluster *w, int64_t round, const aq_hash *value, const uint32_t by[3]) {
+  aq_buf_reset(out);
+  for (size_t i = 0; i < 3; i++) {
+    aq_qbft_msg p = {.type = AQ_QBFT_PREPARE, .from = by[i], .round = round, .value = *value};
+    aq_qbft_wire_put_just(out, w->node[by[i]].key, duty, &p);
+  }
+}
+
+/* What damages node 2's journal after its PREPARE and COMMIT of round 1. */
+typedef void (*damage)(fake_cluster *w, fake_node *n);
+
+static void untouched(fake_cluster *w, fake_node *n) { (void)w, (void)n; }
+
+static void foreign_vote(fake_cluster *w, fake_node *n) {
+  fake_record *r = record_of(n, 1, AQ_QBFT_PREPARE);
+  aq_qbft_msg m = {.type = AQ_QBFT_PREPARE, .from = 3, .round = 1};
+  memcpy(m.value.b, r->vote.value_hash, 32);
+  sign(&r->a, &w->node[3], duty, &m);
+}
+
+static void vote_of_another_duty(fake_cluster *w, fake_node *n) {
+  (void)w;
+  fake_record *r = record_of(n, 1, AQ_QBFT_PREPARE);
+  aq_qbft_msg m = {.type = AQ_QBFT_PREPARE, .from = 2, .round = 1};
+  memcpy(m.value.b, r->vote.value_hash, 32);
+  sign(&r->a, n, (aq_duty){SLOT + 1, AQ_DUTY_ATTESTER}, &m);
+}
+
+static void vote_of_another_round(fake_cluster *w, fake_node *n) {
+  (void)w;
+  record_of(n, 1, AQ_QBFT_PREPARE)->vote.round = 2;
+}
+
+static void half_a_vote(fake_cluster *w, fake_node *n) {
+  (void)w;
+  record_of(n, 1, AQ_QBFT_PREPARE)->a.len /= 2;
+}
+
+static void half_a_proof(fake_cluster *w, fake_node *n) {
+  (void)w;
+  record_of(n, 1, AQ_QBFT_COMMIT)->b.len -= 1;
+}
+
+static void proof(fake_cluster *w, fake_node *n, int64_t round, const uint32_t by[3]) {
+  fake_record *r = record_of(n, 1, AQ_QBFT_COMMIT);
+  aq_hash value;
+  memcpy(value.b, r->vote.value_hash, 32);
+  put_proof(&r->b, w, round, &value, by);
+}
+
+static void proof_of_another_round(fake_cluster *w, fake_node *n) { proof(w, n, 2, (const uint32_t[]){0, 1, 2}); }
+static void proof_by_one(fake_cluster *w, fake_node *n) { proof(w, n, 1, (const uint32_t[]){0, 1, 1}); }
+
+static void other_value(fake_cluster *w, fake_node *n) {
+  (void)w;
+  fake_record *r = record_of(n, 2, 0);
+  r->a.ptr[r->a.len - 1] ^= 1;
+}
+
+/* Goal: a node whose journal of a duty is damaged votes no more in it, and takes nothing out of it; a sound one goes on
+   where it was (consensus.md 7.3). Method: node 2 dies between its COMMIT and the decision; each damage in turn; it
+   comes back and is followed through a round, in which all that it sends is lost. */
+static void damaged_journals(void **state) {
+  (void)state;
+  static const struct {
+    damage fn;
+    bool votes;
+  } t[] = {{untouched, true},    {foreign_vote, false}, {vote_of_another_duty, false},   {vote_of_another_round, false},
+           {half_a_vote, false}, {half_a_proof, false}, {proof_of_another_round, false}, {proof_by_one, false},
+           {other_value, false}};
+  for (size_t i = 0; i < AQ_COUNT(t); i++) {
+    fake_cluster *w = cluster(0);
+    fake_node *n = &w->node[2];
+    w->filter = lose_commits;
+    propose(w, 1, 1);
+    run_ms(w, 100);
+    assert_non_null(record_of(n, 1, AQ_QBFT_COMMIT));
+    assert_non_null(record_of(n, 2, 0));
+    fake_kill(w, 2);
+    t[i].fn(w, n);
+    w->filter = lose_all;
+    n->sends = 0;
+    fake_boot(w, 2, AQ_STORE_OK);
+    aq_hash hash;
+    aq_buf bytes = AQ_BUF(VALUE_MAX);
+    put_value(&bytes, &hash, 1);
+    const aq_instance *in = aq_instance_find(n->c, duty);
+    assert_int_equal(in->abstain, !t[i].votes);
+    assert_int_equal(aq_value_find(in, &hash) != NULL, t[i].fn != other_value);
+    run_ms(w, 3000);
+    assert_int_equal(n->sends > 0, t[i].votes);
+    aq_buf_free(&bytes);
+    fake_cluster_free(w);
+  }
+}
+
+/* ---- values ---- */
+
+/* A message that names `hash`, with the bytes. */
+static void admit(aq_instance *in, uint32_t peer, const aq_hash *hash, aq_bytes bytes) {
+  aq_qbft_any any = {.type_url = aq_bytes_str("type.googleapis.com/core.corepb.v1.UnsignedDataSet"), .value = bytes};
+  aq_qbft_wire w = {.duty = duty, .any = &any, .any_cnt = 1};
+  w.msg = (aq_qbft_msg){.type = AQ_QBFT_PREPARE, .from = peer, .round = 1, .value = *hash};
+  aq_values_admit(in, peer, &w);
+}
+
+/* Goal: only bytes that the message itself names are kept, and of each peer only so many; nobody spends another's room
+   (consensus.md 7.4). Method: bytes under another hash; more values of one peer than fit; then one of another peer. */
+static void values_have_bounds(void **state) {
+  (void)state;
+  fake_cluster *w = cluster(0);
+  aq_instance *in = aq_instance_find(w->node[0].c, duty);
+  aq_buf bytes = AQ_BUF(VALUE_MAX);
+  aq_hash named = {{9}}, hash;
+  uint32_t kept = 0;
+  put_value(&bytes, &hash, 1);
+  admit(in, 2, &named, aq_buf_bytes(&bytes));
+  assert_null(aq_value_find(in, &hash));
+  admit(in, 2, &hash, aq_buf_bytes(&bytes));
+  assert_non_null(aq_value_find(in, &hash));
+  for (uint32_t i = 2; i < 4 * AQ_INST_VALUES_PER_PEER; i++) {
+    aq_buf_reset(&bytes);
+    put_value(&bytes, &hash, i);
+    admit(in, 2, &hash, aq_buf_bytes(&bytes));
+    kept += aq_value_find(in, &hash) != NULL;
+  }
+  assert_int_equal(kept + 1, AQ_INST_VALUES_PER_PEER);
+  admit(in, 3, &hash, aq_buf_bytes(&bytes));
+  assert_non_null(aq_value_find(in, &hash));
+  in->c->held_bytes[3] = AQ_INST_HELD_BYTES;
+  aq_buf_reset(&bytes);
+  put_value(&bytes, &hash, UINT32_MAX);
+  admit(in, 3, &hash, aq_buf_bytes(&bytes));
+  assert_null(aq_value_find(in, &hash));
+  in->c->held_bytes[3] = 0;
+  aq_buf_free(&bytes);
+  fake_cluster_free(w);
+}
+
+/* Goal: what has no consensus, is over or was begun already is refused to the caller.
+   Method: each call once more than it may come. */
+static void calls_out_of_place(void **state) {
+  (void)state;
+  fake_cluster *w = cluster(0);
+  aq_consensus *c = w->node[0].c;
+  const aq_unsigned_set none = {NULL, 0};
+  assert_int_equal(aq_consensus_participate(c, duty), AQ_E_EXISTS);
+  assert_int_equal(aq_consensus_participate(c, (aq_duty){SLOT, AQ_DUTY_RANDAO}), AQ_E_UNSUPPORTED);
+  assert_int_equal(aq_consensus_propose(c, (aq_duty){SLOT, AQ_DUTY_INFO_SYNC}, &none), AQ_E_UNSUPPORTED);
+  assert_int_equal(aq_consensus_propose(c, duty, &none), AQ_E_UNSUPPORTED);
+  assert_int_equal(aq_consensus_propose_info(c, duty, aq_bytes_str("")), AQ_E_UNSUPPORTED);
+  propose(w, 0, 1);
+  run_ms(w, 100);
+  fake_run_until(w, aq_duty_deadline_ns(&w->chain.clock, duty));
+  assert_int_equal(aq_consensus_participate(c, duty), AQ_E_STALE);
+  fake_cluster_free(w);
+}
+
+static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)line, (void)len; }
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(one_refusal_ends_voting), cmocka_unit_test(nothing_after_the_deadline),
+      cmocka_unit_test(contradicting_decision),  cmocka_unit_test(damaged_journals),
+      cmocka_unit_test(values_have_bounds),      cmocka_unit_test(calls_out_of_place),
+  };
+  aq_log_start(AQ_LOG_ERROR, quiet, NULL);
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
