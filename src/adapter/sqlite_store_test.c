@@ -367,10 +367,17 @@ static void test_reopen(void **state) {
   aq_buf_free(&s.text);
 }
 
+static aq_store_sign without_deadline(aq_duty_type type, uint8_t root) {
+  return (aq_store_sign){AQ_SIGN_PARTIAL, {1}, {320, type}, 0, {root}, 0, 0};
+}
+
 /* Goal: pruning never forgets what may not be signed again.
-   Method: old attestations and blocks pruned away; below their watermark all is refused, above it is not. */
+   Method: old attestations and blocks pruned away; below their watermark all is refused, above it is not; an exit and a
+   registration stay. */
 static void test_prune_journal(void **state) {
   (void)state;
+  assert_int_equal(sign(without_deadline(AQ_DUTY_EXIT, 1)), AQ_OK);
+  assert_int_equal(sign(without_deadline(AQ_DUTY_BUILDER_REGISTRATION, 1)), AQ_OK);
   assert_int_equal(sign(attestation(1, 320, 9, 10, 1)), AQ_OK);
   assert_int_equal(sign(block(1, 321, 1)), AQ_OK);
   assert_int_equal(sign(attestation(1, 5000, 155, 156, 2)), AQ_OK);
@@ -387,6 +394,8 @@ static void test_prune_journal(void **state) {
   assert_int_equal(sign(attestation(1, 5000, 155, 156, 3)), AQ_E_SLASH);
   assert_int_equal(sign(attestation(1, 5040, 156, 157, 3)), AQ_OK);
   assert_int_equal(sign(attestation(2, 320, 9, 10, 2)), AQ_OK);
+  assert_int_equal(sign(without_deadline(AQ_DUTY_EXIT, 2)), AQ_E_SLASH);
+  assert_int_equal(sign(without_deadline(AQ_DUTY_BUILDER_REGISTRATION, 2)), AQ_E_SLASH);
 }
 
 /* Goal: what was acknowledged survives kill -9, and what is there is whole.

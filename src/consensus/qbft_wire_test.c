@@ -269,6 +269,68 @@ static void receive_checks(void **state) {
   yyjson_doc_free(doc);
 }
 
+static aq_qbft_wire_code code_of(const aq_k1_key *key, aq_qbft_msg m) {
+  uint8_t raw[AQ_QBFT_RAW_MAX];
+  aq_buf out = AQ_BUF(1 << 16);
+  aq_qbft_wire_ctx ctx = {4, &clock_320, aq_slot_start_ns(&clock_320, 320)};
+  aq_qbft_wire w;
+  aq_qbft_wire_put_msg(&out, aq_bytes_of(raw, aq_qbft_wire_sign(raw, key, (aq_duty){320, AQ_DUTY_ATTESTER}, &m)));
+  aq_qbft_wire_code code = aq_qbft_wire_decode(&w, &arena, &ctx, aq_buf_bytes(&out));
+  aq_buf_free(&out);
+  return code;
+}
+
+/* Goal: rounds and senders are bounded on both sides, prepared rounds too.
+   Method: well-signed messages at each bound and one beyond. */
+static void bounds(void **state) {
+  (void)state;
+  const int64_t top = AQ_QBFT_ROUND_MAX;
+  uint8_t secret[32];
+  memset(secret, 2, sizeof secret);
+  aq_k1_key *key;
+  assert_int_equal(aq_k1_key_new(&key, secret), AQ_OK);
+  aq_qbft_msg m = {.type = AQ_QBFT_ROUND_CHANGE, .from = 3, .round = top, .prepared_round = top};
+  assert_int_equal(code_of(key, m), AQ_QBFT_WIRE_OK);
+  m.round = top + 1;
+  assert_int_equal(code_of(key, m), AQ_QBFT_WIRE_ROUND_OOB);
+  m.round = 0;
+  assert_int_equal(code_of(key, m), AQ_QBFT_WIRE_BAD_ROUND);
+  m.round = 1, m.prepared_round = top + 1;
+  assert_int_equal(code_of(key, m), AQ_QBFT_WIRE_ROUND_OOB);
+  m.prepared_round = -1;
+  assert_int_equal(code_of(key, m), AQ_QBFT_WIRE_BAD_PREPARED_ROUND);
+  m.prepared_round = 0, m.from = 4;
+  assert_int_equal(code_of(key, m), AQ_QBFT_WIRE_BAD_PEER_INDEX);
+  m.from = 0, m.type = (aq_qbft_type)(AQ_QBFT_DECIDED + 1);
+  assert_int_equal(code_of(key, m), AQ_QBFT_WIRE_BAD_TYPE);
+  aq_k1_key_free(key);
+}
+
+/* Goal: a value of another kind than its duty's, or no protobuf, is none. Method: both kinds under each other's name. */
+static void foreign_values(void **state) {
+  (void)state;
+  const aq_bytes info_url = aq_bytes_str(AQ_QBFT_INFO_URL), empty = aq_bytes_str("");
+  aq_buf out = AQ_BUF(1024);
+  aq_hash hash;
+  const struct {
+    aq_duty_type type;
+    aq_qbft_any any;
+    aq_status st;
+  } t[] = {
+      {AQ_DUTY_ATTESTER, {aq_bytes_str(set_url), empty}, AQ_OK},
+      {AQ_DUTY_ATTESTER, {info_url, empty}, AQ_E_FORMAT},
+      {AQ_DUTY_ATTESTER, {aq_bytes_str(set_url), aq_bytes_str("x")}, AQ_E_FORMAT},
+      {AQ_DUTY_INFO_SYNC, {info_url, empty}, AQ_OK},
+      {AQ_DUTY_INFO_SYNC, {aq_bytes_str(set_url), empty}, AQ_E_FORMAT},
+      {AQ_DUTY_INFO_SYNC, {info_url, aq_bytes_str("x")}, AQ_E_FORMAT},
+  };
+  for (size_t i = 0; i < AQ_COUNT(t); i++) {
+    aq_buf_reset(&out);
+    assert_int_equal(aq_qbft_value_canon(&out, &hash, &arena, t[i].type, &t[i].any), t[i].st);
+  }
+  aq_buf_free(&out);
+}
+
 /* Goal: no prefix of a message and no flipped bit crashes the decoder, and none but the untouched message verifies
    with other content. Method: the longest accepted messages of wire.json, cut and flipped everywhere. */
 static void cut_and_flipped(void **state) {
@@ -320,6 +382,12 @@ static void journal_lists(void **state) {
   assert_true(aq_duty_eq(duty, read_duty));
   for (uint32_t i = 0; i < 3; i++) assert_true(back[i].from == i && back[i].round == 4 + i && back[i].value.b[0] == 9);
   assert_int_equal(aq_qbft_wire_read(back, &cnt, 2, &read_duty, &arena, 4, aq_buf_bytes(&list), true), AQ_E_LIMIT);
+  assert_int_equal(aq_qbft_wire_read(back, &cnt, 0, &read_duty, &arena, 4, aq_buf_bytes(&list), false), AQ_E_LIMIT);
+  aq_qbft_msg other = {.type = AQ_QBFT_PREPARE, .from = 3, .round = 7, .value = {{9}}};
+  size_t whole = list.len;
+  aq_qbft_wire_put_just(&list, key, (aq_duty){8, AQ_DUTY_ATTESTER}, &other);
+  assert_int_equal(aq_qbft_wire_read(back, &cnt, 4, &read_duty, &arena, 4, aq_buf_bytes(&list), true), AQ_E_FORMAT);
+  list.len = whole;
   for (size_t len = 1; len < list.len; len += 7) {
     (void)!aq_qbft_wire_read(back, &cnt, 4, &read_duty, &arena, 4, aq_bytes_of(list.ptr, len), true);
   }
@@ -331,7 +399,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(signing),          cmocka_unit_test(verifying),     cmocka_unit_test(hashing),
       cmocka_unit_test(canonical_values), cmocka_unit_test(own_sets),      cmocka_unit_test(receive_checks),
-      cmocka_unit_test(cut_and_flipped),  cmocka_unit_test(journal_lists),
+      cmocka_unit_test(cut_and_flipped),  cmocka_unit_test(journal_lists), cmocka_unit_test(bounds),
+      cmocka_unit_test(foreign_values),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }
