@@ -19,6 +19,12 @@ typedef struct {
   aq_http_handler liar;
   uint32_t lie_percent, lie_cnt; /* lie_cnt: so many answers on lie_path are lie_text */
   const char *lie_path, *lie_text;
+  bool older; /* who asks for attestation data or a block gets those of the slot before */
+  struct {
+    aq_http_req req;
+    char text[320];
+  } asked[16];
+  uint32_t asked_cnt;
   aq_test_rng rng;
   fake_bridge bridge;
   fake_protection protection;
@@ -29,6 +35,25 @@ typedef struct {
 static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)line, (void)len; }
 
 /* ---- a beacon node that lies now and then ---- */
+
+/* The question about the slot before; the latest 16 live. */
+static const aq_http_req *older_question(world *w, const aq_http_req *req) {
+  const bool block = strstr(req->path, "/validator/blocks/") != NULL;
+  if (!block && !strstr(req->path, "attestation_data")) return req;
+  const char *digits = block ? strrchr(req->path, '/') + 1 : strstr(req->query, "slot=") + 5;
+  const char *whole = block ? req->path : req->query;
+  char *end, *text = w->asked[w->asked_cnt % 16].text;
+  aq_http_req *out = &w->asked[w->asked_cnt++ % 16].req;
+  unsigned long long slot = strtoull(digits, &end, 10);
+  if (slot == 0) return req;
+  *out = *req;
+  snprintf(text, sizeof w->asked[0].text, "%.*s%llu%s", (int)(digits - whole), whole, slot - 1, end);
+  if (block)
+    out->path = out->raw_path = text;
+  else
+    out->query = text;
+  return out;
+}
 
 static void lie(void *arg, const aq_http_req *req, aq_http_res *res, const aq_http_server_vt *vt) {
   static const char *const lies[LIES_MAX] = {"",
@@ -55,6 +80,7 @@ static void lie(void *arg, const aq_http_req *req, aq_http_res *res, const aq_ht
     vt->respond(res, 200, &(aq_http_headers){NULL, 0}, aq_bytes_str(w->lie_text));
     return;
   }
+  if (w->older) req = older_question(w, req);
   if (strncmp(req->path, "/sim/", 5) == 0 || aq_test_rng_next(&w->rng) % 100 >= w->lie_percent) {
     truth->handle(truth->arg, req, res, vt);
     return;
@@ -338,6 +364,35 @@ static void test_no_list(void **state) {
   }
 }
 
+/* Goal: what the client is handed for signing is of the slot and epoch of its duty, or is not signed.
+   Method: for an epoch and more the beacon node answers well-formed with what belongs to the slot before; nothing is
+   recorded or sent. Then the truth. */
+static void test_other_slot(void **state) {
+  (void)state;
+  for (int ssz = 0; ssz < 2; ssz++) {
+    world *w = world_new(ssz ? AQ_FULU : AQ_CAPELLA);
+    vc_up(w, ssz);
+    run_to(w, SPE - 1, AQ_SECONDS(11));
+    size_t records = w->protection.cnt;
+    aq_beacon_stats before = chain(w);
+    assert_int_equal(before.attestations_ok, VALIDATORS);
+    w->older = true;
+    run_to(w, 2 * SPE + 1, AQ_SECONDS(11));
+    assert_true(w->asked_cnt > SPE);
+    assert_int_equal(w->protection.cnt, records);
+    aq_beacon_stats s = chain(w);
+    assert_true(s.attestations_ok == before.attestations_ok && s.blocks_ok == before.blocks_ok);
+    assert_true(s.bad == 0 && s.slashable == 0);
+    w->older = false;
+    run_to(w, 3 * SPE, AQ_SECONDS(1));
+    before = chain(w);
+    run_to(w, 4 * SPE, AQ_SECONDS(1));
+    assert_int_equal(chain(w).attestations_ok, before.attestations_ok + VALIDATORS);
+    assert_int_equal(chain(w).blocks_ok, before.blocks_ok + SPE);
+    world_free(w);
+  }
+}
+
 /* Goal: a client that starts before its beacon node, or outlives it for a while, works once it is there.
    Method: refused connections for ten seconds at the start and for two slots later. */
 static void test_no_beacon(void **state) {
@@ -378,6 +433,6 @@ int main(void) {
                                      cmocka_unit_test(test_protection),   cmocka_unit_test(test_disk),
                                      cmocka_unit_test(test_faults),       cmocka_unit_test(test_lies),
                                      cmocka_unit_test(test_no_list),      cmocka_unit_test(test_no_beacon),
-                                     cmocka_unit_test(test_free_anywhere)};
+                                     cmocka_unit_test(test_other_slot),   cmocka_unit_test(test_free_anywhere)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
