@@ -1,0 +1,245 @@
+#include "duty/workflow.h"
+
+#include "consensus/instance.h"
+#include "duty/fake_nodes.h"
+
+enum { ALL = 0xf, ATTEST_SLOT = SPE + 3, PROPOSE_SLOT = SPE + 5, BYTES_MAX = 8 << 20 };
+
+static const aq_duty attest = {ATTEST_SLOT, AQ_DUTY_ATTESTER}, propose = {PROPOSE_SLOT, AQ_DUTY_PROPOSER};
+
+/* ---- what may be agreed on, as far as it needs the lock and the schedule (consensus.md 5.1) ---- */
+
+static bool valid(const world *w, aq_duty duty, const aq_unsigned *item, uint32_t cnt) {
+  const aq_consensus_cfg *cfg = &w->node[0].workflow->consensus->cfg;
+  return cfg->valid(cfg->arg, duty, &(aq_unsigned_set){item, cnt});
+}
+
+/* The duty of validator v as the beacon node gives it. */
+static aq_attester_duty duty_of(const world *w, uint32_t v) {
+  aq_attester_duty d = {.slot = ATTEST_SLOT,
+                        .validator_index = FIRST_INDEX + v,
+                        .committee_index = v,
+                        .committee_length = 9,
+                        .committees_at_slot = 4,
+                        .validator_committee_index = v + 1};
+  memcpy(d.pubkey, w->validator[v].pubkey, 48);
+  return d;
+}
+
+static bool valid_attester(const world *w, uint64_t slot, const aq_attester_duty *d, const uint8_t key[48]) {
+  uint8_t ssz[128] = {0};
+  aq_buf out = AQ_BUF(BYTES_MAX);
+  aq_unsigned item = {{0}, {NULL, 0}};
+  aq_unsigned_data u = {.duty = AQ_DUTY_ATTESTER, .value = aq_bytes_of(ssz, sizeof ssz), .attester = *d};
+  assert_int_equal(aq_unsigned_encode(&out, &u), AQ_OK);
+  memcpy(item.pubkey, key, 48);
+  item.data = aq_buf_bytes(&out);
+  bool ok = valid(w, (aq_duty){slot, AQ_DUTY_ATTESTER}, &item, 1);
+  aq_buf_free(&out);
+  return ok;
+}
+
+/* Goal: an attester's data must be of a validator of the lock and be as our schedule has them.
+   Method: the beacon node's duty, then each number and the key changed for themselves; a slot outside the schedule. */
+static void test_attester_values(void **state) {
+  (void)state;
+  world *w = world_new(ALL, ALL);
+  run_to(w, ATTEST_SLOT, AQ_SECONDS(1));
+  for (uint32_t v = 0; v < VALIDATORS; v++) {
+    const uint8_t *key = w->validator[v].pubkey;
+    const aq_attester_duty good = duty_of(w, v);
+    aq_attester_duty d = good;
+    uint64_t *const number[] = {&d.validator_index, &d.committee_index, &d.committee_length, &d.committees_at_slot,
+                                &d.validator_committee_index};
+    assert_true(valid_attester(w, ATTEST_SLOT, &d, key));
+    for (size_t i = 0; i < AQ_COUNT(number); i++) {
+      ++*number[i];
+      assert_false(valid_attester(w, ATTEST_SLOT, &d, key));
+      assert_true(valid_attester(w, ATTEST_SLOT + 1, &d, key)); /* not in our schedule: it may differ */
+      d = good;
+    }
+    d.pubkey[47] ^= 1;
+    assert_false(valid_attester(w, ATTEST_SLOT, &d, key));
+    assert_false(valid_attester(w, ATTEST_SLOT, &d, d.pubkey)); /* no such validator */
+    assert_false(valid_attester(w, ATTEST_SLOT + 1, &d, d.pubkey));
+  }
+  world_free(w);
+}
+
+static bool valid_block(const world *w, uint32_t v, uint64_t proposer) {
+  const aq_ssz_type *t = aq_t_proposal(AQ_ELECTRA, false, false);
+  uint8_t le[8];
+  aq_buf value = AQ_BUF(BYTES_MAX), out = AQ_BUF(BYTES_MAX);
+  assert_int_equal(aq_ssz_default(&value, t), AQ_OK);
+  aq_le64_put(le, proposer);
+  set_field(&value, t, "block.proposer_index", aq_bytes_of(le, 8));
+  aq_unsigned_data u = {.duty = AQ_DUTY_PROPOSER, .fork = AQ_ELECTRA, .type = t, .value = aq_buf_bytes(&value)};
+  assert_int_equal(aq_unsigned_encode(&out, &u), AQ_OK);
+  aq_unsigned item = {.data = aq_buf_bytes(&out)};
+  memcpy(item.pubkey, w->validator[v].pubkey, 48);
+  bool ok = valid(w, propose, &item, 1);
+  aq_buf_free(&value);
+  aq_buf_free(&out);
+  return ok;
+}
+
+/* Goal: a block names the validator that its entry stands under. Method: both validators, each other's index. */
+static void test_proposer_values(void **state) {
+  (void)state;
+  world *w = world_new(ALL, ALL);
+  run_to(w, PROPOSE_SLOT, AQ_SECONDS(1));
+  for (uint32_t v = 0; v < VALIDATORS; v++) {
+    for (uint32_t other = 0; other < VALIDATORS; other++)
+      assert_int_equal(valid_block(w, v, FIRST_INDEX + other), v == other);
+  }
+  world_free(w);
+}
+
+/* ---- records of signatures ---- */
+
+static const record *record_of(const node *n, aq_sign_kind kind, uint32_t v) {
+  for (size_t i = 0; i < n->rec_cnt; i++) {
+    const record *r = &n->rec[i];
+    if (r->durable && r->s.kind == kind && aq_duty_eq(r->s.duty, attest) &&
+        memcmp(r->s.pubkey, n->w->validator[v].pubkey, 48) == 0)
+      return r;
+  }
+  return NULL;
+}
+
+static void everybody_attests(world *w) {
+  run_to(w, ATTEST_SLOT, 0);
+  for (uint32_t i = 0; i < NODES; i++) {
+    for (uint32_t v = 0; v < VALIDATORS; v++) vc_wait(w, i, v, attest, v);
+  }
+  run_to(w, ATTEST_SLOT + 1, 0);
+}
+
+/* Goal: partial and group signatures are both recorded, with the epochs that slashing protection compares (EIP-3076).
+   Method: a duty of all; the journal of each node. */
+static void test_records(void **state) {
+  (void)state;
+  world *w = world_new(ALL, ALL);
+  everybody_attests(w);
+  for (uint32_t i = 0; i < NODES; i++) {
+    for (uint32_t v = 0; v < VALIDATORS; v++) {
+      const record *partial = record_of(&w->node[i], AQ_SIGN_PARTIAL, v);
+      const record *group = record_of(&w->node[i], AQ_SIGN_GROUP, v);
+      assert_true(partial && group);
+      assert_memory_equal(partial->s.root, group->s.root, 32);
+      assert_int_equal(partial->s.source_epoch, ATTEST_SLOT / SPE - 1);
+      assert_int_equal(partial->s.target_epoch, ATTEST_SLOT / SPE);
+      assert_int_equal(group->s.target_epoch, ATTEST_SLOT / SPE);
+    }
+  }
+  world_free(w);
+}
+
+static size_t attestations(const node *n) {
+  size_t cnt = 0;
+  for (size_t k = 0; k < n->post_cnt; k++) {
+    yyjson_doc *doc = yyjson_read((const char *)n->post[k].body.ptr, n->post[k].body.len, 0);
+    cnt += yyjson_arr_size(yyjson_doc_get_root(doc));
+    yyjson_doc_free(doc);
+  }
+  return cnt;
+}
+
+/* Goal: a group signature that contradicts the journal is neither submitted nor handed on; the others are (contract.md
+   7.2). Method: node 0 has a record of another root for validator 1's group. */
+static void test_group_journal(void **state) {
+  (void)state;
+  world *w = world_new(ALL, ALL);
+  node *n = &w->node[0];
+  aq_store_sign old = {.kind = AQ_SIGN_GROUP, .duty = attest, .root = {1}};
+  memcpy(old.pubkey, w->validator[1].pubkey, 48);
+  n->rec[n->rec_cnt++] = (record){old, true};
+  everybody_attests(w);
+  for (uint32_t i = 0; i < NODES; i++) assert_int_equal(attestations(&w->node[i]), i == 0 ? 1 : VALIDATORS);
+  world_free(w);
+}
+
+/* ---- submissions of the validator client ---- */
+
+static aq_status submit(world *w, aq_duty duty, const aq_partial *p) {
+  vc_answer answer = {0};
+  aq_workflow_submit(w->node[0].workflow, duty, p, 1, vc_done, &answer);
+  assert_false(answer.called);
+  fake_env_run_for(&w->env, AQ_MILLIS(50));
+  assert_true(answer.called && answer.cnt == 1);
+  return answer.item[0];
+}
+
+/* Goal: what is not a signature of this cluster for a running duty is refused, and nothing of it leaves the node.
+   Method: a RANDAO reveal, good, then with each part wrong. */
+static void test_misplaced(void **state) {
+  (void)state;
+  world *w = world_new(ALL, ALL);
+  aq_arena a;
+  aq_arena_init(&a, 1 << 20);
+  run_to(w, PROPOSE_SLOT, 0);
+  const aq_duty randao = {PROPOSE_SLOT, AQ_DUTY_RANDAO};
+  aq_partial good = {.validator = 1, .data = {.duty = AQ_DUTY_RANDAO, .epoch = PROPOSE_SLOT / SPE}}, p = good;
+  vc_sign(w, 0, 1, &a, &good.data);
+  assert_int_equal(submit(w, randao, &p), AQ_E_AUTH); /* no signature at all */
+  p = good;
+  p.validator = VALIDATORS;
+  assert_int_equal(submit(w, randao, &p), AQ_E_FORMAT);
+  p = good;
+  p.data.epoch++;
+  assert_int_equal(submit(w, randao, &p), AQ_E_FORMAT);
+  p = good;
+  p.data.duty = AQ_DUTY_EXIT;
+  assert_int_equal(submit(w, randao, &p), AQ_E_FORMAT);
+  p.data.duty = AQ_DUTY_SIGNATURE;
+  assert_int_equal(submit(w, (aq_duty){PROPOSE_SLOT, AQ_DUTY_SIGNATURE}, &p), AQ_E_FORMAT);
+  assert_int_equal(submit(w, (aq_duty){SPE, AQ_DUTY_RANDAO}, &good), AQ_E_STALE);
+  p = good;
+  p.validator = 0;
+  assert_int_equal(submit(w, randao, &p), AQ_E_AUTH);
+  assert_int_equal(w->node[0].partials_sent, 0);
+  assert_int_equal(submit(w, randao, &good), AQ_OK);
+  assert_int_equal(w->node[0].partials_sent, 3);
+  aq_arena_free(&a);
+  world_free(w);
+}
+
+/* ---- objects of agreed data ---- */
+
+static aq_status object_of(const aq_chain *chain, aq_duty duty, const aq_attester_duty *d) {
+  uint8_t ssz[128] = {0};
+  aq_arena a;
+  aq_signed_data out;
+  aq_arena_init(&a, 1 << 20);
+  aq_unsigned_data u = {.duty = duty.type, .value = aq_bytes_of(ssz, sizeof ssz), .attester = *d};
+  aq_status st = aq_signed_of_agreed(&out, &a, chain, duty, &u);
+  aq_arena_free(&a);
+  return st;
+}
+
+/* Goal: agreed numbers that no committee can have make no object. Method: before and since Electra, each bound. */
+static void test_objects(void **state) {
+  (void)state;
+  aq_chain chain = {.clock = {GENESIS, SLOT_NS, SPE}};
+  aq_attester_duty d = {.slot = ATTEST_SLOT, .committee_length = 9, .validator_committee_index = 8};
+  for (uint8_t i = 0; i < AQ_FORK_CNT; i++) chain.fork[i].epoch = i <= AQ_DENEB ? 0 : AQ_FAR_EPOCH;
+  assert_int_equal(object_of(&chain, attest, &d), AQ_OK);
+  d.validator_committee_index = 9;
+  assert_int_equal(object_of(&chain, attest, &d), AQ_E_FORMAT);
+  d.committee_length = UINT64_MAX;
+  assert_int_equal(object_of(&chain, attest, &d), AQ_E_FORMAT);
+  d = (aq_attester_duty){.slot = ATTEST_SLOT, .committee_length = 9, .committee_index = 63};
+  chain.fork[AQ_ELECTRA].epoch = 0;
+  assert_int_equal(object_of(&chain, attest, &d), AQ_OK);
+  d.committee_index = 64;
+  assert_int_equal(object_of(&chain, attest, &d), AQ_E_FORMAT);
+  assert_int_equal(object_of(&chain, (aq_duty){ATTEST_SLOT, AQ_DUTY_AGGREGATOR}, &d), AQ_E_UNSUPPORTED);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_attester_values), cmocka_unit_test(test_proposer_values), cmocka_unit_test(test_records),
+      cmocka_unit_test(test_group_journal),   cmocka_unit_test(test_misplaced),       cmocka_unit_test(test_objects),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
