@@ -115,8 +115,10 @@ static void respond(aq_http_res *res, int code, const aq_http_headers *h, aq_byt
   aq_buf_put_bytes(&c->res_body, body);
   spoil(c);
   c->ended = true;
-  if (c->client_gone && !c->in_handler) conn_free(c);
-  if (!c->client_gone) later(c, way_us(c));
+  if (!c->client_gone)
+    later(c, way_us(c));
+  else if (!c->in_handler)
+    conn_free(c);
 }
 
 static void begin(aq_http_res *res, int code, const aq_http_headers *h) {
@@ -138,8 +140,10 @@ static void end(aq_http_res *res) {
   sim_conn *c = conn_of(res);
   AQ_ASSERT(c->streamed && !c->ended);
   c->ended = true;
-  if (c->client_gone && !c->in_handler) conn_free(c);
-  if (!c->client_gone) later(c, way_us(c));
+  if (!c->client_gone)
+    later(c, way_us(c));
+  else if (!c->in_handler)
+    conn_free(c);
 }
 
 static void watch(aq_http_res *res, void (*gone)(void *arg), void (*drained)(void *arg), void *arg) {
@@ -358,33 +362,28 @@ void sim_httpc_init(sim_httpc *h, sim_proc *proc, sim_node *node, bool client) {
   h->http = (aq_httpc){h, start, resume, cancel};
 }
 
+/* Each callback may change the list: every time from its beginning. */
+static sim_conn *next_of(sim_world *w, const aq_http_handler *server, const sim_proc *client) {
+  AQ_LIST_EACH(&w->conns, c, sim_conn, link) {
+    if (server && c->server == server && !c->ended) return c;
+    if (client && c->from->proc == client && !c->client_gone) return c;
+  }
+  return NULL;
+}
+
+/* As the adapter does at its end: the handler is told, the client meets a closed connection. */
 void sim_http_cut(sim_world *w, const aq_http_handler *server) {
-  for (bool again = true; again;) {
-    again = false;
-    AQ_LIST_EACH(&w->conns, c, sim_conn, link) {
-      if (c->server != server || c->ended) continue;
-      /* As the adapter does at its end: the handler is told, the client meets a closed connection. */
-      if (c->gone) c->gone(c->watch_arg);
-      c->ended = true;
-      c->gone = NULL;
-      if (c->client_gone)
-        conn_free(c);
-      else
-        finish(c, AQ_E_CLOSED);
-      again = true; /* the callback may have changed the list */
-      break;
-    }
+  for (sim_conn *c; (c = next_of(w, server, NULL)) != NULL;) {
+    if (c->gone) c->gone(c->watch_arg);
+    c->ended = true;
+    c->gone = NULL;
+    if (c->client_gone)
+      conn_free(c);
+    else
+      finish(c, AQ_E_CLOSED);
   }
 }
 
 void sim_http_drop(sim_world *w, const sim_proc *client) {
-  for (bool again = true; again;) {
-    again = false;
-    AQ_LIST_EACH(&w->conns, c, sim_conn, link) {
-      if (c->from->proc != client || c->client_gone) continue;
-      leave(c);
-      again = true;
-      break;
-    }
-  }
+  for (sim_conn *c; (c = next_of(w, NULL, client)) != NULL;) leave(c);
 }

@@ -227,22 +227,22 @@ void sim_link_init(sim_node *n) {
   n->link = (sim_link){.net = {n, net_send, net_request, net_respond, net_refuse, net_handle, net_connected}};
 }
 
+static letter *first_from(const sim_node *n) {
+  AQ_LIST_EACH(&n->w->letters, l, letter, link) {
+    if (l->from == n) return l;
+  }
+  return NULL;
+}
+
 /* As a host that stops: own sends and requests end, whoever waits for an answer from here is told. */
 void sim_link_end(sim_node *n) {
   sim_world *w = n->w;
   n->link.stopped = true;
-  for (bool again = true; again;) {
-    again = false;
-    AQ_LIST_EACH(&w->letters, l, letter, link) {
-      if (l->from == n) {
-        settle(l, AQ_E_CLOSED);
-        again = true; /* the callback may have changed the list */
-        break;
-      }
-      if (!l->from || !l->waits || l->to != n) continue;
-      l->st = AQ_E_CLOSED;
-      aq_timer_set(&w->own.env, &l->timer, w->now_ns, settle_now, l);
-    }
+  for (letter *l; (l = first_from(n)) != NULL;) settle(l, AQ_E_CLOSED); /* callbacks may change the list */
+  AQ_LIST_EACH(&w->letters, l, letter, link) {
+    if (!l->from || !l->waits || l->to != n) continue;
+    l->st = AQ_E_CLOSED;
+    aq_timer_set(&w->own.env, &l->timer, w->now_ns, settle_now, l);
   }
 }
 

@@ -397,8 +397,8 @@ void sim_store_open(sim_store *s, sim_disk *d, sim_proc *proc, sim_node *node, b
 void sim_store_close(sim_store *s, bool killed) {
   bool lands = !killed || sim_chance(s->proc->w, 500);
   aq_timer_cancel(&s->proc->env, &s->commit);
-  while (!aq_list_empty(&s->queue)) {
-    op *o = AQ_CONTAINER(s->queue.next, op, link);
+  for (aq_list *it; (it = aq_list_pop(&s->queue)) != NULL;) {
+    op *o = AQ_CONTAINER(it, op, link);
     if (killed && lands) lands = !sim_chance(s->proc->w, 200);
     o->st = AQ_E_IO;
     if (lands) apply(s->disk, o);

@@ -49,7 +49,7 @@ static aq_store_vote vote_of(uint64_t i) {
   return v;
 }
 
-static aq_store_sign sign_of(uint64_t i, uint8_t kind) {
+static aq_store_sign sign_of(uint64_t i, unsigned kind) {
   aq_store_sign s = {.kind = (aq_sign_kind)kind, .pubkey = {1}, .duty = {i, AQ_DUTY_ATTESTER}};
   aq_le64_put(s.root, i);
   s.source_epoch = i, s.target_epoch = i + 1;
@@ -123,7 +123,7 @@ static bool try_vote(uint64_t i, const char *msg, aq_status want) {
   return w.got == want || wrong(msg ? "another vote is not refused" : "the same vote is refused", i);
 }
 
-static bool try_sign(uint64_t i, uint8_t kind, uint8_t flip, aq_status want) {
+static bool try_sign(uint64_t i, unsigned kind, uint8_t flip, aq_status want) {
   aq_store_sign s = sign_of(i, kind);
   s.root[31] = flip;
   w.port->sign(w.port->ctx, &s, 1, on_try, NULL);
@@ -141,7 +141,7 @@ static bool check(void) {
   if (w.acked > 0 && w.port->state != AQ_STORE_OK) return wrong("the state is not ok", w.acked);
   for (uint64_t i = w.acked; i > 0 && i + TRIED > w.acked; i--) {
     bool good = try_vote(i, "another", AQ_E_SLASH) && try_vote(i, NULL, AQ_OK);
-    for (uint8_t kind = AQ_SIGN_PARTIAL; kind <= AQ_SIGN_GROUP; kind++)
+    for (unsigned kind = AQ_SIGN_PARTIAL; kind <= AQ_SIGN_GROUP; kind++)
       good = good && try_sign(i, kind, 1, AQ_E_SLASH) && try_sign(i, kind, 0, AQ_OK);
     if (!good) return false;
   }

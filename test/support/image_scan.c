@@ -1,6 +1,7 @@
 #include "image_scan.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +69,7 @@ static void scan_window(scan *s, uint64_t at, size_t len) {
       if (!p) break;
       i = (size_t)(p - s->window);
       if (!is_at(n, p)) continue;
-      if (s->found++ == 0) snprintf(s->where, 160, "%s, %s, at %llx", n->name, n->form, (unsigned long long)(at + i));
+      if (s->found++ == 0) snprintf(s->where, 160, "%s, %s, at %" PRIx64, n->name, n->form, at + i);
     }
   }
 }
