@@ -1,6 +1,7 @@
 #include "p2p/identify.h"
 
 #include "aq_test.h"
+#include "cluster/identity.h"
 #include "p2p/noise.h"
 
 static void pubkey_of(uint8_t out[33], yyjson_val *v) {
@@ -99,11 +100,65 @@ static void addresses(void **state) {
   aq_buf_free(&out);
 }
 
+/* Our key and one address with the peer id of `named` behind it. */
+static uint32_t addrs_naming(const uint8_t named[33], const uint8_t pubkey[33]) {
+  char id[AQ_PEER_ID_TEXT_MAX], text[128];
+  aq_peer_id_text(id, named);
+  snprintf(text, sizeof text, "/ip4/10.1.1.1/tcp/2/p2p/%s", id);
+  const char *addr = text;
+  aq_identify_own own = {.addr = &addr, .addr_cnt = 1, .remote = "10.0.0.1:1", .agent = "a"};
+  memcpy(own.pubkey, pubkey, 33);
+  aq_buf out = AQ_BUF(AQ_IDENTIFY_MSG_MAX);
+  aq_identify_info info = {0};
+  assert_int_equal(aq_identify_write(&out, &own), AQ_OK);
+  assert_int_equal(aq_identify_read(&info, aq_buf_bytes(&out), pubkey, own.remote, NULL, 0), AQ_OK);
+  aq_buf_free(&out);
+  return info.addr_cnt;
+}
+
+/* Goal: a peer sends nobody to another peer's door: an address with a foreign peer id is left out.
+   Method: the same address under the own id and under another. */
+static void foreign_addresses(void **state) {
+  (void)state;
+  uint8_t secret[32], key[2][33];
+  for (uint8_t i = 0; i < 2; i++) {
+    aq_k1_key *k;
+    memset(secret, i + 1, sizeof secret);
+    assert_int_equal(aq_k1_key_new(&k, secret), AQ_OK);
+    aq_k1_pubkey(key[i], k);
+    aq_k1_key_free(k);
+  }
+  assert_int_equal(addrs_naming(key[0], key[0]), 1);
+  assert_int_equal(addrs_naming(key[1], key[0]), 0);
+}
+
+/* Goal: where a connection comes from is only told when it is an address.
+   Method: remotes of every kind; the observed address is field 4 of the message. */
+static void remotes(void **state) {
+  (void)state;
+  static const struct {
+    const char *remote;
+    bool told;
+  } t[] = {{"10.0.0.1:1", true},  {"[::1]:65535", true}, {"10.0.0.1", false}, {"10.0.0.1:65536", false},
+           {"10.0.0.1:x", false}, {"[::1:9", false},     {"[:9", false},      {"", false}};
+  char text[200];
+  memset(text, '1', sizeof text);
+  memcpy(text + sizeof text - 4, ":90", 4);
+  for (size_t i = 0; i <= AQ_COUNT(t); i++) {
+    aq_identify_own own = {.remote = i < AQ_COUNT(t) ? t[i].remote : text, .agent = "a", .pubkey = {2, 1}};
+    aq_buf with = AQ_BUF(AQ_IDENTIFY_MSG_MAX), none = AQ_BUF(AQ_IDENTIFY_MSG_MAX);
+    assert_int_equal(aq_identify_write(&with, &own), AQ_OK);
+    own.remote = "nowhere";
+    assert_int_equal(aq_identify_write(&none, &own), AQ_OK);
+    assert_int_equal(with.len > none.len, i < AQ_COUNT(t) && t[i].told);
+    aq_buf_free(&with), aq_buf_free(&none);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(written),
-      cmocka_unit_test(captured),
-      cmocka_unit_test(addresses),
+      cmocka_unit_test(written),           cmocka_unit_test(captured), cmocka_unit_test(addresses),
+      cmocka_unit_test(foreign_addresses), cmocka_unit_test(remotes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
