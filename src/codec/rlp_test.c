@@ -77,6 +77,8 @@ static void strict(void **state) {
              {"b80161", AQ_E_FORMAT},
              {"b900ff", AQ_E_FORMAT},
              {"f800", AQ_E_FORMAT},
+             {"b8028080", AQ_E_FORMAT},
+             {"f80180", AQ_E_FORMAT},
              {"b8", AQ_E_TRUNC},
              {"bfffffffffffffffff", AQ_E_TRUNC},
              {"ffffffffffffffffff", AQ_E_TRUNC},

@@ -216,6 +216,14 @@ static void store_bounds(void **state) {
     assert_int_equal(feed(&m, msg(AQ_QBFT_PREPARE, 2, r, 1)), AQ_OK);
   assert_int_equal(feed(&m, msg(AQ_QBFT_PREPARE, 2, 49, 1)), AQ_E_STALE);
   assert_int_equal(feed(&m, msg(AQ_QBFT_PREPARE, 3, 49, 1)), AQ_OK);
+  aq_qbft_msg list[3], other = change(2, 9, 1, 7);
+  certificate(list, 1, 7);
+  other.just = list, other.just_cnt = 3;
+  assert_int_equal(feed(&m, change(2, 9, 0, 0)), AQ_OK);
+  assert_int_equal(feed(&m, change(2, 9, 0, 0)), AQ_E_DUP);
+  assert_int_equal(feed(&m, other), AQ_E_LIMIT);
+  assert_int_equal(feed(&m, change(2, 10, 0, 0)), AQ_OK);
+  assert_int_equal(feed(&m, change(2, 8, 0, 0)), AQ_E_STALE);
   machine_free(&m);
 }
 

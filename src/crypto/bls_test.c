@@ -122,6 +122,9 @@ static void test_decode(void **state) {
   assert_int_equal(aq_bls_sig_decode(&point, sig, true), AQ_E_FORMAT);
   memset(&pk, 0, sizeof pk), memset(&point, 0, sizeof point); /* infinity in affine form */
   assert_false(aq_bls_verify_points(&pk, &point, &point));
+  aq_bls_point hash;
+  aq_bls_hash(&hash, root);
+  assert_false(aq_bls_verify_points(&pk, &hash, &point)); /* e(0, hash) = e(g1, 0) holds */
   assert_int_equal(aq_bls_sig_decode(&point, good, true), AQ_OK);
   aq_bls_sig_encode(sig, &point);
   assert_memory_equal(sig, good, 96);

@@ -40,6 +40,10 @@ static void starts(void **state) {
   assert_true(aq_duty_start_ns(&mainnet, (aq_duty){UINT64_MAX, AQ_DUTY_PROPOSER}) == AQ_NEVER - 1);
   assert_true(aq_duty_deadline_ns(&mainnet, (aq_duty){UINT64_MAX / AQ_SECONDS(12), AQ_DUTY_ATTESTER}) == AQ_NEVER - 1);
   assert_true(aq_duty_deadline_ns(&mainnet, (aq_duty){UINT64_MAX, AQ_DUTY_EXIT}) == AQ_NEVER);
+  for (uint64_t before = 0; before < 3; before++) { /* 13 s after genesis */
+    const aq_clock last = {AQ_NEVER - before - AQ_SECONDS(13), AQ_SECONDS(12), 32};
+    assert_true(aq_duty_deadline_ns(&last, (aq_duty){0, AQ_DUTY_SYNC_MESSAGE}) == AQ_NEVER - (before ? before : 1));
+  }
 }
 
 /* Goal: the gate lets the valid types of up to two epochs ahead pass, and any past slot.
