@@ -362,8 +362,10 @@ void sim_httpc_init(sim_httpc *h, sim_proc *proc, sim_node *node, bool client) {
   h->http = (aq_httpc){h, start, resume, cancel};
 }
 
-/* Each callback may change the list: every time from its beginning. */
+/* Each callback may change the list: every time from its beginning. What is freed has left it, which the analyser does
+   not see. */
 static sim_conn *next_of(sim_world *w, const aq_http_handler *server, const sim_proc *client) {
+  /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
   AQ_LIST_EACH(&w->conns, c, sim_conn, link) {
     if (server && c->server == server && !c->ended) return c;
     if (client && c->from->proc == client && !c->client_gone) return c;
