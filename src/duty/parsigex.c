@@ -66,7 +66,7 @@ static aq_status key_parse(uint8_t pubkey[48], const char *text) {
   aq_bytes in = aq_bytes_str(text);
   if (in.len != KEY_TEXT_LEN || aq_hex_decode(pubkey, 48, in, AQ_HEX_PREFIX) != AQ_OK) return AQ_E_FORMAT;
   aq_hex_encode(again, aq_bytes_of(pubkey, 48));
-  return memcmp(again, text + 2, 96) == 0 ? AQ_OK : AQ_E_FORMAT; /* lower case only */
+  return text[1] == 'x' && memcmp(again, text + 2, 96) == 0 ? AQ_OK : AQ_E_FORMAT; /* lower case only */
 }
 
 static aq_status entry_check(aq_parsigex_item *out, aq_arena *a, const aq_parsigex_cfg *cfg, const aq_map *validators,

@@ -169,11 +169,14 @@ static void test_refused(void **state) {
   aq_buf good = message_of(v);
   uint64_t slot = aq_test_u64(v, "duty_slot");
   at_slot(&f, slot);
-  for (int bad = 0; bad < 14; bad++) {
+  aq_buf sig = aq_test_hex_of(v, "signature");
+  for (int bad = 0; bad < 18; bad++) {
     aq_arena a;
     aq_arena_init(&a, 1 << 20);
     Corepb__ParSigExMsg *m = aq_pb_unpack(&a, &corepb__par_sig_ex_msg__descriptor, aq_buf_bytes(&good));
-    Corepb__ParSignedDataSetEntry *e = m->data_set->set[0], *two[2] = {e, e};
+    Corepb__ParSignedDataSetEntry *e = m->data_set->set[0], *two[2] = {e, e}, *many[3];
+    uint8_t *at;
+    for (size_t k = 0; k < AQ_COUNT(many); k++) many[k] = e;
     aq_status want = AQ_E_FORMAT;
     uint32_t from = 1;
     at_slot(&f, slot);
@@ -192,19 +195,32 @@ static void test_refused(void **state) {
       case 11: e->key[97] = e->key[97] == '0' ? '1' : '0', want = AQ_E_UNKNOWN; break;
       case 12: m->data_set->set = two, m->data_set->n_set = 2; break; /* one validator twice */
       case 13: at_slot(&f, slot + 33), want = AQ_E_STALE; break;
+      case 14: /* a key in upper case */
+        for (char *c = e->key + 2; *c; c++) *c = *c >= 'a' ? (char)(*c - 'a' + 'A') : *c;
+        break;
+      case 15: e->key[1] = 'X'; break;
+      case 16: /* no signature */
+        at = memmem(e->value->data.data, e->value->data.len, sig.ptr, sig.len);
+        assert_non_null(at);
+        memset(at, 0, sig.len);
+        break;
+      case 17: /* more than the cluster has validators */
+        m->data_set->set = many, m->data_set->n_set = AQ_COUNT(many), want = AQ_E_LIMIT;
+        break;
       default: fail();
     }
     if (bad == 6) at_slot(&f, slot - 1);
     aq_buf msg = AQ_BUF(1 << 20);
     aq_pb_pack(&msg, &m->base);
-    assert_int_equal(decode(&f, from, aq_buf_bytes(&msg), NULL, NULL), want);
+    aq_status got = decode(&f, from, aq_buf_bytes(&msg), NULL, NULL);
+    if (got != want) fail_msg("case %d: %s", bad, aq_status_text(got));
     uint32_t before = f.received;
     f.handler.recv(f.handler.arg, from, aq_buf_bytes(&msg));
     assert_int_equal(f.received - before, want == AQ_OK);
     aq_buf_free(&msg);
     aq_arena_free(&a);
   }
-  /* the key in upper case, a zero signature, and every prefix */
+  aq_buf_free(&sig);
   at_slot(&f, slot);
   for (size_t len = 0; len < good.len; len++)
     assert_int_not_equal(decode(&f, 1, aq_bytes_of(good.ptr, len), NULL, NULL), AQ_OK);
