@@ -65,6 +65,28 @@ static void given_keys(void **state) {
   }
 }
 
+/* Goal: a definition with an address that is none gives no cluster, and says so.
+   Method: the recipient and the withdrawal address of the last validator, each once. */
+static void bad_addresses(void **state) {
+  (void)state;
+  uint8_t secret[3][32] = {{0}};
+  for (uint8_t v = 0; v < 3; v++) secret[v][31] = (uint8_t)(v + 7);
+  for (size_t i = 0; i < 2; i++) {
+    aq_validator_address mine[3] = {address[0], address[1], address[2]};
+    aq_definition d = definition(4, 3, 3);
+    aq_cluster *c = NULL;
+    aq_err err = {AQ_OK, ""};
+    const aq_network *hoodi = aq_network_by_name("hoodi");
+    aq_cluster_cfg cfg = {
+        .def = &d, .network = hoodi, .secret = (const uint8_t(*)[32])secret, .registration_s = hoodi->genesis_time_s};
+    d.addresses = mine;
+    *(i ? &mine[2].withdrawal : &mine[2].fee_recipient) = "0x388c";
+    assert_int_equal(aq_cluster_make(&c, &cfg, &err), AQ_E_FORMAT);
+    assert_non_null(strstr(err.text, "address is not 0x and 40 hex digits"));
+    assert_null(c);
+  }
+}
+
 /* Goal: a launchpad definition, whose operators have Ethereum addresses, gives a lock whose hashes hold. Method: the
    signed v1.10 definition of the vectors; the reference itself writes a wrong lock_hash here (cluster.md 5.6). */
 static void from_definition(void **state) {
@@ -152,8 +174,9 @@ static void uuid(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(given_keys), cmocka_unit_test(from_definition),
-                                     cmocka_unit_test(written), cmocka_unit_test(uuid)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(given_keys), cmocka_unit_test(bad_addresses),
+                                     cmocka_unit_test(from_definition), cmocka_unit_test(written),
+                                     cmocka_unit_test(uuid)};
   aq_crypto_init();
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

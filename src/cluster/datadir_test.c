@@ -150,6 +150,34 @@ static void key_lock(void **state) {
   }
 }
 
+/* Goal: a path that is too long, names a directory where a file is due or the other way round is refused by name.
+   Method: each call with each of them. */
+static void places(void **state) {
+  (void)state;
+  static char far[8192];
+  aq_err err = {AQ_OK, ""};
+  aq_k1_key *key = NULL;
+  const aq_bytes x = aq_bytes_str("x");
+  memset(far, 'a', sizeof far - 1);
+  assert_int_equal(aq_file_write(far, x, 0600, &err), AQ_E_LIMIT);
+  assert_int_equal(aq_dir_create(far, 0700, &err), AQ_E_LIMIT);
+  assert_int_equal(aq_dir_create("", 0700, &err), AQ_E_LIMIT);
+  far[4000] = '/';
+  assert_int_equal(aq_identity_create(&key, far + 3999, &err),
+                   AQ_E_IO); /* the name alone is longer than names may be */
+  far[sizeof far - 2] = '/';
+  far[4000] = 'a';
+  assert_int_equal(aq_identity_create(&key, far, &err), AQ_E_LIMIT);
+  assert_int_equal(aq_keylock_touch(far, "aequa run", "", 0), AQ_E_LIMIT);
+  assert_int_equal(aq_dir_create(in_dir("d"), 0700, &err), AQ_OK);
+  assert_int_equal(aq_file_write(in_dir("d"), x, 0600, &err), AQ_E_IO);
+  assert_non_null(strstr(err.text, "cannot replace"));
+  assert_int_equal(aq_file_write(in_dir("file"), x, 0600, &err), AQ_OK);
+  assert_int_equal(aq_dir_create(in_dir("file"), 0700, &err), AQ_E_EXISTS);
+  assert_int_equal(aq_keylock_take(in_dir("d"), "aequa run", "", 0, &err), AQ_E_IO);
+  assert_null(key);
+}
+
 /* Goal: the reference's keystores, insecure and real, give the secrets it wrote.
    Method: golden directories against expected.json. */
 static void golden_keys(void **state) {
@@ -245,6 +273,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(files, setup, teardown),
       cmocka_unit_test_setup_teardown(identity, setup, teardown),
+      cmocka_unit_test_setup_teardown(places, setup, teardown),
       cmocka_unit_test_setup_teardown(key_lock, setup, teardown),
       cmocka_unit_test(golden_keys),
       cmocka_unit_test_setup_teardown(store_and_load, setup, teardown),

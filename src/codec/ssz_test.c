@@ -320,10 +320,72 @@ static void json_errors(void **state) {
   aq_buf_free(&small);
 }
 
+/* Goal: a vector has its number of elements, in SSZ and in JSON, also where elements have no fixed size.
+   Method: two texts in a vector of two, then one and three. */
+static void vectors_of_lists(void **state) {
+  (void)state;
+  static const aq_ssz_type two = {AQ_SSZ_VECTOR, 0, 2, &text, NULL, 0};
+  static const struct {
+    const char *hex, *json;
+    aq_status ssz, from_json;
+  } t[] = {{"08000000090000006162", "[\"0x61\",\"0x62\"]", AQ_OK, AQ_OK},
+           {"0400000061", "[\"0x61\"]", AQ_E_FORMAT, AQ_E_FORMAT},
+           {"0c0000000d0000000e000000616263", "[\"0x61\",\"0x62\",\"0x63\"]", AQ_E_FORMAT, AQ_E_LIMIT},
+           {"", "[]", AQ_E_FORMAT, AQ_E_FORMAT}};
+  for (size_t i = 0; i < AQ_COUNT(t); i++) {
+    aq_buf out = AQ_BUF(256), want = aq_test_hex(t[i].hex);
+    assert_int_equal(check_hex(&two, t[i].hex), t[i].ssz);
+    yyjson_doc *doc = yyjson_read(t[i].json, strlen(t[i].json), 0);
+    assert_int_equal(aq_ssz_from_json(&out, &two, yyjson_doc_get_root(doc), NULL), t[i].from_json);
+    if (t[i].from_json == AQ_OK) assert_bytes(view(&out), view(&want));
+    yyjson_doc_free(doc);
+    aq_buf_free(&out), aq_buf_free(&want);
+  }
+}
+
+/* Goal: what does not fit the caller's buffer is refused in every way of building.
+   Method: each function with a byte less than it needs, then with just enough. */
+static void no_room(void **state) {
+  (void)state;
+  aq_buf sample = aq_test_hex(sample_hex);
+  const aq_bytes in = view(&sample), longer = aq_bytes_str("12345");
+  const aq_bytes part[] = {aq_ssz_get(&outer, in, "a"), aq_ssz_get(&outer, in, "items"),
+                           aq_ssz_get(&outer, in, "inner"), aq_ssz_get(&outer, in, "tail")};
+  yyjson_doc *doc = yyjson_read(sample_json, strlen(sample_json), 0), *number = yyjson_read("7", 1, 0);
+  for (size_t more = 0; more < 2; more++) {
+    const aq_status want = more ? AQ_OK : AQ_E_LIMIT;
+    aq_buf out = AQ_BUF(in.len - 1 + more);
+    assert_int_equal(aq_ssz_pack(&out, &outer, part, 4), want);
+    aq_buf_reset(&out);
+    assert_int_equal(aq_ssz_from_json(&out, &outer, yyjson_doc_get_root(doc), NULL), want);
+    aq_buf_free(&out);
+    out = AQ_BUF(in.len + 2 - 1 + more); /* two bytes longer than the text was */
+    assert_int_equal(aq_ssz_with(&out, &outer, in, "inner.text", longer), want);
+    aq_buf_free(&out);
+    out = AQ_BUF(7 + more);
+    assert_int_equal(aq_ssz_default(&out, &u64), want);
+    aq_buf_reset(&out);
+    assert_int_equal(aq_ssz_from_json(&out, &u64, yyjson_doc_get_root(number), NULL), want);
+    aq_buf_free(&out);
+    for (size_t max = 0; more == 0 && max < 28; max++) { /* the default of outer: 18 and 10 bytes */
+      out = AQ_BUF(max);
+      assert_int_equal(aq_ssz_default(&out, &outer), AQ_E_LIMIT);
+      aq_buf_free(&out);
+    }
+    out = AQ_BUF(28);
+    assert_int_equal(aq_ssz_default(&out, &outer), AQ_OK);
+    aq_buf_free(&out);
+  }
+  yyjson_doc_free(doc), yyjson_doc_free(number);
+  aq_buf_free(&sample);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(checks),      cmocka_unit_test(access_parts),   cmocka_unit_test(building),
-      cmocka_unit_test(roots),       cmocka_unit_test(json_both_ways), cmocka_unit_test(big_numbers),
+      cmocka_unit_test(checks),           cmocka_unit_test(access_parts),
+      cmocka_unit_test(building),         cmocka_unit_test(roots),
+      cmocka_unit_test(json_both_ways),   cmocka_unit_test(big_numbers),
+      cmocka_unit_test(vectors_of_lists), cmocka_unit_test(no_room),
       cmocka_unit_test(json_errors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

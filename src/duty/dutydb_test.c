@@ -105,6 +105,15 @@ static void test_attester(void **state) {
   assert_int_equal(aq_dutydb_pubkey_by_attestation(f.db, 320, 0, 102, pk), AQ_OK);
   assert_memory_equal(pk, want, 48);
   assert_int_equal(aq_dutydb_pubkey_by_attestation(f.db, 320, 3, 102, pk), AQ_E_NOTFOUND);
+  assert_int_equal(store(&f, duty, 4, attester(321, 4, 6, 0, 7, 1)), AQ_E_FORMAT); /* of another slot */
+  aq_buf other = attester(320, 1, 3, 0, 7, 1);
+  aq_unsigned item = {.data = aq_buf_bytes(&other)};
+  key_of(item.pubkey, 4); /* validator 101 under another key */
+  assert_int_equal(aq_dutydb_store(f.db, duty, &(aq_unsigned_set){&item, 1}), AQ_E_EXISTS);
+  aq_buf_free(&other);
+  assert_int_equal(aq_dutydb_pubkey_by_attestation(f.db, 320, 3, 101, pk), AQ_OK);
+  key_of(want, 1);
+  assert_memory_equal(pk, want, 48);
   aq_dutydb_waiter wl = {.kind = AQ_DUTY_ATTESTER, .slot = 320, .index = 2, .fn = on_answer, .arg = &late};
   aq_dutydb_await(f.db, &wl, f.env.wall_ns + AQ_SECONDS(10));
   assert_true(late.calls == 1 && late.first[16] == 9);
@@ -235,6 +244,7 @@ static void test_aggregates(void **state) {
   answer a = {0}, b = {0};
   assert_int_equal(store(&f, duty, 1, aggregate(320, 6, 1)), AQ_OK);
   assert_int_equal(store(&f, duty, 1, aggregate(320, 6, 2)), AQ_OK);
+  assert_int_equal(store(&f, duty, 1, aggregate(321, 6, 2)), AQ_E_FORMAT);
   uint8_t data[128] = {0};
   aq_le64_put(data, 320);
   aq_dutydb_waiter w = {.kind = AQ_DUTY_AGGREGATOR, .slot = 320, .index = 6, .fn = on_answer, .arg = &a};

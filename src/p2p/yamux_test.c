@@ -340,6 +340,27 @@ static void unacked(void **state) {
   endpoint_free(&c);
 }
 
+/* Goal: the owner is told when there is no more: streams, room for what is written, the connection.
+   Method: one call beyond each limit, and after the other side took its leave. */
+static void owner_limits(void **state) {
+  (void)state;
+  static const uint8_t goaway[12] = {0, 3}, byte[1];
+  endpoint c;
+  uint32_t id, last = 0;
+  endpoint_init(&c, true, 3);
+  for (int i = 0; i < 3; i++) assert_int_equal(aq_yamux_open(c.y, &last, &c), AQ_OK);
+  assert_int_equal(aq_yamux_open(c.y, &id, &c), AQ_E_LIMIT);
+  uint8_t *much = calloc(1, AQ_YAMUX_OUT_MAX + 1);
+  assert_non_null(much);
+  assert_int_equal(aq_yamux_write(c.y, last, aq_bytes_of(much, AQ_YAMUX_OUT_MAX + 1)), AQ_E_LIMIT);
+  assert_int_equal(aq_yamux_write(c.y, last, aq_bytes_of(much, AQ_YAMUX_OUT_MAX)), AQ_OK);
+  assert_int_equal(aq_yamux_write(c.y, last, aq_bytes_of(byte, 1)), AQ_E_LIMIT);
+  free(much);
+  assert_int_equal(feed(&c, aq_bytes_of(goaway, sizeof goaway), 0, 0), AQ_OK);
+  assert_int_equal(aq_yamux_open(c.y, &id, &c), AQ_E_CLOSED);
+  endpoint_free(&c);
+}
+
 /* Goal: ids are forgotten when both sides are done, released streams vanish, unanswered ones after 30 s.
    Method: the four orders of closing; one peer that never closes. */
 static void life(void **state) {
@@ -424,10 +445,10 @@ static void short_first(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(frames_written), cmocka_unit_test(recorded),   cmocka_unit_test(large),
-      cmocka_unit_test(back_pressure),  cmocka_unit_test(violations), cmocka_unit_test(floods),
-      cmocka_unit_test(unacked),        cmocka_unit_test(life),       cmocka_unit_test(keep_alive),
-      cmocka_unit_test(short_first),
+      cmocka_unit_test(frames_written), cmocka_unit_test(recorded),     cmocka_unit_test(large),
+      cmocka_unit_test(back_pressure),  cmocka_unit_test(violations),   cmocka_unit_test(floods),
+      cmocka_unit_test(unacked),        cmocka_unit_test(owner_limits), cmocka_unit_test(life),
+      cmocka_unit_test(keep_alive),     cmocka_unit_test(short_first),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
