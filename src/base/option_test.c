@@ -166,6 +166,40 @@ static void lists(void **state) {
   assert_string_equal(c.list.item[0], "");
 }
 
+/* Goal: lists, arguments and what is read from a file have limits. Method: each at its limit and one beyond. */
+static void limits(void **state) {
+  (void)state;
+  cfg c;
+  aq_arena room;
+  const char *words[AQ_OPT_ARGS_MAX + 2] = {NULL};
+  for (size_t i = 0; i < AQ_OPT_ARGS_MAX; i++) words[i] = "w";
+  assert_int_equal(parse(&c, words, NULL, NULL, 0), AQ_OK);
+  assert_int_equal(opt.arg_cnt, AQ_OPT_ARGS_MAX);
+  words[AQ_OPT_ARGS_MAX] = "w";
+  assert_int_equal(parse(&c, words, NULL, NULL, 0), AQ_E_LIMIT);
+  assert_string_equal(err.text, "more than 64 arguments");
+  aq_opt_list list;
+  char *text = calloc(1, AQ_OPT_LIST_MAX + 1);
+  assert_non_null(text);
+  memset(text, ',', AQ_OPT_LIST_MAX - 1);
+  aq_arena_init(&room, 1 << 20);
+  assert_int_equal(aq_csv_parse(&list, &room, text), AQ_OK);
+  assert_int_equal(list.cnt, AQ_OPT_LIST_MAX);
+  text[AQ_OPT_LIST_MAX - 1] = ',';
+  assert_int_equal(aq_csv_parse(&list, &room, text), AQ_E_LIMIT);
+  aq_arena_free(&room);
+  free(text);
+  aq_opt_pair *pair;
+  size_t cnt;
+  aq_arena_init(&room, 64);
+  assert_int_equal(aq_options_file(&pair, &cnt, &room, aq_bytes_str("\n\n\n\n\n\n\n\n"), &err), AQ_E_LIMIT);
+  assert_int_equal(
+      aq_options_file(&pair, &cnt, &room,
+                      aq_bytes_str("name: long enough not to fit into what is left of the sixty-four"), &err),
+      AQ_E_LIMIT);
+  aq_arena_free(&room);
+}
+
 /* Goal: durations and booleans as Go writes them, and the booleans of the environment contract.
    Method: tables of accepted and refused texts. */
 static void values(void **state) {
@@ -182,7 +216,16 @@ static void values(void **state) {
     assert_int_equal(aq_duration_parse(&ns, good[i].text), AQ_OK);
     assert_int_equal(ns, good[i].ns);
   }
-  static const char *const bad[] = {"", "5", "s", ".s", "-1s", "1d", "1s ", "99999999999h", "18446744073709551616ns"};
+  static const char *const bad[] = {"",
+                                    "5",
+                                    "s",
+                                    ".s",
+                                    "-1s",
+                                    "1d",
+                                    "1s ",
+                                    "99999999999h",
+                                    "18446744073709551616ns",
+                                    "9999999999ms9999999999999999999ns9999999999999999999ns"};
   for (size_t i = 0; i < AQ_COUNT(bad); i++) assert_int_not_equal(aq_duration_parse(&ns, bad[i]), AQ_OK);
   static const char *const yes[] = {"1", "t", "TRUE", "Yes", "on"}, *const no[] = {"0", "F", "false", "no", "OFF"};
   for (size_t i = 0; i < AQ_COUNT(yes); i++) {
@@ -250,9 +293,9 @@ static void file(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(defaults), cmocka_unit_test(flag_forms), cmocka_unit_test(precedence),
-      cmocka_unit_test(faults),   cmocka_unit_test(lists),      cmocka_unit_test(values),
-      cmocka_unit_test(help),     cmocka_unit_test(required),   cmocka_unit_test(file),
+      cmocka_unit_test(defaults), cmocka_unit_test(flag_forms), cmocka_unit_test(precedence), cmocka_unit_test(faults),
+      cmocka_unit_test(lists),    cmocka_unit_test(limits),     cmocka_unit_test(values),     cmocka_unit_test(help),
+      cmocka_unit_test(required), cmocka_unit_test(file),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -76,7 +76,10 @@ static void amounts(void **state) {
   for (size_t i = 0; i < AQ_COUNT(row); i++) {
     assert_int_equal(aq_deposit_amounts_check(row[i].v, row[i].cnt, row[i].compounding, NULL) == AQ_OK, row[i].ok);
   }
-  uint64_t out[AQ_DEPOSIT_AMOUNTS_MAX];
+  uint64_t out[AQ_DEPOSIT_AMOUNTS_MAX], many[AQ_DEPOSIT_AMOUNTS_MAX + 1];
+  for (size_t i = 0; i < AQ_COUNT(many); i++) many[i] = 32 * E;
+  assert_int_equal(aq_deposit_amounts_check(many, AQ_DEPOSIT_AMOUNTS_MAX, false, NULL), AQ_OK);
+  assert_int_equal(aq_deposit_amounts_check(many, AQ_COUNT(many), false, NULL), AQ_E_LIMIT);
   aq_definition d = {.deposit_amounts = row[6].v, .deposit_amount_cnt = 3};
   assert_int_equal(aq_deposit_amounts(out, &d), 2);
   assert_true(out[0] == 8 * E && out[1] == 16 * E);

@@ -316,6 +316,8 @@ static void eip712(void **state) {
     digest[0] ^= 1;
     assert_int_equal(aq_eip712_verify(address, aq_buf_bytes(&sig), digest), AQ_E_AUTH);
     assert_int_equal(aq_eip712_verify(address, aq_bytes_of(sig.ptr, 64), digest), AQ_E_FORMAT);
+    sig.ptr[64] = 9; /* no recovery id */
+    assert_int_equal(aq_eip712_verify(address, aq_buf_bytes(&sig), digest), AQ_E_AUTH);
     assert_int_equal(aq_eip712_verify(address + 2, aq_buf_bytes(&sig), digest), AQ_E_FORMAT);
     aq_buf_free(&sig);
   }

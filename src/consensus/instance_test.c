@@ -288,6 +288,33 @@ static void values_have_bounds(void **state) {
   fake_cluster_free(w);
 }
 
+/* A DECIDED of node 2 whose COMMITs are of one source only; each of another round, for a repeat is one anyway. */
+static void put_unjust(fake_cluster *w, int64_t round) {
+  aq_buf out = AQ_BUF(1 << 16);
+  uint8_t raw[AQ_QBFT_RAW_MAX];
+  aq_qbft_msg m = {.type = AQ_QBFT_DECIDED, .from = 2, .round = round, .value = {{7}}};
+  aq_qbft_msg commit = {.type = AQ_QBFT_COMMIT, .from = 2, .round = round, .value = {{7}}};
+  aq_qbft_wire_put_msg(&out, aq_bytes_of(raw, aq_qbft_wire_sign(raw, w->node[2].key, duty, &m)));
+  aq_qbft_wire_put_just(&out, w->node[2].key, duty, &commit);
+  w->node[0].handler.recv(w->node[0].handler.arg, 2, aq_buf_bytes(&out));
+  aq_buf_free(&out);
+}
+
+/* Goal: a peer that brings unjust DECIDEDs is soon not listened to for them, in that instance (consensus.md 7.4); a
+   just one of another peer is. Method: ten of them, then the round. */
+static void unjust_decisions(void **state) {
+  (void)state;
+  fake_cluster *w = cluster(0);
+  for (int64_t round = 1; round <= 10; round++) put_unjust(w, round);
+  const aq_instance *in = aq_instance_find(w->node[0].c, duty);
+  assert_int_equal(in->bad_decided[2], AQ_INST_BAD_DECIDED_MAX);
+  assert_null(aq_qbft_decided(in->q));
+  propose(w, 1, 1);
+  run_ms(w, 1000);
+  for (uint32_t i = 0; i < NODES; i++) assert_non_null(fake_decision_of(w, i, duty));
+  fake_cluster_free(w);
+}
+
 /* Goal: what has no consensus, is over or was begun already is refused to the caller.
    Method: each call once more than it may come. */
 static void calls_out_of_place(void **state) {
@@ -313,7 +340,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(one_refusal_ends_voting), cmocka_unit_test(nothing_after_the_deadline),
       cmocka_unit_test(contradicting_decision),  cmocka_unit_test(damaged_journals),
-      cmocka_unit_test(values_have_bounds),      cmocka_unit_test(calls_out_of_place),
+      cmocka_unit_test(values_have_bounds),      cmocka_unit_test(unjust_decisions),
+      cmocka_unit_test(calls_out_of_place),
   };
   aq_log_start(AQ_LOG_ERROR, quiet, NULL);
   return cmocka_run_group_tests(tests, NULL, NULL);

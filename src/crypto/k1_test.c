@@ -177,6 +177,8 @@ static void test_secrets(void **state) {
   assert_int_equal(aq_k1_verify65(pub[0], sig, digest), AQ_OK);
   assert_int_equal(aq_k1_verify65(pub[1], sig, digest), AQ_E_AUTH);
   assert_int_equal(aq_k1_verify64(pub[1], sig, digest), AQ_E_AUTH);
+  pub[1][0] = 5; /* no point */
+  assert_int_equal(aq_k1_verify64(pub[1], sig, digest), AQ_E_FORMAT);
   for (int i = 0; i < 2; i++) aq_k1_key_free(pair[i]);
   aq_k1_key_free(NULL);
 }

@@ -98,6 +98,10 @@ static void test_objects(void **state) {
   uint8_t a[32] = {1}, b[32] = {2}, value[3] = {7, 8, 9};
   aq_signed_data d = {.duty = AQ_DUTY_SYNC_MESSAGE, .value = aq_bytes_of(value, 3), .validator_index = 5};
   assert_null(aq_parsigdb_agreed(f.db, &key));
+  const aq_parsig_key over = {{1, AQ_DUTY_SYNC_MESSAGE}, 0, 0};
+  assert_int_equal(aq_parsigdb_agree(f.db, &over, a), AQ_E_STALE);
+  assert_int_equal(aq_parsigdb_keep(f.db, &over, a, &d), AQ_E_STALE);
+  assert_null(aq_parsigdb_agreed(f.db, &over));
   assert_int_equal(aq_parsigdb_agree(f.db, &key, a), AQ_OK);
   assert_int_equal(aq_parsigdb_agree(f.db, &key, a), AQ_OK);
   assert_int_equal(aq_parsigdb_agree(f.db, &key, b), AQ_E_EXISTS);

@@ -438,6 +438,8 @@ static void manual_duty(void **state) {
   assert_int_equal(aq_scheduler_inject(f.s, (aq_duty){2, AQ_DUTY_ATTESTER}), AQ_E_NOTFOUND);
   assert_int_equal(aq_scheduler_inject(f.s, (aq_duty){3, AQ_DUTY_AGGREGATOR}), AQ_E_NOTFOUND);
   assert_int_equal(aq_scheduler_inject(f.s, (aq_duty){3, AQ_DUTY_EXIT}), AQ_E_NOTFOUND);
+  aq_duty_defs defs;
+  assert_int_equal(aq_scheduler_defs(f.s, (aq_duty){3, AQ_DUTY_EXIT}, &defs), AQ_E_NOTFOUND);
   fake_env_run_until(&f.env, start_of(4));
   assert_true(find(&f, 3, AQ_DUTY_ATTESTER)->at_ns == start_of(0) + AQ_SECONDS(1));
   fake_env_run_until(&f.env, start_of(6 * SPE));

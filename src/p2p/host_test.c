@@ -504,6 +504,31 @@ static void cut_link(void **state) {
   cluster_free(&c);
 }
 
+/* Goal: an address that cannot be dialled, or one too many, is refused with words for the operator.
+   Method: texts that name no TCP address; fixed addresses beyond what a peer may have. */
+static void bad_addresses(void **state) {
+  (void)state;
+  static const char *const bad[] = {"", "host", "host:0", "host:65536", "/ip4/10.0.0.1/udp/1", "/nonsense"};
+  cluster c;
+  aq_err err = {AQ_OK, ""};
+  cluster_init(&c, 2, 10);
+  member_start(&c, 0, (limits){0});
+  for (size_t i = 0; i < AQ_COUNT(bad); i++) {
+    assert_int_equal(aq_host_add_addr(c.m[0].host, 1, bad[i], true, &err), AQ_E_FORMAT);
+    assert_non_null(strstr(err.text, "neither host:port nor a multiaddr"));
+  }
+  aq_status st = AQ_OK;
+  uint32_t added = 0;
+  for (; st == AQ_OK && added < 1000; added++) {
+    char addr[32];
+    snprintf(addr, sizeof addr, "10.1.%u.%u:1", added / 200, added % 200);
+    st = aq_host_add_addr(c.m[0].host, 1, addr, true, &err);
+  }
+  assert_int_equal(st, AQ_E_LIMIT);
+  assert_non_null(strstr(err.text, "addresses for one peer"));
+  cluster_free(&c);
+}
+
 /* Goal: a node of another cluster is dropped after the handshake, both when it dials and when it is dialled; own and
    foreign addresses in the list do no harm. Method: two clusters on one network. */
 static void strangers(void **state) {
@@ -726,9 +751,10 @@ int main(void) {
       cmocka_unit_test(two_hosts),      cmocka_unit_test(clusters),          cmocka_unit_test(fragmentation),
       cmocka_unit_test(large_messages), cmocka_unit_test(too_slow),          cmocka_unit_test(reconnect),
       cmocka_unit_test(unconnected),    cmocka_unit_test(back_off_restarts), cmocka_unit_test(dial_rate),
-      cmocka_unit_test(silent_crash),   cmocka_unit_test(cut_link),          cmocka_unit_test(strangers),
-      cmocka_unit_test(limited),        cmocka_unit_test(silent_strangers),  cmocka_unit_test(requests),
-      cmocka_unit_test(size_limits),    cmocka_unit_test(stopping),          cmocka_unit_test(chaos),
+      cmocka_unit_test(silent_crash),   cmocka_unit_test(cut_link),          cmocka_unit_test(bad_addresses),
+      cmocka_unit_test(strangers),      cmocka_unit_test(limited),           cmocka_unit_test(silent_strangers),
+      cmocka_unit_test(requests),       cmocka_unit_test(size_limits),       cmocka_unit_test(stopping),
+      cmocka_unit_test(chaos),
   };
   return cmocka_run_group_tests(tests, setup, NULL);
 }
