@@ -306,7 +306,8 @@ static void bounds(void **state) {
   aq_k1_key_free(key);
 }
 
-/* Goal: a value of another kind than its duty's, or no protobuf, is none. Method: both kinds under each other's name. */
+/* Goal: a value of another kind than its duty's, or no protobuf, is none. Method: both kinds under each other's
+   name. */
 static void foreign_values(void **state) {
   (void)state;
   const aq_bytes info_url = aq_bytes_str(AQ_QBFT_INFO_URL), empty = aq_bytes_str("");

@@ -1,4 +1,5 @@
-/* The other side of a handshake that does not keep to the rules: the module itself is taken in, so that a message can be
+/* The other side of a handshake that does not keep to the rules: the module itself is taken in, so that a message
+   can be
    put together from its parts with one of them wrong. */
 #include "p2p/noise.c"
 
