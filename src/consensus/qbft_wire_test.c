@@ -332,6 +332,30 @@ static void foreign_values(void **state) {
   aq_buf_free(&out);
 }
 
+/* Goal: a value for which there is no room is not written in part. Method: arenas and buffers of every smaller size. */
+static void value_without_room(void **state) {
+  (void)state;
+  const aq_unsigned item[2] = {{{1}, aq_bytes_str("some data")}, {{2}, aq_bytes_str("other data")}};
+  const aq_unsigned_set set = {item, 2};
+  aq_hash hash;
+  aq_status st = AQ_E_LIMIT;
+  aq_buf whole = AQ_BUF(1 << 12);
+  for (size_t max = 0; st != AQ_OK; max += 8) {
+    aq_arena a;
+    aq_arena_init(&a, max);
+    st = aq_qbft_value_encode(&whole, &hash, &a, &set);
+    assert_true(st == AQ_OK || (st == AQ_E_LIMIT && whole.len == 0));
+    aq_arena_free(&a);
+  }
+  for (size_t max = 0; max < whole.len; max++) {
+    aq_buf out = AQ_BUF(max);
+    assert_int_equal(aq_qbft_value_encode(&out, &hash, &arena, &set), AQ_E_LIMIT);
+    aq_buf_free(&out);
+    aq_arena_reset(&arena);
+  }
+  aq_buf_free(&whole);
+}
+
 /* Goal: no prefix of a message and no flipped bit crashes the decoder, and none but the untouched message verifies
    with other content. Method: the longest accepted messages of wire.json, cut and flipped everywhere. */
 static void cut_and_flipped(void **state) {
@@ -398,10 +422,10 @@ static void journal_lists(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(signing),          cmocka_unit_test(verifying),     cmocka_unit_test(hashing),
-      cmocka_unit_test(canonical_values), cmocka_unit_test(own_sets),      cmocka_unit_test(receive_checks),
-      cmocka_unit_test(cut_and_flipped),  cmocka_unit_test(journal_lists), cmocka_unit_test(bounds),
-      cmocka_unit_test(foreign_values),
+      cmocka_unit_test(signing),          cmocka_unit_test(verifying),          cmocka_unit_test(hashing),
+      cmocka_unit_test(canonical_values), cmocka_unit_test(own_sets),           cmocka_unit_test(receive_checks),
+      cmocka_unit_test(cut_and_flipped),  cmocka_unit_test(journal_lists),      cmocka_unit_test(bounds),
+      cmocka_unit_test(foreign_values),   cmocka_unit_test(value_without_room),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

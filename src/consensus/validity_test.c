@@ -230,6 +230,26 @@ static void set_rules(void **state) {
   assert_int_equal(decode("0x", "1", "\x0a"), AQ_E_FORMAT);
 }
 
+/* Goal: a set for which there is no room is an error. Method: arenas from nothing up to what is enough. */
+static void set_without_room(void **state) {
+  (void)state;
+  aq_buf in = AQ_BUF(BYTES_MAX);
+  aq_status st = AQ_E_LIMIT;
+  size_t limits = 0;
+  put_set(&in, "0x", "123");
+  for (size_t max = 0; st != AQ_OK; max += 8) {
+    aq_unsigned_set set;
+    aq_arena a;
+    aq_arena_init(&a, max);
+    st = aq_value_decode(&set, &a, aq_buf_bytes(&in));
+    assert_int_equal(set.cnt, st == AQ_OK ? 3 : 0);
+    limits += st == AQ_E_LIMIT;
+    aq_arena_free(&a);
+  }
+  assert_true(limits > 0);
+  aq_buf_free(&in);
+}
+
 /* Goal: what is agreed on can be read by who receives it only as a decision, surplus bytes included.
    Method: an attestation with bytes behind it, and half of one. */
 static void decisions_are_read(void **state) {
@@ -256,8 +276,8 @@ static void decisions_are_read(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(attester_rules), cmocka_unit_test(proposer_rules),     cmocka_unit_test(aggregation_rules),
-      cmocka_unit_test(set_rules),      cmocka_unit_test(decisions_are_read),
+      cmocka_unit_test(attester_rules), cmocka_unit_test(proposer_rules),   cmocka_unit_test(aggregation_rules),
+      cmocka_unit_test(set_rules),      cmocka_unit_test(set_without_room), cmocka_unit_test(decisions_are_read),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -257,6 +257,41 @@ static void test_broadcast(void **state) {
   yyjson_doc_free(doc);
 }
 
+/* Goal: a message for which there is no room, or that cannot be written, is an error and nothing else.
+   Method: arenas from nothing up to what is enough, both ways. */
+static void test_no_room(void **state) {
+  (void)state;
+  yyjson_doc *doc = aq_test_json("tss/parsigex.json");
+  yyjson_val *all = yyjson_doc_get_root(doc), *v = by_name(all, "attester fulu");
+  fixture f;
+  open_px(&f, all);
+  aq_buf msg = message_of(v), data = aq_test_hex_of(v, "data"), out = AQ_BUF(1 << 16);
+  aq_parsig p = {.data = aq_buf_bytes(&data), .share_idx = 2};
+  aq_duty duty = {aq_test_u64(v, "duty_slot"), AQ_DUTY_ATTESTER};
+  aq_status st = AQ_E_LIMIT;
+  memcpy(p.pubkey, f.validator[1].pubkey, 48);
+  at_slot(&f, duty.slot);
+  for (size_t max = 0; st != AQ_OK; max += 8) {
+    aq_parsigex_set set;
+    aq_arena a;
+    aq_arena_init(&a, max);
+    st = aq_parsigex_decode(&set, &a, &f.cfg, &f.keys, 1, aq_buf_bytes(&msg));
+    assert_true(st == AQ_OK ? set.cnt == 1 : st == AQ_E_LIMIT || st == AQ_E_FORMAT);
+    aq_arena_free(&a);
+  }
+  st = AQ_E_LIMIT;
+  for (size_t max = 0; st != AQ_OK; max += 8) {
+    aq_arena a;
+    aq_arena_init(&a, max);
+    st = aq_parsigex_encode(&out, &a, duty, &(aq_parsig_set){&p, 1});
+    assert_true(st == AQ_OK || (st == AQ_E_LIMIT && out.len == 0));
+    aq_arena_free(&a);
+  }
+  aq_buf_free(&msg), aq_buf_free(&data), aq_buf_free(&out);
+  close_px(&f);
+  yyjson_doc_free(doc);
+}
+
 /* Goal: one peer's partials are limited (tss.md 3, doubled). Method: the same message without end in one moment, then
    in the next slot. */
 static void test_limit(void **state) {
@@ -280,6 +315,7 @@ static void test_limit(void **state) {
 int main(void) {
   aq_log_start(AQ_LOG_ERROR, quiet, NULL);
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_vectors), cmocka_unit_test(test_refused),
-                                     cmocka_unit_test(test_broadcast), cmocka_unit_test(test_limit)};
+                                     cmocka_unit_test(test_broadcast), cmocka_unit_test(test_no_room),
+                                     cmocka_unit_test(test_limit)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -145,6 +145,43 @@ static void simple(const fixture *f, aq_buf *out, uint32_t i, aq_duty d, const c
   assert_int_equal(aq_priority_write(out, f->key[i], d, &topic, 1), AQ_OK);
 }
 
+/* Goal: too little room for a calculation or its reading is an error, never half a result.
+   Method: arenas from nothing up to what is enough, in steps smaller than any part. */
+static void no_room(void **state) {
+  (void)state;
+  static const char *const item[] = {"v1.1", "v1.0"};
+  fixture f;
+  open_fixture(&f);
+  aq_buf wire[N], want = AQ_BUF(BUF_MAX);
+  aq_bytes msg[N];
+  aq_status st = AQ_E_LIMIT;
+  size_t steps[2] = {0, 0};
+  for (uint32_t i = 0; i < N; i++) simple(&f, &wire[i], i, duty, item, 2), msg[i] = aq_buf_bytes(&wire[i]);
+  for (size_t max = 0; st != AQ_OK; max += 8, steps[0]++) {
+    aq_arena a;
+    aq_arena_init(&a, max);
+    aq_buf_reset(&want);
+    st = aq_priority_result(&want, &a, f.cluster.threshold, msg, N);
+    assert_true(st == AQ_OK || ((st == AQ_E_LIMIT || st == AQ_E_FORMAT) && want.len == 0));
+    aq_arena_free(&a);
+  }
+  st = AQ_E_LIMIT;
+  for (size_t max = 0; st != AQ_OK; max += 8, steps[1]++) {
+    const aq_priority_topic *topic;
+    uint32_t cnt;
+    aq_arena a;
+    aq_arena_init(&a, max);
+    st = aq_priority_read(&topic, &cnt, &a, aq_buf_bytes(&want));
+    assert_true(st == AQ_OK || st == AQ_E_LIMIT || st == AQ_E_FORMAT);
+    if (st == AQ_OK) assert_true(cnt <= 1); /* without room for its text a topic is left out */
+    aq_arena_free(&a);
+  }
+  assert_true(steps[0] > 100 && steps[1] > 50);
+  for (uint32_t i = 0; i < N; i++) aq_buf_free(&wire[i]);
+  aq_buf_free(&want);
+  close_fixture(&f);
+}
+
 static aq_status result_of(const aq_bytes *msg, uint32_t cnt) {
   aq_arena a;
   aq_buf out = AQ_BUF(BUF_MAX);
@@ -298,8 +335,8 @@ static void foreign_result(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(vectors), cmocka_unit_test(refused_input),
-                                     cmocka_unit_test(forged), cmocka_unit_test(invented_result),
-                                     cmocka_unit_test(foreign_result)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(vectors),        cmocka_unit_test(refused_input),
+                                     cmocka_unit_test(forged),         cmocka_unit_test(invented_result),
+                                     cmocka_unit_test(foreign_result), cmocka_unit_test(no_room)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
