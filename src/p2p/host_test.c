@@ -1,6 +1,7 @@
 #include "p2p/host.h"
 
 #include "aq_test.h"
+#include "cluster/identity.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "crypto/aead.h"
@@ -529,6 +530,32 @@ static void bad_addresses(void **state) {
   cluster_free(&c);
 }
 
+/* Goal: who answers at an address is taken for nobody else: a peer's address at which another peer sits is given up, and
+   an id in an address decides whose it is. Method: members 0 and 2 run; 0 is told of 2's address in each way. */
+static void wrong_doors(void **state) {
+  (void)state;
+  static const struct {
+    int peer, id; /* id -1: none; 3: a stranger's */
+    bool meets;
+  } t[] = {{1, -1, false}, {2, -1, true}, {-1, 2, true}, {2, 2, true}, {-1, 1, false}, {1, 2, false}, {-1, 3, false}};
+  for (size_t i = 0; i < AQ_COUNT(t); i++) {
+    cluster c;
+    char id[AQ_PEER_ID_TEXT_MAX] = "", addr[160];
+    cluster_init(&c, 4, 10);
+    c.n = 3;
+    member_start(&c, 0, (limits){0}), member_start(&c, 2, (limits){0});
+    if (t[i].id >= 0) aq_peer_id_text(id, c.peers[t[i].id].pubkey);
+    snprintf(addr, sizeof addr, "/ip4/%s/tcp/%d%s%s", c.net.node[2].host, FAKE_PORT, *id ? "/p2p/" : "", id);
+    assert_int_equal(aq_host_add_addr(c.m[0].host, t[i].peer, addr, true, NULL), AQ_OK);
+    aq_host_start(c.m[0].host), aq_host_start(c.m[2].host);
+    run(&c, AQ_SECONDS(30));
+    assert_int_equal(aq_host_connected(c.m[0].host), t[i].meets);
+    assert_int_equal(c.m[0].joins, t[i].meets);
+    c.n = 4;
+    cluster_free(&c);
+  }
+}
+
 /* Goal: a node of another cluster is dropped after the handshake, both when it dials and when it is dialled; own and
    foreign addresses in the list do no harm. Method: two clusters on one network. */
 static void strangers(void **state) {
@@ -748,13 +775,16 @@ static int setup(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(two_hosts),      cmocka_unit_test(clusters),          cmocka_unit_test(fragmentation),
-      cmocka_unit_test(large_messages), cmocka_unit_test(too_slow),          cmocka_unit_test(reconnect),
-      cmocka_unit_test(unconnected),    cmocka_unit_test(back_off_restarts), cmocka_unit_test(dial_rate),
-      cmocka_unit_test(silent_crash),   cmocka_unit_test(cut_link),          cmocka_unit_test(bad_addresses),
-      cmocka_unit_test(strangers),      cmocka_unit_test(limited),           cmocka_unit_test(silent_strangers),
-      cmocka_unit_test(requests),       cmocka_unit_test(size_limits),       cmocka_unit_test(stopping),
-      cmocka_unit_test(chaos),
+      cmocka_unit_test(two_hosts),     cmocka_unit_test(clusters),
+      cmocka_unit_test(fragmentation), cmocka_unit_test(large_messages),
+      cmocka_unit_test(too_slow),      cmocka_unit_test(reconnect),
+      cmocka_unit_test(unconnected),   cmocka_unit_test(back_off_restarts),
+      cmocka_unit_test(dial_rate),     cmocka_unit_test(silent_crash),
+      cmocka_unit_test(cut_link),      cmocka_unit_test(bad_addresses),
+      cmocka_unit_test(wrong_doors),   cmocka_unit_test(strangers),
+      cmocka_unit_test(limited),       cmocka_unit_test(silent_strangers),
+      cmocka_unit_test(requests),      cmocka_unit_test(size_limits),
+      cmocka_unit_test(stopping),      cmocka_unit_test(chaos),
   };
   return cmocka_run_group_tests(tests, setup, NULL);
 }
