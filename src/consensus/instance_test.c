@@ -127,6 +127,56 @@ static void contradicting_decision(void **state) {
   fake_cluster_free(w);
 }
 
+static void store_refuses(void *ctx, const aq_store_vote *v, const aq_store_blob *blob, aq_store_done done, void *arg) {
+  fake_node *n = ctx;
+  (void)v, (void)blob;
+  fake_commit(n, n->rec_cnt, AQ_E_SLASH, done, arg);
+}
+
+/* Goal: a vote that the journal takes for a contradiction does not leave, nor any after it (consensus.md 7.2).
+   Method: node 2's store says so from the first vote on. */
+static void contradicting_votes(void **state) {
+  (void)state;
+  fake_cluster *w = cluster(0);
+  w->node[2].store.vote = store_refuses;
+  propose(w, 1, 1);
+  run_ms(w, 80);
+  assert_int_equal(w->node[2].sends, 0);
+  assert_true(aq_instance_find(w->node[2].c, duty)->abstain);
+  run_ms(w, 1000);
+  for (uint32_t i = 0; i < NODES; i++) assert_non_null(fake_decision_of(w, i, duty));
+  fake_cluster_free(w);
+}
+
+/* A DECIDED under node 0's index reaches node 0. */
+static void show_own_decision(fake_cluster *w, const aq_hash *value) {
+  aq_buf out = AQ_BUF(1 << 16);
+  uint8_t raw[AQ_QBFT_RAW_MAX];
+  aq_qbft_msg m = {.type = AQ_QBFT_DECIDED, .from = 0, .round = 1, .value = *value};
+  aq_qbft_wire_put_msg(&out, aq_bytes_of(raw, aq_qbft_wire_sign(raw, w->node[0].key, duty, &m)));
+  w->node[0].handler.recv(w->node[0].handler.arg, 2, aq_buf_bytes(&out));
+  aq_buf_free(&out);
+}
+
+/* Goal: our own decision may come back, another one under our index is another process with our key (consensus.md 7.3).
+   Method: both, after node 0 decided. */
+static void own_decisions_come_back(void **state) {
+  (void)state;
+  fake_cluster *w = cluster(0);
+  aq_buf bytes = AQ_BUF(VALUE_MAX);
+  aq_hash hash, other = {{9}};
+  put_value(&bytes, &hash, 1);
+  propose(w, 1, 1);
+  run_ms(w, 1000);
+  assert_non_null(fake_decision_of(w, 0, duty));
+  show_own_decision(w, &hash);
+  assert_false(aq_instance_find(w->node[0].c, duty)->foreign_own);
+  show_own_decision(w, &other);
+  assert_true(aq_instance_find(w->node[0].c, duty)->foreign_own);
+  aq_buf_free(&bytes);
+  fake_cluster_free(w);
+}
+
 /* ---- damaged journals ---- */
 
 static fake_verdict lose_all(fake_cluster *w, uint32_t from, uint32_t to, const aq_qbft_wire *m, aq_buf *out,
@@ -339,7 +389,8 @@ static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)li
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(one_refusal_ends_voting), cmocka_unit_test(nothing_after_the_deadline),
-      cmocka_unit_test(contradicting_decision),  cmocka_unit_test(damaged_journals),
+      cmocka_unit_test(contradicting_decision),  cmocka_unit_test(contradicting_votes),
+      cmocka_unit_test(own_decisions_come_back), cmocka_unit_test(damaged_journals),
       cmocka_unit_test(values_have_bounds),      cmocka_unit_test(unjust_decisions),
       cmocka_unit_test(calls_out_of_place),
   };

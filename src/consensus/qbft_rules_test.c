@@ -18,12 +18,14 @@ typedef struct {
   aq_qbft_msg vote;
 } machine;
 
-static machine machine_new(void) {
-  aq_qbft_cfg cfg = {.n = 4, .leader = round_robin};
+static machine machine_of(uint32_t self) {
+  aq_qbft_cfg cfg = {.n = 4, .self = self, .leader = round_robin};
   machine m = {.mem = malloc(aq_qbft_footprint(4, false)), .store = malloc(aq_qbft_store_footprint(4, false))};
   m.q = aq_qbft_init(m.mem, m.store, &cfg);
   return m;
 }
+
+static machine machine_new(void) { return machine_of(0); }
 
 static void machine_free(machine *m) {
   free(m->mem);
@@ -202,6 +204,55 @@ static void restored_votes_close_their_round(void **state) {
   machine_free(&m);
 }
 
+/* Goal: a leader that died between its proposal and its own PREPARE goes on: it shows the proposal again, has it checked,
+   and prepares that value and no other (consensus.md 7.3). Method: node 0's PRE-PREPARE of round 4 restored. */
+static void restored_proposal(void **state) {
+  (void)state;
+  machine m = machine_new();
+  aq_qbft_msg pp = msg(AQ_QBFT_PRE_PREPARE, 0, 4, 7), rc[3];
+  for (uint32_t i = 0; i < 3; i++) rc[i] = change(i + 1, 4, 0, 0);
+  pp.just = rc, pp.just_cnt = 3;
+  assert_int_equal(aq_qbft_restore(m.q, &pp), AQ_OK);
+  aq_qbft_start(m.q);
+  drain(&m);
+  assert_int_equal(m.votes, 1);
+  assert_int_equal(m.vote.type, AQ_QBFT_PRE_PREPARE);
+  assert_int_equal(m.vote.just_cnt, 3);
+  assert_int_equal(m.checks, 1);
+  aq_hash value = hash_of(7), other = hash_of(8);
+  aq_qbft_value(m.q, &other); /* what its beacon node says after the restart */
+  drain(&m);
+  assert_int_equal(m.votes, 0);
+  aq_qbft_verdict(m.q, 4, &value, true);
+  drain(&m);
+  assert_int_equal(m.votes, 1);
+  assert_true(m.vote.type == AQ_QBFT_PREPARE && aq_hash_eq(&m.vote.value, &value));
+  machine_free(&m);
+}
+
+/* Goal: the leader of round 1 proposes at once when its value is there, and when it comes; once.
+   Method: the value before the start, after it, and twice. */
+static void first_proposal(void **state) {
+  (void)state;
+  for (int early = 0; early < 2; early++) {
+    machine m = machine_of(1);
+    aq_hash value = hash_of(7), other = hash_of(8);
+    if (early) aq_qbft_value(m.q, &value);
+    aq_qbft_start(m.q);
+    drain(&m);
+    assert_int_equal(m.votes, early);
+    if (!early) {
+      aq_qbft_value(m.q, &value);
+      drain(&m);
+    }
+    assert_true(m.votes == 1 && m.vote.type == AQ_QBFT_PRE_PREPARE && aq_hash_eq(&m.vote.value, &value));
+    aq_qbft_value(m.q, &other);
+    drain(&m);
+    assert_int_equal(m.votes, 0);
+    machine_free(&m);
+  }
+}
+
 /* Goal: a source holds a bounded number of rounds, the highest ones, and two values of each.
    Method: PREPAREs of one source beyond both bounds, then one below all that are kept. */
 static void store_bounds(void **state) {
@@ -234,6 +285,8 @@ int main(void) {
       cmocka_unit_test(verdicts_fit),
       cmocka_unit_test(restores_only_what_is_proved),
       cmocka_unit_test(restored_votes_close_their_round),
+      cmocka_unit_test(restored_proposal),
+      cmocka_unit_test(first_proposal),
       cmocka_unit_test(store_bounds),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

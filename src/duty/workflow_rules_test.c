@@ -204,6 +204,33 @@ static void test_misplaced(void **state) {
   world_free(w);
 }
 
+/* ---- partials of the peers ---- */
+
+/* Goal: a peer whose share contradicts itself is not believed for the rest of that message (wire.md 7.4 step 5); what
+   stood first stays. Method: share 2's RANDAO partials, then others with validator 0's over another root. */
+static void test_self_contradiction(void **state) {
+  (void)state;
+  world *w = world_new(ALL, ALL);
+  run_to(w, PROPOSE_SLOT, 0);
+  aq_workflow *wf = w->node[0].workflow;
+  const aq_duty randao = {PROPOSE_SLOT, AQ_DUTY_RANDAO};
+  const aq_parsig_key key[2] = {{randao, 0, 0}, {randao, 1, 0}};
+  aq_parsigex_item item[2] = {{.validator = 0, .root = {1}, .sig = {1}}, {.validator = 1, .root = {2}, .sig = {2}}};
+  aq_parsigex_set set = {.duty = randao, .share = 2, .item = item, .cnt = 1};
+  aq_workflow_received(wf, &set);
+  assert_int_equal(aq_parsigdb_shares(wf->parsigdb, &key[0], NULL), 2);
+  item[0].root[0] = 3, set.cnt = 2;
+  aq_workflow_received(wf, &set);
+  uint32_t roots;
+  assert_int_equal(aq_parsigdb_shares(wf->parsigdb, &key[0], &roots), 2);
+  assert_int_equal(roots, 1);
+  assert_int_equal(aq_parsigdb_shares(wf->parsigdb, &key[1], NULL), 0);
+  item[0].root[0] = 1; /* as at first: a repeat, and the rest counts */
+  aq_workflow_received(wf, &set);
+  assert_int_equal(aq_parsigdb_shares(wf->parsigdb, &key[1], NULL), 2);
+  world_free(w);
+}
+
 /* ---- objects of agreed data ---- */
 
 static aq_status object_of(const aq_chain *chain, aq_duty duty, const aq_attester_duty *d) {
@@ -238,8 +265,10 @@ static void test_objects(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_attester_values), cmocka_unit_test(test_proposer_values), cmocka_unit_test(test_records),
-      cmocka_unit_test(test_group_journal),   cmocka_unit_test(test_misplaced),       cmocka_unit_test(test_objects),
+      cmocka_unit_test(test_attester_values), cmocka_unit_test(test_proposer_values),
+      cmocka_unit_test(test_records),         cmocka_unit_test(test_group_journal),
+      cmocka_unit_test(test_misplaced),       cmocka_unit_test(test_self_contradiction),
+      cmocka_unit_test(test_objects),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
