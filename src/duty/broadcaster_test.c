@@ -383,7 +383,7 @@ static void retries_and_fan_out(void **state) {
 
 /* Goal: what has no submission is done at once but never from inside; what cannot be sent says so; exits go one by
    one.
-   Method: randao, a selection, an attestation without index, a pretended block, two exits of which the node refuses
+   Method: randao, a selection, an attestation without index, a pretended block, two blocks, two exits, which are refused
    all. */
 static void odd_ones(void **state) {
   (void)state;
@@ -423,6 +423,12 @@ static void odd_ones(void **state) {
   assert_int_equal(f.done, 7);
   assert_int_equal(fake_http_count(&f.http, "/eth/v1/beacon/pool/voluntary_exits"), 2);
   assert_memory_equal(f.body.ptr, "{\"message\":{\"epoch\":\"0\"", 23);
+  aq_signed_data two[2] = {p, p}; /* two blocks of one slot: neither */
+  two[0].value = two[1].value = aq_buf_bytes(&block);
+  requests = f.http.log_cnt;
+  submit(&f, 656, AQ_DUTY_PROPOSER, two, 2);
+  fake_env_run_for(&f.env, AQ_SECONDS(1));
+  assert_true(f.done == 8 && f.st[7] == AQ_E_FORMAT && f.http.log_cnt == requests);
   aq_buf_free(&att);
   aq_buf_free(&block);
   aq_buf_free(&synthetic);
