@@ -397,6 +397,32 @@ static void test_results(void **state) {
   world_free(w);
 }
 
+/* Goal: a lock with a wrong group key is nobody's fault: its validator gets no signature, no peer is blamed, and the other
+   validators of the batch, on other roots, are not held up (tss.md 6.1 step 5). Method: validator 0 under validator 1's
+   key; all partials are good. */
+static void test_wrong_lock(void **state) {
+  (void)state;
+  world *w = world_new(0, 17);
+  aq_tss_partial own[3];
+  pk_of(&w->group[0], w->secret[1]);
+  for (uint32_t v = 0; v < 3; v++) own[v] = sign(w, key_of(100, AQ_DUTY_SYNC_MESSAGE, v), 1, v);
+  for (uint32_t share = 2; share <= 4; share++) {
+    for (uint32_t v = 0; v < 3; v++) {
+      aq_tss_partial p = sign(w, own[v].key, share, v);
+      assert_int_equal(remote(w, &p), AQ_OK);
+    }
+  }
+  aq_tss_local(w->tss, own, 3);
+  test_env_until(&w->env, w->env.now_ns + 2 * chain_clock.slot_ns);
+  assert_int_equal(w->sig_cnt, 2);
+  for (uint32_t i = 0; i < 2; i++) want_group_sig(w, i, w->sig_key[i].validator);
+  assert_int_equal(w->blame_cnt, 0);
+  assert_int_equal(w->end_cnt, 3);
+  for (uint32_t i = 0; i < 3; i++)
+    assert_int_equal(w->end[i].result, w->end[i].key.validator ? AQ_TSS_OK : AQ_TSS_INVALID);
+  world_free(w);
+}
+
 /* Goal: repeats are ignored, a share's second partial is a conflict, late partials only counted.
    Method: the same session before and after its end; metrics of section 10. */
 static void test_repeats(void **state) {
@@ -731,6 +757,7 @@ int main(void) {
       cmocka_unit_test(test_exempt),
       cmocka_unit_test(test_random_events),
       cmocka_unit_test(test_batches),
+      cmocka_unit_test(test_wrong_lock),
       cmocka_unit_test(test_verify_local),
       cmocka_unit_test(test_selftest),
       cmocka_unit_test(test_free_in_flight),
