@@ -383,8 +383,8 @@ static void retries_and_fan_out(void **state) {
 
 /* Goal: what has no submission is done at once but never from inside; what cannot be sent says so; exits go one by
    one.
-   Method: randao, a selection, an attestation without index, a pretended block, two blocks, two exits, which are refused
-   all. */
+   Method: randao, a selection, an attestation without index, a pretended block, two blocks, two exits, which
+   are refused. */
 static void odd_ones(void **state) {
   (void)state;
   static fixture f;

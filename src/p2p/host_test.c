@@ -530,8 +530,8 @@ static void bad_addresses(void **state) {
   cluster_free(&c);
 }
 
-/* Goal: who answers at an address is taken for nobody else: a peer's address at which another peer sits is given up, and
-   an id in an address decides whose it is. Method: members 0 and 2 run; 0 is told of 2's address in each way. */
+/* Goal: who answers at an address is taken for nobody else: a peer's address at which another peer sits is given up,
+   and an id in an address decides whose it is. Method: members 0 and 2 run; 0 is told of 2's address in each way. */
 static void wrong_doors(void **state) {
   (void)state;
   static const struct {
