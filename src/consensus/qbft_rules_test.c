@@ -205,7 +205,8 @@ static void restored_votes_close_their_round(void **state) {
 }
 
 /* Goal: a leader that died between its proposal and its own PREPARE goes on: it shows the proposal again, has it
-   checked, and prepares that value and no other (consensus.md 7.3). Method: node 0's PRE-PREPARE of round 4 restored. */
+   checked, and prepares that value and no other (consensus.md 7.3). Method: node 0's PRE-PREPARE of round 4 restored.
+   */
 static void restored_proposal(void **state) {
   (void)state;
   machine m = machine_new();

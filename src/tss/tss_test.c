@@ -398,8 +398,8 @@ static void test_results(void **state) {
 }
 
 /* Goal: a lock with a wrong group key is nobody's fault: its validator gets no signature, no peer is blamed, and the
-   others of the batch, on other roots, are not held up (tss.md 6.1 step 5). Method: validator 0 under validator 1's key;
-   all partials are good. */
+   others of the batch, on other roots, are not held up (tss.md 6.1 step 5). Method: validator 0 under validator 1's
+   key; all partials are good. */
 static void test_wrong_lock(void **state) {
   (void)state;
   world *w = world_new(0, 17);
