@@ -30,8 +30,9 @@ typedef struct {
   aq_scheduler *s;
   /* the beacon node */
   bool down, no_post, no_next_proposers, garbage;
-  const char *raw_attester; /* instead of the made answer */
-  uint64_t shift;           /* moves all attester duties: a changed shuffling */
+  bool same_index, same_key; /* validator 1 has validator 0's index, or its key */
+  const char *raw_attester;  /* instead of the made answer */
+  uint64_t shift;            /* moves all attester duties: a changed shuffling */
   uint64_t delay_ns;
   /* what the scheduler did */
   fired fired[TRIGGERS_MAX];
@@ -94,6 +95,17 @@ static uint64_t now_epoch(const fixture *f) {
   return aq_epoch_of(&f->chain.clock, aq_slot_at(&f->chain.clock, f->env.wall_ns));
 }
 
+/* What no beacon node may say of validator 1. */
+static void contradict(const fixture *f, char *json) {
+  char hex[2][97];
+  for (int i = 0; i < 2; i++) {
+    for (int b = 0; b < 48; b++) snprintf(hex[i] + 2 * b, 3, "%02x", keys[i][b]);
+  }
+  char *index = strstr(json, "\"index\":\"11\""), *key = strstr(json, hex[1]);
+  if (f->same_index && index) index[strlen("\"index\":\"1")] = '0';
+  if (f->same_key && key) memcpy(key, hex[0], 96);
+}
+
 static void handle(void *arg, fake_ex *ex) {
   fixture *f = arg;
   aq_buf out = AQ_BUF(1 << 20);
@@ -109,6 +121,7 @@ static void handle(void *arg, fake_ex *ex) {
       code = 404;
     else
       validators_json(&out, ex->body.len ? aq_buf_cstr(&ex->body) : ex->url);
+    if (out.len) contradict(f, (char *)(uintptr_t)aq_buf_cstr(&out));
   } else if (duties && strstr(duties, "attester")) {
     if (f->raw_attester)
       aq_buf_put_str(&out, f->raw_attester);
@@ -591,6 +604,25 @@ static void validators(void **state) {
   close_fixture(&f);
 }
 
+/* Goal: two of our validators under one index, or one under two, is not believed: a duty would go to the wrong one.
+   Method: such answers at the start, then the truth. */
+static void contradictions(void **state) {
+  (void)state;
+  static fixture f;
+  for (int k = 0; k < 2; k++) {
+    open_fixture(&f, start_of(0), BOTH);
+    f.same_index = k == 0, f.same_key = k == 1;
+    aq_scheduler_start(f.s);
+    fake_env_run_until(&f.env, start_of(1));
+    for (uint32_t v = 0; v < 3; v++) assert_false(aq_scheduler_validator(f.s, v)->known);
+    assert_int_equal(f.fired_cnt, 0);
+    f.same_index = f.same_key = false;
+    fake_env_run_until(&f.env, start_of(SPE + 1));
+    for (uint32_t v = 0; v < 3; v++) assert_true(aq_scheduler_validator(f.s, v)->known);
+    close_fixture(&f);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(triggers_at_the_right_time),
@@ -606,6 +638,7 @@ int main(void) {
       cmocka_unit_test(duties_for_the_api),
       cmocka_unit_test(duties_are_bounded),
       cmocka_unit_test(validators),
+      cmocka_unit_test(contradictions),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
