@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "consensus/qbft_wire.h"
+#include "duty/parsigex.h"
 #include "world.h"
 
 enum { HEARD_MAX = 24, HEARD_LEN_MAX = 1 << 16, REPEATS = 6 };
@@ -69,15 +70,48 @@ static bool mutate(sim_node *n, aq_bytes msg, aq_buf *out) {
   return ok;
 }
 
+/* Well-formed, signed with the liar's own share, of another root than the payload's. */
+static bool sign_another(sim_node *n, aq_bytes msg, aq_buf *out) {
+  sim_world *w = n->w;
+  const aq_parsigex_cfg cfg = {
+      .env = &n->proc.env, .net = &n->link.net, .chain = &n->core.chain, .lock = &w->lock, .self = (n->op + 1) % w->n};
+  aq_parsigex_set set;
+  aq_parsig item[SIM_VALIDATORS_MAX];
+  aq_buf data[SIM_VALIDATORS_MAX] = {{0}};
+  aq_arena a;
+  aq_arena_init(&a, 4 << 20);
+  bool ok = n->core.chain_known && aq_parsigex_decode(&set, &a, &cfg, sim_validators(w), n->op, msg) == AQ_OK &&
+            set.cnt <= AQ_COUNT(item);
+  for (uint32_t i = 0; ok && i < set.cnt; i++) {
+    const aq_parsigex_item *it = &set.item[i];
+    aq_signed_data d;
+    uint8_t root[32];
+    memcpy(root, it->root, 32);
+    root[0] ^= 1;
+    item[i].share_idx = n->op + 1;
+    memcpy(item[i].pubkey, w->dist[it->validator].pubkey, 48);
+    aq_bls_sign(item[i].sig, w->share_secret[n->op][it->validator], root);
+    data[i] = AQ_BUF(4u << 20);
+    ok = aq_signed_with_sig(&d, &a, it->data, item[i].sig) == AQ_OK && aq_signed_encode(&data[i], &d) == AQ_OK;
+    item[i].data = aq_buf_bytes(&data[i]);
+  }
+  ok = ok && aq_parsigex_encode(out, &a, set.duty, &(aq_parsig_set){item, set.cnt}) == AQ_OK;
+  for (size_t i = 0; i < AQ_COUNT(data); i++) aq_buf_free(&data[i]);
+  aq_arena_free(&a);
+  return ok;
+}
+
 static bool spoil_shares(sim_node *n, aq_bytes msg, aq_buf *out) {
   sim_world *w = n->w;
   if (!sim_fault_of(w, SIM_LIE_SHARES, n->op) || msg.len < 64) return false;
+  sim_count_fault(w, SIM_LIE_SHARES);
+  if (sim_chance(w, 600) && sign_another(n, msg, out)) return true;
+  aq_buf_reset(out);
   aq_buf_put_bytes(out, msg);
   for (uint64_t i = sim_between(w, 1, 3); i > 0; i--) {
     size_t at = (size_t)(sim_chance(w, 700) ? out->len - 1 - sim_random(w, 60) : sim_random(w, out->len));
     out->ptr[at] ^= (uint8_t)sim_between(w, 1, 255);
   }
-  sim_count_fault(w, SIM_LIE_SHARES);
   return true;
 }
 

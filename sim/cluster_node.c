@@ -20,13 +20,14 @@ static void failed(void *arg, const char *why) {
   sim_node_kill(n, AQ_SECONDS(2)); /* as its supervisor would */
 }
 
-/* It found another instance of itself: right only where there is one. Stays down until somebody starts it. */
+/* It found another instance of itself: right only where there is one. Its operator starts it when all is over. */
 static void unsafe(void *arg, const char *why) {
   sim_node *n = arg;
   sim_say(n->w, "node %u stops itself: %s", n->idx, why);
   if (n->nature == SIM_HONEST && !(n->w->doubled >> n->op & 1))
     sim_fail(n->w, "node %u stopped itself without a second instance: %s", n->op, why);
-  sim_node_kill(n, AQ_NEVER);
+  bool over = n->w->now_ns >= n->w->heal_ns;
+  sim_node_kill(n, over ? AQ_SECONDS(5) : n->w->heal_ns - n->w->now_ns);
 }
 
 /* ---- node ---- */

@@ -116,6 +116,13 @@ bool sim_disk_has_root(const sim_disk *d, aq_duty duty, const uint8_t pubkey[48]
   return false;
 }
 
+bool sim_disk_has_decision(const sim_disk *d, aq_duty duty) {
+  AQ_LIST_EACH(bucket((sim_disk *)(uintptr_t)d, duty.slot), r, sim_record, link) {
+    if (r->kind == REC_DECIDED && aq_duty_eq(r->u.decided.duty, duty)) return true;
+  }
+  return false;
+}
+
 /* ---- the rules ---- */
 
 static aq_status check_vote(sim_disk *d, const aq_store_vote *v) {

@@ -9,6 +9,7 @@
 #define AQ_SIM_WORLD_H
 
 #include "base/list.h"
+#include "base/map.h"
 #include "cluster.h"
 #include "cluster/lock.h"
 #include "node/core.h"
@@ -94,6 +95,7 @@ void sim_store_open(sim_store *s, sim_disk *d, sim_proc *proc, sim_node *node, b
 void sim_store_close(sim_store *s, bool killed); /* killed: what was on its way may be there or not, in order */
 /* Is this vote, or root under this share, on the disk for good? */
 bool sim_disk_has_vote(const sim_disk *d, aq_duty duty, aq_bytes msg);
+bool sim_disk_has_decision(const sim_disk *d, aq_duty duty);
 bool sim_disk_has_root(const sim_disk *d, aq_duty duty, const uint8_t pubkey[48], const uint8_t root[32]);
 
 /* ---- HTTP ---- */
@@ -257,6 +259,7 @@ void sim_check_proposed(sim_world *w, const aq_beacon_block *b);
 void sim_check_forged(sim_world *w, uint32_t op, uint64_t slot, uint64_t validator);
 void sim_check_slot(sim_world *w, uint64_t slot);
 void sim_check_end(sim_world *w);
+const aq_map *sim_validators(sim_world *w); /* group keys to validators of the lock */
 void sim_check_free(sim_world *w);
 
 /* ---- the world ---- */
