@@ -52,6 +52,7 @@ static void end_node(sim_node *n, bool killed) {
   w->wires ? sim_wire_end(n) : sim_link_drop(n);
   sim_http_drop(w, &n->proc);
   sim_proc_end(&n->proc);
+  aq_timer_cancel(&w->own.env, &n->teardown); /* it may have died while it stopped in good order */
   n->up = n->leaving = false;
 }
 
@@ -125,6 +126,7 @@ static void vc_end(void *arg) {
   sim_store_close(&n->vc_store, true);
   sim_http_drop(n->w, &n->vc_proc);
   sim_proc_end(&n->vc_proc);
+  aq_timer_cancel(&n->w->own.env, &n->vc_teardown);
   n->vc_up = false;
 }
 
