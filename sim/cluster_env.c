@@ -69,40 +69,7 @@ void sim_fail(sim_world *w, const char *fmt, ...) {
 
 /* ---- timers ---- */
 
-static bool before(const aq_timer *a, const aq_timer *b) {
-  return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->seq < b->seq;
-}
-
-static void place(sim_proc *p, size_t pos, aq_timer *t) {
-  p->heap[pos - 1] = t;
-  t->pos = pos;
-}
-
-static void sift_up(sim_proc *p, size_t pos, aq_timer *t) {
-  for (; pos > 1 && before(t, p->heap[pos / 2 - 1]); pos /= 2) place(p, pos, p->heap[pos / 2 - 1]);
-  place(p, pos, t);
-}
-
-static void sift_down(sim_proc *p, size_t pos, aq_timer *t) {
-  for (size_t child; (child = 2 * pos) <= p->cnt; pos = child) {
-    if (child < p->cnt && before(p->heap[child], p->heap[child - 1])) child++;
-    if (!before(p->heap[child - 1], t)) break;
-    place(p, pos, p->heap[child - 1]);
-  }
-  place(p, pos, t);
-}
-
-static void timer_cancel(void *ctx, aq_timer *t) {
-  sim_proc *p = ctx;
-  if (t->pos == 0) return;
-  size_t pos = t->pos;
-  AQ_ASSERT(pos <= p->cnt && p->heap[pos - 1] == t);
-  t->pos = 0;
-  aq_timer *last = p->heap[--p->cnt];
-  if (last == t) return;
-  sift_up(p, pos, last);
-  if (last->pos == pos) sift_down(p, pos, last);
-}
+static void timer_cancel(void *ctx, aq_timer *t) { aq_timer_heap_remove(&((sim_proc *)ctx)->timers, t); }
 
 static uint64_t own_ns(const sim_proc *p) { return p->w->now_ns + (uint64_t)p->skew_ns; }
 
@@ -110,15 +77,9 @@ static void timer_set(void *ctx, aq_timer *t, uint64_t at_ns, void (*fn)(void *)
   sim_proc *p = ctx;
   timer_cancel(p, t);
   if (p->dead) return;
-  if (p->cnt == p->cap) {
-    p->cap = p->cap ? 2 * p->cap : 64;
-    p->heap = realloc(p->heap, p->cap * sizeof *p->heap);
-    AQ_ASSERT(p->heap);
-  }
   uint64_t now_ns = own_ns(p);
   *t = (aq_timer){.fn = fn, .arg = arg, .at_ns = at_ns < now_ns ? now_ns : at_ns, .seq = ++p->w->seq};
-  p->cnt++;
-  sift_up(p, p->cnt, t);
+  aq_timer_heap_add(&p->timers, t);
 }
 
 static uint64_t now_of(void *ctx) { return own_ns(ctx); }
@@ -179,10 +140,8 @@ void sim_proc_end(sim_proc *p) {
   sim_world *w = p->w;
   AQ_LIST_EACH(&p->jobs, k, work, link) work_done(k);
   AQ_ASSERT(aq_list_empty(&p->jobs));
-  if (p->cnt > 0) sim_fail(w, "process %u ended with %zu timers armed", p->id, p->cnt);
-  free(p->heap);
-  p->heap = NULL;
-  p->cnt = p->cap = 0;
+  if (p->timers.cnt > 0) sim_fail(w, "process %u ended with %zu timers armed", p->id, p->timers.cnt);
+  aq_timer_heap_free(&p->timers);
   for (uint32_t i = 0; i < w->proc_cnt; i++) {
     if (w->proc[i] != p) continue;
     memmove(&w->proc[i], &w->proc[i + 1], (w->proc_cnt - i - 1) * sizeof w->proc[0]);
@@ -204,15 +163,15 @@ bool sim_step(sim_world *w) {
   uint64_t at_ns = w->end_ns, seq = 0;
   for (uint32_t i = 0; i < w->proc_cnt; i++) {
     sim_proc *p = w->proc[i];
-    if (p->cnt == 0 || p->dead) continue;
-    const aq_timer *t = p->heap[0];
+    const aq_timer *t = aq_timer_heap_first(&p->timers);
+    if (!t || p->dead) continue;
     uint64_t fires_ns = t->at_ns - (uint64_t)p->skew_ns;
     if (fires_ns < w->now_ns) fires_ns = w->now_ns; /* a clock that stepped forward */
     if (fires_ns > at_ns || (fires_ns == at_ns && (!best || t->seq > seq))) continue;
     best = p, at_ns = fires_ns, seq = t->seq;
   }
   if (!best) return false;
-  aq_timer *t = best->heap[0];
+  aq_timer *t = aq_timer_heap_first(&best->timers);
   w->now_ns = at_ns;
   w->steps++;
   w->steps_slot++;

@@ -14,6 +14,7 @@
 #include "cluster/lock.h"
 #include "node/core.h"
 #include "p2p/host.h"
+#include "port/timer_heap.h"
 #include "testnet/beacon.h"
 #include "testnet/vc.h"
 
@@ -43,8 +44,7 @@ typedef struct {
   uint64_t effects_left; /* dies at the effect that makes this 0; UINT64_MAX: lives on */
   void (*died)(void *arg);
   void *died_arg;
-  aq_timer **heap; /* by own time */
-  size_t cnt, cap;
+  aq_timer_heap timers; /* by own time */
   aq_list jobs;
 } sim_proc;
 

@@ -3,6 +3,7 @@
 #include "adapter/workers.h"
 #include "base/assert.h"
 #include "base/metrics.h"
+#include "port/timer_heap.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -35,8 +36,7 @@ struct aq_loop {
   void (*on_signal)(void *arg, int signo);
   void *signal_arg;
 
-  aq_timer **heap; /* from 1; ordered by (at_ns, seq) */
-  size_t cnt, cap;
+  aq_timer_heap timers;
   uint64_t seq;
   uint64_t armed_ns; /* what tick_fd waits for, 0: nothing */
   uint64_t turn_ns;  /* wall clock of the turn while timers fire, else 0 */
@@ -78,63 +78,22 @@ static void env_random(void *ctx, void *out, size_t len) {
 
 /* ---- timers ---- */
 
-static bool before(const aq_timer *a, const aq_timer *b) {
-  return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->seq < b->seq;
-}
-
-static void place(aq_loop *l, size_t pos, aq_timer *t) { l->heap[pos] = t, t->pos = pos; }
-
-static void sift_up(aq_loop *l, size_t pos, aq_timer *t) {
-  for (; pos > 1 && before(t, l->heap[pos / 2]); pos /= 2) place(l, pos, l->heap[pos / 2]);
-  place(l, pos, t);
-}
-
-static void sift_down(aq_loop *l, size_t pos, aq_timer *t) {
-  for (size_t child; (child = pos * 2) <= l->cnt; pos = child) {
-    if (child < l->cnt && before(l->heap[child + 1], l->heap[child])) child++;
-    if (!before(l->heap[child], t)) break;
-    place(l, pos, l->heap[child]);
-  }
-  place(l, pos, t);
-}
-
-static void heap_remove(aq_loop *l, aq_timer *t) {
-  size_t pos = t->pos;
-  AQ_ASSERT(pos >= 1 && pos <= l->cnt && l->heap[pos] == t);
-  aq_timer *last = l->heap[l->cnt--];
-  t->pos = 0;
-  if (last == t) return;
-  if (pos > 1 && before(last, l->heap[pos / 2]))
-    sift_up(l, pos, last);
-  else
-    sift_down(l, pos, last);
-}
-
-static void env_timer_cancel(void *ctx, aq_timer *t) {
-  if (t->pos) heap_remove(ctx, t);
-}
+static void env_timer_cancel(void *ctx, aq_timer *t) { aq_timer_heap_remove(&((aq_loop *)ctx)->timers, t); }
 
 static void env_timer_set(void *ctx, aq_timer *t, uint64_t at_ns, void (*fn)(void *), void *arg) {
   aq_loop *l = ctx;
-  if (t->pos) heap_remove(l, t);
-  if (l->cnt + 2 > l->cap) {
-    size_t cap = l->cap ? l->cap * 2 : 64;
-    aq_timer **heap = realloc(l->heap, cap * sizeof *heap);
-    AQ_ASSERT(heap);
-    l->heap = heap, l->cap = cap;
-  }
+  aq_timer_heap_remove(&l->timers, t);
   /* One set in the past by a timer of this turn must not come before the older ones that are due. */
   t->at_ns = at_ns < l->turn_ns ? l->turn_ns : at_ns;
   t->fn = fn, t->arg = arg, t->seq = l->seq++;
-  sift_up(l, ++l->cnt, t);
+  aq_timer_heap_add(&l->timers, t);
 }
 
 static void fire_timers(aq_loop *l) {
   uint64_t limit = l->seq;
   l->turn_ns = clock_ns(CLOCK_REALTIME);
-  while (l->cnt && l->heap[1]->at_ns <= l->turn_ns && l->heap[1]->seq < limit) {
-    aq_timer *t = l->heap[1];
-    heap_remove(l, t);
+  for (aq_timer *t; (t = aq_timer_heap_first(&l->timers)) && t->at_ns <= l->turn_ns && t->seq < limit;) {
+    aq_timer_heap_remove(&l->timers, t);
     t->fn(t->arg);
   }
   l->turn_ns = 0;
@@ -150,8 +109,9 @@ static void on_tick(uv_poll_t *h, int status, int events) {
 }
 
 static void arm_tick(aq_loop *l) {
-  uint64_t at_ns = l->cnt ? l->heap[1]->at_ns : 0;
-  if (l->cnt && at_ns == 0) at_ns = 1; /* 0 would disarm */
+  const aq_timer *first = aq_timer_heap_first(&l->timers);
+  uint64_t at_ns = first ? first->at_ns : 0;
+  if (first && at_ns == 0) at_ns = 1; /* 0 would disarm */
   if (at_ns == l->armed_ns) return;
   uint64_t at = at_ns > INT64_MAX ? INT64_MAX : at_ns;
   struct itimerspec spec = {.it_value = {(time_t)(at / AQ_NS_PER_SEC), (long)(at % AQ_NS_PER_SEC)}};
@@ -289,7 +249,7 @@ void aq_loop_free(aq_loop *l) {
   uv_close((uv_handle_t *)&l->prepare, NULL);
   bool ended = run_down(l);
   close(l->tick_fd);
-  free(l->heap);
+  aq_timer_heap_free(&l->timers);
   pthread_mutex_destroy(&l->post_lock);
   if (ended) free(l);
 }

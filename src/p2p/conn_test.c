@@ -82,7 +82,7 @@ static void world_free(world *w) {
     if (w->s[i].c) side_free(&w->s[i]);
     aq_k1_key_free(w->key[i]);
   }
-  assert_int_equal(w->loop.cnt, 0);
+  assert_int_equal(w->loop.timers.cnt, 0);
   fake_loop_free(&w->loop);
 }
 

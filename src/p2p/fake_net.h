@@ -12,14 +12,14 @@
 #include "base/assert.h"
 #include "base/list.h"
 #include "p2p/host.h"
+#include "port/timer_heap.h"
 
 /* ---- an environment with virtual time ---- */
 
 typedef struct {
   aq_env env; /* hand &loop.env to the code under test; its functions want the loop as ctx */
   uint64_t now_ns, seq, rng;
-  aq_timer **heap;
-  size_t cnt, cap;
+  aq_timer_heap timers;
 } fake_loop;
 
 static inline uint64_t fake_rng(uint64_t *state) { /* splitmix64 */
@@ -36,52 +36,13 @@ static inline void fake_loop_random(void *ctx, void *out, size_t len) {
   for (size_t i = 0; i < len; i++) p[i] = (uint8_t)fake_rng(&((fake_loop *)ctx)->rng);
 }
 
-static inline bool fake_timer_before(const aq_timer *a, const aq_timer *b) {
-  return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->seq < b->seq;
-}
-
-static inline void fake_heap_put(fake_loop *l, size_t pos, aq_timer *t) {
-  l->heap[pos - 1] = t;
-  t->pos = pos;
-}
-
-static inline void fake_heap_up(fake_loop *l, size_t pos, aq_timer *t) {
-  for (; pos > 1 && fake_timer_before(t, l->heap[pos / 2 - 1]); pos /= 2) fake_heap_put(l, pos, l->heap[pos / 2 - 1]);
-  fake_heap_put(l, pos, t);
-}
-
-static inline void fake_heap_down(fake_loop *l, size_t pos, aq_timer *t) {
-  for (size_t child; (child = 2 * pos) <= l->cnt; pos = child) {
-    if (child < l->cnt && fake_timer_before(l->heap[child], l->heap[child - 1])) child++;
-    if (!fake_timer_before(l->heap[child - 1], t)) break;
-    fake_heap_put(l, pos, l->heap[child - 1]);
-  }
-  fake_heap_put(l, pos, t);
-}
-
-static inline void fake_timer_cancel(void *ctx, aq_timer *t) {
-  fake_loop *l = ctx;
-  if (t->pos == 0) return;
-  size_t pos = t->pos;
-  AQ_ASSERT(l->heap[pos - 1] == t);
-  t->pos = 0;
-  aq_timer *last = l->heap[--l->cnt];
-  if (last == t) return;
-  fake_heap_up(l, pos, last);
-  if (last->pos == pos) fake_heap_down(l, pos, last);
-}
+static inline void fake_timer_cancel(void *ctx, aq_timer *t) { aq_timer_heap_remove(&((fake_loop *)ctx)->timers, t); }
 
 static inline void fake_timer_set(void *ctx, aq_timer *t, uint64_t at_ns, void (*fn)(void *), void *arg) {
   fake_loop *l = ctx;
   fake_timer_cancel(l, t);
-  if (l->cnt == l->cap) {
-    l->cap = l->cap ? 2 * l->cap : 64;
-    l->heap = realloc(l->heap, l->cap * sizeof *l->heap);
-    AQ_ASSERT(l->heap);
-  }
   *t = (aq_timer){.fn = fn, .arg = arg, .at_ns = at_ns < l->now_ns ? l->now_ns : at_ns, .seq = ++l->seq};
-  l->cnt++;
-  fake_heap_up(l, l->cnt, t);
+  aq_timer_heap_add(&l->timers, t);
 }
 
 static inline void fake_loop_work(void *ctx, aq_job *job) {
@@ -96,12 +57,12 @@ static inline void fake_loop_init(fake_loop *l, uint64_t seed) {
       (aq_env){l, fake_loop_now, fake_loop_now, fake_loop_random, fake_timer_set, fake_timer_cancel, fake_loop_work};
 }
 
-static inline void fake_loop_free(fake_loop *l) { free(l->heap); }
+static inline void fake_loop_free(fake_loop *l) { aq_timer_heap_free(&l->timers); }
 
 /* The next timer, if it is due until then. */
 static inline bool fake_loop_step(fake_loop *l, uint64_t until_ns) {
-  if (l->cnt == 0 || l->heap[0]->at_ns > until_ns) return false;
-  aq_timer *t = l->heap[0];
+  aq_timer *t = aq_timer_heap_first(&l->timers);
+  if (!t || t->at_ns > until_ns) return false;
   l->now_ns = t->at_ns;
   fake_timer_cancel(l, t);
   t->fn(t->arg);

@@ -142,7 +142,7 @@ static inline void fuzz_host_end(fuzz_host *w) {
   AQ_ASSERT(w->host->peer[1].rx_bytes == 0 && w->host->peer[1].op_cnt == 0 && w->host->peer[1].big_cnt == 0);
   aq_host_free(w->host);
   fake_net_free(&w->net);
-  AQ_ASSERT(w->loop.cnt == 0);
+  AQ_ASSERT(w->loop.timers.cnt == 0);
   fake_loop_free(&w->loop);
   aq_buf_free(&w->in);
 }

@@ -236,7 +236,7 @@ static void world_free(world *w) {
   if (w->c) peer_disconnect(w);
   aq_host_free(w->host);
   fake_net_free(&w->net);
-  assert_int_equal(w->loop.cnt, 0);
+  assert_int_equal(w->loop.timers.cnt, 0);
   fake_loop_free(&w->loop);
   for (int i = 0; i < 2; i++) aq_k1_key_free(w->key[i]);
 }

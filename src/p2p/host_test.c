@@ -151,7 +151,7 @@ static void cluster_free(cluster *c) {
     aq_k1_key_free(c->key[i]);
   }
   fake_net_free(&c->net);
-  assert_int_equal(c->loop.cnt, 0); /* no timer is left behind */
+  assert_int_equal(c->loop.timers.cnt, 0); /* no timer is left behind */
   fake_loop_free(&c->loop);
 }
 
