@@ -4,11 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "base/bytes.h"
-#include "base/hex.h"
 #include "base/metrics.h"
+#include "cli.h"
 #include "cluster.h"
 
 typedef struct {
@@ -45,8 +43,6 @@ static void usage(FILE *out) {
           "Exit status: 0 all promises held, 1 one was broken, 2 wrong usage.\n");
 }
 
-static bool number(uint64_t *out, const char *text) { return text && aq_u64_parse(out, aq_bytes_str(text)) == AQ_OK; }
-
 static bool mask(uint64_t *out, const char *text) {
   char *end = NULL;
   if (!text) return false;
@@ -66,12 +62,12 @@ static bool flag(options *o, const char *arg) {
 }
 
 static bool value(options *o, const char *arg, const char *next) {
-  if (strcmp(arg, "--seeds") == 0) return number(&o->seeds, next);
-  if (strcmp(arg, "--start") == 0) return number(&o->run.seed, next);
-  if (strcmp(arg, "--step") == 0) return number(&o->step, next) && o->step > 0;
-  if (strcmp(arg, "--seconds") == 0) return number(&o->seconds, next);
-  if (strcmp(arg, "--seed") == 0) return o->one = number(&o->run.seed, next);
-  if (strcmp(arg, "--until") == 0) return number(&o->run.until, next);
+  if (strcmp(arg, "--seeds") == 0) return cli_number(&o->seeds, next);
+  if (strcmp(arg, "--start") == 0) return cli_number(&o->run.seed, next);
+  if (strcmp(arg, "--step") == 0) return cli_number(&o->step, next) && o->step > 0;
+  if (strcmp(arg, "--seconds") == 0) return cli_number(&o->seconds, next);
+  if (strcmp(arg, "--seed") == 0) return o->one = cli_number(&o->run.seed, next);
+  if (strcmp(arg, "--until") == 0) return cli_number(&o->run.until, next);
   if (strcmp(arg, "--keep") == 0) return mask(&o->run.keep, next);
   if (strcmp(arg, "--file") == 0) return (o->file = next) != NULL;
   return false;
@@ -106,12 +102,6 @@ static void count(totals *t, uint64_t seed, const aq_sim_result *r) {
   fprintf(stderr, "seed %" PRIu64 ": %u nodes, %u liars, %u faults: %s\n", seed, r->nodes, r->liars, r->faults, r->why);
 }
 
-static double seconds(clockid_t clock) {
-  struct timespec t;
-  clock_gettime(clock, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static void print_json(const totals *t, double took) {
   printf("{\"seeds\":%" PRIu64 ",\"violations\":%" PRIu64 ",\"first_failed_seed\":%" PRId64 ",\"slots\":%" PRIu64
          ",\"steps\":%" PRIu64 ",\"messages\":%" PRIu64 ",\"requests\":%" PRIu64 ",\"duties\":%" PRIu64
@@ -122,13 +112,13 @@ static void print_json(const totals *t, double took) {
   for (uint32_t k = 0; aq_sim_kind_name(k); k++)
     printf("%s\"%s\":[%" PRIu64 ",%" PRIu64 "]", k ? "," : "", aq_sim_kind_name(k), t->scheduled[k], t->injected[k]);
   printf("},\"seconds\":%.2f,\"slots_per_core_second\":%.0f}\n", took,
-         (double)t->slots / seconds(CLOCK_PROCESS_CPUTIME_ID));
+         (double)t->slots / cli_seconds(CLOCK_PROCESS_CPUTIME_ID));
 }
 
 static void print_totals(const totals *t, double took) {
   printf("%" PRIu64 " seeds: %" PRIu64 " violations; %" PRIu64 " slots (%.0f a second of one core), %" PRIu64
          " of %" PRIu64 " duties done, all in the %" PRIu64 " slots with at most f operators in trouble\n",
-         t->runs, t->failed, t->slots, (double)t->slots / seconds(CLOCK_PROCESS_CPUTIME_ID), t->done, t->duties,
+         t->runs, t->failed, t->slots, (double)t->slots / cli_seconds(CLOCK_PROCESS_CPUTIME_ID), t->done, t->duties,
          t->must);
   printf("  %" PRIu64 " steps, %" PRIu64 " messages, %" PRIu64 " requests, %.1f s; trace hash %016" PRIx64 "\n",
          t->steps, t->messages, t->requests, took, t->hash);
@@ -216,13 +206,13 @@ int aq_sim_cluster_main(int argc, char **argv) {
   mallopt(M_MMAP_THRESHOLD, 64 << 20); /* memory is used again for the next seed, not mapped anew */
   mallopt(M_TRIM_THRESHOLD, 256 << 20);
   if (o.shrink) return shrink(&o);
-  double start = seconds(CLOCK_MONOTONIC);
+  double start = cli_seconds(CLOCK_MONOTONIC);
   int code = 0;
   if (o.file) {
     code = run_file(&o, &t);
   } else {
     aq_sim_opts run = o.run;
-    for (uint64_t i = 0; o.seconds ? seconds(CLOCK_MONOTONIC) - start < (double)o.seconds : i < o.seeds; i++) {
+    for (uint64_t i = 0; o.seconds ? cli_seconds(CLOCK_MONOTONIC) - start < (double)o.seconds : i < o.seeds; i++) {
       aq_sim_result r;
       run.seed = o.run.seed + i * o.step;
       (void)aq_sim_cluster_run(&run, &r);
@@ -231,8 +221,8 @@ int aq_sim_cluster_main(int argc, char **argv) {
     code = t.failed ? 1 : 0;
   }
   if (o.json)
-    print_json(&t, seconds(CLOCK_MONOTONIC) - start);
+    print_json(&t, cli_seconds(CLOCK_MONOTONIC) - start);
   else
-    print_totals(&t, seconds(CLOCK_MONOTONIC) - start);
+    print_totals(&t, cli_seconds(CLOCK_MONOTONIC) - start);
   return code;
 }

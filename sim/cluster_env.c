@@ -6,18 +6,9 @@
 #include "base/assert.h"
 #include "world.h"
 
-/* ---- randomness: xoshiro256** ---- */
+/* ---- randomness ---- */
 
-static uint64_t rotl(uint64_t x, int k) { return (x << k) | (x >> (64 - k)); }
-
-static uint64_t next(sim_world *w) {
-  uint64_t *s = w->rng, result = rotl(s[1] * 5, 7) * 9, t = s[1] << 17;
-  s[2] ^= s[0], s[3] ^= s[1], s[1] ^= s[2], s[0] ^= s[3], s[2] ^= t;
-  s[3] = rotl(s[3], 45);
-  return result;
-}
-
-uint64_t sim_random(sim_world *w, uint64_t below) { return below ? next(w) % below : 0; }
+uint64_t sim_random(sim_world *w, uint64_t below) { return sim_rng_below(&w->rng, below); }
 bool sim_chance(sim_world *w, uint32_t per_mille) { return per_mille && sim_random(w, 1000) < per_mille; }
 uint64_t sim_between(sim_world *w, uint64_t low, uint64_t high) { return low + sim_random(w, high - low + 1); }
 
@@ -88,8 +79,8 @@ static uint64_t mono_of(void *ctx) { return ((sim_proc *)ctx)->w->now_ns; }
 static void random_of(void *ctx, void *out, size_t len) {
   sim_world *w = ((sim_proc *)ctx)->w;
   uint8_t *at = out;
-  for (; len >= 8; at += 8, len -= 8) aq_le64_put(at, next(w));
-  for (uint64_t v = next(w); len > 0; len--, v >>= 8) *at++ = (uint8_t)v;
+  for (; len >= 8; at += 8, len -= 8) aq_le64_put(at, sim_rng_next(&w->rng));
+  for (uint64_t v = sim_rng_next(&w->rng); len > 0; len--, v >>= 8) *at++ = (uint8_t)v;
 }
 
 /* ---- jobs: run at once, finished a little later ---- */

@@ -9,13 +9,6 @@
 #include "crypto/hash.h"
 #include "world.h"
 
-static uint64_t split(uint64_t *s) {
-  uint64_t z = *s += UINT64_C(0x9e3779b97f4a7c15);
-  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-  return z ^ (z >> 31);
-}
-
 /* ---- keys ---- */
 
 static void secret_of(uint8_t out[32], uint64_t seed, char kind, uint64_t number) {
@@ -131,8 +124,7 @@ static sim_world *world_new(const aq_sim_opts *opts, aq_sim_result *out) {
   AQ_ASSERT(w);
   w->opts = *opts;
   w->out = out;
-  uint64_t s = opts->seed;
-  for (int i = 0; i < 4; i++) w->rng[i] = split(&s);
+  sim_rng_seed(&w->rng, opts->seed);
   aq_list_init(&w->conns);
   aq_list_init(&w->letters);
   aq_list_init(&w->blocks);

@@ -3,9 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "base/hex.h"
+#include "cli.h"
 #include "qbft_sim.h"
 
 enum { ROUNDS_SHOWN = 16 };
@@ -22,8 +21,6 @@ typedef struct {
   char why[240];
 } totals;
 
-static bool number(uint64_t *out, const char *text) { return text && aq_u64_parse(out, aq_bytes_str(text)) == AQ_OK; }
-
 static bool parse(options *o, int argc, char **argv) {
   *o = (options){.seeds = 2000};
   for (int i = 1; i < argc; i++) {
@@ -32,11 +29,11 @@ static bool parse(options *o, int argc, char **argv) {
       o->trace = true;
     } else if (strcmp(argv[i], "--json") == 0) {
       o->json = true;
-    } else if (strcmp(argv[i], "--seeds") == 0 && number(&o->seeds, next)) {
+    } else if (strcmp(argv[i], "--seeds") == 0 && cli_number(&o->seeds, next)) {
       i++;
-    } else if (strcmp(argv[i], "--start") == 0 && number(&o->start, next)) {
+    } else if (strcmp(argv[i], "--start") == 0 && cli_number(&o->start, next)) {
       i++;
-    } else if (strcmp(argv[i], "--seed") == 0 && number(&o->start, next)) {
+    } else if (strcmp(argv[i], "--seed") == 0 && cli_number(&o->start, next)) {
       o->one = true;
       i++;
     } else {
@@ -65,12 +62,6 @@ static void count(totals *t, uint64_t seed, const aq_qbft_sim_result *r) {
   fprintf(stderr, "seed %" PRIu64 ": %u nodes, %u liars: %s\n", seed, r->nodes, r->liars, r->why);
 }
 
-static double seconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static void print_json(const options *o, const totals *t, double took) {
   printf("{\"seeds\":%" PRIu64 ",\"start\":%" PRIu64 ",\"violations\":%" PRIu64, t->runs, o->start, t->failed);
   if (t->failed) printf(",\"first_failed_seed\":%" PRIu64 ",\"reason\":\"%s\"", t->first_failed, t->why);
@@ -86,7 +77,7 @@ int aq_qbft_sim_main(int argc, char **argv) {
   options o;
   totals t = {0};
   if (!parse(&o, argc, argv)) return 2;
-  double start = seconds();
+  double start = cli_seconds(CLOCK_MONOTONIC);
   mallopt(M_MMAP_THRESHOLD, 64 << 20); /* the machines' memory is used again for the next seed, not mapped anew */
   mallopt(M_TRIM_THRESHOLD, 256 << 20);
   for (uint64_t i = 0; i < o.seeds; i++) {
@@ -95,11 +86,11 @@ int aq_qbft_sim_main(int argc, char **argv) {
     count(&t, o.start + i, &r);
   }
   if (o.json) {
-    print_json(&o, &t, seconds() - start);
+    print_json(&o, &t, cli_seconds(CLOCK_MONOTONIC) - start);
   } else {
     printf("%" PRIu64 " seeds from %" PRIu64 ": %" PRIu64 " violations, %" PRIu64 " events, %" PRIu64
            " messages, %" PRIu64 " crashes, %.1f s\n",
-           t.runs, o.start, t.failed, t.events, t.messages, t.crashes, seconds() - start);
+           t.runs, o.start, t.failed, t.events, t.messages, t.crashes, cli_seconds(CLOCK_MONOTONIC) - start);
     if (t.failed) printf("run one alone: aequa-sim qbft --seed %" PRIu64 " --trace\n", t.first_failed);
   }
   return t.failed ? 1 : 0;

@@ -11,28 +11,9 @@
 
 enum { CANARY = 64, CANARY_BYTE = 0xa5, EVENTS_MAX = 4000000 };
 
-/* ---- randomness: xoshiro256**, seeded by splitmix64 ---- */
+/* ---- randomness ---- */
 
-static uint64_t rotl(uint64_t x, int k) { return x << k | x >> (64 - k); }
-
-static uint64_t next_random(world *w) {
-  uint64_t *s = w->rng, result = rotl(s[1] * 5, 7) * 9, t = s[1] << 17;
-  s[2] ^= s[0], s[3] ^= s[1], s[1] ^= s[2], s[0] ^= s[3];
-  s[2] ^= t;
-  s[3] = rotl(s[3], 45);
-  return result;
-}
-
-static void seed_random(world *w, uint64_t seed) {
-  for (int i = 0; i < 4; i++) {
-    uint64_t z = (seed += UINT64_C(0x9e3779b97f4a7c15));
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    w->rng[i] = z ^ z >> 31;
-  }
-}
-
-uint64_t world_random(world *w, uint64_t below) { return below ? next_random(w) % below : 0; }
+uint64_t world_random(world *w, uint64_t below) { return sim_rng_below(&w->rng, below); }
 bool world_chance(world *w, uint32_t pct) { return world_random(w, 100) < pct; }
 
 /* ---- small things ---- */
@@ -384,7 +365,7 @@ static void dispatch(world *w, const event *e) {
 
 static void set_up(world *w, uint64_t seed) {
   static const uint32_t sizes[] = {4, 4, 4, 7, 7, 10, 3, 1};
-  seed_random(w, seed);
+  sim_rng_seed(&w->rng, seed);
   w->n = sizes[world_random(w, AQ_COUNT(sizes))];
   w->quorum = aq_qbft_quorum(w->n);
   w->faulty = aq_qbft_faulty(w->n);

@@ -5,6 +5,7 @@
 
 #include "consensus/qbft.h"
 #include "qbft_sim.h"
+#include "rng.h"
 
 enum {
   WORLD_NODES_MAX = 10,
@@ -73,7 +74,7 @@ typedef struct {
 } lock;
 
 typedef struct {
-  uint64_t rng[4];
+  sim_rng rng;
   bool trace;
   uint32_t n, quorum, faulty, shift; /* leader(r) = (shift + r) mod n */
   uint64_t now, seq, heal_at, end_at;

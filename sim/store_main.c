@@ -3,10 +3,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/hex.h"
+#include "cli.h"
 #include "fault_disk.h"
 #include "store_fire.h"
 #include "store_writer.h"
@@ -18,19 +17,17 @@ typedef struct {
   bool trace;
 } options;
 
-static bool number(uint64_t *out, const char *text) { return text && aq_u64_parse(out, aq_bytes_str(text)) == AQ_OK; }
-
 static bool parse(options *o, int argc, char **argv) {
   *o = (options){.seeds = 1000};
   for (int i = 1; i < argc; i++) {
     const char *next = i + 1 < argc ? argv[i + 1] : NULL;
     if (strcmp(argv[i], "--trace") == 0) {
       o->trace = true;
-    } else if (strcmp(argv[i], "--seeds") == 0 && number(&o->seeds, next)) {
+    } else if (strcmp(argv[i], "--seeds") == 0 && cli_number(&o->seeds, next)) {
       i++;
-    } else if (strcmp(argv[i], "--from") == 0 && number(&o->from, next)) {
+    } else if (strcmp(argv[i], "--from") == 0 && cli_number(&o->from, next)) {
       i++;
-    } else if (strcmp(argv[i], "--seed") == 0 && number(&o->from, next)) {
+    } else if (strcmp(argv[i], "--seed") == 0 && cli_number(&o->from, next)) {
       o->seeds = 1;
       i++;
     } else {
@@ -39,12 +36,6 @@ static bool parse(options *o, int argc, char **argv) {
     }
   }
   return true;
-}
-
-static double seconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 static void add(store_fire_result *sum, const store_fire_result *r) {
@@ -75,7 +66,7 @@ int main(int argc, char **argv) {
   uint64_t failed = 0, first = 0;
   if (argc > 1 && strcmp(argv[1], "writer") == 0) return store_writer_main(argc - 1, argv + 1);
   if (!parse(&o, argc, argv)) return 2;
-  double start = seconds();
+  double start = cli_seconds(CLOCK_MONOTONIC);
   for (uint64_t i = 0; i < o.seeds; i++) {
     store_fire_result r;
     alarm(SEED_SECONDS_MAX); /* a hang is a failure: the signal ends the program */
@@ -85,6 +76,6 @@ int main(int argc, char **argv) {
     }
     add(&sum, &r);
   }
-  report(&o, &sum, failed, first, seconds() - start);
+  report(&o, &sum, failed, first, cli_seconds(CLOCK_MONOTONIC) - start);
   return failed ? 1 : 0;
 }

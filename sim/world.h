@@ -15,6 +15,7 @@
 #include "node/core.h"
 #include "p2p/host.h"
 #include "port/timer_heap.h"
+#include "rng.h"
 #include "testnet/beacon.h"
 #include "testnet/vc.h"
 
@@ -269,7 +270,7 @@ typedef struct sim_checks sim_checks;
 struct sim_world {
   aq_sim_opts opts;
   aq_sim_result *out;
-  uint64_t rng[4];
+  sim_rng rng;
   uint64_t now_ns, seq, genesis_ns, heal_ns, end_ns;
   uint64_t steps, steps_slot;
   sim_proc own; /* of the world: what is on its way between processes */
