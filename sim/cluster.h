@@ -19,7 +19,7 @@ typedef struct {
 } aq_sim_opts;
 
 typedef struct {
-  uint32_t nodes, validators, liars, instances, faults;
+  uint32_t nodes, liars, faults;
   uint64_t slots, steps, messages, requests, duties, done;
   uint64_t must; /* slots in which at most f operators were in trouble, so that all duties had to be done */
   uint64_t hash; /* of everything that happened */

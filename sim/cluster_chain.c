@@ -90,26 +90,21 @@ static void slot_tick(void *arg) {
 
 /* ---- what the beacon nodes see ---- */
 
-typedef struct {
-  sim_world *w;
-  uint32_t op;
-} seat;
-
 static void attested(void *arg, uint64_t validator, const aq_att_data *data, const uint8_t root[32]) {
-  const seat *s = arg;
+  const sim_seat *s = arg;
   sim_trace(s->w, "attested", s->op, validator, aq_bytes_of(root, 32));
   sim_check_attested(s->w, validator, data, root);
 }
 
 static void proposed(void *arg, const aq_beacon_block *b) {
-  const seat *s = arg;
+  const sim_seat *s = arg;
   sim_trace(s->w, "proposed", s->op, b->slot, aq_bytes_of(b->root, 32));
   sim_check_proposed(s->w, b);
   if (first_of(s->w, b->slot, b->root)) spread(s->w, b, s->op);
 }
 
 static void forged(void *arg, uint64_t slot, uint64_t validator) {
-  const seat *s = arg;
+  const sim_seat *s = arg;
   sim_check_forged(s->w, s->op, slot, validator);
 }
 
@@ -147,7 +142,7 @@ bool sim_chain_answer(sim_world *w, uint32_t op, const char *path, aq_buf *out) 
 
 void sim_chain_start(sim_world *w) {
   for (uint32_t op = 0; op < w->n; op++) {
-    w->seat[op].w = w, w->seat[op].op = op;
+    w->seat[op] = (sim_seat){w, op};
     w->watch[op] = (aq_beacon_watch){&w->seat[op], attested, proposed, forged};
     sim_proc_init(&w->bn_proc[op], w, 200 + op);
     aq_beacon_cfg cfg = {.env = &w->bn_proc[op].env,

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "codec/pb.h"
 #include "consensus/instance.h"
 #include "consensus/qbft_wire.h"
-#include "duty/parsigex.h"
 #include "duty/pubkeys.h"
 #include "duty/workflow_internal.h"
 #include "world.h"
@@ -66,8 +66,6 @@ static sim_checks *checks(sim_world *w) {
     AQ_ASSERT(aq_map_put(&w->checks->validators, w->dist[v].pubkey, &w->lock.validators[v]) == AQ_OK);
   return w->checks;
 }
-
-const aq_map *sim_validators(sim_world *w) { return &checks(w)->validators; }
 
 /* Double votes and surround votes, consensus-specs is_slashable_attestation_data. */
 static bool slashable(const vote *a, const vote *b) {
@@ -167,6 +165,17 @@ void sim_check_decided(sim_node *n, const aq_store_decided *d) {
 
 /* ---- what leaves a node ---- */
 
+bool sim_first_vote(aq_bytes *raw, size_t *end, aq_bytes msg) {
+  enum { FIELD_1 = 0x0a };
+  uint64_t len;
+  size_t used;
+  if (msg.len == 0 || msg.ptr[0] != FIELD_1) return false;
+  if (aq_uvarint_get(&len, &used, aq_bytes_sub(msg, 1, msg.len - 1)) != AQ_OK || len > msg.len - 1 - used) return false;
+  *raw = aq_bytes_sub(msg, 1 + used, (size_t)len);
+  *end = 1 + used + (size_t)len;
+  return true;
+}
+
 /* A vote that leaves is on the disk. */
 static void check_vote(sim_node *n, aq_bytes msg) {
   sim_world *w = n->w;
@@ -174,18 +183,14 @@ static void check_vote(sim_node *n, aq_bytes msg) {
   aq_qbft_msg m = {0};
   uint32_t cnt = 0;
   aq_duty duty;
-  aq_bytes raw = {0};
-  aq_rd rd = aq_rd_of(msg);
-  uint64_t len = 0;
-  unsigned shift = 0;
-  if (aq_rd_u8(&rd) != 0x0a) {
+  aq_bytes raw;
+  size_t end;
+  if (!sim_first_vote(&raw, &end, msg)) {
     sim_fail(w, "node %u sent a consensus message that does not begin with a vote", n->op);
     return;
   }
-  for (uint8_t b = 0x80; b & 0x80 && shift < 35; shift += 7) b = aq_rd_u8(&rd), len |= (uint64_t)(b & 0x7f) << shift;
-  raw = aq_rd_bytes(&rd, (size_t)len);
   aq_arena_init(&a, 1 << 20);
-  if (!aq_rd_ok(&rd) || aq_qbft_wire_read(&m, &cnt, 1, &duty, &a, w->n, raw, false) != AQ_OK)
+  if (aq_qbft_wire_read(&m, &cnt, 1, &duty, &a, w->n, raw, false) != AQ_OK)
     sim_fail(w, "node %u sent a consensus message that does not decode", n->op);
   else if (m.from == n->op && m.type != AQ_QBFT_DECIDED && !sim_disk_has_vote(&n->disk, duty, raw))
     sim_fail(w, "node %u sent a vote that is not on its disk: slot %llu %s type %d round %lld", n->op,
@@ -233,17 +238,23 @@ static void check_share(sim_node *n, aq_duty duty, const aq_parsigex_item *it) {
              (unsigned long long)duty.slot);
 }
 
+aq_status sim_read_shares(aq_parsigex_set *out, aq_arena *a, sim_node *n, aq_bytes msg) {
+  if (!n->core.chain_known) return AQ_E_STALE;
+  const aq_parsigex_cfg peer = {.env = &n->proc.env,
+                                .net = &n->link.net,
+                                .chain = &n->core.chain,
+                                .lock = &n->w->lock,
+                                .self = (n->op + 1) % n->w->n};
+  return aq_parsigex_decode(out, a, &peer, &checks(n->w)->validators, n->op, msg);
+}
+
 static void check_shares(sim_node *n, aq_bytes msg) {
-  sim_world *w = n->w;
-  if (!n->core.chain_known) return;
-  const aq_parsigex_cfg cfg = {
-      .env = &n->proc.env, .net = &n->link.net, .chain = &n->core.chain, .lock = &w->lock, .self = (n->op + 1) % w->n};
   aq_parsigex_set set;
   aq_arena a;
   aq_arena_init(&a, 4 << 20);
-  aq_status st = aq_parsigex_decode(&set, &a, &cfg, &checks(w)->validators, n->op, msg);
+  aq_status st = sim_read_shares(&set, &a, n, msg);
   if (st != AQ_OK && st != AQ_E_STALE)
-    sim_fail(w, "node %u sent shares that no peer takes: %s", n->op, aq_status_text(st));
+    sim_fail(n->w, "node %u sent shares that no peer takes: %s", n->op, aq_status_text(st));
   for (uint32_t i = 0; st == AQ_OK && i < set.cnt; i++) check_share(n, set.duty, &set.item[i]);
   aq_arena_free(&a);
 }

@@ -13,7 +13,6 @@ static const char *const text[SIM_FAULT_CNT] = {
 
 _Static_assert((int)SIM_FAULT_CNT <= (int)AQ_SIM_KINDS_MAX, "kinds of faults");
 
-const char *sim_fault_text(sim_fault_kind k) { return text[k]; }
 const char *aq_sim_kind_name(uint32_t kind) { return kind < SIM_FAULT_CNT ? text[kind] : NULL; }
 
 const sim_fault *sim_fault_of(const sim_world *w, sim_fault_kind k, uint32_t op) {
@@ -251,7 +250,7 @@ static void end_process(sim_world *w, sim_fault *f) {
     case SIM_VC_CRASH: vc_come_back(n); break;
     case SIM_VC_OLD_DB:
       sim_count_fault(w, f->kind);
-      n->vc_forgetful = n->vc_put_back = true;
+      n->vc_put_back = true;
       sim_vc_kill(n, AQ_MILLIS(100));
       break;
     case SIM_DOUBLE:

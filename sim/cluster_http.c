@@ -9,7 +9,7 @@
 enum { HEADERS_MAX = 24 };
 
 /* One exchange. It outlives the side that leaves first. */
-struct sim_conn {
+typedef struct {
   aq_list link;
   sim_world *w;
   uint64_t id;
@@ -29,7 +29,7 @@ struct sim_conn {
   void (*gone)(void *arg);
   void *watch_arg;
   aq_timer step, limit;
-};
+} sim_conn;
 
 static sim_conn *conn_of(aq_http_res *res) { return (sim_conn *)(void *)res; }
 
@@ -228,25 +228,6 @@ static void arrive(sim_conn *c) {
   conn_free(c);
 }
 
-static void hand_on(sim_conn *c) {
-  uint64_t id = c->id;
-  sim_world *w = c->w;
-  if (!c->head_told && c->code) {
-    c->head_told = true;
-    const aq_http_headers h = {c->res_header, c->res_header_cnt};
-    if (c->cb.head) c->cb.head(c->cb.arg, c->code, &h);
-  }
-  AQ_LIST_EACH(&w->conns, it, sim_conn, link) {
-    if (it->id != id) continue;
-    if (c->res_body.len > c->told) {
-      size_t from = c->told;
-      c->told = c->res_body.len;
-      c->cb.data(c->cb.arg, aq_bytes_of(c->res_body.ptr + from, c->res_body.len - from));
-    }
-    break;
-  }
-}
-
 static bool alive(const sim_world *w, uint64_t id) {
   AQ_LIST_EACH((aq_list *)(uintptr_t)&w->conns, c, sim_conn, link) {
     if (c->id == id) return true;
@@ -254,18 +235,29 @@ static bool alive(const sim_world *w, uint64_t id) {
   return false;
 }
 
+/* What came of a stream since; false: the client left meanwhile. */
+static bool hand_on(sim_conn *c) {
+  uint64_t id = c->id;
+  sim_world *w = c->w;
+  if (!c->head_told && c->code) {
+    c->head_told = true;
+    const aq_http_headers h = {c->res_header, c->res_header_cnt};
+    if (c->cb.head) c->cb.head(c->cb.arg, c->code, &h);
+  }
+  if (!alive(w, id)) return false;
+  size_t from = c->told;
+  c->told = c->res_body.len;
+  if (c->told > from) c->cb.data(c->cb.arg, aq_bytes_of(c->res_body.ptr + from, c->told - from));
+  return alive(w, id);
+}
+
 static void conn_step(void *arg) {
   sim_conn *c = arg;
-  sim_world *w = c->w;
-  uint64_t id = c->id;
   if (!c->server && c->code == 0) {
     arrive(c);
     return;
   }
-  if (c->cb.data) {
-    hand_on(c);
-    if (!alive(w, id)) return;
-  }
+  if (c->cb.data && !hand_on(c)) return;
   if (c->ended && c->code) finish(c, AQ_OK);
 }
 
@@ -357,8 +349,8 @@ static void cancel(void *ctx, uint64_t id) {
   }
 }
 
-void sim_httpc_init(sim_httpc *h, sim_proc *proc, sim_node *node, bool client) {
-  *h = (sim_httpc){.proc = proc, .node = node, .client = client};
+void sim_httpc_init(sim_httpc *h, sim_proc *proc) {
+  h->proc = proc;
   h->http = (aq_httpc){h, start, resume, cancel};
 }
 

@@ -4,7 +4,6 @@
 
 #include "base/assert.h"
 #include "consensus/qbft_wire.h"
-#include "duty/parsigex.h"
 #include "world.h"
 
 enum { HEARD_MAX = 24, HEARD_LEN_MAX = 1 << 16, REPEATS = 6 };
@@ -18,23 +17,6 @@ struct sim_memory {
   heard item[HEARD_MAX];
   uint32_t next;
 };
-
-/* Where the first field of a QBFTConsensusMsg ends: 0x0a, length, QBFTMsg. */
-static bool first_field(aq_bytes msg, aq_bytes *raw, size_t *end) {
-  uint64_t len = 0;
-  size_t at = 1;
-  if (msg.len < 2 || msg.ptr[0] != 0x0a) return false;
-  for (unsigned shift = 0; at < msg.len && shift < 35; shift += 7) {
-    uint8_t b = msg.ptr[at++];
-    len |= (uint64_t)(b & 0x7f) << shift;
-    if (b & 0x80) continue;
-    if (len > msg.len - at) return false;
-    *raw = aq_bytes_of(msg.ptr + at, (size_t)len);
-    *end = at + (size_t)len;
-    return true;
-  }
-  return false;
-}
 
 static void change(sim_world *w, aq_qbft_msg *m) {
   switch (sim_random(w, 6)) {
@@ -51,7 +33,7 @@ static bool mutate(sim_node *n, aq_bytes msg, aq_buf *out) {
   sim_world *w = n->w;
   aq_bytes raw;
   size_t end;
-  if (!sim_fault_of(w, SIM_LIE_MUTATE, n->op) || !sim_chance(w, 600) || !first_field(msg, &raw, &end)) return false;
+  if (!sim_fault_of(w, SIM_LIE_MUTATE, n->op) || !sim_chance(w, 600) || !sim_first_vote(&raw, &end, msg)) return false;
   aq_arena a;
   aq_qbft_msg m = {0};
   uint32_t cnt = 0;
@@ -73,15 +55,12 @@ static bool mutate(sim_node *n, aq_bytes msg, aq_buf *out) {
 /* Well-formed, signed with the liar's own share, of another root than the payload's. */
 static bool sign_another(sim_node *n, aq_bytes msg, aq_buf *out) {
   sim_world *w = n->w;
-  const aq_parsigex_cfg cfg = {
-      .env = &n->proc.env, .net = &n->link.net, .chain = &n->core.chain, .lock = &w->lock, .self = (n->op + 1) % w->n};
   aq_parsigex_set set;
   aq_parsig item[SIM_VALIDATORS_MAX];
   aq_buf data[SIM_VALIDATORS_MAX] = {{0}};
   aq_arena a;
   aq_arena_init(&a, 4 << 20);
-  bool ok = n->core.chain_known && aq_parsigex_decode(&set, &a, &cfg, sim_validators(w), n->op, msg) == AQ_OK &&
-            set.cnt <= AQ_COUNT(item);
+  bool ok = sim_read_shares(&set, &a, n, msg) == AQ_OK && set.cnt <= AQ_COUNT(item);
   for (uint32_t i = 0; ok && i < set.cnt; i++) {
     const aq_parsigex_item *it = &set.item[i];
     aq_signed_data d;
@@ -115,8 +94,7 @@ static bool spoil_shares(sim_node *n, aq_bytes msg, aq_buf *out) {
   return true;
 }
 
-bool sim_lie(sim_node *n, uint32_t to, aq_net_proto proto, aq_bytes msg, aq_buf *out) {
-  (void)to;
+bool sim_lie(sim_node *n, aq_net_proto proto, aq_bytes msg, aq_buf *out) {
   if (proto == AQ_PROTO_QBFT) return mutate(n, msg, out);
   if (proto == AQ_PROTO_PARSIGEX) return spoil_shares(n, msg, out);
   return false;

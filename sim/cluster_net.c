@@ -151,7 +151,7 @@ static void post(sim_node *from, uint32_t peer, aq_net_proto proto, aq_bytes msg
   if (from->link.stopped || !sim_effect(&from->proc)) return; /* ends with its process */
   w->out->messages++;
   if (from->nature == SIM_HONEST) sim_check_sent(from, peer, proto, msg);
-  if (from->nature != SIM_LIAR || !sim_lie(from, peer, proto, msg, &l->data)) aq_buf_put_bytes(&l->data, msg);
+  if (from->nature != SIM_LIAR || !sim_lie(from, proto, msg, &l->data)) aq_buf_put_bytes(&l->data, msg);
   const sim_fault *loss = sim_fault_of(w, SIM_LOSS, from->op);
   l->to = pick(from, peer);
   l->to_life = l->to ? l->to->life : 0;

@@ -6,8 +6,6 @@
 #include "base/assert.h"
 #include "world.h"
 
-static uint64_t own_time(const sim_proc *p) { return p->w->now_ns + (uint64_t)p->skew_ns; }
-
 static void ready(void *arg, uint64_t took_ns) {
   sim_node *n = arg;
   (void)took_ns;
@@ -70,14 +68,10 @@ void sim_node_start(sim_node *n) {
   n->proc.died = node_died, n->proc.died_arg = n;
   n->life++;
   n->up = true;
-  n->up_ns = w->now_ns;
   sim_say(w, "node %u starts, life %u", n->idx, n->life);
   sim_store_open(&n->store, &n->disk, &n->proc, n, false);
-  sim_httpc_init(&n->http, &n->proc, n, false);
+  sim_httpc_init(&n->http, &n->proc);
   w->wires ? sim_wire_start(n) : sim_link_init(n);
-  snprintf(n->bn_url, sizeof n->bn_url, "http://b%u", n->op);
-  snprintf(n->node_url, sizeof n->node_url, "http://n%u", n->idx);
-  n->endpoint[0] = n->bn_url;
   const aq_core_cfg cfg = {.env = &n->proc.env,
                            .net = &n->link.net,
                            .store = &n->store.store,
@@ -89,7 +83,7 @@ void sim_node_start(sim_node *n) {
                            .lock = &w->lock,
                            .key = w->key[n->op],
                            .self = n->op,
-                           .started_ns = own_time(&n->proc),
+                           .started_ns = aq_now_ns(&n->proc.env),
                            .enable_tss = true,
                            .tss_sessions_max = 0,
                            .graffiti = "sim",
@@ -146,7 +140,7 @@ void sim_vc_start(sim_node *n) {
   sim_proc_init(&n->vc_proc, w, 100 + n->idx);
   n->vc_proc.died = vc_died, n->vc_proc.died_arg = n;
   sim_store_open(&n->vc_store, &n->vc_disk, &n->vc_proc, n, true);
-  sim_httpc_init(&n->vc_http, &n->vc_proc, n, true);
+  sim_httpc_init(&n->vc_http, &n->vc_proc);
   n->vc_up = true;
   const aq_vc_cfg cfg = {.env = &n->vc_proc.env,
                          .http = &n->vc_http.http,
@@ -175,7 +169,9 @@ sim_node *sim_instance(sim_world *w, uint32_t op, sim_nature nature) {
   sim_disk_init(&n->disk);
   sim_disk_init(&n->vc_disk);
   sim_disk_init(&n->vc_old);
+  snprintf(n->bn_url, sizeof n->bn_url, "http://b%u", n->op);
   snprintf(n->node_url, sizeof n->node_url, "http://n%u", n->idx);
+  n->endpoint[0] = n->bn_url;
   w->node[w->node_cnt++] = n;
   return n;
 }

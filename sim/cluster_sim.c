@@ -133,7 +133,7 @@ static sim_world *world_new(const aq_sim_opts *opts, aq_sim_result *out) {
   make_lock(w);
   if (opts->wire) sim_wire_init(w);
   sim_faults_make(w);
-  out->nodes = w->n, out->validators = w->validators, out->slots = w->slots;
+  out->nodes = w->n, out->slots = w->slots;
   out->liars = (uint32_t)__builtin_popcount(w->liars);
   return w;
 }
@@ -173,7 +173,6 @@ bool aq_sim_cluster_run(const aq_sim_opts *opts, aq_sim_result *out) {
   }
   if (!out->why[0]) sim_check_end(w);
   out->steps = w->steps;
-  out->instances = w->node_cnt;
   world_free(w);
   aq_log_stop();
   return !out->why[0];

@@ -172,13 +172,12 @@ static bool same_sign(const aq_store_sign *o, const aq_store_sign *s) {
 }
 
 static aq_status check_mark(const sim_disk *d, const aq_store_sign *s) {
-  bool att = s->duty.type == AQ_DUTY_ATTESTER;
   for (size_t i = 0; i < SIM_VALIDATORS_MAX; i++) {
-    if (!d->mark[s->kind - 1][i].used || memcmp(d->mark[s->kind - 1][i].pubkey, s->pubkey, 48) != 0) continue;
-    int64_t source = d->mark[s->kind - 1][i].source, target = d->mark[s->kind - 1][i].target,
-            block_slot = d->mark[s->kind - 1][i].block_slot;
-    if (att && ((int64_t)s->source_epoch < source || (int64_t)s->target_epoch <= target)) return AQ_E_SLASH;
-    if (is_block(s->duty.type) && (int64_t)s->duty.slot <= block_slot) return AQ_E_SLASH;
+    const sim_mark *m = &d->mark[s->kind - 1][i];
+    if (!m->used || memcmp(m->pubkey, s->pubkey, 48) != 0) continue;
+    bool below = (int64_t)s->source_epoch < m->source || (int64_t)s->target_epoch <= m->target;
+    if (s->duty.type == AQ_DUTY_ATTESTER && below) return AQ_E_SLASH;
+    if (is_block(s->duty.type) && (int64_t)s->duty.slot <= m->block_slot) return AQ_E_SLASH;
   }
   return AQ_OK;
 }
@@ -212,21 +211,18 @@ typedef struct {
 } op;
 
 static void put_mark(sim_disk *d, const aq_store_sign *s) {
-  size_t i = 0;
-  while (d->mark[s->kind - 1][i].used && memcmp(d->mark[s->kind - 1][i].pubkey, s->pubkey, 48) != 0) i++;
-  AQ_ASSERT(i < SIM_VALIDATORS_MAX);
-  if (!d->mark[s->kind - 1][i].used) {
-    d->mark[s->kind - 1][i].used = true;
-    d->mark[s->kind - 1][i].source = d->mark[s->kind - 1][i].target = d->mark[s->kind - 1][i].block_slot = -1;
-    memcpy(d->mark[s->kind - 1][i].pubkey, s->pubkey, 48);
+  sim_mark *m = d->mark[s->kind - 1], *end = m + SIM_VALIDATORS_MAX;
+  while (m < end && m->used && memcmp(m->pubkey, s->pubkey, 48) != 0) m++;
+  AQ_ASSERT(m < end);
+  if (!m->used) {
+    *m = (sim_mark){.used = true, .source = -1, .target = -1, .block_slot = -1};
+    memcpy(m->pubkey, s->pubkey, 48);
   }
-  int64_t *source = &d->mark[s->kind - 1][i].source, *target = &d->mark[s->kind - 1][i].target,
-          *slot = &d->mark[s->kind - 1][i].block_slot;
   if (s->duty.type == AQ_DUTY_ATTESTER) {
-    if ((int64_t)s->source_epoch > *source) *source = (int64_t)s->source_epoch;
-    if ((int64_t)s->target_epoch > *target) *target = (int64_t)s->target_epoch;
-  } else if ((int64_t)s->duty.slot > *slot) {
-    *slot = (int64_t)s->duty.slot;
+    if ((int64_t)s->source_epoch > m->source) m->source = (int64_t)s->source_epoch;
+    if ((int64_t)s->target_epoch > m->target) m->target = (int64_t)s->target_epoch;
+  } else if ((int64_t)s->duty.slot > m->block_slot) {
+    m->block_slot = (int64_t)s->duty.slot;
   }
 }
 

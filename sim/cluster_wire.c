@@ -9,7 +9,6 @@
 #include "world.h"
 
 typedef struct {
-  sim_node *n;
   aq_host *host;
   aq_peerinfo *info;
   aq_tcp tcp; /* silent once the process is dead */
@@ -48,7 +47,7 @@ static void net_send(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg,
   n->w->out->messages++;
   if (!n->proc.dead && n->nature == SIM_HONEST) sim_check_sent(n, peer, proto, msg);
   if (!n->proc.dead) sim_trace(n->w, "send", n->idx, peer, msg);
-  if (n->nature == SIM_LIAR && sim_lie(n, peer, proto, msg, &changed)) msg = aq_buf_bytes(&changed);
+  if (n->nature == SIM_LIAR && sim_lie(n, proto, msg, &changed)) msg = aq_buf_bytes(&changed);
   net->send(net->ctx, peer, proto, msg, done, arg);
   aq_buf_free(&changed);
 }
@@ -129,7 +128,6 @@ void sim_wire_start(sim_node *n) {
   wire *x = calloc(1, sizeof *x);
   AQ_ASSERT(x);
   w->wires->of[n->idx] = x;
-  x->n = n;
   x->tcp = (aq_tcp){n, tcp_events, tcp_dial, tcp_write, tcp_close};
   fake_net_up(&w->wires->net, n->idx);
   const aq_host_cfg cfg = {.env = &n->proc.env,

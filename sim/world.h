@@ -9,9 +9,9 @@
 #define AQ_SIM_WORLD_H
 
 #include "base/list.h"
-#include "base/map.h"
 #include "cluster.h"
 #include "cluster/lock.h"
+#include "duty/parsigex.h"
 #include "node/core.h"
 #include "p2p/host.h"
 #include "port/timer_heap.h"
@@ -65,15 +65,18 @@ void sim_fail(sim_world *w, const char *fmt, ...) AQ_PRINTF(2, 3); /* the first 
 
 typedef struct sim_record sim_record;
 
+/* What is left of a key's pruned records. */
+typedef struct {
+  uint8_t pubkey[48];
+  bool used;
+  int64_t source, target, block_slot; /* -1: none */
+} sim_mark;
+
 /* What survives a process. */
 typedef struct {
-  aq_list slot[SIM_SLOTS_MAX]; /* records by slot */
-  aq_list far;                 /* of slots outside */
-  struct {
-    uint8_t pubkey[48];
-    bool used;
-    int64_t source, target, block_slot; /* -1: none */
-  } mark[2][SIM_VALIDATORS_MAX];        /* by kind - 1 */
+  aq_list slot[SIM_SLOTS_MAX];          /* records by slot */
+  aq_list far;                          /* of slots outside */
+  sim_mark mark[2][SIM_VALIDATORS_MAX]; /* by kind - 1 */
   uint64_t pruned;
   bool empty_again; /* lost: found missing at the next start */
   uint64_t since_ns;
@@ -101,15 +104,12 @@ bool sim_disk_has_root(const sim_disk *d, aq_duty duty, const uint8_t pubkey[48]
 
 /* ---- HTTP ---- */
 
-typedef struct sim_conn sim_conn;
 typedef struct {
   aq_httpc http;
   sim_proc *proc;
-  sim_node *node;
-  bool client; /* of a validator client */
 } sim_httpc;
 
-void sim_httpc_init(sim_httpc *h, sim_proc *proc, sim_node *node, bool client);
+void sim_httpc_init(sim_httpc *h, sim_proc *proc);
 void sim_http_cut(sim_world *w, const aq_http_handler *server); /* the server's process is gone */
 void sim_http_drop(sim_world *w, const sim_proc *client);       /* the client's is: without callbacks */
 
@@ -153,14 +153,13 @@ struct sim_node {
   aq_core core;
   aq_vc *vc;
   sim_disk disk, vc_disk, vc_old; /* vc_old: a copy from earlier */
-  bool vc_put_back, vc_forgetful; /* vc_old takes the place of vc_disk at the next start; did so once */
+  bool vc_put_back;               /* vc_old takes the place of vc_disk at the next start */
   sim_store store, vc_store;
   sim_httpc http, vc_http;
   sim_link link;
   char bn_url[32], node_url[32];
   const char *endpoint[1];
   aq_timer teardown, vc_teardown, restart, vc_restart, replay;
-  uint64_t up_ns;            /* of this life */
   struct sim_memory *memory; /* a liar's, of what it heard */
 };
 
@@ -224,7 +223,6 @@ void sim_faults_make(sim_world *w);
 void sim_faults_arm(sim_world *w);
 void sim_faults_free(sim_world *w);
 uint32_t sim_faults_print(const sim_world *w);
-const char *sim_fault_text(sim_fault_kind k);
 const sim_fault *sim_fault_of(const sim_world *w, sim_fault_kind k, uint32_t op); /* active at that operator; NULL */
 uint32_t sim_faulty_ops(const sim_world *w, uint64_t from_ns, uint64_t until_ns); /* mask of operators that a fault
    touches then; all of them: one that touches everybody */
@@ -240,7 +238,7 @@ void sim_nodes_free(sim_world *w);
 sim_node *sim_instance(sim_world *w, uint32_t op, sim_nature nature); /* a new one */
 
 /* cluster_liar.c: what leaves a liar's node instead of `msg`; false: as it is. */
-bool sim_lie(sim_node *n, uint32_t to, aq_net_proto proto, aq_bytes msg, aq_buf *out);
+bool sim_lie(sim_node *n, aq_net_proto proto, aq_bytes msg, aq_buf *out);
 void sim_liar_heard(sim_node *n, aq_net_proto proto, aq_bytes msg);
 void sim_liar_arm(sim_node *n);
 void sim_liar_free(sim_node *n);
@@ -252,6 +250,10 @@ void sim_chain_heal(sim_world *w, uint32_t op);                                 
 bool sim_chain_answer(sim_world *w, uint32_t op, const char *path, aq_buf *out); /* BN_LIE: an answer of its own */
 
 /* cluster_check.c */
+/* A consensus message begins with the sender's own vote: its bytes, and where it ends. */
+bool sim_first_vote(aq_bytes *raw, size_t *end, aq_bytes msg);
+/* A node's own set of shares as a peer reads it. */
+AQ_NODISCARD aq_status sim_read_shares(aq_parsigex_set *out, aq_arena *a, sim_node *n, aq_bytes msg);
 void sim_check_sent(sim_node *n, uint32_t to, aq_net_proto proto, aq_bytes msg);
 void sim_check_voted(sim_node *n, const aq_store_vote *v);
 void sim_check_decided(sim_node *n, const aq_store_decided *d);
@@ -260,12 +262,17 @@ void sim_check_proposed(sim_world *w, const aq_beacon_block *b);
 void sim_check_forged(sim_world *w, uint32_t op, uint64_t slot, uint64_t validator);
 void sim_check_slot(sim_world *w, uint64_t slot);
 void sim_check_end(sim_world *w);
-const aq_map *sim_validators(sim_world *w); /* group keys to validators of the lock */
 void sim_check_free(sim_world *w);
 
 /* ---- the world ---- */
 
 typedef struct sim_checks sim_checks;
+
+/* Whose beacon node saw something. */
+typedef struct {
+  sim_world *w;
+  uint32_t op;
+} sim_seat;
 
 struct sim_world {
   aq_sim_opts opts;
@@ -277,7 +284,7 @@ struct sim_world {
   sim_proc *proc[3 * SIM_INSTANCES_MAX + 1];
   uint32_t proc_cnt;
 
-  uint32_t n, threshold, quorum, f;
+  uint32_t n, threshold, f;
   uint32_t validators, chain_validators;
   uint64_t slot_ns, slots_per_epoch, slots;
   uint32_t liars, doubled; /* masks of operators: hostile; with a second instance of their own */
@@ -303,10 +310,7 @@ struct sim_world {
   aq_beacon *bn[SIM_NODES_MAX];
   sim_proc bn_proc[SIM_NODES_MAX];
   aq_beacon_watch watch[SIM_NODES_MAX];
-  struct {
-    sim_world *w;
-    uint32_t op;
-  } seat[SIM_NODES_MAX];
+  sim_seat seat[SIM_NODES_MAX];
   aq_timer slot_timer;
   aq_list blocks; /* on their way between beacon nodes */
   bool forked[SIM_NODES_MAX][SIM_SLOTS_MAX];
