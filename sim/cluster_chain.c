@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/hex.h"
 #include "codec/ssz.h"
 #include "crypto/hash.h"
 #include "world.h"
@@ -120,10 +121,13 @@ void sim_chain_heal(sim_world *w, uint32_t op) {
 }
 
 /* A lie about what to attest to. Each part is changed with some chance. */
-bool sim_chain_answer(sim_world *w, uint32_t op, const char *path, aq_buf *out) {
-  const char *at = strstr(path, "attestation_data?slot=");
-  if (!at) return false;
-  uint64_t slot = strtoull(at + strlen("attestation_data?slot="), NULL, 10), epoch = slot / w->slots_per_epoch;
+bool sim_chain_answer(sim_world *w, uint32_t op, const aq_http_req *req, aq_buf *out) {
+  char text[32];
+  uint64_t slot;
+  if (!strstr(req->path, "/attestation_data") || !aq_http_query_get(req->query, "slot", text, sizeof text) ||
+      aq_u64_parse(&slot, aq_bytes_str(text)) != AQ_OK)
+    return false;
+  uint64_t epoch = slot / w->slots_per_epoch;
   aq_att_data d = {.slot = slot, .source_epoch = epoch ? epoch - 1 : 0, .target_epoch = epoch};
   uint8_t ssz[128];
   if (slot < SIM_SLOTS_MAX) memcpy(d.beacon_block_root, w->root_seen[slot], 32);

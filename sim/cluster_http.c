@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/assert.h"
+#include "api/fake_server.h"
 #include "world.h"
 
-enum { HEADERS_MAX = 24 };
+enum { HEADERS_MAX = 24 }; /* of an answer */
 
 /* One exchange. It outlives the side that leaves first. */
 typedef struct {
@@ -19,10 +19,9 @@ typedef struct {
   sim_node *to_node;
   const aq_http_handler *server; /* once the request arrived */
   aq_httpc_cb cb;
-  aq_http_req req;
-  aq_http_header req_header[HEADERS_MAX], res_header[HEADERS_MAX];
-  char *text;                      /* method, target and headers of the request */
-  aq_buf body, res_text, res_body; /* res_text: names and values, each with its 0 */
+  struct fake_req_mem *mem; /* the request */
+  aq_http_header res_header[HEADERS_MAX];
+  aq_buf res_text, res_body; /* res_text: names and values, each with its 0 */
   size_t told, res_header_cnt;
   int code;
   bool ended, streamed, head_told, client_gone, in_handler, spoilt;
@@ -37,8 +36,7 @@ static void conn_free(sim_conn *c) {
   aq_timer_cancel(&c->w->own.env, &c->step);
   aq_timer_cancel(&c->w->own.env, &c->limit);
   aq_list_remove(&c->link);
-  free(c->text);
-  aq_buf_free(&c->body);
+  free(c->mem);
   aq_buf_free(&c->res_text);
   aq_buf_free(&c->res_body);
   free(c);
@@ -157,11 +155,11 @@ static const aq_http_server_vt server_vt = {respond, begin, write_chunk, end, wa
 
 /* ---- faults on the way ---- */
 
-/* The signature in what a validator client posts: the last long run of hex digits. */
-static void spoil_signature(sim_world *w, aq_buf *body) {
+/* One digit of the first signature in what a validator client posts. */
+static void spoil_signature(sim_world *w, aq_bytes body) {
   static const char name[] = "\"signature\":\"0x";
-  uint8_t *at = memmem(body->ptr, body->len, name, sizeof name - 1);
-  if (!at || body->len - (size_t)(at - body->ptr) < sizeof name + 192) return;
+  uint8_t *at = memmem(body.ptr, body.len, name, sizeof name - 1);
+  if (!at || body.len - (size_t)(at - body.ptr) < sizeof name + 192) return;
   uint8_t *digit = at + sizeof name - 1 + 176 + sim_random(w, 16);
   *digit = *digit == '0' ? '1' : '0';
 }
@@ -186,7 +184,7 @@ static bool faulty(sim_conn *c) {
       c->spoilt = true;
     }
     aq_buf out = AQ_BUF(4096);
-    if (sim_fault_of(w, SIM_BN_LIE, c->op) && sim_chain_answer(w, c->op, c->req.raw_path, &out)) {
+    if (sim_fault_of(w, SIM_BN_LIE, c->op) && sim_chain_answer(w, c->op, &c->mem->req, &out)) {
       sim_count_fault(w, SIM_BN_LIE);
       const aq_http_header h = {"Content-Type", "application/json"};
       c->server = NULL;
@@ -194,9 +192,9 @@ static bool faulty(sim_conn *c) {
       aq_buf_free(&out);
       return true;
     }
-  } else if ((f = sim_fault_of(w, SIM_VC_GARBAGE, c->op)) && c->req.body.len && sim_chance(w, (uint32_t)f->p)) {
+  } else if ((f = sim_fault_of(w, SIM_VC_GARBAGE, c->op)) && c->mem->req.body.len && sim_chance(w, (uint32_t)f->p)) {
     sim_count_fault(w, SIM_VC_GARBAGE);
-    spoil_signature(w, &c->body);
+    spoil_signature(w, c->mem->req.body);
   }
   return false;
 }
@@ -216,12 +214,13 @@ static void arrive(sim_conn *c) {
     return;
   }
   c->w->out->requests++;
-  sim_trace(c->w, "request", c->from->proc->id, c->op, aq_bytes_str(c->req.raw_path));
-  if (c->w->opts.trace) sim_say(c->w, "          %s %s", c->req.method, c->req.raw_path);
+  const aq_http_req *req = &c->mem->req;
+  sim_trace(c->w, "request", c->from->proc->id, c->op, aq_bytes_str(req->raw_path));
+  sim_say(c->w, "          %s %s %s", req->method, req->raw_path, req->query);
   c->server = h;
   if (faulty(c)) return;
   c->in_handler = true;
-  h->handle(h->arg, &c->req, (aq_http_res *)(void *)c, &server_vt);
+  h->handle(h->arg, req, (aq_http_res *)(void *)c, &server_vt);
   c->in_handler = false;
   if (!c->client_gone) return;
   if (!c->ended && c->gone) c->gone(c->watch_arg);
@@ -268,51 +267,14 @@ static void conn_limit(void *arg) {
 
 /* ---- the client's port ---- */
 
-static char *append(char **at, const char *s) {
-  char *out = *at;
-  size_t len = strlen(s) + 1;
-  memcpy(out, s, len);
-  *at += len;
-  return out;
-}
-
-static int hex_of(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-static void decode_path(char *s) {
-  char *out = s;
-  for (; *s; s++) {
-    bool escaped = s[0] == '%' && hex_of(s[1]) >= 0 && hex_of(s[2]) >= 0;
-    *out++ = escaped ? (char)(hex_of(s[1]) * 16 + hex_of(s[2])) : *s;
-    if (escaped) s += 2;
-  }
-  *out = 0;
-}
-
-static void copy_request(sim_conn *c, const aq_httpc_req *req, const char *target) {
-  size_t len = strlen(req->method) + 3 * strlen(target) + 8;
-  AQ_ASSERT(req->headers.cnt <= HEADERS_MAX);
-  for (size_t i = 0; i < req->headers.cnt; i++)
-    len += strlen(req->headers.item[i].name) + strlen(req->headers.item[i].value) + 2;
-  char *at = c->text = malloc(len);
-  AQ_ASSERT(at);
-  c->req.method = append(&at, req->method);
-  char *path = append(&at, target), *raw = append(&at, target);
-  c->req.query = "";
-  char *mark = strchr(path, '?');
-  if (mark) *mark = 0, c->req.query = mark + 1;
-  decode_path(path);
-  c->req.path = path, c->req.raw_path = raw;
-  for (size_t i = 0; i < req->headers.cnt; i++) {
-    c->req_header[i].name = append(&at, req->headers.item[i].name);
-    c->req_header[i].value = append(&at, req->headers.item[i].value);
-  }
-  c->req.headers = (aq_http_headers){c->req_header, req->headers.cnt};
-  aq_buf_put_bytes(&c->body, req->body);
-  c->req.body = aq_buf_bytes(&c->body);
+static struct fake_req_mem *copy_request(const aq_httpc_req *req, const char *target) {
+  fake_req q = {.method = req->method, .target = target, .header_cnt = req->headers.cnt, .body = req->body};
+  AQ_ASSERT(req->headers.cnt <= FAKE_HEADERS_MAX);
+  for (size_t i = 0; i < req->headers.cnt; i++) q.header[i] = req->headers.item[i];
+  size_t path_len = strcspn(target, "?");
+  struct fake_req_mem *m = fake_req_copy_(&q, path_len, target[path_len] ? target + path_len + 1 : "");
+  AQ_ASSERT(m);
+  return m;
 }
 
 static uint64_t start(void *ctx, const aq_httpc_req *req, const aq_httpc_cb *cb) {
@@ -326,8 +288,8 @@ static uint64_t start(void *ctx, const aq_httpc_req *req, const aq_httpc_cb *cb)
   *c = (sim_conn){.w = w, .id = ++w->seq, .from = h, .to_bn = host[3] == 'b', .cb = *cb};
   c->to_node = c->to_bn ? NULL : w->node[number];
   c->op = c->to_bn ? (uint32_t)number : c->to_node->op;
-  c->body = AQ_BUF(256u << 20), c->res_text = AQ_BUF(1 << 20), c->res_body = AQ_BUF(256u << 20);
-  copy_request(c, req, path ? path : "/");
+  c->res_text = AQ_BUF(1 << 20), c->res_body = AQ_BUF(256u << 20);
+  c->mem = copy_request(req, path ? path : "/");
   aq_list_push(&w->conns, &c->link);
   uint64_t us = way_us(c);
   const sim_fault *slow = sim_fault_of(w, c->to_bn ? SIM_BN_SLOW : SIM_VC_SLOW, c->op);

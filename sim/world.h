@@ -246,8 +246,9 @@ void sim_liar_free(sim_node *n);
 /* cluster_chain.c: one beacon node a operator, blocks of the validators that are not ours, who heard what when. */
 void sim_chain_start(sim_world *w);
 void sim_chain_free(sim_world *w);
-void sim_chain_heal(sim_world *w, uint32_t op);                                  /* blocks that only it saw go */
-bool sim_chain_answer(sim_world *w, uint32_t op, const char *path, aq_buf *out); /* BN_LIE: an answer of its own */
+void sim_chain_heal(sim_world *w, uint32_t op); /* blocks that only it saw go */
+bool sim_chain_answer(sim_world *w, uint32_t op, const aq_http_req *req,
+                      aq_buf *out); /* BN_LIE: an answer of its own */
 
 /* cluster_check.c */
 /* A consensus message begins with the sender's own vote: its bytes, and where it ends. */
