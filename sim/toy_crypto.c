@@ -161,17 +161,6 @@ size_t aq_bls_find_bad(bool *bad, const aq_bls_item *items, size_t cnt, const ui
 
 /* ---- threshold ---- */
 
-static bool indices_ok(const uint32_t *idx, unsigned cnt) {
-  if (cnt == 0 || cnt > AQ_SHARES_MAX) return false;
-  for (unsigned i = 0; i < cnt; i++) {
-    if (idx[i] == 0) return false;
-    for (unsigned j = 0; j < i; j++) {
-      if (idx[i] == idx[j]) return false;
-    }
-  }
-  return true;
-}
-
 static uint64_t lambda(const uint32_t *idx, unsigned cnt, unsigned i) {
   uint64_t up = 1, down = 1;
   for (unsigned j = 0; j < cnt; j++) {
@@ -195,7 +184,7 @@ aq_status aq_tbls_split(uint8_t (*shares)[32], const uint8_t sk[32], const uint8
 
 aq_status aq_tbls_recover_secret(uint8_t sk[32], const uint8_t (*shares)[32], const uint32_t *idx, unsigned cnt) {
   uint64_t sum = 0;
-  if (!indices_ok(idx, cnt)) return AQ_E_FORMAT;
+  if (!aq_tbls_indices_ok(idx, cnt)) return AQ_E_FORMAT;
   for (unsigned i = 0; i < cnt; i++) sum = add(sum, mul(lambda(idx, cnt, i), aq_be64_get(shares[i] + 24)));
   put(sk, 32, sum);
   return aq_bls_secret_check(sk);
@@ -203,7 +192,7 @@ aq_status aq_tbls_recover_secret(uint8_t sk[32], const uint8_t (*shares)[32], co
 
 aq_status aq_tbls_recover_pubkey(uint8_t out[48], const aq_bls_pk *shares, const uint32_t *idx, unsigned cnt) {
   uint64_t sum = 0;
-  if (!indices_ok(idx, cnt)) return AQ_E_FORMAT;
+  if (!aq_tbls_indices_ok(idx, cnt)) return AQ_E_FORMAT;
   for (unsigned i = 0; i < cnt; i++) sum = add(sum, mul(lambda(idx, cnt, i), shares[i].w[0]));
   put(out, 48, sum);
   out[0] = TAG;
@@ -217,7 +206,7 @@ bool aq_tbls_lagrange(int64_t *coeff, int64_t *den, const uint32_t *idx, unsigne
 
 void aq_tbls_combine(aq_bls_point *out, const aq_bls_point *partials, const uint32_t *idx, unsigned cnt) {
   uint64_t sum = 0, outside = 0;
-  AQ_ASSERT(indices_ok(idx, cnt));
+  AQ_ASSERT(aq_tbls_indices_ok(idx, cnt));
   for (unsigned i = 0; i < cnt; i++) {
     sum = add(sum, mul(lambda(idx, cnt, i), partials[i].w[0]));
     outside |= partials[i].w[1];

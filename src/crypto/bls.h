@@ -62,6 +62,18 @@ size_t aq_bls_find_bad(bool *bad, const aq_bls_item *items, size_t cnt, const ui
 
 /* ---- threshold ---- */
 
+/* Share indices as all functions here want them: distinct, from 1, at most AQ_SHARES_MAX of them. */
+static inline bool aq_tbls_indices_ok(const uint32_t *idx, unsigned cnt) {
+  if (cnt == 0 || cnt > AQ_SHARES_MAX) return false;
+  for (unsigned i = 0; i < cnt; i++) {
+    if (idx[i] == 0) return false;
+    for (unsigned j = 0; j < i; j++) {
+      if (idx[i] == idx[j]) return false;
+    }
+  }
+  return true;
+}
+
 /* Shamir: share i (1-based, i <= n) of the secret. coeff: (t-1) * 32 random scalars from aq_bls_secret_reduce. Wiped
    inside. */
 AQ_NODISCARD aq_status aq_tbls_split(uint8_t (*shares)[32], const uint8_t sk[32], const uint8_t (*coeff)[32],

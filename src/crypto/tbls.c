@@ -52,17 +52,6 @@ aq_status aq_tbls_split(uint8_t (*shares)[32], const uint8_t sk[32], const uint8
 
 /* ---- Lagrange coefficients at 0: cluster.md 4.2 ---- */
 
-static bool indices_ok(const uint32_t *idx, unsigned cnt) {
-  if (cnt == 0 || cnt > AQ_SHARES_MAX) return false;
-  for (unsigned i = 0; i < cnt; i++) {
-    if (idx[i] == 0) return false;
-    for (unsigned j = 0; j < i; j++) {
-      if (idx[i] == idx[j]) return false;
-    }
-  }
-  return true;
-}
-
 /* lambda_i mod r, full width. */
 static void lambda_fr(blst_fr *out, const uint32_t *idx, unsigned cnt, unsigned i) {
   blst_fr num, den, v;
@@ -115,7 +104,7 @@ static bool lambda_ratio(i128 *num, i128 *den, const uint32_t *idx, unsigned cnt
 }
 
 bool aq_tbls_lagrange(int64_t *coeff, int64_t *den, const uint32_t *idx, unsigned cnt) {
-  if (!indices_ok(idx, cnt)) return false;
+  if (!aq_tbls_indices_ok(idx, cnt)) return false;
   i128 num[AQ_SHARES_MAX], below[AQ_SHARES_MAX], lcm = 1;
   for (unsigned i = 0; i < cnt; i++) {
     if (!lambda_ratio(&num[i], &below[i], idx, cnt, i)) return false;
@@ -133,7 +122,7 @@ bool aq_tbls_lagrange(int64_t *coeff, int64_t *den, const uint32_t *idx, unsigne
 /* ---- interpolation ---- */
 
 aq_status aq_tbls_recover_secret(uint8_t sk[32], const uint8_t (*shares)[32], const uint32_t *idx, unsigned cnt) {
-  if (!indices_ok(idx, cnt)) return AQ_E_FORMAT;
+  if (!aq_tbls_indices_ok(idx, cnt)) return AQ_E_FORMAT;
   blst_fr sum, lambda, share;
   fr_of(&sum, 0);
   aq_status st = AQ_OK;
@@ -156,7 +145,7 @@ aq_status aq_tbls_recover_secret(uint8_t sk[32], const uint8_t (*shares)[32], co
 }
 
 aq_status aq_tbls_recover_pubkey(uint8_t out[48], const aq_bls_pk *shares, const uint32_t *idx, unsigned cnt) {
-  if (!indices_ok(idx, cnt)) return AQ_E_FORMAT;
+  if (!aq_tbls_indices_ok(idx, cnt)) return AQ_E_FORMAT;
   blst_p1 sum, p;
   memset(&sum, 0, sizeof sum); /* infinity */
   for (unsigned i = 0; i < cnt; i++) {
@@ -203,7 +192,7 @@ static void combine_wide(blst_p2 *sum, const aq_bls_point *partials, const uint3
 }
 
 void aq_tbls_combine(aq_bls_point *out, const aq_bls_point *partials, const uint32_t *idx, unsigned cnt) {
-  AQ_ASSERT(indices_ok(idx, cnt));
+  AQ_ASSERT(aq_tbls_indices_ok(idx, cnt));
   int64_t coeff[AQ_SHARES_MAX], den;
   blst_p2 sum;
   if (aq_tbls_lagrange(coeff, &den, idx, cnt)) {
