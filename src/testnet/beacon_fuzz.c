@@ -4,42 +4,22 @@
 #include "api/fake_server.h"
 #include "base/log.h"
 #include "codec/fuzz_json.h"
-#include "crypto/bls.h"
-#include "duty/fake_env.h"
-#include "testnet/beacon.h"
+#include "testnet/fake_chain.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 enum { VALIDATORS = 4, SPE = 4, TEXT_MAX = 1 << 20 };
-#define GENESIS AQ_SECONDS(1700000000)
-#define SLOT_NS AQ_SECONDS(12)
 
 static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)line, (void)len; }
 
 static aq_beacon *chain_new(fake_env *env, aq_fork fork) {
-  static uint8_t pubkey[VALIDATORS][48];
+  static uint8_t secret[VALIDATORS][32], pubkey[VALIDATORS][48];
   if (pubkey[0][0] == 0) {
     aq_log_start(AQ_LOG_ERROR, quiet, NULL);
-    for (uint8_t i = 0; i < VALIDATORS; i++) {
-      uint8_t seed[32], secret[32];
-      memset(seed, i + 1, sizeof seed);
-      aq_bls_secret_from_seed(secret, seed, sizeof seed);
-      aq_bls_secret_to_pubkey(pubkey[i], secret);
-    }
+    fake_chain_keys(secret, pubkey, VALIDATORS);
   }
-  fake_env_init(env, GENESIS + (SPE + 2) * SLOT_NS);
-  aq_beacon_cfg cfg = {.env = &env->env,
-                       .pubkey = (const uint8_t(*)[48])pubkey,
-                       .validator_cnt = VALIDATORS,
-                       .genesis_ns = GENESIS,
-                       .slot_ns = SLOT_NS,
-                       .slots_per_epoch = SPE,
-                       .genesis_version = {0x70, 0, 0, 1}};
-  for (int i = 0; i < AQ_FORK_CNT; i++) cfg.fork_epoch[i] = i <= (int)fork ? 0 : AQ_FAR_EPOCH;
-  aq_beacon *b = aq_beacon_new(&cfg);
-  AQ_ASSERT(b);
-  aq_beacon_start(b);
-  return b;
+  fake_env_init(env, FAKE_CHAIN_GENESIS + (SPE + 2) * FAKE_CHAIN_SLOT);
+  return fake_chain_new(env, pubkey, VALIDATORS, SPE, fork);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {

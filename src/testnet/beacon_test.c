@@ -5,10 +5,11 @@
 #include "base/log.h"
 #include "duty/fake_env.h"
 #include "testnet/beacon_internal.h"
+#include "testnet/fake_chain.h"
 
 enum { VALIDATORS = 16, SPE = 8 };
-#define GENESIS AQ_SECONDS(1700000000)
-#define SLOT_NS AQ_SECONDS(12)
+#define GENESIS FAKE_CHAIN_GENESIS
+#define SLOT_NS FAKE_CHAIN_SLOT
 
 typedef struct {
   fake_env env;
@@ -23,23 +24,8 @@ static world *world_new(aq_fork fork) {
   assert_non_null(w);
   aq_log_start(AQ_LOG_INFO, quiet, NULL);
   fake_env_init(&w->env, GENESIS);
-  for (uint8_t i = 0; i < VALIDATORS; i++) {
-    uint8_t seed[32];
-    memset(seed, i + 1, sizeof seed);
-    aq_bls_secret_from_seed(w->secret[i], seed, sizeof seed);
-    aq_bls_secret_to_pubkey(w->pubkey[i], w->secret[i]);
-  }
-  aq_beacon_cfg cfg = {.env = &w->env.env,
-                       .pubkey = (const uint8_t(*)[48])w->pubkey,
-                       .validator_cnt = VALIDATORS,
-                       .genesis_ns = GENESIS,
-                       .slot_ns = SLOT_NS,
-                       .slots_per_epoch = SPE,
-                       .genesis_version = {0x70, 0, 0, 1}};
-  for (int i = 0; i < AQ_FORK_CNT; i++) cfg.fork_epoch[i] = i <= (int)fork ? 0 : AQ_FAR_EPOCH;
-  w->b = aq_beacon_new(&cfg);
-  assert_non_null(w->b);
-  aq_beacon_start(w->b);
+  fake_chain_keys(w->secret, w->pubkey, VALIDATORS);
+  w->b = fake_chain_new(&w->env, w->pubkey, VALIDATORS, SPE, fork);
   return w;
 }
 

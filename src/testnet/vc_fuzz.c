@@ -6,15 +6,15 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "codec/fuzz_json.h"
-#include "testnet/beacon.h"
 #include "testnet/fake_bridge.h"
+#include "testnet/fake_chain.h"
 #include "testnet/fake_protection.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 enum { VALIDATORS = 2, SPE = 4, HEAD_LEN = 2, SLOTS = 3 };
-#define GENESIS AQ_SECONDS(1700000000)
-#define SLOT_NS AQ_SECONDS(12)
+#define GENESIS FAKE_CHAIN_GENESIS
+#define SLOT_NS FAKE_CHAIN_SLOT
 
 typedef struct {
   fake_env env;
@@ -63,16 +63,7 @@ static size_t any_body(void *arg, const char *method, const char *path) {
 static void start(world *w) {
   aq_log_start(AQ_LOG_ERROR, quiet, NULL);
   fake_env_init(&w->env, GENESIS - AQ_SECONDS(1));
-  aq_beacon_cfg cfg = {.env = &w->env.env,
-                       .pubkey = (const uint8_t(*)[48])w->pubkey,
-                       .validator_cnt = VALIDATORS,
-                       .genesis_ns = GENESIS,
-                       .slot_ns = SLOT_NS,
-                       .slots_per_epoch = SPE,
-                       .genesis_version = {0x70, 0, 0, 1}};
-  w->b = aq_beacon_new(&cfg); /* every fork from the start */
-  AQ_ASSERT(w->b);
-  aq_beacon_start(w->b);
+  w->b = fake_chain_new(&w->env, w->pubkey, VALIDATORS, SPE, AQ_FULU);
   w->liar = (aq_http_handler){w, any_body, handle};
   fake_protection_init(&w->protection, &w->env);
   fake_bridge_init(&w->bridge, &w->env, &w->liar, AQ_MILLIS(3));
@@ -80,12 +71,7 @@ static void start(world *w) {
 
 static void once(world *w) {
   aq_metrics_init();
-  for (uint8_t i = 0; i < VALIDATORS; i++) {
-    uint8_t seed[32];
-    memset(seed, i + 1, sizeof seed);
-    aq_bls_secret_from_seed(w->secret[i], seed, sizeof seed);
-    aq_bls_secret_to_pubkey(w->pubkey[i], w->secret[i]);
-  }
+  fake_chain_keys(w->secret, w->pubkey, VALIDATORS);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
