@@ -1,5 +1,5 @@
 """What the end-to-end tests share: the program under test, temporary directories, checks that name what failed."""
-import contextlib, json, os, shutil, subprocess, sys, tempfile, time, urllib.request
+import contextlib, hashlib, json, os, shutil, subprocess, sys, tempfile, time, urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 AEQUA = os.environ.get("AEQUA", os.path.join(ROOT, "build", "release", "bin", "aequa"))
@@ -55,6 +55,21 @@ def free_ports(count):
     for s in socks:
         s.close()
     return ports
+
+def share_key(keystore, password):
+    """The private key of an EIP-2335 keystore, as bytes."""
+    c = json.load(open(keystore))["crypto"]
+    kdf, salt = c["kdf"]["params"], bytes.fromhex(c["kdf"]["params"]["salt"])
+    if c["kdf"]["function"] == "pbkdf2":
+        key = hashlib.pbkdf2_hmac("sha256", password, salt, kdf["c"], kdf["dklen"])
+    else:
+        key = hashlib.scrypt(password, salt=salt, n=kdf["n"], r=kdf["r"], p=kdf["p"], dklen=kdf["dklen"], maxmem=1 << 29)
+    text = bytes.fromhex(c["cipher"]["message"])
+    check(hashlib.sha256(key[16:32] + text).hexdigest() == c["checksum"]["message"], f"{keystore}: password does not fit")
+    p = subprocess.run(["openssl", "enc", "-d", "-aes-128-ctr", "-nopad", "-K", key[:16].hex(), "-iv", c["cipher"]["params"]["iv"]],
+                       input=text, capture_output=True)
+    check(p.returncode == 0, f"openssl: {p.stderr}")
+    return p.stdout
 
 class Procs:
     """Children that end with the test; their output goes to files."""

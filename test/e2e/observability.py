@@ -2,9 +2,9 @@
 Method: `aequa testnet` with a node killed, two down and both back, strangers knocking, one node with a session limit of 1. Every scrape
 goes through a strict parser; every name and label that dashboards and rules use is looked up; every line of the logs is parsed, held
 against contract/log_fields.txt and searched for secrets. With Prometheus installed it scrapes the same nodes and evaluates everything."""
-import hashlib, importlib.machinery, importlib.util, json, os, re, shutil, signal, socket, stat, subprocess, threading, time, urllib.error
+import importlib.machinery, importlib.util, json, os, re, shutil, signal, socket, stat, subprocess, threading, time, urllib.error
 import urllib.parse, urllib.request
-from common import AEQUA, ROOT, Procs, check, free_ports, get_json, run, wait_for, workdir
+from common import AEQUA, ROOT, Procs, check, free_ports, get_json, run, share_key, wait_for, workdir
 
 SLOT_S, NODES, LIMITED = 2, 4, 1  # the last: the node that may hold one signing session at a time
 KILLED = {3: (5, 11), 2: (7, 10)}  # node: (killed at slot, back at slot)
@@ -245,21 +245,6 @@ def check_requests(lines):
         check((line["code"], line["route"], line["result"]) == (code, route, result), f"request line: {line}")
         check(("err" in line) == (code >= 400) and line["level"] == ("error" if code >= 400 else "info"), f"request line: {line}")
     check(any(l["msg"] == "api_request" and l["route"] == "/metrics" and l["trace_id"] == "scrape-0" for l in lines), "no line of a scrape")
-
-def share_key(keystore, password):
-    """EIP-2335, the private key as bytes."""
-    c = json.load(open(keystore))["crypto"]
-    kdf, salt = c["kdf"]["params"], bytes.fromhex(c["kdf"]["params"]["salt"])
-    if c["kdf"]["function"] == "pbkdf2":
-        key = hashlib.pbkdf2_hmac("sha256", password, salt, kdf["c"], kdf["dklen"])
-    else:
-        key = hashlib.scrypt(password, salt=salt, n=kdf["n"], r=kdf["r"], p=kdf["p"], dklen=kdf["dklen"], maxmem=1 << 29)
-    text = bytes.fromhex(c["cipher"]["message"])
-    check(hashlib.sha256(key[16:32] + text).hexdigest() == c["checksum"]["message"], f"{keystore}: password does not fit")
-    p = subprocess.run(["openssl", "enc", "-d", "-aes-128-ctr", "-nopad", "-K", key[:16].hex(), "-iv", c["cipher"]["params"]["iv"]],
-                       input=text, capture_output=True)
-    check(p.returncode == 0, f"openssl: {p.stderr}")
-    return p.stdout
 
 def secrets(directory):
     """Texts that must not be in any log: identity keys, passwords, key shares; hex without a prefix."""

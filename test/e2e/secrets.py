@@ -3,8 +3,8 @@ passwords, the validator client each share in guarded pages and no password, `cr
 Method: real processes with secrets that the test reads from the files; every readable mapping of /proc/PID/mem is searched for each secret:
 raw, reversed, in Montgomery form (limbs of the libraries), hex of both cases, decimal. A scan sees a signature being made, too: what is
 found counts when it is still there at the third look. `create cluster` is held at its very end by a full pipe, after it freed everything."""
-import fcntl, hashlib, json, os, re, subprocess, time
-from common import AEQUA, Procs, check, network_flags, skip, wait_for, workdir
+import fcntl, os, re, subprocess, time
+from common import AEQUA, Procs, check, network_flags, share_key, skip, wait_for, workdir
 
 NODES, THRESHOLD, VALIDATORS = 4, 3, 2
 ORDER = 0x73eda753299d7d483339d80809a1d80553bda402fffe5bfeffffffff00000001
@@ -12,18 +12,6 @@ FORK_VERSION, CAPELLA_VERSION = "0x50000038", "0x53000038"  # of `aequa testnet`
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 # ---- the secrets, from the files ----
-
-def share_key(keystore, password):
-    """EIP-2335, the private key as bytes."""
-    c = json.load(open(keystore))["crypto"]
-    kdf = c["kdf"]["params"]
-    key = hashlib.pbkdf2_hmac("sha256", password, bytes.fromhex(kdf["salt"]), kdf["c"], kdf["dklen"])
-    text = bytes.fromhex(c["cipher"]["message"])
-    check(hashlib.sha256(key[16:32] + text).hexdigest() == c["checksum"]["message"], f"{keystore}: password does not fit")
-    p = subprocess.run(["openssl", "enc", "-d", "-aes-128-ctr", "-nopad", "-K", key[:16].hex(), "-iv", c["cipher"]["params"]["iv"]],
-                       input=text, capture_output=True)
-    check(p.returncode == 0, f"openssl: {p.stderr}")
-    return p.stdout
 
 def interpolate(shares):
     """The group secret of {index: share}, at 0."""

@@ -111,21 +111,21 @@ def boot(unit):
     with workdir("boot") as d:
         os.makedirs(d + "/stage")
         os.makedirs(d + "/over")
-        os.makedirs(d + "/root")
+        os.makedirs(d + "/tree")
         units = stage(d + "/stage", unit)
         mounts = []
         try:
             for args in (["-t", "tmpfs", "tmpfs", d + "/over"], ["-t", "overlay", "overlay", "-o",
-                         f"lowerdir=/,upperdir={d}/over/up,workdir={d}/over/work", d + "/root"]):
+                         f"lowerdir=/,upperdir={d}/over/up,workdir={d}/over/work", d + "/tree"]):
                 if subprocess.run(["mount", *args], capture_output=True).returncode != 0:
                     skip(f"no {args[1]} can be mounted")
                 mounts.append(args[-1])
                 os.makedirs(d + "/over/up", exist_ok=True)
                 os.makedirs(d + "/over/work", exist_ok=True)
             for name, text in units.items():
-                open(f"{d}/root/etc/systemd/system/{name}", "w").write(text)
-            shutil.rmtree(d + "/root/var/lib/aequa", ignore_errors=True)
-            p = subprocess.run(["systemd-nspawn", "-q", "--register=no", "--keep-unit", "-D", d + "/root", "--console=pipe",
+                open(f"{d}/tree/etc/systemd/system/{name}", "w").write(text)
+            shutil.rmtree(d + "/tree/var/lib/aequa", ignore_errors=True)
+            p = subprocess.run(["systemd-nspawn", "-q", "--register=no", "--keep-unit", "-D", d + "/tree", "--console=pipe",
                                 "--private-network", f"--bind={d}/stage:/aequa-test", "-b", "systemd.unit=aequa-test.target"],
                                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180)
         finally:
