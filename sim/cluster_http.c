@@ -24,7 +24,7 @@ typedef struct {
   aq_buf res_text, res_body; /* res_text: names and values, each with its 0 */
   size_t told, res_header_cnt;
   int code;
-  bool ended, streamed, head_told, client_gone, in_handler, spoilt;
+  bool ended, streamed, head_told, cut, client_gone, in_handler, spoilt;
   void (*gone)(void *arg);
   void *watch_arg;
   aq_timer step, limit;
@@ -144,6 +144,11 @@ static void end(aq_http_res *res) {
     conn_free(c);
 }
 
+static void cut(aq_http_res *res) {
+  conn_of(res)->cut = true;
+  end(res);
+}
+
 static void watch(aq_http_res *res, void (*gone)(void *arg), void (*drained)(void *arg), void *arg) {
   sim_conn *c = conn_of(res);
   (void)drained;
@@ -151,7 +156,7 @@ static void watch(aq_http_res *res, void (*gone)(void *arg), void (*drained)(voi
   c->watch_arg = arg;
 }
 
-static const aq_http_server_vt server_vt = {respond, begin, write_chunk, end, watch};
+static const aq_http_server_vt server_vt = {respond, begin, write_chunk, end, cut, watch};
 
 /* ---- faults on the way ---- */
 
@@ -257,7 +262,7 @@ static void conn_step(void *arg) {
     return;
   }
   if (c->cb.data && !hand_on(c)) return;
-  if (c->ended && c->code) finish(c, AQ_OK);
+  if (c->ended && c->code) finish(c, c->cut ? AQ_E_CLOSED : AQ_OK);
 }
 
 static void conn_limit(void *arg) {

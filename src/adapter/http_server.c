@@ -264,11 +264,16 @@ static void vt_end(aq_http_res *res) {
     res_release(res);
 }
 
+static void vt_cut(aq_http_res *res) {
+  res->cut = true;
+  vt_end(res);
+}
+
 static void vt_watch(aq_http_res *res, void (*gone)(void *arg), void (*drained)(void *arg), void *arg) {
   res->gone = gone, res->drained = drained, res->arg = arg;
 }
 
-static const aq_http_server_vt server_vt = {vt_respond, vt_begin, vt_write, vt_end, vt_watch};
+static const aq_http_server_vt server_vt = {vt_respond, vt_begin, vt_write, vt_end, vt_cut, vt_watch};
 
 /* ---- requests ---- */
 

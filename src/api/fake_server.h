@@ -22,7 +22,7 @@ typedef struct {
 
 typedef struct fake_res {
   int code; /* 0: no answer yet */
-  bool streamed, ended, gone, full;
+  bool streamed, ended, gone, full, cut;
   char *header[FAKE_HEADERS_MAX * 4][2];
   size_t header_cnt, writes;
   aq_buf body;
@@ -98,6 +98,11 @@ static inline void fake_end_(aq_http_res *res) {
   if (r->notify) r->notify(r->notify_arg, r);
 }
 
+static inline void fake_cut_(aq_http_res *res) {
+  fake_res_of_(res)->cut = true;
+  fake_end_(res);
+}
+
 static inline void fake_watch_(aq_http_res *res, void (*gone)(void *arg), void (*drained)(void *arg), void *arg) {
   fake_res *r = fake_res_of_(res);
   AQ_ASSERT(!r->ended && !r->gone);
@@ -105,7 +110,7 @@ static inline void fake_watch_(aq_http_res *res, void (*gone)(void *arg), void (
 }
 
 static inline const aq_http_server_vt *fake_server_vt(void) {
-  static const aq_http_server_vt vt = {fake_respond_, fake_begin_, fake_write_, fake_end_, fake_watch_};
+  static const aq_http_server_vt vt = {fake_respond_, fake_begin_, fake_write_, fake_end_, fake_cut_, fake_watch_};
   return &vt;
 }
 

@@ -48,6 +48,8 @@ typedef struct aq_http_server_vt {
   /* copied; returns false when more than 1 MiB waits for the client: stop the source until `drained` */
   bool (*write)(aq_http_res *res, aq_bytes chunk);
   void (*end)(aq_http_res *res); /* ends res */
+  /* Instead of end: closes the client's connection, so that what was streamed does not look whole; ends res. */
+  void (*cut)(aq_http_res *res);
   /* gone: the client left before the end; res is dead then. drained: room again after write returned false. */
   void (*watch)(aq_http_res *res, void (*gone)(void *arg), void (*drained)(void *arg), void *arg);
 } aq_http_server_vt;
@@ -61,12 +63,17 @@ typedef struct {
 
 /* ---- client ---- */
 
+/* Each pool has connections of its own: what clients ask through the proxy never makes the node's duties wait. */
+typedef enum { AQ_HTTPC_OWN, AQ_HTTPC_PROXY, AQ_HTTPC_POOLS } aq_httpc_pool;
+
 typedef struct {
   const char *method;
   const char *url; /* http or https; user:password in it becomes basic auth */
   aq_http_headers headers;
   aq_bytes body;       /* copied */
   uint64_t timeout_ns; /* 0: none (event streams) */
+  uint64_t silence_ns; /* the longest time without a byte of the answer, AQ_E_TIMEOUT after it; 0: any */
+  aq_httpc_pool pool;
   size_t body_max;     /* of the answer; over it AQ_E_LIMIT. 0: 64 MiB */
 } aq_httpc_req;
 
