@@ -12,17 +12,23 @@ enum {
   BODY_DEFAULT_MAX = 64 << 20,
   HEADERS_MAX = 128,
   HEADERS_BYTES_MAX = 64 * 1024,
-  CONNS_KEPT = 8,
-  CONNS_PER_HOST = 16,
   RECV_BUFFER = 16 * 1024,
   CONNECT_LIMIT_MS = 5000,
   CONN_KEPT_S = 60,
   NAME_KEPT_S = 5, /* containers change addresses when they are made anew; another node may get the old one */
 };
 
+/* Connections of a pool to one host, and those kept open between requests. OWN: an event stream, and each duty asks for
+   a handful of things at once; more than a node with a thousand validators was seen to use. PROXY: as many event streams
+   and slow requests of clients as a beacon node is asked to bear; what is over it waits for a free one. */
+static const struct {
+  long host_max, kept_max;
+} pool_conns[AQ_HTTPC_POOLS] = {[AQ_HTTPC_OWN] = {64, 16}, [AQ_HTTPC_PROXY] = {64, 8}};
+
 typedef struct {
   aq_list node; /* in aq_curl.requests until it is freed */
   aq_curl *owner;
+  CURLM *multi; /* its pool's */
   uint64_t id;
   CURL *easy;
   struct curl_slist *sent_headers;
@@ -35,14 +41,22 @@ typedef struct {
   bool head_told;
   aq_status early; /* could not even be started */
   int code;
+  uint64_t by_ns;                /* monotonic: whole by then */
+  uint64_t silence_ns, heard_ns; /* the longest pause, 0: any; the last byte or, before it, the start */
   aq_buf body;
   aq_buf text; /* header lines as "name\0value\0" */
   size_t header_cnt;
 } request;
 
 typedef struct {
-  uv_poll_t h;
   aq_curl *owner;
+  CURLM *multi; /* made with the first request */
+  uv_timer_t timer;
+} pool;
+
+typedef struct {
+  uv_poll_t h;
+  pool *pool;
   curl_socket_t fd;
 } socket_watch;
 
@@ -50,8 +64,9 @@ struct aq_curl {
   aq_loop *loop;
   const aq_env *env;
   aq_httpc port;
-  CURLM *multi;     /* made with the first request */
-  uv_timer_t timer; /* monotonic: time limits do not care about the wall clock */
+  pool pool[AQ_HTTPC_POOLS];
+  uv_timer_t limits; /* monotonic, as the pools': time limits do not care about the wall clock */
+  unsigned handles;
   aq_timer kick;
   aq_list requests;
   uint64_t next_id;
@@ -68,8 +83,7 @@ static void kick_run(void *arg);
 static void kick(aq_curl *c) { aq_timer_set(c->env, &c->kick, 0, kick_run, c); }
 
 static void request_free(request *r) {
-  aq_curl *c = r->owner;
-  if (r->added) curl_multi_remove_handle(c->multi, r->easy);
+  if (r->added) curl_multi_remove_handle(r->multi, r->easy);
   curl_easy_cleanup(r->easy);
   curl_slist_free_all(r->sent_headers);
   aq_buf_free(&r->body);
@@ -114,23 +128,23 @@ static aq_status status_of(const request *r, CURLcode code) {
 
 /* ---- driving libcurl ---- */
 
-static void drive(aq_curl *c, curl_socket_t fd, int events) {
+static void drive(pool *p, curl_socket_t fd, int events) {
   int running;
-  c->inside++;
-  curl_multi_socket_action(c->multi, fd, events, &running);
-  c->inside--;
-  collect(c);
+  p->owner->inside++;
+  curl_multi_socket_action(p->multi, fd, events, &running);
+  p->owner->inside--;
+  collect(p->owner);
 }
 
 static void on_timer(uv_timer_t *h) { drive(h->data, CURL_SOCKET_TIMEOUT, 0); }
 
 static int on_timeout_wanted(CURLM *multi, long ms, void *arg) {
   (void)multi;
-  aq_curl *c = arg;
+  pool *p = arg;
   if (ms < 0)
-    uv_timer_stop(&c->timer);
+    uv_timer_stop(&p->timer);
   else
-    uv_timer_start(&c->timer, on_timer, (uint64_t)ms, 0);
+    uv_timer_start(&p->timer, on_timer, (uint64_t)ms, 0);
   return 0;
 }
 
@@ -139,14 +153,14 @@ static void on_socket_ready(uv_poll_t *h, int status, int events) {
   int flags = status < 0 ? CURL_CSELECT_ERR : 0;
   if (events & UV_READABLE) flags |= CURL_CSELECT_IN;
   if (events & UV_WRITABLE) flags |= CURL_CSELECT_OUT;
-  drive(w->owner, w->fd, flags);
+  drive(w->pool, w->fd, flags);
 }
 
 static void on_watch_closed(uv_handle_t *h) { free(AQ_CONTAINER(h, socket_watch, h)); }
 
 static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *arg, void *ctx) {
   (void)easy;
-  aq_curl *c = arg;
+  pool *p = arg;
   socket_watch *w = ctx;
   if (what == CURL_POLL_REMOVE) {
     if (w) uv_close((uv_handle_t *)&w->h, on_watch_closed);
@@ -155,38 +169,85 @@ static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *arg, v
   if (!w) {
     w = calloc(1, sizeof *w);
     if (!w) return -1;
-    if (uv_poll_init_socket(aq_loop_uv(c->loop), &w->h, fd) != 0) {
+    if (uv_poll_init_socket(aq_loop_uv(p->owner->loop), &w->h, fd) != 0) {
       free(w);
       return -1;
     }
-    w->owner = c, w->fd = fd;
-    curl_multi_assign(c->multi, fd, w);
+    w->pool = p, w->fd = fd;
+    curl_multi_assign(p->multi, fd, w);
   }
   int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
   return uv_poll_start(&w->h, events, on_socket_ready) == 0 ? 0 : -1;
 }
 
-/* Outside of libcurl: tells what has ended and frees it. Callbacks may start and cancel requests. */
-static void collect(aq_curl *c) {
-  if (c->inside) return;
+static void finish_ended(CURLM *multi) {
   int left;
-  for (CURLMsg *msg; (msg = curl_multi_info_read(c->multi, &left));) {
+  for (CURLMsg *msg; (msg = curl_multi_info_read(multi, &left));) {
     request *r;
     if (msg->msg != CURLMSG_DONE || curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &r) != CURLE_OK) continue;
     CURLcode code = msg->data.result;
-    curl_multi_remove_handle(c->multi, r->easy);
+    curl_multi_remove_handle(multi, r->easy);
     r->added = false;
-    finish(r, status_of(r, code));
+    if (!r->ended) finish(r, status_of(r, code));
+  }
+}
+
+/* Outside of libcurl: tells what has ended and frees it. Callbacks may start and cancel requests. */
+static void collect(aq_curl *c) {
+  if (c->inside) return;
+  for (size_t i = 0; i < AQ_HTTPC_POOLS; i++) {
+    if (c->pool[i].multi) finish_ended(c->pool[i].multi);
   }
   AQ_LIST_EACH(&c->requests, r, request, node) {
     if (r->ended || r->cancelled) request_free(r);
   }
 }
 
+/* ---- time limits ---- */
+
+static uint64_t after(uint64_t now_ns, uint64_t limit_ns) {
+  uint64_t at;
+  return limit_ns == 0 || __builtin_add_overflow(now_ns, limit_ns, &at) ? UINT64_MAX : at;
+}
+
+/* libcurl's own limits do not run while a request waits for a free connection. */
+static uint64_t limit_of(const request *r) {
+  if (r->want_pause || r->paused) return r->by_ns; /* the reader makes the silence, not the other side */
+  uint64_t silent = after(r->heard_ns, r->silence_ns);
+  return silent < r->by_ns ? silent : r->by_ns;
+}
+
+static void on_limits(uv_timer_t *h);
+
+/* Limits only move away: bytes that arrive do not set the timer anew, it looks again when it fires. */
+static void arm_limits(aq_curl *c) {
+  uint64_t first = UINT64_MAX, now = aq_mono_ns(c->env);
+  AQ_LIST_EACH(&c->requests, r, request, node) {
+    if (!r->ended && !r->cancelled && limit_of(r) < first) first = limit_of(r);
+  }
+  uint64_t ms = first > now ? (first - now) / AQ_NS_PER_MS + 1 : 1;
+  if (first == UINT64_MAX)
+    uv_timer_stop(&c->limits);
+  else
+    uv_timer_start(&c->limits, on_limits, ms, 0);
+}
+
+static void on_limits(uv_timer_t *h) {
+  aq_curl *c = h->data;
+  uint64_t now = aq_mono_ns(c->env);
+  AQ_LIST_EACH(&c->requests, r, request, node) {
+    if (!r->ended && !r->cancelled && limit_of(r) <= now) finish(r, AQ_E_TIMEOUT);
+  }
+  collect(c);
+  arm_limits(c);
+}
+
+/* ---- what the caller wants ---- */
+
 static void add_waiting(aq_curl *c) {
   AQ_LIST_EACH(&c->requests, r, request, node) {
     if (r->added || r->ended || r->cancelled) continue;
-    if (r->early == AQ_OK && curl_multi_add_handle(c->multi, r->easy) == CURLM_OK)
+    if (r->early == AQ_OK && curl_multi_add_handle(r->multi, r->easy) == CURLM_OK)
       r->added = true;
     else
       finish(r, r->early != AQ_OK ? r->early : AQ_E_CLOSED);
@@ -197,6 +258,7 @@ static void resume_waiting(aq_curl *c) {
   AQ_LIST_EACH(&c->requests, r, request, node) {
     if (!r->want_resume || r->cancelled || r->ended) continue;
     r->want_resume = r->want_pause = false;
+    r->heard_ns = aq_mono_ns(c->env);
     if (!r->paused) continue;
     r->paused = false;
     c->inside++; /* delivers what was held back */
@@ -210,6 +272,7 @@ static void kick_run(void *arg) {
   add_waiting(c);
   resume_waiting(c);
   collect(c);
+  arm_limits(c);
 }
 
 /* ---- what arrives ---- */
@@ -231,7 +294,8 @@ static void take_header(request *r, const char *line, size_t len) {
 static size_t on_header(char *line, size_t size, size_t cnt, void *arg) {
   request *r = arg;
   size_t len = size * cnt;
-  if (r->cancelled) return 0;
+  if (r->cancelled || r->ended) return 0;
+  r->heard_ns = aq_mono_ns(r->owner->env);
   if (len > 5 && memcmp(line, "HTTP/", 5) == 0) {
     aq_buf_reset(&r->text); /* an interim answer came before */
     r->header_cnt = 0;
@@ -252,7 +316,8 @@ static size_t on_header(char *line, size_t size, size_t cnt, void *arg) {
 static size_t on_body(char *data, size_t size, size_t cnt, void *arg) {
   request *r = arg;
   size_t len = size * cnt;
-  if (r->cancelled) return 0;
+  if (r->cancelled || r->ended) return 0;
+  r->heard_ns = aq_mono_ns(r->owner->env);
   if (!r->streamed) {
     aq_buf_put(&r->body, data, len);
     r->over_limit = r->body.failed;
@@ -313,8 +378,6 @@ static bool set_method(request *r, const aq_httpc_req *req) {
 
 static bool set_options(request *r, const aq_httpc_req *req) {
   CURL *e = r->easy;
-  uint64_t ms = (req->timeout_ns + AQ_NS_PER_MS - 1) / AQ_NS_PER_MS;
-  if (ms > INT32_MAX) ms = INT32_MAX;
   curl_easy_setopt(e, CURLOPT_PRIVATE, r);
   curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
   curl_easy_setopt(e, CURLOPT_WRITEDATA, r);
@@ -329,28 +392,32 @@ static bool set_options(request *r, const aq_httpc_req *req) {
   curl_easy_setopt(e, CURLOPT_MAXLIFETIME_CONN, (long)CONN_KEPT_S);
   curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_LIMIT_MS);
   curl_easy_setopt(e, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-  if (ms) curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)ms);
   return curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
          curl_easy_setopt(e, CURLOPT_URL, req->url) == CURLE_OK && set_method(r, req) && set_headers(r, req);
 }
 
-static void make_multi(aq_curl *c) {
+static CURLM *multi_of(aq_curl *c, aq_httpc_pool which) {
+  AQ_ASSERT(which < AQ_HTTPC_POOLS);
+  pool *p = &c->pool[which];
+  if (p->multi) return p->multi;
   AQ_ASSERT(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
-  c->multi = curl_multi_init();
-  AQ_ASSERT(c->multi);
-  curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_socket_wanted);
-  curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
-  curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_timeout_wanted);
-  curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
-  curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)CONNS_KEPT);
-  curl_multi_setopt(c->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)CONNS_PER_HOST);
+  p->multi = curl_multi_init();
+  AQ_ASSERT(p->multi);
+  curl_multi_setopt(p->multi, CURLMOPT_SOCKETFUNCTION, on_socket_wanted);
+  curl_multi_setopt(p->multi, CURLMOPT_SOCKETDATA, p);
+  curl_multi_setopt(p->multi, CURLMOPT_TIMERFUNCTION, on_timeout_wanted);
+  curl_multi_setopt(p->multi, CURLMOPT_TIMERDATA, p);
+  curl_multi_setopt(p->multi, CURLMOPT_MAXCONNECTS, pool_conns[which].kept_max);
+  curl_multi_setopt(p->multi, CURLMOPT_MAX_HOST_CONNECTIONS, pool_conns[which].host_max);
+  return p->multi;
 }
 
 static uint64_t port_start(void *ctx, const aq_httpc_req *req, const aq_httpc_cb *cb) {
   aq_curl *c = ctx;
-  if (!c->multi) make_multi(c);
   request *r = calloc(1, sizeof *r);
   AQ_ASSERT(r);
+  r->multi = multi_of(c, req->pool), r->heard_ns = aq_mono_ns(c->env), r->silence_ns = req->silence_ns;
+  r->by_ns = after(r->heard_ns, req->timeout_ns);
   r->owner = c, r->id = ++c->next_id, r->cb = *cb, r->streamed = cb->data != NULL;
   aq_buf_init(&r->body, req->body_max ? req->body_max : BODY_DEFAULT_MAX);
   aq_buf_init(&r->text, HEADERS_BYTES_MAX);
@@ -390,19 +457,32 @@ aq_curl *aq_curl_new(aq_loop *l) {
   c->loop = l, c->env = aq_loop_env(l);
   c->port = (aq_httpc){c, port_start, port_resume, port_cancel};
   aq_list_init(&c->requests);
-  AQ_ASSERT(uv_timer_init(aq_loop_uv(l), &c->timer) == 0);
-  c->timer.data = c;
+  for (size_t i = 0; i < AQ_HTTPC_POOLS; i++) {
+    AQ_ASSERT(uv_timer_init(aq_loop_uv(l), &c->pool[i].timer) == 0);
+    c->pool[i].owner = c, c->pool[i].timer.data = &c->pool[i];
+  }
+  AQ_ASSERT(uv_timer_init(aq_loop_uv(l), &c->limits) == 0);
+  c->limits.data = c;
   return c;
 }
 
 const aq_httpc *aq_curl_port(aq_curl *c) { return &c->port; }
 
-static void on_timer_closed(uv_handle_t *h) { free(h->data); }
+static void handle_closed(aq_curl *c) {
+  if (--c->handles == 0) free(c);
+}
+
+static void on_pool_closed(uv_handle_t *h) { handle_closed(((pool *)h->data)->owner); }
+static void on_limits_closed(uv_handle_t *h) { handle_closed(h->data); }
 
 void aq_curl_free(aq_curl *c) {
   if (!c) return;
   AQ_LIST_EACH(&c->requests, r, request, node) { request_free(r); }
-  if (c->multi) curl_multi_cleanup(c->multi);
   aq_timer_cancel(c->env, &c->kick);
-  uv_close((uv_handle_t *)&c->timer, on_timer_closed);
+  c->handles = AQ_HTTPC_POOLS + 1;
+  for (size_t i = 0; i < AQ_HTTPC_POOLS; i++) {
+    if (c->pool[i].multi) curl_multi_cleanup(c->pool[i].multi);
+    uv_close((uv_handle_t *)&c->pool[i].timer, on_pool_closed);
+  }
+  uv_close((uv_handle_t *)&c->limits, on_limits_closed);
 }

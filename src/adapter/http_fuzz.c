@@ -127,7 +127,7 @@ static void ask(aq_bytes in, size_t piece, bool streamed) {
   char url[64];
   const aq_httpc *client = aq_curl_port(curl);
   snprintf(url, sizeof url, "http://127.0.0.1:%u/x", listener_port);
-  const aq_httpc_req req = {"GET", url, {NULL, 0}, {NULL, 0}, AQ_SECONDS(20), ANSWER_MAX};
+  const aq_httpc_req req = {.method = "GET", .url = url, .timeout_ns = AQ_SECONDS(20), .body_max = ANSWER_MAX};
   dones = 0;
   uint64_t id = client->start(client->ctx, &req, &(aq_httpc_cb){NULL, head, streamed ? data_cb : NULL, done});
   int fd = -1;

@@ -159,7 +159,8 @@ static const char *url_of(const char *path) {
 
 static void start(call *c, const char *method, const char *path, aq_bytes body, bool streamed, uint64_t timeout_ns) {
   const aq_http_header h = {"Content-Type", "application/json"};
-  aq_httpc_req req = {method, url_of(path), {&h, body.len > 0}, body, timeout_ns, 0};
+  aq_httpc_req req = {
+      .method = method, .url = url_of(path), .headers = {&h, body.len > 0}, .body = body, .timeout_ns = timeout_ns};
   aq_httpc_cb cb = {c, streamed ? on_head : NULL, streamed ? on_data : NULL, on_done};
   c->id = g_client->start(g_client->ctx, &req, &cb);
   assert_int_not_equal(c->id, 0);
@@ -369,7 +370,7 @@ static void test_failures(void **state) {
   static const char *const url[] = {"http://127.0.0.1:1/", "::::", "file:///etc/hostname", "http://"};
   for (size_t i = 0; i < AQ_COUNT(url); i++) {
     call c = {0};
-    aq_httpc_req req = {"GET", url[i], {NULL, 0}, {NULL, 0}, AQ_SECONDS(5), 0};
+    aq_httpc_req req = {.method = "GET", .url = url[i], .timeout_ns = AQ_SECONDS(5)};
     g_client->start(g_client->ctx, &req, &(aq_httpc_cb){&c, NULL, NULL, on_done});
     assert_int_equal(c.dones, 0);
     aq_loop_run(g_loop);
@@ -377,7 +378,7 @@ static void test_failures(void **state) {
     assert_int_equal(c.st, AQ_E_CLOSED);
   }
   call c = {0};
-  aq_httpc_req req = {"GET", url_of("/stream"), {NULL, 0}, {NULL, 0}, AQ_SECONDS(5), 4096};
+  aq_httpc_req req = {.method = "GET", .url = url_of("/stream"), .timeout_ns = AQ_SECONDS(5), .body_max = 4096};
   g_client->start(g_client->ctx, &req, &(aq_httpc_cb){&c, NULL, NULL, on_done});
   aq_loop_run(g_loop);
   assert_int_equal(c.st, AQ_E_LIMIT);

@@ -1,0 +1,233 @@
+#include "adapter/adapters.h"
+#include "aq_test.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { UPSTREAM_MAX = 160, HOST_MAX = 64 /* connections of a pool to one host, http_client.c */, TURNS_MAX = 4000 };
+
+static aq_loop *g_loop;
+static const aq_env *g_env;
+static aq_curl *g_curl;
+static const aq_httpc *g_client;
+static int g_listener;
+static uint16_t g_port;
+static int g_up[UPSTREAM_MAX]; /* the upstream's ends of the connections */
+static size_t g_up_cnt;
+static uint64_t g_mono_ns; /* the clock of time limits in the tests that stop it */
+
+static uint64_t fake_mono(void *ctx) {
+  (void)ctx;
+  return g_mono_ns;
+}
+
+static int setup(void **state) {
+  (void)state;
+  struct sockaddr_in addr = {.sin_family = AF_INET};
+  socklen_t len = sizeof addr;
+  addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  g_listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  assert_int_equal(bind(g_listener, (struct sockaddr *)&addr, sizeof addr), 0);
+  assert_int_equal(listen(g_listener, UPSTREAM_MAX), 0);
+  assert_int_equal(getsockname(g_listener, (struct sockaddr *)&addr, &len), 0);
+  g_port = ntohs(addr.sin_port), g_up_cnt = 0;
+  g_loop = aq_loop_new(1), g_env = aq_loop_env(g_loop);
+  g_curl = aq_curl_new(g_loop), g_client = aq_curl_port(g_curl);
+  return 0;
+}
+
+static int setup_stopped_clock(void **state) {
+  setup(state);
+  g_mono_ns = AQ_SECONDS(1000);
+  ((aq_env *)(uintptr_t)g_env)->mono_ns = fake_mono;
+  return 0;
+}
+
+static int teardown(void **state) {
+  (void)state;
+  for (size_t i = 0; i < g_up_cnt; i++) close(g_up[i]);
+  close(g_listener);
+  aq_curl_free(g_curl);
+  aq_loop_free(g_loop);
+  return 0;
+}
+
+/* ---- a call, and the other side ---- */
+
+typedef struct {
+  uint64_t id;
+  uint32_t heads, dones, after_done; /* callbacks, and those that came after done */
+  uint32_t before_head;              /* pieces of a body without a head */
+  int code;
+  aq_status st;
+  size_t len, header_cnt;
+  char text[4096];
+  bool pause; /* each piece */
+} call;
+
+static void on_head(void *arg, int code, const aq_http_headers *h) {
+  call *c = arg;
+  c->heads++, c->code = code, c->header_cnt = h->cnt, c->after_done += c->dones;
+}
+
+static bool on_data(void *arg, aq_bytes chunk) {
+  call *c = arg;
+  c->after_done += c->dones, c->before_head += c->heads == 0;
+  for (size_t i = 0; i < chunk.len && c->len < sizeof c->text - 1; i++) c->text[c->len++] = (char)chunk.ptr[i];
+  return !c->pause;
+}
+
+static void on_done(void *arg, aq_status st, const aq_httpc_res *res) {
+  call *c = arg;
+  c->after_done += c->dones++, c->st = st;
+  if (c->heads == 0) c->code = res->code, c->header_cnt = res->headers.cnt;
+  for (size_t i = 0; i < res->body.len && c->len < sizeof c->text - 1; i++) c->text[c->len++] = (char)res->body.ptr[i];
+}
+
+static void start(call *c, const char *path, bool streamed, aq_httpc_req req) {
+  char url[64];
+  snprintf(url, sizeof url, "http://127.0.0.1:%u%s", g_port, path);
+  if (!req.method) req.method = "GET";
+  req.url = url;
+  c->id = g_client->start(g_client->ctx, &req,
+                          &(aq_httpc_cb){c, streamed ? on_head : NULL, streamed ? on_data : NULL, on_done});
+}
+
+static void stop(void *arg) {
+  (void)arg;
+  aq_loop_stop(g_loop);
+}
+
+static void turn(void) {
+  aq_timer t = {0};
+  aq_timer_set(g_env, &t, aq_now_ns(g_env) + AQ_MILLIS(1), stop, NULL);
+  aq_loop_run(g_loop);
+  aq_timer_cancel(g_env, &t);
+  int fd = g_up_cnt < UPSTREAM_MAX ? accept4(g_listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK) : -1;
+  if (fd >= 0) g_up[g_up_cnt++] = fd;
+}
+
+static void until(const uint32_t *counter, uint32_t want) {
+  for (int i = 0; i < TURNS_MAX && *counter != want; i++) turn();
+  assert_int_equal(*counter, want);
+}
+
+static void connections(size_t want) {
+  for (int i = 0; i < TURNS_MAX && g_up_cnt != want; i++) turn();
+  assert_int_equal(g_up_cnt, want);
+}
+
+static void say(int fd, const char *text) {
+  assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+/* Waits for a request; its head. */
+static const char *heard(int fd) {
+  static char head[8192];
+  size_t len = 0;
+  head[0] = 0;
+  for (int i = 0; i < TURNS_MAX && !strstr(head, "\r\n\r\n"); i++) {
+    ssize_t got = recv(fd, head + len, sizeof head - 1 - len, 0);
+    if (got > 0) len += (size_t)got, head[len] = 0;
+    if (got < 0) turn();
+  }
+  assert_non_null(strstr(head, "\r\n\r\n"));
+  return head;
+}
+
+/* ---- pools ---- */
+
+/* Goal: what clients ask through the proxy never takes the connections of the node's own requests, nor the other way.
+   Method: more requests than a pool has connections, none answered; then one of the other pool, which is. */
+static void test_pools(void **state) {
+  (void)state;
+  static call many[HOST_MAX + 6];
+  for (int flip = 0; flip < 2; flip++) {
+    aq_httpc_pool full = flip ? AQ_HTTPC_OWN : AQ_HTTPC_PROXY, other = flip ? AQ_HTTPC_PROXY : AQ_HTTPC_OWN;
+    memset(many, 0, sizeof many);
+    for (size_t i = 0; i < AQ_COUNT(many); i++) start(&many[i], "/slow", true, (aq_httpc_req){.pool = full});
+    connections(HOST_MAX);
+    call c = {0};
+    start(&c, "/duty", false, (aq_httpc_req){.pool = other, .timeout_ns = AQ_SECONDS(20)});
+    connections(HOST_MAX + 1);
+    assert_memory_equal(heard(g_up[HOST_MAX]), "GET /duty ", 10);
+    say(g_up[HOST_MAX], "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    until(&c.dones, 1);
+    assert_int_equal(c.st, AQ_OK);
+    for (size_t i = 0; i < AQ_COUNT(many); i++) g_client->cancel(g_client->ctx, many[i].id);
+    turn();
+    for (size_t i = 0; i < g_up_cnt; i++) close(g_up[i]);
+    g_up_cnt = 0;
+    turn();
+  }
+}
+
+/* Goal: a request that waits for a free connection keeps its time limit.
+   Method: all connections of the pool taken; one more with a limit, on a stopped clock that then passes it. */
+static void test_limit_while_waiting(void **state) {
+  (void)state;
+  static call many[HOST_MAX];
+  call c = {0}, d = {0};
+  memset(many, 0, sizeof many);
+  for (size_t i = 0; i < AQ_COUNT(many); i++) start(&many[i], "/slow", true, (aq_httpc_req){0});
+  connections(HOST_MAX);
+  start(&c, "/late", false, (aq_httpc_req){.timeout_ns = AQ_MILLIS(40)});
+  start(&d, "/silent", false, (aq_httpc_req){.silence_ns = AQ_MILLIS(30)});
+  for (int i = 0; i < 60; i++) turn();
+  assert_int_equal(c.dones + d.dones, 0);
+  g_mono_ns += AQ_MILLIS(35);
+  until(&d.dones, 1);
+  assert_int_equal(d.st, AQ_E_TIMEOUT);
+  assert_int_equal(c.dones, 0);
+  g_mono_ns += AQ_MILLIS(10);
+  until(&c.dones, 1);
+  assert_int_equal(c.st, AQ_E_TIMEOUT);
+}
+
+/* Goal: silence is measured from the last byte, however long the answer takes; the reader's own pauses do not count.
+   Method: a stopped clock moved by less than the limit between pieces, by more while paused, by more in a silence. */
+static void test_silence(void **state) {
+  (void)state;
+  call c = {0};
+  start(&c, "/s", true, (aq_httpc_req){.silence_ns = AQ_MILLIS(30)});
+  connections(1);
+  heard(g_up[0]);
+  g_mono_ns += AQ_MILLIS(20);
+  say(g_up[0], "HTTP/1.1 200 OK\r\n\r\n");
+  until(&c.heads, 1);
+  for (size_t i = 0; i < 10; i++) {
+    g_mono_ns += AQ_MILLIS(20);
+    for (int k = 0; k < 40; k++) turn(); /* the timer has looked */
+    say(g_up[0], ".");
+    while (c.len <= i) turn();
+  }
+  assert_int_equal(c.dones, 0);
+  c.pause = true;
+  say(g_up[0], "p");
+  while (c.len < 11) turn();
+  g_mono_ns += AQ_SECONDS(60);
+  for (int k = 0; k < 60; k++) turn();
+  assert_int_equal(c.dones, 0);
+  c.pause = false;
+  g_client->resume(g_client->ctx, c.id);
+  for (int k = 0; k < 60; k++) turn();
+  assert_int_equal(c.dones, 0);
+  g_mono_ns += AQ_MILLIS(31);
+  until(&c.dones, 1);
+  assert_int_equal(c.st, AQ_E_TIMEOUT);
+  assert_int_equal(c.after_done, 0);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define STOPPED(f) cmocka_unit_test_setup_teardown(f, setup_stopped_clock, teardown)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      T(test_pools),
+      STOPPED(test_limit_while_waiting),
+      STOPPED(test_silence),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
