@@ -36,9 +36,10 @@ typedef struct {
   bool added;     /* the multi handle has it */
   bool cancelled; /* no callback any more */
   bool ended;
-  bool streamed, over_limit;
+  bool streamed, no_body, over_limit;
   bool want_pause, paused, want_resume;
-  bool head_told;
+  bool head_whole; /* the final head was there, and was told: only then is there a body and a good end */
+  size_t head_len; /* bytes of all heads, interim ones and trailers with them */
   aq_status early; /* could not even be started */
   int code;
   uint64_t by_ns;                /* monotonic: whole by then */
@@ -101,19 +102,9 @@ static aq_http_headers header_views(const request *r, aq_http_header *item) {
   return (aq_http_headers){item, r->header_cnt};
 }
 
-static void tell_head(request *r) {
-  aq_http_header item[HEADERS_MAX];
-  if (r->head_told || !r->streamed || r->cancelled) return;
-  r->head_told = true;
-  aq_http_headers h = header_views(r, item);
-  if (r->cb.head) r->cb.head(r->cb.arg, r->code, &h);
-}
-
 static void finish(request *r, aq_status st) {
   aq_http_header item[HEADERS_MAX];
   r->ended = true;
-  if (r->cancelled) return;
-  if (st == AQ_OK) tell_head(r);
   if (r->cancelled) return;
   aq_httpc_res res = {st == AQ_OK ? r->code : 0, {item, 0}, {NULL, 0}};
   if (st == AQ_OK) res.headers = header_views(r, item), res.body = aq_buf_bytes(&r->body);
@@ -122,7 +113,7 @@ static void finish(request *r, aq_status st) {
 
 static aq_status status_of(const request *r, CURLcode code) {
   if (r->over_limit) return AQ_E_LIMIT;
-  if (code == CURLE_OK) return r->code ? AQ_OK : AQ_E_CLOSED; /* libcurl is content with a head that is cut off */
+  if (code == CURLE_OK) return r->head_whole ? AQ_OK : AQ_E_CLOSED; /* it is content with a head that is cut off */
   return code == CURLE_OPERATION_TIMEDOUT ? AQ_E_TIMEOUT : AQ_E_CLOSED;
 }
 
@@ -277,18 +268,34 @@ static void kick_run(void *arg) {
 
 /* ---- what arrives ---- */
 
-static void take_header(request *r, const char *line, size_t len) {
+/* False: more than is kept. */
+static bool take_header(request *r, const char *line, size_t len) {
   const char *colon = memchr(line, ':', len);
-  if (!colon || r->header_cnt == HEADERS_MAX) return;
+  if (!colon || memchr(line, 0, len)) return true;
   const char *value = colon + 1, *end = line + len;
   while (value < end && (*value == ' ' || *value == '\t')) value++;
   while (end > value && strchr("\r\n \t", end[-1])) end--;
-  if (memchr(line, 0, len)) return;
   aq_buf_put(&r->text, line, (size_t)(colon - line));
   aq_buf_put_u8(&r->text, 0);
   aq_buf_put(&r->text, value, (size_t)(end - value));
   aq_buf_put_u8(&r->text, 0);
-  if (!r->text.failed) r->header_cnt++;
+  return !r->text.failed && ++r->header_cnt <= HEADERS_MAX;
+}
+
+/* libcurl takes any three digits, and a 101 that nobody asked for as an answer with a body. False: no answer of HTTP. */
+static bool end_head(request *r) {
+  long code = 0;
+  curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &code);
+  if (code >= 100 && code < 200 && code != 101) return true; /* interim: the next head follows */
+  if (code < 200 || code > 599) return false;
+  r->code = (int)code, r->head_whole = true;
+  /* A body that comes all the same must not be read as the next answer. */
+  if (r->no_body || code == 204 || code == 304) curl_easy_setopt(r->easy, CURLOPT_FORBID_REUSE, 1L);
+  if (!r->streamed || !r->cb.head) return true;
+  aq_http_header item[HEADERS_MAX];
+  aq_http_headers h = header_views(r, item);
+  r->cb.head(r->cb.arg, r->code, &h);
+  return !r->cancelled;
 }
 
 static size_t on_header(char *line, size_t size, size_t cnt, void *arg) {
@@ -296,27 +303,24 @@ static size_t on_header(char *line, size_t size, size_t cnt, void *arg) {
   size_t len = size * cnt;
   if (r->cancelled || r->ended) return 0;
   r->heard_ns = aq_mono_ns(r->owner->env);
+  r->head_len += len;
+  if (r->head_len > HEADERS_BYTES_MAX) r->over_limit = true;
+  if (r->over_limit) return 0;
+  if (r->head_whole) return len; /* a trailer */
   if (len > 5 && memcmp(line, "HTTP/", 5) == 0) {
-    aq_buf_reset(&r->text); /* an interim answer came before */
+    aq_buf_reset(&r->text);
     r->header_cnt = 0;
     return len;
   }
-  if (len > 2) {
-    take_header(r, line, len);
-    r->over_limit = r->text.failed;
-    return r->text.failed ? 0 : len;
-  }
-  long code = 0;
-  curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &code);
-  r->code = (int)code;
-  if (code >= 200) tell_head(r);
-  return len;
+  if (*line == '\r' || *line == '\n') return end_head(r) ? len : 0;
+  r->over_limit = !take_header(r, line, len);
+  return r->over_limit ? 0 : len;
 }
 
 static size_t on_body(char *data, size_t size, size_t cnt, void *arg) {
   request *r = arg;
   size_t len = size * cnt;
-  if (r->cancelled || r->ended) return 0;
+  if (r->cancelled || r->ended || !r->head_whole) return 0;
   r->heard_ns = aq_mono_ns(r->owner->env);
   if (!r->streamed) {
     aq_buf_put(&r->body, data, len);
@@ -363,7 +367,8 @@ static bool set_headers(request *r, const aq_httpc_req *req) {
 
 static bool set_method(request *r, const aq_httpc_req *req) {
   CURL *e = r->easy;
-  if (strcmp(req->method, "HEAD") == 0) return curl_easy_setopt(e, CURLOPT_NOBODY, 1L) == CURLE_OK;
+  r->no_body = strcmp(req->method, "HEAD") == 0;
+  if (r->no_body) return curl_easy_setopt(e, CURLOPT_NOBODY, 1L) == CURLE_OK;
   if (strcmp(req->method, "GET") != 0 || req->body.len > 0) {
     const char *body = req->body.len > 0 ? (const char *)req->body.ptr : "";
     bool has_body = req->body.len > 0 || strcmp(req->method, "POST") == 0 || strcmp(req->method, "PUT") == 0;

@@ -137,6 +137,19 @@ static const char *heard(int fd) {
   return head;
 }
 
+/* One call whose answer is these bytes and then the end of the connection. */
+static void answered(call *c, const char *method, const char *answer, bool streamed) {
+  memset(c, 0, sizeof *c);
+  start(c, "/x", streamed, (aq_httpc_req){.method = method, .timeout_ns = AQ_SECONDS(20)});
+  connections(g_up_cnt + 1);
+  int fd = g_up[g_up_cnt - 1];
+  heard(fd);
+  say(fd, answer);
+  shutdown(fd, SHUT_WR);
+  until(&c->dones, 1);
+  close(fd), g_up_cnt--;
+}
+
 /* ---- pools ---- */
 
 /* Goal: what clients ask through the proxy never takes the connections of the node's own requests, nor the other way.
@@ -220,14 +233,118 @@ static void test_silence(void **state) {
   assert_int_equal(c.after_done, 0);
 }
 
+/* ---- answers in odd orders ---- */
+
+/* Goal: whatever comes, the caller hears at most one head with a code of 200 to 599, then data, then one done; AQ_OK
+   only for a whole answer.
+   Method: a table of answers, each streamed and whole. */
+static void test_orders(void **state) {
+  (void)state;
+  static char flood[70000];
+  for (size_t i = 0; i + 25 < sizeof flood; i += 25) memcpy(flood + i, "HTTP/1.1 100 Continue\r\n\r\n", 26);
+  static const struct {
+    const char *answer;
+    aq_status st;
+    int code; /* of the head, also when the end was bad; 0: none */
+    const char *text;
+  } rows[] = {
+      {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nraw", AQ_E_CLOSED, 0, ""},
+      {"HTTP/1.1 100 C\r\n\r\nHTTP/1.1 103 E\r\nLink: a\r\n\r\nHTTP/1.1 102 P\r\n\r\nHTTP/1.1 200 OK\r\n\r\nbody",
+       AQ_OK, 200, "body"},
+      {"HTTP/1.1 103 E\r\n\r\nHTTP/1.1 101 S\r\n\r\nHTTP/1.1 200 OK\r\n\r\nbody", AQ_E_CLOSED, 0, ""},
+      {"HTTP/1.1 199 E\r\n\r\n", AQ_E_CLOSED, 0, ""},
+      {"HTTP/1.1 100 C\r\n\r\nbody", AQ_E_CLOSED, 0, ""},
+      {"HTTP/1.1 000 X\r\n\r\nraw", AQ_E_CLOSED, 0, ""},
+      {"HTTP/1.1 099 X\r\n\r\nraw", AQ_E_CLOSED, 0, ""},
+      {"HTTP/1.1 600 X\r\n\r\nraw", AQ_E_CLOSED, 0, ""},
+      {"HTTP/1.1 999 X\r\n\r\nraw", AQ_E_CLOSED, 0, ""},
+      {"raw bytes\r\n\r\n", AQ_E_CLOSED, 0, ""},
+      {"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcHTTP/1.1 500 X\r\n\r\n", AQ_OK, 200, "abc"},
+      {"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 500 X\r\n\r\n", AQ_OK, 200, "HTTP/1.1 500 X\r\n\r\n"},
+      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nHTTP/1.1: 500\r\nA: b\r\n\r\n", AQ_OK, 200,
+       "ab"},
+      {"HTTP/1.1 204 N\r\nContent-Length: 3\r\n\r\nabc", AQ_OK, 204, ""},
+      {"HTTP/1.1 304 N\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", AQ_OK, 304, ""},
+      {"HTTP/1.1 200 OK\r\nx\nA: b\r\n\r\nq", AQ_E_CLOSED, 0, ""},
+      {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", AQ_E_CLOSED, 200, "short"},
+      {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", AQ_E_CLOSED, 200, ""},
+      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", AQ_E_CLOSED, 200, "ab"},
+      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\nzz\r\n", AQ_E_CLOSED, 200, "ab"},
+      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n", AQ_E_CLOSED, 200, "ab"},
+      {"HTTP/1.1 200 OK\r\nContent-Len", AQ_E_CLOSED, 0, ""},
+      {"", AQ_E_CLOSED, 0, ""},
+      {flood, AQ_E_LIMIT, 0, ""},
+  };
+  for (size_t i = 0; i < 2 * AQ_COUNT(rows); i++) {
+    call c;
+    bool streamed = i % 2;
+    print_message("%.60s\n", rows[i / 2].answer);
+    answered(&c, "GET", rows[i / 2].answer, streamed);
+    bool head = streamed && rows[i / 2].code != 0;
+    assert_int_equal(c.st, rows[i / 2].st);
+    assert_int_equal(c.heads, head);
+    assert_int_equal(c.code, streamed || c.st == AQ_OK ? rows[i / 2].code : 0);
+    assert_string_equal(c.text, streamed || c.st == AQ_OK ? rows[i / 2].text : "");
+    assert_int_equal(c.before_head * (unsigned)streamed + c.after_done, 0);
+  }
+}
+
+/* Goal: a head larger than what is kept is an error, never a shorter head.
+   Method: 129 header lines, and lines of 65 KiB; 128 lines pass. */
+static void test_head_limits(void **state) {
+  (void)state;
+  static char head[80000];
+  call c;
+  for (int lines = 128; lines <= 129; lines++) {
+    size_t len = (size_t)snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\n");
+    for (int i = 0; i < lines; i++) len += (size_t)snprintf(head + len, sizeof head - len, "X-%d: v\r\n", i);
+    snprintf(head + len, sizeof head - len, "\r\n");
+    answered(&c, "GET", head, true);
+    assert_int_equal(c.st, lines == 128 ? AQ_OK : AQ_E_LIMIT);
+    assert_int_equal(c.heads, lines == 128);
+    if (lines == 128) assert_int_equal(c.header_cnt, 128);
+  }
+  size_t len = (size_t)snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\n");
+  for (int i = 0; i < 14; i++) len += (size_t)snprintf(head + len, sizeof head - len, "X-%d: %5000d\r\n", i, i);
+  answered(&c, "GET", head, true);
+  assert_int_equal(c.st, AQ_E_LIMIT);
+}
+
+/* Goal: an answer that has no body leaves nothing behind that the next request would take for its answer.
+   Method: HEAD, 204 and 304 with bodies that look like answers; the next request gets its own. */
+static void test_next_answer(void **state) {
+  (void)state;
+  static const char *const odd[][2] = {{"HEAD", "200 OK"}, {"GET", "204 N"}, {"GET", "304 N"}};
+  for (size_t i = 0; i < AQ_COUNT(odd); i++) {
+    char answer[256];
+    call c = {0}, next = {0};
+    size_t at = g_up_cnt;
+    start(&c, "/odd", false, (aq_httpc_req){.method = odd[i][0], .timeout_ns = AQ_SECONDS(20)});
+    connections(at + 1);
+    heard(g_up[at]);
+    snprintf(answer, sizeof answer, "HTTP/1.1 %s\r\nContent-Length: 41\r\n\r\n", odd[i][1]);
+    say(g_up[at], answer);
+    say(g_up[at], "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad");
+    until(&c.dones, 1);
+    assert_int_equal(c.st, AQ_OK);
+    assert_int_equal(c.len, 0);
+    start(&next, "/next", false, (aq_httpc_req){.timeout_ns = AQ_SECONDS(20)});
+    connections(at + 2);
+    assert_memory_equal(heard(g_up[at + 1]), "GET /next ", 10);
+    say(g_up[at + 1], "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\ngood");
+    until(&next.dones, 1);
+    assert_string_equal(next.text, "good");
+  }
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define STOPPED(f) cmocka_unit_test_setup_teardown(f, setup_stopped_clock, teardown)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      T(test_pools),
-      STOPPED(test_limit_while_waiting),
-      STOPPED(test_silence),
+      T(test_pools),         STOPPED(test_limit_while_waiting),
+      STOPPED(test_silence), T(test_orders),
+      T(test_head_limits),   T(test_next_answer),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,7 +74,7 @@ typedef struct {
   uint64_t timeout_ns; /* 0: none (event streams) */
   uint64_t silence_ns; /* the longest time without a byte of the answer, AQ_E_TIMEOUT after it; 0: any */
   aq_httpc_pool pool;
-  size_t body_max;     /* of the answer; over it AQ_E_LIMIT. 0: 64 MiB */
+  size_t body_max; /* of the answer; over it AQ_E_LIMIT. 0: 64 MiB */
 } aq_httpc_req;
 
 typedef struct {
@@ -83,13 +83,16 @@ typedef struct {
   aq_bytes body;           /* whole body; empty when streamed */
 } aq_httpc_res;
 
+/* Whatever the other side sends, in whatever order: at most one head, then data, then exactly one done. Interim answers
+   (1xx) and trailers are passed over; 101 and codes outside 200..599 are no answer (AQ_E_CLOSED). */
 typedef struct {
   void *arg;
-  /* With `data` set the body is streamed: head once, then data; data returning false pauses until resume. */
+  /* With `data` set the body is streamed: head once, code 200..599, then data; data returning false pauses until
+     resume. */
   void (*head)(void *arg, int code, const aq_http_headers *h);
   bool (*data)(void *arg, aq_bytes chunk);
-  /* Exactly once unless cancelled. st AQ_OK: an answer came, whatever its code. Else AQ_E_TIMEOUT, AQ_E_CLOSED,
-     AQ_E_LIMIT. */
+  /* Exactly once unless cancelled. st AQ_OK: a whole answer came, whatever its code. Else AQ_E_TIMEOUT, AQ_E_CLOSED,
+     AQ_E_LIMIT, also after a head: what was streamed is not the whole then. */
   void (*done)(void *arg, aq_status st, const aq_httpc_res *res);
 } aq_httpc_cb;
 
