@@ -9,6 +9,30 @@ const char *aq_http_header_get(const aq_http_headers *h, const char *name) {
   return NULL;
 }
 
+bool aq_http_list_has(const char *list, const char *token) {
+  for (const char *p = list; *p;) {
+    p += strspn(p, ", \t");
+    size_t len = strcspn(p, ","), word = len;
+    while (word > 0 && (p[word - 1] == ' ' || p[word - 1] == '\t')) word--;
+    if (word == strlen(token) && strncasecmp(p, token, word) == 0 && word > 0) return true;
+    p += len;
+  }
+  return false;
+}
+
+bool aq_http_hop_by_hop(const aq_http_headers *h, const char *name) {
+  static const char *const hop[] = {"Connection", "Keep-Alive",          "Proxy-Connection", "Proxy-Authenticate",
+                                    "TE",         "Proxy-Authorization", "Trailer",          "Transfer-Encoding",
+                                    "Upgrade",    "HTTP2-Settings"};
+  for (size_t i = 0; i < AQ_COUNT(hop); i++) {
+    if (strcasecmp(name, hop[i]) == 0) return true;
+  }
+  for (size_t i = 0; i < h->cnt; i++) {
+    if (strcasecmp(h->item[i].name, "Connection") == 0 && aq_http_list_has(h->item[i].value, name)) return true;
+  }
+  return false;
+}
+
 static int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;

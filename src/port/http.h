@@ -17,6 +17,12 @@ typedef struct {
 /* Value of the first header of that name, any case; NULL when absent. */
 const char *aq_http_header_get(const aq_http_headers *h, const char *name);
 
+/* Whether a comma-separated list, as Connection's value is one, has that token, in any case. */
+bool aq_http_list_has(const char *list, const char *token);
+/* A header that describes one connection, or that a Connection header of h names: a proxy keeps it to itself (RFC 9110,
+   7.6.1). */
+bool aq_http_hop_by_hop(const aq_http_headers *h, const char *name);
+
 /* ---- server ---- */
 
 typedef struct aq_http_req {

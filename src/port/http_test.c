@@ -59,11 +59,63 @@ static void test_header(void **state) {
   assert_null(aq_http_header_get(&h, "X-Trace"));
 }
 
+/* Goal: tokens of a list are whole words, in any case, between commas and blanks.
+   Method: a table with near misses and empty places. */
+static void test_list(void **state) {
+  (void)state;
+  static const struct {
+    const char *list, *token;
+    bool has;
+  } rows[] = {
+      {"close", "close", true},
+      {"Close", "cLOSE", true},
+      {"keep-alive, close", "close", true},
+      {" ,, close\t,x", "close", true},
+      {"closed", "close", false},
+      {"not close", "close", false},
+      {"keep-alive", "alive", false},
+      {"", "close", false},
+      {" , ", "", false},
+      {"a,b ,c", "b", true},
+      {"x-a;q=1", "x-a", false},
+      {"close x", "close", false},
+  };
+  for (size_t i = 0; i < AQ_COUNT(rows); i++) {
+    print_message("%s\n", rows[i].list);
+    assert_int_equal(aq_http_list_has(rows[i].list, rows[i].token), rows[i].has);
+  }
+}
+
+/* Goal: headers of one connection, and those that any of the Connection headers names, are told from the rest.
+   Method: a request with two Connection headers. */
+static void test_hop_by_hop(void **state) {
+  (void)state;
+  const aq_http_header item[] = {
+      {"Accept", "a"}, {"connection", "X-Secret, close"}, {"X-Secret", "1"}, {"Connection", "x-two"}};
+  const aq_http_headers h = {item, AQ_COUNT(item)}, none = {NULL, 0};
+  static const char *const hop[] = {"Connection",
+                                    "keep-alive",
+                                    "TE",
+                                    "Trailer",
+                                    "transfer-encoding",
+                                    "Upgrade",
+                                    "Proxy-Authorization",
+                                    "Proxy-Authenticate",
+                                    "Proxy-Connection",
+                                    "http2-settings"};
+  for (size_t i = 0; i < AQ_COUNT(hop); i++) assert_true(aq_http_hop_by_hop(&none, hop[i]));
+  assert_true(aq_http_hop_by_hop(&h, "x-secret"));
+  assert_true(aq_http_hop_by_hop(&h, "X-Two"));
+  assert_false(aq_http_hop_by_hop(&none, "X-Secret"));
+  assert_false(aq_http_hop_by_hop(&h, "Accept"));
+  assert_false(aq_http_hop_by_hop(&h, "X-Secret-2"));
+  assert_false(aq_http_hop_by_hop(&none, "Authorization"));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_query),
-      cmocka_unit_test(test_query_bad),
-      cmocka_unit_test(test_header),
+      cmocka_unit_test(test_query), cmocka_unit_test(test_query_bad),  cmocka_unit_test(test_header),
+      cmocka_unit_test(test_list),  cmocka_unit_test(test_hop_by_hop),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
