@@ -41,6 +41,7 @@ struct aq_loop {
   uint64_t armed_ns; /* what tick_fd waits for, 0: nothing */
   uint64_t turn_ns;  /* wall clock of the turn while timers fire, else 0 */
 
+  uint64_t polls;
   uint64_t step_ns, step_idle_ns; /* at the last prepare */
 
   pthread_mutex_t post_lock;
@@ -123,10 +124,13 @@ static void arm_tick(aq_loop *l) {
 static void on_prepare(uv_prepare_t *h) {
   aq_loop *l = h->data;
   uint64_t now = uv_hrtime(), idle = uv_metrics_idle_time(&l->uv);
-  if (l->step_ns && now - l->step_ns > idle - l->step_idle_ns + STEP_MAX_NS) {
+  uint64_t busy = now - l->step_ns - (idle - l->step_idle_ns);
+  if (l->step_ns && busy > STEP_MAX_NS) {
     aq_metric_add(AQ_M_LOOP_STALLS_TOTAL, 1, AQ_NO_LABELS);
+    aq_metric_add(AQ_M_LOOP_STALL_SECONDS_TOTAL, (double)busy / 1e9, AQ_NO_LABELS);
   }
   l->step_ns = now, l->step_idle_ns = idle;
+  l->polls++;
   arm_tick(l);
 }
 
@@ -226,6 +230,7 @@ struct uv_loop_s *aq_loop_uv(aq_loop *l) {
 }
 void aq_loop_run(aq_loop *l) { uv_run(&l->uv, UV_RUN_DEFAULT); }
 void aq_loop_stop(aq_loop *l) { uv_stop(&l->uv); }
+uint64_t aq_loop_turn(const aq_loop *l) { return l->polls; }
 
 /* Lets closed handles end. A name that is still being resolved may hold the loop: then its memory is left to the end
    of the process. */

@@ -12,6 +12,10 @@ const aq_env *aq_loop_env(aq_loop *l);
 struct uv_loop_s *aq_loop_uv(aq_loop *l);
 void aq_loop_run(aq_loop *l); /* until aq_loop_stop */
 void aq_loop_stop(aq_loop *l);
+/* Counts the polls. Who serves a source at most once a turn never serves it twice before others that are ready. A timer
+   of the environment that is due when it is set fires in the next turn, so after a poll. libuv's own timers of 0 ms do
+   not: set again in their callback they fire again before anything is polled. */
+uint64_t aq_loop_turn(const aq_loop *l);
 /* SIGINT and SIGTERM: first call fn, a second signal exits at once with 130 or 143. */
 void aq_loop_on_signal(aq_loop *l, void (*fn)(void *arg, int signo), void *arg);
 /* Calls fn on the loop thread; from any thread. */

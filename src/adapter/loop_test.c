@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <uv.h>
 
 static char g_trace[64];
 static aq_loop *g_loop;
@@ -93,6 +94,45 @@ static void test_timer_in_callback(void **state) {
   aq_timer_set(g_env, &g_t[3], 4, note, "d");
   aq_loop_run(g_loop);
   assert_string_equal(g_trace, "ardrrr");
+}
+
+static uint64_t g_turn[3];
+static int g_pipe[2];
+static uv_poll_t g_watch;
+
+static void on_pipe(uv_poll_t *h, int status, int events) {
+  (void)h, (void)status, (void)events;
+  trace('p');
+  aq_loop_stop(g_loop);
+}
+
+/* Due at once, for ever: 0 and the past are both "next turn". */
+static void for_ever(void *arg) {
+  size_t i = (size_t)((aq_timer *)arg - g_t);
+  assert_int_not_equal(g_turn[i], aq_loop_turn(g_loop));
+  g_turn[i] = aq_loop_turn(g_loop);
+  if (strlen(g_trace) < 6) trace((char)('0' + i));
+  aq_timer_set(g_env, arg, i == 0 ? 0 : aq_now_ns(g_env) - i, for_ever, arg);
+}
+
+static void gone(uv_handle_t *h) { (void)h; }
+
+/* Goal: timers that are always due leave a poll between two rounds of theirs, and what is ready there is served.
+   Method: three timers that set themselves again, and a pipe with a byte in it; the polls are counted. */
+static void test_timer_turns(void **state) {
+  (void)state;
+  memset(g_t, 0, sizeof g_t), memset(g_turn, 0, sizeof g_turn);
+  assert_int_equal(pipe(g_pipe), 0);
+  assert_int_equal(write(g_pipe[1], "x", 1), 1);
+  uv_poll_init(aq_loop_uv(g_loop), &g_watch, g_pipe[0]);
+  uv_poll_start(&g_watch, UV_READABLE, on_pipe);
+  for (size_t i = 0; i < 3; i++) aq_timer_set(g_env, &g_t[i], 0, for_ever, &g_t[i]);
+  aq_loop_run(g_loop);
+  assert_non_null(strchr(g_trace, 'p'));
+  assert_true(aq_loop_turn(g_loop) <= 2);
+  for (size_t i = 0; i < 3; i++) aq_timer_cancel(g_env, &g_t[i]);
+  uv_close((uv_handle_t *)&g_watch, gone);
+  close(g_pipe[0]), close(g_pipe[1]);
 }
 
 /* Goal: the heap keeps its order under any mix of set and cancel.
@@ -250,6 +290,7 @@ static void test_stalls(void **state) {
   aq_loop_run(g_loop);
   double stalls = aq_metric_value(AQ_M_LOOP_STALLS_TOTAL, AQ_NO_LABELS);
   assert_true(stalls >= 1 && stalls <= 3);
+  assert_true(aq_metric_value(AQ_M_LOOP_STALL_SECONDS_TOTAL, AQ_NO_LABELS) >= 0.003);
 }
 
 static void on_signal(void *arg, int signo) {
@@ -306,6 +347,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_timer_order, setup, teardown),
       cmocka_unit_test_setup_teardown(test_timer_in_callback, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_timer_turns, setup, teardown),
       cmocka_unit_test_setup_teardown(test_timer_random, setup, teardown),
       cmocka_unit_test_setup_teardown(test_priorities, setup, teardown),
       cmocka_unit_test_setup_teardown(test_parallel_and_stop, setup, teardown),

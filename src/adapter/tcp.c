@@ -13,7 +13,8 @@ enum {
   LISTENERS_MAX = 8,
   BACKLOG = 128,
   KEEPALIVE_S = 30,
-  READ_CHUNK = 32 * 1024, /* shared: a read is handed on before the next one starts */
+  READ_CHUNK = 32 * 1024, /* shared: a read is handed on before the next one starts; and one is all in a turn */
+  ACCEPTS_MAX = 16,       /* a listener's in a turn: each costs a handle and the gate's look */
 };
 #define CONNECT_LIMIT_NS AQ_SECONDS(5)
 #define WAITING_MAX ((size_t)4 << 20) /* p2p/host.h: at most 4 MiB wait */
@@ -29,6 +30,7 @@ typedef struct {
   bool dead;  /* no callback any more; freed when libuv lets go */
   bool retry; /* the handle is being closed to try the next address */
   bool short_write;
+  uint64_t read_turn; /* the turn of the last read */
   aq_timer limit;
   uv_getaddrinfo_t resolve;
   uv_connect_t connect;
@@ -41,6 +43,9 @@ typedef struct {
 typedef struct {
   uv_tcp_t h;
   aq_uv_tcp *owner;
+  uint64_t turn; /* in which `accepts` came in */
+  uint32_t accepts;
+  aq_timer again; /* the next turn takes the one that waits */
 } listener;
 
 struct aq_uv_tcp {
@@ -121,16 +126,22 @@ static void on_write_failed(void *arg) { conn_closed(arg, AQ_E_CLOSED); }
 
 /* ---- reading ---- */
 
+/* One read a turn: libuv would read a flooding stream 32 times before it looks at the others. Without a buffer it
+   leaves the rest to the next poll. */
 static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf) {
   (void)suggested;
-  aq_uv_tcp *t = ((conn *)h->data)->owner;
-  *buf = uv_buf_init((char *)t->chunk, sizeof t->chunk);
+  conn *c = h->data;
+  aq_uv_tcp *t = c->owner;
+  uint64_t turn = aq_loop_turn(t->loop);
+  bool again = c->read_turn == turn;
+  c->read_turn = turn;
+  *buf = again ? uv_buf_init(NULL, 0) : uv_buf_init((char *)t->chunk, sizeof t->chunk);
 }
 
 static void on_read(uv_stream_t *s, ssize_t len, const uv_buf_t *buf) {
   conn *c = s->data;
   aq_uv_tcp *t = c->owner;
-  if (c->dead) return;
+  if (c->dead || len == UV_ENOBUFS) return;
   if (len < 0)
     conn_closed(c, len == UV_EOF || len == UV_ECONNRESET ? AQ_E_CLOSED : AQ_E_IO);
   else if (len > 0)
@@ -312,13 +323,12 @@ static void remote_text(char *out, size_t out_len, const uv_tcp_t *h) {
   snprintf(out, out_len, "%s:%u", ip, port);
 }
 
-static void on_connection(uv_stream_t *server, int status) {
-  aq_uv_tcp *t = ((listener *)server->data)->owner;
+static void take_connection(listener *l) {
+  aq_uv_tcp *t = l->owner;
   char remote[INET6_ADDRSTRLEN + 16];
-  if (status < 0) return;
   conn *c = conn_new(t);
   conn_init_handle(c);
-  if (uv_accept(server, (uv_stream_t *)&c->h) != 0 || t->conns.cnt > CONNS_MAX || !t->ev.accepted) {
+  if (uv_accept((uv_stream_t *)&l->h, (uv_stream_t *)&c->h) != 0 || t->conns.cnt > CONNS_MAX || !t->ev.accepted) {
     conn_kill(c);
     return;
   }
@@ -330,6 +340,20 @@ static void on_connection(uv_stream_t *server, int status) {
     start_reading(c);
   else
     conn_kill(c);
+}
+
+static void on_again(void *arg) { take_connection(arg); }
+
+/* libuv takes all that knock before it looks at anything else, unless one is left to wait. */
+static void on_connection(uv_stream_t *server, int status) {
+  listener *l = server->data;
+  if (status < 0) return;
+  uint64_t turn = aq_loop_turn(l->owner->loop);
+  if (l->turn != turn) l->turn = turn, l->accepts = 0;
+  if (l->accepts++ < ACCEPTS_MAX)
+    take_connection(l);
+  else
+    aq_timer_set(l->owner->env, &l->again, 0, on_again, l);
 }
 
 static void on_listener_closed(uv_handle_t *h) { handle_gone(((listener *)h->data)->owner); }
@@ -389,7 +413,10 @@ void aq_uv_tcp_free(aq_uv_tcp *t) {
   if (!t) return;
   t->open_handles++; /* until the end of this function */
   for (conn *c; (c = aq_map_next(&t->conns, &(size_t){0}, NULL));) conn_kill(c);
-  for (size_t i = 0; i < t->listener_cnt; i++) uv_close((uv_handle_t *)&t->listener[i].h, on_listener_closed);
+  for (size_t i = 0; i < t->listener_cnt; i++) {
+    aq_timer_cancel(t->env, &t->listener[i].again);
+    uv_close((uv_handle_t *)&t->listener[i].h, on_listener_closed);
+  }
   aq_map_free(&t->conns);
   t->freed = true;
   handle_gone(t);

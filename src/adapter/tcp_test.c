@@ -200,6 +200,81 @@ static void test_dial_fails(void **state) {
   assert_int_not_equal(g_a.open_st, AQ_OK);
 }
 
+/* ---- turns ---- */
+
+enum { FLOODERS = 3, KNOCKS = 100 };
+static struct {
+  uint64_t turn[FLOODERS + 1]; /* by connection: of its last read */
+  uint64_t id[FLOODERS + 1];
+  uint32_t reads[FLOODERS + 1], accepted, in_turn, most;
+  uint64_t accept_turn;
+} g_turns;
+
+static bool turns_accepted(void *arg, uint64_t conn, const char *remote) {
+  (void)arg, (void)remote;
+  if (g_turns.accepted < AQ_COUNT(g_turns.id)) g_turns.id[g_turns.accepted] = conn;
+  g_turns.accepted++;
+  if (g_turns.accept_turn != aq_loop_turn(g_loop)) g_turns.in_turn = 0;
+  g_turns.accept_turn = aq_loop_turn(g_loop);
+  if (++g_turns.in_turn > g_turns.most) g_turns.most = g_turns.in_turn;
+  if (g_turns.accepted == AQ_COUNT(g_turns.id) || g_turns.accepted == KNOCKS) aq_loop_stop(g_loop);
+  return true;
+}
+
+static void turns_data(void *arg, uint64_t conn, aq_bytes in) {
+  (void)arg, (void)in;
+  size_t i = 0;
+  while (g_turns.id[i] != conn) i++;
+  if (g_turns.turn[i] == aq_loop_turn(g_loop)) fail_msg("connection %zu was served twice in a turn", i);
+  g_turns.turn[i] = aq_loop_turn(g_loop);
+  g_turns.reads[i]++;
+  if (i == FLOODERS) aq_loop_stop(g_loop);
+}
+
+static int raw_dial(void) {
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+  struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(aq_uv_tcp_bound_port(g_b.tcp))};
+  addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof addr), 0);
+  return fd;
+}
+
+static void turns_begin(void) {
+  memset(&g_turns, 0, sizeof g_turns);
+  g_b.port->events(g_b.port->ctx,
+                   &(aq_tcp_events){&g_b, turns_accepted, on_opened, turns_data, on_writable, on_closed});
+}
+
+/* Goal: no source is served twice before others that are ready.
+   Method: three sockets with more to read than a turn takes, a fourth with one byte behind them: reads are counted
+   between polls. */
+static void test_read_turns(void **state) {
+  (void)state;
+  int fd[FLOODERS + 1];
+  static uint8_t much[1 << 20];
+  turns_begin();
+  for (size_t i = 0; i < AQ_COUNT(fd); i++) fd[i] = raw_dial();
+  aq_loop_run(g_loop);
+  for (size_t i = 0; i < FLOODERS; i++) assert_true(send(fd[i], much, sizeof much, MSG_DONTWAIT) > 100000);
+  assert_int_equal(send(fd[FLOODERS], much, 1, 0), 1);
+  aq_loop_run(g_loop);
+  for (size_t i = 0; i < FLOODERS; i++) assert_true(g_turns.reads[i] <= 2);
+  for (size_t i = 0; i < AQ_COUNT(fd); i++) close(fd[i]);
+}
+
+/* Goal: a crowd at the listener does not hold up the rest, and all of it comes in.
+   Method: a hundred connections wait before the loop runs; those of a turn are counted. */
+static void test_accept_turns(void **state) {
+  (void)state;
+  int fd[KNOCKS];
+  turns_begin();
+  for (size_t i = 0; i < KNOCKS; i++) fd[i] = raw_dial();
+  aq_loop_run(g_loop);
+  while (g_turns.accepted < KNOCKS) aq_loop_run(g_loop);
+  assert_in_range(g_turns.most, 1, 17);
+  for (size_t i = 0; i < KNOCKS; i++) close(fd[i]);
+}
+
 /* Goal: a connection that is not wanted is closed at once.
    Method: the listener's side refuses; the dialler sees it open and close. */
 static void test_refused(void **state) {
@@ -254,6 +329,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_bulk, setup, teardown),
       cmocka_unit_test_setup_teardown(test_back_pressure, setup, teardown),
       cmocka_unit_test_setup_teardown(test_dial_fails, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_read_turns, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_accept_turns, setup, teardown),
       cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
       cmocka_unit_test_setup_teardown(test_close_early, setup, teardown),
       cmocka_unit_test_setup_teardown(test_address_taken, setup, teardown),

@@ -126,6 +126,7 @@ static void take_samples(aq_health *h, const aq_health_in *in) {
   h->connected[at] = in->connected;
   h->round_changes[at] = total(AQ_M_CORE_CONSENSUS_INSUFFICIENT_ROUND_CHANGES_TOTAL);
   h->registrations[at] = total(AQ_M_CORE_SCHEDULER_SUBMIT_REGISTRATION_ERRORS_TOTAL);
+  h->stalls[at] = total(AQ_M_LOOP_STALL_SECONDS_TOTAL);
   sample(h, AQ_M_APP_ETH2_LATENCY_SECONDS, 0);
   sample(h, AQ_M_P2P_PING_LATENCY_SECS, 0);
   sample(h, AQ_M_CORE_PARSIGDB_STORE, 0);
@@ -173,5 +174,8 @@ void aq_health_check(aq_health *h, const aq_health_in *in) {
   judge("warning", "high_parsigdb_store_latency_proposer",
         "Partial proposals come later than three seconds into the slot.",
         worst_mean(h, AQ_M_CORE_PARSIGDB_STORE, is_proposer) > 3);
+  /* Steps of some milliseconds are normal where a slot has hundreds of validators; those add up to far less. */
+  judge("warning", "event_loop_stalled", "Long steps held up the event loop for more than 1.5 seconds in five minutes.",
+        h->stalls[now] - h->stalls[then] > 1.5);
   h->calls++;
 }

@@ -27,7 +27,7 @@ typedef struct {
 typedef struct {
   uint64_t calls;
   uint32_t connected[AQ_HEALTH_SAMPLES];
-  double round_changes[AQ_HEALTH_SAMPLES], registrations[AQ_HEALTH_SAMPLES];
+  double round_changes[AQ_HEALTH_SAMPLES], registrations[AQ_HEALTH_SAMPLES], stalls[AQ_HEALTH_SAMPLES];
   aq_health_series series[AQ_HEALTH_SERIES_MAX]; /* those over the limit are not judged */
   size_t series_cnt;
 } aq_health;

@@ -19,7 +19,8 @@ static double failing(const char *severity, const char *name) {
                                       "The last attester or proposer decision took more than one round.",
                                       "The last block was local although the builder API is on.",
                                       "Partial attestations come later than two seconds into the slot.",
-                                      "Partial proposals come later than three seconds into the slot."};
+                                      "Partial proposals come later than three seconds into the slot.",
+                                      "Long steps held up the event loop for more than 1.5 seconds in five minutes."};
   aq_buf all = AQ_BUF(8 << 20);
   aq_metrics_write(&all);
   for (size_t i = 0; i < AQ_COUNT(about); i++) {
@@ -57,7 +58,8 @@ static const char *const names[][2] = {{"critical", "beacon_node_syncing"},
                                        {"warning", "high_consensus_rounds"},
                                        {"warning", "local_block_proposal"},
                                        {"warning", "high_parsigdb_store_latency"},
-                                       {"warning", "high_parsigdb_store_latency_proposer"}};
+                                       {"warning", "high_parsigdb_store_latency_proposer"},
+                                       {"warning", "event_loop_stalled"}};
 
 static void make_ill(const char *name, aq_health_in *in) {
   const aq_metric_id bn = AQ_M_APP_ETH2_LATENCY_SECONDS, store = AQ_M_CORE_PARSIGDB_STORE;
@@ -91,10 +93,12 @@ static void make_ill(const char *name, aq_health_in *in) {
   if (strcmp(name, "high_parsigdb_store_latency") == 0) aq_metric_observe(store, 2.01, AQ_LABELS("attester", "1"));
   if (strcmp(name, "high_parsigdb_store_latency_proposer") == 0)
     aq_metric_observe(store, 3.01, AQ_LABELS("proposer", "1"));
+  if (strcmp(name, "event_loop_stalled") == 0) aq_metric_add(AQ_M_LOOP_STALL_SECONDS_TOTAL, 1.6, AQ_NO_LABELS);
 }
 
 /* What is not yet ill: each figure just below its limit, or of a kind that the check leaves out. */
 static void almost_ill(void) {
+  aq_metric_add(AQ_M_LOOP_STALL_SECONDS_TOTAL, 1.5, AQ_NO_LABELS);
   aq_metric_observe(AQ_M_APP_ETH2_LATENCY_SECONDS, 0.99, AQ_LABELS("attester_duties"));
   aq_metric_observe(AQ_M_APP_ETH2_LATENCY_SECONDS, 1.99, AQ_LABELS("proposal"));
   aq_metric_observe(AQ_M_P2P_PING_LATENCY_SECS, 0.14, AQ_LABELS("peer"));

@@ -323,7 +323,8 @@
   X(LOG_DROPPED_TOTAL, "log_dropped_total", AQ_M_COUNTER, "", "", "log lines dropped because the ring was full") \
   X(METRICS_SERIES_DROPPED_TOTAL, "metrics_series_dropped_total", AQ_M_COUNTER, "", \
     "", "series dropped because their family was full") \
-  X(LOOP_STALLS_TOTAL, "loop_stalls_total", AQ_M_COUNTER, "", "", "loop steps that took longer than allowed")
+  X(LOOP_STALLS_TOTAL, "loop_stalls_total", AQ_M_COUNTER, "", "", "loop steps that took longer than allowed") \
+  X(LOOP_STALL_SECONDS_TOTAL, "loop_stall_seconds_total", AQ_M_COUNTER, "", "", "time of those steps")
 /* clang-format on */
 
 #endif
