@@ -224,7 +224,7 @@ static bool net_connected(void *ctx, uint32_t peer) {
 }
 
 void sim_link_init(sim_node *n) {
-  n->link = (sim_link){.net = {n, net_send, net_request, net_respond, net_refuse, net_handle, net_connected}};
+  n->link = (sim_link){.net = {n, net_send, net_request, net_respond, net_refuse, net_handle, net_connected, NULL}};
 }
 
 /* A letter that is freed has left the list, which the analyser does not see. */

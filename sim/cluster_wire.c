@@ -77,6 +77,10 @@ static bool net_connected(void *ctx, uint32_t peer) {
   return net->connected(net->ctx, peer);
 }
 
+static void net_fault(void *ctx, uint32_t peer, aq_net_proto proto, aq_status st) {
+  aq_net_fault(aq_host_net(wire_of(ctx)->host), peer, proto, st);
+}
+
 /* ---- faults ---- */
 
 static uint64_t extra_ns(void *arg, uint32_t from, uint32_t to) {
@@ -140,7 +144,7 @@ void sim_wire_start(sim_node *n) {
                            .conns_max = 128,
                            .arg = n};
   x->host = aq_host_new(&cfg);
-  n->link.net = (aq_net){n, net_send, net_request, net_respond, net_refuse, net_handle, net_connected};
+  n->link.net = (aq_net){n, net_send, net_request, net_respond, net_refuse, net_handle, net_connected, net_fault};
   for (uint32_t op = 0; op < w->n; op++) {
     char addr[32];
     snprintf(addr, sizeof addr, "10.0.0.%u:%d", op + 1, FAKE_PORT);

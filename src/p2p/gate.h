@@ -12,7 +12,8 @@ enum {
   AQ_GATE_PEERS_MAX = 32,
   AQ_SCORE_MAX = 100, /* of a peer without fault; regained by one a second */
   AQ_SCORE_MIN = -1000,
-  AQ_SCORE_BAD_MSG = 10, /* a message that breaks its framing, or memory over the limit */
+  AQ_SCORE_TOO_MANY = 1, /* one more than its budget; a burst of honest ones must not cost much */
+  AQ_SCORE_BAD_MSG = 10, /* a message that breaks its framing or does not decode, or memory over the limit */
   AQ_SCORE_BAD_CONN = 25 /* a connection that broke the protocol of its layer */
 };
 

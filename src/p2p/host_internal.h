@@ -3,6 +3,8 @@
 #ifndef AQ_P2P_HOST_INTERNAL_H
 #define AQ_P2P_HOST_INTERNAL_H
 
+#include "base/bucket.h"
+#include "base/line_limit.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "p2p/book.h"
@@ -70,6 +72,8 @@ typedef struct {
   uint32_t ping_fails;
   uint64_t in_bytes, out_bytes;                           /* since the metrics were last written */
   uint32_t streams[2][SVC_CNT], streams_told[2][SVC_CNT]; /* settled ones by direction, ours second */
+  aq_bucket opens, asks[SVC_CNT];                         /* what it may open, and ask for */
+  aq_line_limit line_limit, line_bad;
 } hpeer;
 
 typedef struct {
@@ -162,6 +166,7 @@ struct aq_host {
   aq_timer turn, dial, tick;
   uint64_t bytes_in, bytes_out;
   uint64_t refused_log_ns, refused_cnt; /* refused peers since the last log line about them */
+  aq_status *verdict;                   /* of the message that its handler looks at now */
 };
 
 /* host.c */
@@ -191,6 +196,7 @@ void host_stream_release(hstream *s);              /* FIN, and free */
 void host_stream_free(hstream *s);                 /* the muxer has forgotten it */
 void host_stream_timer(hstream *s, uint64_t wait_ns);
 void host_count(int svc, bool tx, const char *result, size_t bytes);
+bool host_may_ask(hstream *s, uint64_t cnt); /* false: over its budget; the stream is gone */
 
 /* host_send.c */
 void host_send_init(aq_host *h);

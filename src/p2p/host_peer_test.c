@@ -23,6 +23,7 @@ typedef struct {
   aq_host_peer peers[2];
   aq_host *host;
   uint32_t recv, served, done_ok, done_bad, answers, leaves;
+  aq_status judge; /* what the handlers find */
   aq_status st;
   size_t recv_len;
   /* the scripted peer */
@@ -176,6 +177,7 @@ static void on_recv(void *arg, uint32_t from, aq_bytes msg) {
   assert_int_equal(from, 1);
   w->recv++;
   w->recv_len = msg.len;
+  if (w->judge) aq_net_fault(aq_host_net(w->host), from, AQ_PROTO_QBFT, w->judge);
 }
 static void on_serve(void *arg, uint32_t from, aq_bytes msg, aq_net_reply *reply) {
   world *w = arg;
@@ -552,12 +554,103 @@ static void silent_streams(void **state) {
   del_world(w);
 }
 
+static uint32_t g_lines;
+
+static void on_line(void *arg, const char *line, size_t len) {
+  (void)arg, (void)len;
+  if (strstr(line, "\"msg\":\"p2p_stream\"")) g_lines++;
+}
+
+static double counted(const char *topic, const char *result) {
+  return aq_metric_value(AQ_M_P2P_MSGS_TOTAL, AQ_LABELS(topic, "rx", result));
+}
+
+/* Goal: a message is counted as what its handler says of it, and costs the peer's score what that is worth.
+   Method: the handler finds fault with messages for one reason after the other; threshold 70. */
+static void judged(void **state) {
+  (void)state;
+  static const aq_status found[] = {AQ_OK, AQ_E_FORMAT, AQ_E_TRUNC, AQ_E_LIMIT, AQ_E_LIMIT, AQ_E_AUTH};
+  world *w = new_world(70);
+  for (size_t i = 0; i < AQ_COUNT(found); i++) {
+    w->judge = found[i];
+    stream(w, qbft, aq_bytes_str("\x01m"), true);
+    run(w, AQ_MILLIS(20));
+  }
+  assert_int_equal(w->recv, AQ_COUNT(found));
+  assert_true(counted("aequa/qbft/v1", "ok") == 1);
+  assert_true(counted("aequa/qbft/v1", "decode_error") == 2);
+  assert_true(counted("aequa/qbft/v1", "error") == 3);
+  assert_int_equal(w->leaves, 1); /* 100 - 3 * 10 - 2 */
+  del_world(w);
+}
+
+/* Goal: what a peer may ask for has a budget that time gives back, each protocol its own; more is reset, counted, told in
+   one line.
+   Method: 300 of each request and of pings in one stream; more a minute later. */
+static void many_asked(void **state) {
+  (void)state;
+  static const char *const asked[] = {"/charon/peerinfo/2.0.0", "/charon/priority/2.0.0", "/ipfs/id/1.0.0"};
+  world *w = new_world(0);
+  g_lines = 0;
+  aq_log_start(AQ_LOG_WARN, on_line, NULL);
+  for (size_t k = 0; k < AQ_COUNT(asked); k++) {
+    uint32_t reset = 0, first = w->row_cnt;
+    for (int i = 0; i < 300; i++) stream(w, asked[k], k < 2 ? aq_bytes_str("\x01q") : aq_bytes_str(""), true);
+    run(w, AQ_MILLIS(100));
+    for (uint32_t i = first; i < w->row_cnt; i++) reset += w->row[i].reset && w->row[i].code == AQ_YAMUX_RST_LIMIT;
+    assert_in_range(reset, 230, 236);
+  }
+  assert_in_range(w->served, 128, 130);
+  assert_true(counted("aequa/priority/v1", "error") >= 230);
+  static uint8_t pings[300 * HOST_PING_LEN];
+  row *r = stream(w, "/ipfs/ping/1.0.0", aq_bytes_of(pings, 100 * HOST_PING_LEN), false);
+  for (size_t i = 0; i < 2; i++) {
+    run(w, AQ_MILLIS(20));
+    assert_false(r->reset);
+    say(w, r, NULL, aq_bytes_of(pings, 100 * HOST_PING_LEN), false);
+  }
+  run(w, AQ_MILLIS(20));
+  assert_true(r->reset);
+  assert_int_equal(g_lines, 1);
+  run(w, AQ_SECONDS(60));
+  w->served = 0;
+  for (int i = 0; i < 60; i++) stream(w, asked[0], aq_bytes_str("\x01q"), true);
+  run(w, AQ_MILLIS(100));
+  assert_int_equal(w->served, 60);
+  assert_int_equal(w->leaves, 0);
+  aq_log_start(AQ_LOG_ERROR, NULL, NULL);
+  del_world(w);
+}
+
+/* Goal: streams that a peer opens have a budget; over it they are reset before anything is read of them.
+   Method: more than the budget is used up; one at once, one a second later. */
+static void many_opened(void **state) {
+  (void)state;
+  world *w = new_world(0);
+  peer(w)->opens = (aq_bucket){17400 * AQ_NS_PER_SEC, aq_mono_ns(&w->loop.env)};
+  row *r = stream(w, qbft, aq_bytes_str("\x01m"), true);
+  run(w, AQ_MILLIS(20));
+  assert_true(r->reset);
+  assert_int_equal(r->code, AQ_YAMUX_RST_LIMIT);
+  assert_int_equal(w->recv, 0);
+  run(w, AQ_SECONDS(1));
+  stream(w, qbft, aq_bytes_str("\x01m"), true);
+  run(w, AQ_MILLIS(20));
+  assert_int_equal(w->recv, 1);
+  del_world(w);
+}
+
 /* Goal: requests that nobody answers are bounded in number and time.
-   Method: 600 requests; the host's handler never answers. The gauge of streams sees those that wait, and their end. */
+   Method: 600 requests within the budget; the host's handler never answers. The gauge of streams sees those that wait,
+   and their end. */
 static void many_requests(void **state) {
   (void)state;
   world *w = new_world(0);
-  for (int i = 0; i < 600; i++) stream(w, "/charon/priority/2.0.0", aq_bytes_str("\x01q"), true);
+  for (int i = 0; i < 600; i++) {
+    peer(w)->asks[SVC_PRIORITY] = (aq_bucket){0};
+    stream(w, "/charon/priority/2.0.0", aq_bytes_str("\x01q"), true);
+    if (i % 50 == 0) run(w, AQ_MILLIS(2));
+  }
   run(w, AQ_SECONDS(1));
   assert_int_equal(w->served, HOST_REPLIES_MAX);
   const char *const *waiting = AQ_LABELS("peer-1", "inbound", "/charon/priority/2.0.0", "tcp");
@@ -582,7 +675,8 @@ int main(void) {
       cmocka_unit_test(services),      cmocka_unit_test(identify_used),    cmocka_unit_test(two_names),
       cmocka_unit_test(retries),       cmocka_unit_test(silent_peer),      cmocka_unit_test(broken_messages),
       cmocka_unit_test(broken_layers), cmocka_unit_test(memory_bounded),   cmocka_unit_test(silent_streams),
-      cmocka_unit_test(many_requests), cmocka_unit_test(many_connections),
+      cmocka_unit_test(many_requests), cmocka_unit_test(many_connections), cmocka_unit_test(judged),
+      cmocka_unit_test(many_asked),    cmocka_unit_test(many_opened),
   };
   return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -98,7 +98,7 @@ void host_ping_serve(hstream *s, aq_bytes in) {
   }
   aq_buf_put_bytes(&s->neg, in);
   size_t len = s->neg.len - s->neg.len % HOST_PING_LEN;
-  if (len == 0) return;
+  if (len == 0 || !host_may_ask(s, len / HOST_PING_LEN)) return;
   aq_status st = aq_yamux_write(y, s->id, aq_bytes_of(s->neg.ptr, len));
   aq_buf_drop_front(&s->neg, len);
   if (st != AQ_OK)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "base/metrics.h"
 
 const char *const host_svc_name[SVC_CNT] = {
@@ -15,6 +16,13 @@ const host_proto host_protos[AQ_PROTO_CNT] = {
     [AQ_PROTO_PEERINFO] = {"aequa/peerinfo/v1", 64u << 10, true},
     [AQ_PROTO_PRIORITY] = {"aequa/priority/v1", 1u << 20, true},
 };
+
+/* Per peer. Consensus and the exchange of signatures have budgets of their own by what a message costs; a busy honest
+   peer sends some hundred a second, and ten thousand when it catches up. */
+static const aq_bucket_size open_size = {16384, 2048, AQ_NS_PER_SEC};
+/* Honest peers ask for peerinfo once a minute, for priorities once an epoch, for identify once a connection; they ping
+   about once a second. */
+static const aq_bucket_size ask_size = {64, 4, AQ_NS_PER_SEC}, ping_size = {256, 32, AQ_NS_PER_SEC};
 
 aq_net_proto host_svc_proto(int svc) {
   AQ_ASSERT(svc >= 0 && svc < SVC_IDENTIFY);
@@ -147,14 +155,54 @@ static void pay(hstream *s) {
   s->unpaid = 0;
 }
 
-/* ---- messages ---- */
+/* ---- faults ---- */
+
+static void complain(aq_host *h, hpeer *p, int svc, aq_status st) {
+  aq_line_limit *line = st == AQ_E_LIMIT ? &p->line_limit : &p->line_bad;
+  if (!aq_line_due(line, aq_mono_ns(h->env))) return;
+  AQ_LOG(AQ_LOG_WARN, "p2p_stream", AQ_STR("peer", host_peer_label(h, p)),
+         AQ_STR("protocol", svc >= 0 ? host_svc_name[svc] : NULL), AQ_STR("err", aq_status_text(st)),
+         AQ_UINT("more", line->more), AQ_STR("result", "dropped"));
+}
 
 static void violation(hstream *s, uint32_t code) {
   hconn *hc = s->hc;
   if (s->svc >= 0 && s->svc < SVC_IDENTIFY) host_count(s->svc, false, "decode_error", 0);
+  complain(hc->h, hc->peer, s->svc, AQ_E_FORMAT);
   host_stream_reset(s, code);
   host_penalty(hc->h, hc->peer, AQ_SCORE_BAD_MSG);
 }
+
+static void too_many(hstream *s) {
+  hconn *hc = s->hc;
+  if (s->svc == SVC_PING || (s->svc >= 0 && s->svc < SVC_IDENTIFY)) host_count(s->svc, false, "error", 0);
+  complain(hc->h, hc->peer, s->svc, AQ_E_LIMIT);
+  host_stream_reset(s, AQ_YAMUX_RST_LIMIT);
+  host_penalty(hc->h, hc->peer, AQ_SCORE_TOO_MANY);
+}
+
+bool host_may_ask(hstream *s, uint64_t cnt) {
+  aq_bucket *b = &s->hc->peer->asks[s->svc];
+  if (aq_bucket_take(b, s->svc == SVC_PING ? &ping_size : &ask_size, aq_mono_ns(s->hc->h->env), cnt)) return true;
+  too_many(s);
+  return false;
+}
+
+/* Of a message that its handler judges: those that do not decode are what the operator's alert is about. */
+static const char *result_of(aq_status st) {
+  if (st == AQ_OK) return "ok";
+  return st == AQ_E_FORMAT || st == AQ_E_TRUNC ? "decode_error" : "error";
+}
+
+static void fault(void *ctx, uint32_t peer, aq_net_proto proto, aq_status st) {
+  aq_host *h = ctx;
+  (void)proto;
+  AQ_ASSERT(peer < h->cfg.peer_cnt);
+  if (h->verdict) *h->verdict = st;
+  host_penalty(h, &h->peer[peer], st == AQ_E_LIMIT ? AQ_SCORE_TOO_MANY : AQ_SCORE_BAD_MSG);
+}
+
+/* ---- messages ---- */
 
 static uint32_t reply_new(aq_host *h, hstream *s) {
   for (uint32_t i = 0; i < HOST_REPLIES_MAX; i++) {
@@ -184,13 +232,17 @@ static void serve(hstream *s, aq_bytes msg) {
   hconn *hc = s->hc;
   aq_host *h = hc->h;
   const aq_net_handler *f = &h->handler[host_svc_proto(s->svc)];
-  host_count(s->svc, false, "ok", msg.len);
+  aq_status verdict = AQ_OK;
+  int svc = s->svc;
   s->reply = reply_new(h, s);
   if (s->reply == 0) {
     host_stream_release(s); /* as a refusal */
-    return;
+  } else {
+    h->verdict = &verdict;
+    f->serve(f->arg, hc->peer->idx, msg, reply_handle(h, s->reply));
+    h->verdict = NULL;
   }
-  f->serve(f->arg, hc->peer->idx, msg, reply_handle(h, s->reply));
+  host_count(svc, false, result_of(verdict), msg.len);
 }
 
 /* A whole message is in s->msg. The stream may be gone afterwards. */
@@ -209,10 +261,13 @@ static void on_message(hstream *s) {
     serve(s, aq_buf_bytes(&body));
   } else {
     const aq_net_handler *f = &h->handler[host_svc_proto(s->svc)];
-    uint32_t from = hc->peer->idx;
-    host_count(s->svc, false, "ok", body.len);
+    aq_status verdict = AQ_OK;
+    int svc = s->svc;
     host_stream_release(s);
-    f->recv(f->arg, from, aq_buf_bytes(&body));
+    h->verdict = &verdict;
+    f->recv(f->arg, hc->peer->idx, aq_buf_bytes(&body));
+    h->verdict = NULL;
+    host_count(svc, false, result_of(verdict), body.len);
   }
   aq_buf_free(&body);
 }
@@ -273,6 +328,8 @@ static void count_stream(hstream *s, bool own, int svc) {
 
 static void settled_in(hstream *s) {
   count_stream(s, false, s->svc);
+  bool asks = s->svc >= SVC_IDENTIFY || host_protos[host_svc_proto(s->svc)].request;
+  if (asks && s->svc != SVC_PING && !host_may_ask(s, 1)) return;
   size_t max = s->svc < SVC_IDENTIFY ? host_protos[host_svc_proto(s->svc)].max : AQ_IDENTIFY_MSG_MAX;
   aq_delimited_init(&s->msg, max);
   host_stream_timer(s, HOST_SERVE_LIMIT_NS);
@@ -348,6 +405,10 @@ static void on_negotiation(hstream *s, aq_bytes in) {
 static void on_opened(hconn *hc, uint32_t id) {
   hstream *s = stream_new(hc, STREAM_IN, id);
   aq_yamux_own(aq_conn_mux(hc->c), id, s);
+  if (!aq_bucket_take(&hc->peer->opens, &open_size, aq_mono_ns(hc->h->env), 1)) {
+    too_many(s);
+    return;
+  }
   host_stream_timer(s, HOST_NEGOTIATE_LIMIT_NS);
   if (negotiate(s) != AQ_E_AGAIN) AQ_ASSERT(false); /* nothing was read yet: only our header leaves */
 }
@@ -433,4 +494,5 @@ static void refuse(void *ctx, aq_net_reply *reply) {
 void host_stream_init(aq_host *h) {
   h->net.respond = respond;
   h->net.refuse = refuse;
+  h->net.fault = fault;
 }

@@ -39,6 +39,15 @@ typedef struct aq_net {
   void (*handle)(void *ctx, aq_net_proto proto,
                  const aq_net_handler *h); /* copied; one handler a protocol, an empty one takes it away */
   bool (*connected)(void *ctx, uint32_t peer);
+  /* A message of that peer was no good: AQ_E_FORMAT and AQ_E_TRUNC, it does not decode; AQ_E_LIMIT, it is one too many;
+     AQ_E_AUTH, AQ_E_UNKNOWN, AQ_E_UNJUST. From inside recv or serve it is about the message just handed over, which is
+     counted so instead of as good; later about an earlier one. Costs the peer some of its score. Use aq_net_fault. */
+  void (*fault)(void *ctx, uint32_t peer, aq_net_proto proto, aq_status st);
 } aq_net;
+
+/* fault may be NULL: nobody keeps count. */
+static inline void aq_net_fault(const aq_net *n, uint32_t peer, aq_net_proto proto, aq_status st) {
+  if (n->fault) n->fault(n->ctx, peer, proto, st);
+}
 
 #endif
