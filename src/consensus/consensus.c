@@ -194,11 +194,13 @@ static void look_for_double(aq_consensus *c, aq_duty duty, uint64_t now) {
   c->cfg.live_double(c->cfg.arg, why);
 }
 
-static void log_foreign(const aq_instance *here, aq_duty duty, const aq_qbft_msg *m, uint32_t peer) {
+static void log_foreign(aq_consensus *c, const aq_instance *here, aq_duty duty, const aq_qbft_msg *m, uint32_t peer) {
   aq_metric_add(AQ_M_QBFT_WAL_GUARD_DROPS_TOTAL, 1, AQ_NO_LABELS);
+  if (!aq_line_due(&c->foreign_line, aq_mono_ns(c->cfg.env))) return;
   AQ_LOG(AQ_LOG_ERROR, "qbft_wal_guard", AQ_STR("type", aq_qbft_type_label(m->type, m->round)),
          AQ_UINT("height", duty.slot), AQ_INT("round", m->round), AQ_UINT("from", peer), AQ_UINT("last_h", duty.slot),
-         AQ_INT("last_r", here && here->q ? aq_qbft_round(here->q) : 0), AQ_STR("result", "drop"),
+         AQ_INT("last_r", here && here->q ? aq_qbft_round(here->q) : 0), AQ_UINT("more", c->foreign_line.more),
+         AQ_STR("result", "drop"),
          AQ_STR("err",
                 "a vote with our own index that the journal does not know: another process uses this key, or the "
                 "store is older than what was sent"));
@@ -215,7 +217,7 @@ static void own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m
   AQ_LIST_EACH(&c->all, in, aq_instance, node) {
     if (in == here || aq_consensus_must_abstain(c, in->duty)) aq_instance_abstain(in, why);
   }
-  if (!known) log_foreign(here, duty, m, peer);
+  if (!known) log_foreign(c, here, duty, m, peer);
   look_for_double(c, duty, now);
 }
 
@@ -229,20 +231,20 @@ static const aq_qbft_msg *unknown_own(const aq_consensus *c, const aq_qbft_wire 
   return NULL;
 }
 
-static void wire_trace(char out[40], const aq_qbft_wire *w) {
+void aq_consensus_trace(char out[40], const aq_qbft_wire *w) {
   snprintf(out, 40, "%s/%llu", aq_duty_name(w->duty.type), (unsigned long long)w->duty.slot);
 }
 
 static void log_verify(const aq_qbft_wire *w, const char *result, const char *reason) {
   if (!aq_log_enabled(AQ_LOG_DEBUG)) return;
   char trace[40];
-  wire_trace(trace, w);
+  aq_consensus_trace(trace, w);
   AQ_LOG(AQ_LOG_DEBUG, "qbft_verify", AQ_STR("type", aq_qbft_type_label(w->msg.type, w->msg.round)),
          AQ_UINT("from", w->msg.from), AQ_UINT("height", w->duty.slot), AQ_INT("round", w->msg.round),
          AQ_STR("trace_id", trace), AQ_STR("result", result), AQ_STR("reason", reason));
 }
 
-static void refuse(const aq_qbft_wire *w, const char *result, const char *reason) {
+void aq_consensus_refuse(const aq_qbft_wire *w, const char *result, const char *reason) {
   aq_metric_add(AQ_M_QBFT_MSG_VERIFIED_TOTAL, 1, AQ_LABELS(result, NULL));
   log_verify(w, result, reason);
 }
@@ -250,16 +252,16 @@ static void refuse(const aq_qbft_wire *w, const char *result, const char *reason
 static void accept(const aq_qbft_wire *w, aq_status st) {
   const char *type = aq_qbft_type_label(w->msg.type, w->msg.round);
   if (st == AQ_E_DUP) {
-    refuse(w, "replay", NULL);
+    aq_consensus_refuse(w, "replay", NULL);
     return;
   }
   if (st == AQ_E_NOTFOUND) {
-    refuse(w, "error", aq_qbft_wire_name(AQ_QBFT_WIRE_VALUE_MISSING));
+    aq_consensus_refuse(w, "error", aq_qbft_wire_name(AQ_QBFT_WIRE_VALUE_MISSING));
     return;
   }
   aq_metric_add(AQ_M_QBFT_MSG_TOTAL, 1, AQ_LABELS(type));
   if (st == AQ_E_UNJUST) {
-    refuse(w, "error", "unjustified");
+    aq_consensus_refuse(w, "error", "unjustified");
     return;
   }
   aq_metric_add(AQ_M_QBFT_MSG_VERIFIED_TOTAL, 1, AQ_LABELS(NULL, type));
@@ -267,11 +269,11 @@ static void accept(const aq_qbft_wire *w, aq_status st) {
   log_verify(w, type, NULL);
 }
 
-static void step(aq_consensus *c, uint32_t peer, const aq_qbft_wire *w) {
+void aq_consensus_step(aq_consensus *c, uint32_t peer, const aq_qbft_wire *w) {
   const aq_qbft_msg *own = unknown_own(c, w);
   if (own) {
     own_from_outside(c, w->duty, own, peer);
-    refuse(w, "error", "own vote that the journal does not know");
+    aq_consensus_refuse(w, "error", "own vote that the journal does not know");
     return;
   }
   aq_instance *in = aq_instance_find(c, w->duty);
@@ -282,36 +284,11 @@ static void step(aq_consensus *c, uint32_t peer, const aq_qbft_wire *w) {
   if (!(in && in->held_cnt[peer]) && c->waiting_cnt[peer] >= AQ_INST_WAITING_PER_PEER) make_room(c, peer);
   in = aq_instance_open(c, w->duty);
   if (!in || hold(in, peer, w) != AQ_OK) {
-    refuse(w, "error", "too many messages before the duty starts");
+    aq_consensus_refuse(w, "error", "too many messages before the duty starts");
     return;
   }
   aq_metric_add(AQ_M_QBFT_MSG_VERIFIED_TOTAL, 1, AQ_LABELS(NULL, aq_qbft_type_label(w->msg.type, w->msg.round)));
   log_verify(w, aq_qbft_type_label(w->msg.type, w->msg.round), "held");
-}
-
-static void on_message(void *arg, uint32_t from, aq_bytes msg) {
-  aq_consensus *c = arg;
-  if (from >= c->cfg.n) return;
-  uint64_t start = aq_mono_ns(c->cfg.env);
-  aq_metric_add(AQ_M_CONSENSUS_EVENTS_TOTAL, 1, AQ_LABELS("consensus"));
-  aq_arena scratch;
-  aq_arena_init(&scratch, 2 * msg.len + (256 << 10));
-  aq_qbft_wire_ctx ctx = {c->cfg.n, &c->cfg.chain->clock, aq_now_ns(c->cfg.env)};
-  aq_qbft_wire w;
-  aq_qbft_wire_code code = aq_qbft_wire_decode(&w, &scratch, &ctx, msg);
-  if (code == AQ_QBFT_WIRE_OK) code = aq_qbft_wire_verify(&w, &scratch, c->cfg.peer_pubkey, c->cache);
-  if (code == AQ_QBFT_WIRE_OK)
-    step(c, from, &w);
-  else
-    refuse(&w, aq_qbft_wire_result(code), aq_qbft_wire_name(code));
-  aq_arena_free(&scratch);
-  uint64_t took = aq_mono_ns(c->cfg.env) - start;
-  aq_metric_observe(AQ_M_CONSENSUS_PROC_MS, (double)took / 1e6, AQ_LABELS("consensus"));
-  if (!aq_log_enabled(AQ_LOG_DEBUG)) return;
-  char trace[40];
-  wire_trace(trace, &w);
-  AQ_LOG(AQ_LOG_DEBUG, "consensus_recv", AQ_STR("kind", "consensus"), AQ_UINT("from", from),
-         AQ_UINT("latency_ms", took / AQ_NS_PER_MS), AQ_STR("result", "recv"), AQ_STR("trace_id", trace));
 }
 
 /* ---- the component ---- */
@@ -341,13 +318,13 @@ aq_consensus *aq_consensus_new(const aq_consensus_cfg *cfg) {
                   "no journal of earlier votes: this node abstains from duties that begin up to this slot and 2 s "
                   "after its start"));
   }
-  aq_net_handler handler = {.arg = c, .recv = on_message};
-  cfg->net->handle(cfg->net->ctx, AQ_PROTO_QBFT, &handler);
+  aq_ingress_start(c);
   return c;
 }
 
 void aq_consensus_free(aq_consensus *c) {
   if (!c) return;
+  aq_ingress_stop(c);
   AQ_LIST_EACH(&c->all, in, aq_instance, node) { aq_instance_close(in); }
   aq_outbox_free(c);
   AQ_LIST_EACH(&c->records, r, aq_inst_record, node) {

@@ -456,8 +456,7 @@ static void inject(fake_cluster *w, uint32_t from, uint32_t to, aq_duty duty, co
   for (uint32_t i = 0; i < m->just_cnt; i++)
     aq_qbft_wire_put_just(&out, w->node[m->just[i].from].key, duty, &m->just[i]);
   if (bytes.len) aq_qbft_wire_put_value(&out, duty.type, bytes);
-  fake_node *n = &w->node[to];
-  n->handler.recv(n->handler.arg, from, aq_buf_bytes(&out));
+  fake_hand_over(w, to, from, aq_buf_bytes(&out));
   aq_buf_free(&out);
 }
 

@@ -57,7 +57,7 @@ typedef enum { FAKE_PASS, FAKE_DROP, FAKE_REPLACE, FAKE_ERROR } fake_verdict;
 
 typedef struct {
   uint64_t at_ns, seq;
-  int kind; /* 1 message, 2 network answer, 3 store answer */
+  int kind; /* 1 message, 2 network answer, 3 store answer, 4 end of a job */
   uint32_t from, to, life;
   aq_buf bytes;
   void (*done)(void *arg, aq_status st);
@@ -121,6 +121,18 @@ static inline fake_event *fake_event_add(fake_cluster *w, int kind, uint64_t aft
   fake_event *e = &w->event[w->event_cnt++];
   *e = (fake_event){.at_ns = w->now_ns + after_ns, .seq = ++w->seq, .kind = kind};
   return e;
+}
+
+/* ---- jobs: run at once, told next ---- */
+
+static inline void fake_work(void *ctx, aq_job *job) {
+  job->run(job);
+  fake_event_add(((fake_node *)ctx)->w, 4, 0)->arg = job;
+}
+
+static inline void fake_job_end(const fake_event *e) {
+  aq_job *job = e->arg;
+  job->done(job);
 }
 
 /* ---- net ---- */
@@ -325,7 +337,7 @@ static inline void fake_on_failed(void *arg, aq_duty duty, const char *why) {
 static inline void fake_boot(fake_cluster *w, uint32_t i, aq_store_state state) {
   fake_node *n = &w->node[i];
   n->up = true;
-  n->env = (aq_env){n, fake_now, fake_mono, fake_random, fake_timer_set, fake_timer_cancel, NULL};
+  n->env = (aq_env){n, fake_now, fake_mono, fake_random, fake_timer_set, fake_timer_cancel, fake_work};
   n->net = (aq_net){.ctx = n, .send = fake_send, .handle = fake_handle, .connected = fake_connected};
   n->store = (aq_store){
       .ctx = n, .state = state, .vote = fake_store_vote, .decided = fake_store_decided, .load = fake_store_load};
@@ -405,7 +417,10 @@ static inline void fake_cluster_free(fake_cluster *w) {
     aq_k1_key_free(w->node[i].key);
     free(w->node[i].rec);
   }
-  for (size_t i = 0; i < w->event_cnt; i++) aq_buf_free(&w->event[i].bytes);
+  for (size_t i = 0; i < w->event_cnt; i++) {
+    if (w->event[i].kind == 4) fake_job_end(&w->event[i]);
+    aq_buf_free(&w->event[i].bytes);
+  }
   aq_arena_free(&w->arena);
   free(w);
 }
@@ -431,6 +446,8 @@ static inline void fake_fire(fake_cluster *w, fake_event *e) {
     if (n->up) n->handler.recv(n->handler.arg, e->from, aq_buf_bytes(&e->bytes));
   } else if (e->kind == 2) {
     if (w->node[e->from].life == e->life && e->done) e->done(e->arg, e->st);
+  } else if (e->kind == 4) {
+    fake_job_end(e);
   } else {
     fake_store_answer(w, e);
   }
@@ -463,6 +480,27 @@ static inline void fake_run_until(fake_cluster *w, uint64_t until_ns) {
     }
   }
   w->now_ns = until_ns;
+}
+
+/* Ends all jobs; no time passes. */
+static inline void fake_jobs_end(fake_cluster *w) {
+  for (size_t i = 0; i < w->event_cnt;) {
+    if (w->event[i].kind != 4) {
+      i++;
+      continue;
+    }
+    fake_event e = w->event[i];
+    w->event[i] = w->event[--w->event_cnt];
+    fake_job_end(&e);
+    i = 0;
+  }
+}
+
+/* A message by hand: no time passes, its signatures are known afterwards. */
+static inline void fake_hand_over(fake_cluster *w, uint32_t to, uint32_t from, aq_bytes msg) {
+  fake_node *n = &w->node[to];
+  n->handler.recv(n->handler.arg, from, msg);
+  fake_jobs_end(w);
 }
 
 static inline const fake_decision *fake_decision_of(const fake_cluster *w, uint32_t node, aq_duty duty) {

@@ -236,10 +236,12 @@ static void on_decide(aq_instance *in, const aq_qbft_fx *fx) {
 }
 
 static void on_equivocation(const aq_instance *in, const aq_qbft_fx *fx) {
+  aq_line_limit *line = &in->c->equivocation_line[fx->peer];
+  if (!aq_line_due(line, aq_mono_ns(in->c->cfg.env))) return;
   AQ_LOG(AQ_LOG_WARN, "qbft_equivocation", AQ_STR("type", aq_qbft_type_label(fx->msg.type, fx->msg.round)),
          AQ_UINT("from", fx->peer), AQ_UINT("height", in->duty.slot), AQ_INT("round", fx->round),
-         AQ_HEX("first", fx->msg.raw.ptr, fx->msg.raw.len), AQ_HEX("second", fx->other.raw.ptr, fx->other.raw.len),
-         AQ_STR("trace_id", in->trace));
+         AQ_UINT("more", line->more), AQ_HEX("first", fx->msg.raw.ptr, fx->msg.raw.len),
+         AQ_HEX("second", fx->other.raw.ptr, fx->other.raw.len), AQ_STR("trace_id", in->trace));
 }
 
 static void on_answer(aq_instance *in, const aq_qbft_fx *fx) {
@@ -267,9 +269,12 @@ static void on_effect(aq_instance *in, const aq_qbft_fx *fx) {
 static bool check(aq_instance *in, const aq_qbft_fx *fx) {
   aq_err err = {AQ_OK, ""};
   if (aq_value_check(in, &fx->msg.value, &err)) return true;
-  AQ_LOG(AQ_LOG_WARN, "qbft_verify", AQ_STR("type", "preprepare"), AQ_UINT("from", leader(in, fx->round)),
-         AQ_UINT("height", in->duty.slot), AQ_INT("round", fx->round), AQ_STR("trace_id", in->trace),
-         AQ_STR("result", "error"), AQ_STR("reason", err.text));
+  uint32_t from = leader(in, fx->round);
+  aq_line_limit *line = &in->c->value_line[from < in->c->cfg.n ? from : 0];
+  if (!aq_line_due(line, aq_mono_ns(in->c->cfg.env))) return false;
+  AQ_LOG(AQ_LOG_WARN, "qbft_verify", AQ_STR("type", "preprepare"), AQ_UINT("from", from),
+         AQ_UINT("height", in->duty.slot), AQ_UINT("more", line->more), AQ_INT("round", fx->round),
+         AQ_STR("trace_id", in->trace), AQ_STR("result", "error"), AQ_STR("reason", err.text));
   return false;
 }
 

@@ -1,10 +1,11 @@
 /* consensus/instance.h - one duty's instance around the pure machine: held messages, values, journal, sends, timer,
    decision. Spec: consensus.md 2.3, 4.6, 7.2, 8.5. Private to the component: consensus.c (instances, receipt,
    quotas), instance.c (effects of the machine), values.c (bytes behind the hashes), outbox.c (what leaves and is
-   repeated), recovery.c (restart). */
+   repeated), recovery.c (restart), ingress.c (what comes in, until its signatures are known). */
 #ifndef AQ_CONSENSUS_INSTANCE_H
 #define AQ_CONSENSUS_INSTANCE_H
 
+#include "base/line_limit.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/time.h"
@@ -89,9 +90,11 @@ struct aq_consensus {
   uint64_t abstain_until_ns;                /* duties that start at or before take no vote of ours */
   uint64_t double_first_ns, double_last_ns; /* votes of another live instance of us came; 0: none */
   bool double_told;
+  aq_line_limit equivocation_line[AQ_QBFT_NODES_MAX], value_line[AQ_QBFT_NODES_MAX], foreign_line;
   uint32_t waiting_cnt[AQ_QBFT_NODES_MAX];
   size_t waiting_bytes[AQ_QBFT_NODES_MAX], held_bytes[AQ_QBFT_NODES_MAX];
   aq_list tx_all, records; /* under way, also those whose instance is gone */
+  struct aq_ingress *ingress;
 };
 
 #define AQ_QBFT_PROTOCOL "/charon/consensus/qbft/2.0.0"
@@ -101,7 +104,15 @@ aq_instance *aq_instance_find(const aq_consensus *c, aq_duty duty);
 aq_instance *aq_instance_open(aq_consensus *c, aq_duty duty); /* finds or creates; NULL: out of room */
 void aq_instance_close(aq_instance *in);                      /* frees it */
 bool aq_consensus_must_abstain(const aq_consensus *c, aq_duty duty);
-const char *aq_qbft_type_label(aq_qbft_type type, int64_t round); /* metric label `type` */
+const char *aq_qbft_type_label(aq_qbft_type type, int64_t round);              /* metric label `type` */
+void aq_consensus_step(aq_consensus *c, uint32_t peer, const aq_qbft_wire *w); /* a message with good signatures */
+void aq_consensus_refuse(const aq_qbft_wire *w, const char *result, const char *reason); /* counted, told at debug */
+void aq_consensus_trace(char out[40], const aq_qbft_wire *w);
+
+/* ingress.c: messages from the network. Each peer has a budget; signatures are checked on the workers, a short batch of
+   each peer at a time, and its messages stay in order. */
+void aq_ingress_start(aq_consensus *c); /* registers with net */
+void aq_ingress_stop(aq_consensus *c);
 
 /* instance.c */
 void aq_instance_machine(aq_instance *in); /* creates the machine */

@@ -154,7 +154,7 @@ static void show_own_decision(fake_cluster *w, const aq_hash *value) {
   uint8_t raw[AQ_QBFT_RAW_MAX];
   aq_qbft_msg m = {.type = AQ_QBFT_DECIDED, .from = 0, .round = 1, .value = *value};
   aq_qbft_wire_put_msg(&out, aq_bytes_of(raw, aq_qbft_wire_sign(raw, w->node[0].key, duty, &m)));
-  w->node[0].handler.recv(w->node[0].handler.arg, 2, aq_buf_bytes(&out));
+  fake_hand_over(w, 0, 2, aq_buf_bytes(&out));
   aq_buf_free(&out);
 }
 
@@ -346,7 +346,7 @@ static void put_unjust(fake_cluster *w, int64_t round) {
   aq_qbft_msg commit = {.type = AQ_QBFT_COMMIT, .from = 2, .round = round, .value = {{7}}};
   aq_qbft_wire_put_msg(&out, aq_bytes_of(raw, aq_qbft_wire_sign(raw, w->node[2].key, duty, &m)));
   aq_qbft_wire_put_just(&out, w->node[2].key, duty, &commit);
-  w->node[0].handler.recv(w->node[0].handler.arg, 2, aq_buf_bytes(&out));
+  fake_hand_over(w, 0, 2, aq_buf_bytes(&out));
   aq_buf_free(&out);
 }
 

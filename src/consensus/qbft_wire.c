@@ -16,6 +16,7 @@ const char *aq_qbft_wire_name(aq_qbft_wire_code c) {
   case AQ_QBFT_WIRE_##name: return text;
     AQ_QBFT_WIRE_MAP(X)
 #undef X
+    case AQ_QBFT_WIRE_CNT: break;
   }
   return "unknown";
 }
@@ -37,7 +38,9 @@ const char *aq_qbft_wire_result(aq_qbft_wire_code c) {
     case AQ_QBFT_WIRE_TOO_MANY_VALUES:
     case AQ_QBFT_WIRE_TOO_LONG:
     case AQ_QBFT_WIRE_DUTY_DIFFERS:
-    case AQ_QBFT_WIRE_VALUE_MISSING: break;
+    case AQ_QBFT_WIRE_VALUE_MISSING:
+    case AQ_QBFT_WIRE_UNSCHEDULED:
+    case AQ_QBFT_WIRE_CNT: break;
   }
   return "error";
 }
@@ -95,25 +98,49 @@ bool aq_qbft_digest(aq_hash *out, aq_arena *a, aq_bytes raw) {
   return m && digest_of(out, m);
 }
 
-/* The key covers the signature too: a good digest must not make a foreign signature good, for we relay both. */
-static void cache_key(aq_hash *key, const aq_hash *digest, const Corepb__QBFTMsg *m) {
-  uint8_t text[32 + SIG_LEN + 4];
-  memcpy(text, digest->b, 32);
-  memcpy(text + 32, m->signature.data, SIG_LEN);
-  aq_be32_put(text + 32 + SIG_LEN, (uint32_t)m->peer_idx);
-  aq_sha256(key->b, aq_bytes_of(text, sizeof text));
+bool aq_qbft_wire_verify_one(aq_arena *a, const aq_qbft_msg *m, const uint8_t (*pubkey)[33]) {
+  Corepb__QBFTMsg *pb = unpack(a, m->raw);
+  aq_hash digest;
+  if (!pb || pb->signature.len != SIG_LEN || !digest_of(&digest, pb)) return false;
+  return aq_k1_verify65(pubkey[m->from], pb->signature.data, digest.b) == AQ_OK;
 }
 
-bool aq_qbft_wire_verify_one(aq_arena *a, const aq_qbft_msg *m, const uint8_t (*pubkey)[33], aq_qbft_cache *cache) {
-  Corepb__QBFTMsg *pb = unpack(a, m->raw);
-  aq_hash digest, key;
-  if (!pb || pb->signature.len != SIG_LEN || !digest_of(&digest, pb)) return false;
-  cache_key(&key, &digest, pb);
-  uint8_t *known = cache ? cache->key[aq_be32_get(key.b) % AQ_QBFT_CACHE_MAX] : NULL;
-  if (known && memcmp(known, key.b, 32) == 0) return true;
-  if (aq_k1_verify65(pubkey[m->from], pb->signature.data, digest.b) != AQ_OK) return false;
-  if (known) memcpy(known, key.b, 32);
-  return true;
+/* ---- signatures met before ---- */
+
+/* Of the whole message, signature and index too: a good one must not make a foreign one good, for we relay both. */
+static void cache_key(aq_hash *key, const aq_qbft_msg *m) { aq_sha256(key->b, m->raw); }
+
+static size_t cache_place(const aq_hash *key) { return aq_be32_get(key->b) % AQ_QBFT_CACHE_MAX; }
+
+static const aq_qbft_msg *part(const aq_qbft_wire *w, uint32_t i) { return i == 0 ? &w->msg : &w->msg.just[i - 1]; }
+
+void aq_qbft_wire_look(aq_qbft_fresh *out, const aq_qbft_wire *w, const aq_qbft_cache *cache) {
+  *out = (aq_qbft_fresh){.cnt = 0};
+  for (uint32_t i = 0; i <= w->msg.just_cnt; i++) {
+    aq_hash key;
+    cache_key(&key, part(w, i));
+    out->is[i] = memcmp(cache->key[cache_place(&key)], key.b, sizeof key.b) != 0;
+    out->cnt += out->is[i];
+  }
+}
+
+void aq_qbft_cache_learn(aq_qbft_cache *cache, const aq_qbft_wire *w, const aq_qbft_fresh *fresh) {
+  for (uint32_t i = 0; i <= w->msg.just_cnt; i++) {
+    aq_hash key;
+    if (!fresh->is[i]) continue;
+    cache_key(&key, part(w, i));
+    memcpy(cache->key[cache_place(&key)], key.b, sizeof key.b);
+  }
+}
+
+aq_qbft_wire_code aq_qbft_wire_verify(aq_qbft_wire *w, aq_arena *a, const uint8_t (*pubkey)[33],
+                                      const aq_qbft_fresh *fresh) {
+  for (uint32_t i = 0; fresh->cnt && i <= w->msg.just_cnt; i++) {
+    w->nested = i > 0;
+    if (fresh->is[i] && !aq_qbft_wire_verify_one(a, part(w, i), pubkey)) return AQ_QBFT_WIRE_BAD_SIGNATURE;
+  }
+  w->nested = false;
+  return AQ_QBFT_WIRE_OK;
 }
 
 size_t aq_qbft_wire_sign(uint8_t out[AQ_QBFT_RAW_MAX], const aq_k1_key *key, aq_duty duty, const aq_qbft_msg *m) {
@@ -182,17 +209,6 @@ aq_qbft_wire_code aq_qbft_wire_decode(aq_qbft_wire *out, aq_arena *a, const aq_q
   }
   out->any = any;
   out->any_cnt = (uint32_t)m->n_values;
-  return AQ_QBFT_WIRE_OK;
-}
-
-aq_qbft_wire_code aq_qbft_wire_verify(aq_qbft_wire *w, aq_arena *a, const uint8_t (*pubkey)[33], aq_qbft_cache *cache) {
-  w->nested = false;
-  if (!aq_qbft_wire_verify_one(a, &w->msg, pubkey, cache)) return AQ_QBFT_WIRE_BAD_SIGNATURE;
-  w->nested = true;
-  for (uint32_t i = 0; i < w->msg.just_cnt; i++) {
-    if (!aq_qbft_wire_verify_one(a, &w->msg.just[i], pubkey, cache)) return AQ_QBFT_WIRE_BAD_SIGNATURE;
-  }
-  w->nested = false;
   return AQ_QBFT_WIRE_OK;
 }
 

@@ -29,11 +29,13 @@ enum { AQ_QBFT_MSG_MAX = 32 << 20, AQ_QBFT_VALUES_MAX = 2 * (AQ_QBFT_JUST_MAX + 
   X(TOO_LONG, "too_long")                               \
   X(DUTY_DIFFERS, "duty_differs")                       \
   X(VALUE_MISSING, "value_missing")                     \
-  X(EXPIRED, "expired_or_exempt")
+  X(EXPIRED, "expired_or_exempt")                       \
+  X(UNSCHEDULED, "unscheduled_duty")
 typedef enum {
 #define X(name, text) AQ_QBFT_WIRE_##name,
   AQ_QBFT_WIRE_MAP(X)
 #undef X
+      AQ_QBFT_WIRE_CNT
 } aq_qbft_wire_code;
 const char *aq_qbft_wire_name(aq_qbft_wire_code c);
 const char *aq_qbft_wire_result(aq_qbft_wire_code c); /* label `result` of qbft_msg_verified_total */
@@ -58,7 +60,7 @@ typedef struct {
   uint64_t now_ns;
 } aq_qbft_wire_ctx;
 
-/* Everything but signatures and values. Lives in the arena; in may go afterwards except for the any list. */
+/* Everything but signatures and values. Lives in the arena; in may go afterwards. */
 aq_qbft_wire_code aq_qbft_wire_decode(aq_qbft_wire *out, aq_arena *a, const aq_qbft_wire_ctx *ctx, aq_bytes in);
 
 /* Signatures found good, so that a message met again inside others costs no curve arithmetic. Caller memory, zeroed. */
@@ -67,10 +69,20 @@ typedef struct {
   uint8_t key[AQ_QBFT_CACHE_MAX][32];
 } aq_qbft_cache;
 
-/* Signature of one message (raw) by its `from`. cache may be NULL. */
-bool aq_qbft_wire_verify_one(aq_arena *a, const aq_qbft_msg *m, const uint8_t (*pubkey)[33], aq_qbft_cache *cache);
-/* OK or BAD_SIGNATURE, of the message and all nested ones. */
-aq_qbft_wire_code aq_qbft_wire_verify(aq_qbft_wire *w, aq_arena *a, const uint8_t (*pubkey)[33], aq_qbft_cache *cache);
+/* Which signatures of a message are to be checked: its own, then those of its justification. */
+typedef struct {
+  uint32_t cnt;
+  bool is[1 + AQ_QBFT_JUST_MAX];
+} aq_qbft_fresh;
+void aq_qbft_wire_look(aq_qbft_fresh *out, const aq_qbft_wire *w, const aq_qbft_cache *cache);
+/* All of them were found good. */
+void aq_qbft_cache_learn(aq_qbft_cache *cache, const aq_qbft_wire *w, const aq_qbft_fresh *fresh);
+
+/* Signature of one message (raw) by its `from`. On any thread, so is the next one. */
+bool aq_qbft_wire_verify_one(aq_arena *a, const aq_qbft_msg *m, const uint8_t (*pubkey)[33]);
+/* OK or BAD_SIGNATURE, of those that are fresh. The arena is scratch. */
+aq_qbft_wire_code aq_qbft_wire_verify(aq_qbft_wire *w, aq_arena *a, const uint8_t (*pubkey)[33],
+                                      const aq_qbft_fresh *fresh);
 
 /* Digest that is signed: the message without field 8, unknown fields kept (4.5). False: not a QBFTMsg. */
 bool aq_qbft_digest(aq_hash *out, aq_arena *a, aq_bytes raw);

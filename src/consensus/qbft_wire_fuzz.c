@@ -29,7 +29,11 @@ static void message(aq_arena *a, aq_bytes in) {
   for (uint32_t i = 0; i < w.msg.just_cnt; i++) same(&w.msg.just[i], &again.msg.just[i]);
   aq_buf_free(&out);
   static const uint8_t keys[4][33] = {{2}, {2}, {3}, {3}};
-  (void)aq_qbft_wire_verify(&w, a, keys, NULL);
+  static aq_qbft_cache cache;
+  aq_qbft_fresh fresh;
+  aq_qbft_wire_look(&fresh, &w, &cache);
+  AQ_ASSERT(fresh.cnt >= 1 && fresh.cnt <= 1 + w.msg.just_cnt);
+  (void)aq_qbft_wire_verify(&w, a, keys, &fresh);
 }
 
 static void value(aq_arena *a, aq_bytes in, aq_duty_type type, const char *url) {
