@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/line_limit.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "p2p/peerinfo_version.h"
@@ -55,6 +56,7 @@ struct aq_infosync {
   aq_buf *msg;     /* by peer; empty: none yet */
   uint32_t *order; /* peers, ours first, then as they came */
   uint32_t cnt;
+  aq_line_limit *line;                     /* by peer */
   outcome result[AQ_INFOSYNC_RESULTS_MAX]; /* ring */
   uint32_t result_cnt;
 };
@@ -121,8 +123,16 @@ static aq_status check(const aq_infosync *x, aq_duty *duty, uint32_t of, aq_byte
   return AQ_OK;
 }
 
-static void log_refused(uint32_t peer, aq_status st) {
-  AQ_LOG(st == AQ_E_STALE ? AQ_LOG_DEBUG : AQ_LOG_WARN, "infosync", AQ_STR("op", "recv"), AQ_UINT("peer", peer),
+static void refused(aq_infosync *x, uint32_t peer, aq_status st) {
+  if (st == AQ_E_STALE) {
+    AQ_LOG(AQ_LOG_DEBUG, "infosync", AQ_STR("op", "recv"), AQ_UINT("peer", peer), AQ_STR("result", "error"),
+           AQ_STR("err", aq_status_text(st)));
+    return;
+  }
+  aq_net_fault(x->cfg.net, peer, AQ_PROTO_PRIORITY, st);
+  aq_line_limit *line = &x->line[peer];
+  if (!aq_line_due(line, aq_mono_ns(x->cfg.env))) return;
+  AQ_LOG(AQ_LOG_WARN, "infosync", AQ_STR("op", "recv"), AQ_UINT("peer", peer), AQ_UINT("more", line->more),
          AQ_STR("result", "error"), AQ_STR("err", aq_status_text(st)));
 }
 
@@ -145,7 +155,7 @@ static void on_answer(void *arg, aq_status st, aq_bytes answer) {
   if (st == AQ_OK)
     take(x, peer, answer);
   else
-    log_refused(peer, st);
+    refused(x, peer, st);
 }
 
 static void ask_peer(aq_infosync *x, uint32_t peer) {
@@ -227,7 +237,7 @@ static void on_request(void *arg, uint32_t from, aq_bytes msg, aq_net_reply *rep
   aq_duty duty;
   aq_status st = check(x, &duty, from, msg);
   if (st != AQ_OK) {
-    log_refused(from, st);
+    refused(x, from, st);
     x->cfg.net->refuse(x->cfg.net->ctx, reply);
   } else if (x->on && x->slot == duty.slot) {
     answer(x, from, msg, reply);
@@ -296,9 +306,11 @@ aq_infosync *aq_infosync_new(const aq_infosync_cfg *cfg) {
   aq_list_init(&x->asks);
   x->msg = calloc(cfg->cluster.n, sizeof *x->msg);
   x->order = calloc(cfg->cluster.n, sizeof *x->order);
-  if (!x->msg || !x->order) {
+  x->line = calloc(cfg->cluster.n, sizeof *x->line);
+  if (!x->msg || !x->order || !x->line) {
     free(x->msg);
     free(x->order);
+    free(x->line);
     free(x);
     return NULL;
   }
@@ -319,6 +331,7 @@ void aq_infosync_free(aq_infosync *x) {
   }
   free(x->msg);
   free(x->order);
+  free(x->line);
   free(x);
 }
 

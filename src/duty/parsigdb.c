@@ -3,11 +3,13 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/line_limit.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
 
 enum {
+  SHARES_MAX = 32, /* bits of an entry */
   KEY_LEN = 20,
   ENTRIES_MAX = 1 << 18,
   OBJECT_BYTES_MAX = 32 << 20 /* a signed block with its blobs */
@@ -46,6 +48,7 @@ struct aq_parsigdb {
   aq_parsigdb_cfg cfg;
   aq_list records, exempt;
   aq_map entries;
+  aq_line_limit evicted_line[SHARES_MAX], conflict_line[SHARES_MAX];
 };
 
 aq_parsigdb *aq_parsigdb_new(const aq_parsigdb_cfg *cfg) {
@@ -127,6 +130,14 @@ static entry *entry_new(aq_parsigdb *db, const aq_parsig_key *key, uint64_t dead
   return e;
 }
 
+static void complain(const aq_parsigdb *db, aq_line_limit *line, const aq_parsig_key *key, uint32_t share,
+                     const char *what) {
+  if (!aq_line_due(line, aq_mono_ns(db->cfg.env))) return;
+  AQ_LOG(AQ_LOG_WARN, "parsigdb", AQ_STR("duty", aq_duty_name(key->duty.type)), AQ_UINT("more", line->more),
+         AQ_STR("result", what), AQ_UINT("share", share), AQ_UINT("slot", key->duty.slot),
+         AQ_UINT("validator", key->validator));
+}
+
 /* A share's eleventh exit of a validator pushes out its oldest. */
 static void trim_exempt(aq_parsigdb *db, const aq_parsig_key *key, uint32_t share) {
   uint32_t bit = UINT32_C(1) << (share - 1), cnt = 0;
@@ -137,8 +148,7 @@ static void trim_exempt(aq_parsigdb *db, const aq_parsig_key *key, uint32_t shar
     cnt++;
   }
   if (cnt < AQ_PARSIGDB_EXEMPT_MAX) return;
-  AQ_LOG(AQ_LOG_WARN, "parsigdb", AQ_STR("duty", aq_duty_name(key->duty.type)), AQ_STR("result", "evicted"),
-         AQ_UINT("share", share), AQ_UINT("slot", oldest->key.duty.slot), AQ_UINT("validator", key->validator));
+  complain(db, &db->evicted_line[share - 1], &oldest->key, share, "evicted");
   oldest->bits &= ~bit;
   if (oldest->bits == 0) entry_free(db, oldest);
 }
@@ -171,10 +181,7 @@ aq_status aq_parsigdb_store(aq_parsigdb *db, const aq_parsig_key *key, uint32_t 
   entry *e = find(db, key);
   aq_status st = compare(e, share, root, sig);
   if (st) {
-    if (st == AQ_E_EXISTS) {
-      AQ_LOG(AQ_LOG_WARN, "parsigdb", AQ_STR("duty", aq_duty_name(key->duty.type)), AQ_STR("result", "conflict"),
-             AQ_UINT("share", share), AQ_UINT("slot", key->duty.slot), AQ_UINT("validator", key->validator));
-    }
+    if (st == AQ_E_EXISTS) complain(db, &db->conflict_line[share - 1], key, share, "conflict");
     return st;
   }
   if (deadline == AQ_NEVER) {

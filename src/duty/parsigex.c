@@ -3,7 +3,9 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/bucket.h"
 #include "base/hex.h"
+#include "base/line_limit.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "codec/pb.h"
@@ -15,18 +17,27 @@ enum {
   KEY_TEXT_LEN = 98,      /* 0x and 96 digits */
   MESSAGE_MAX = 32 << 20, /* as the host's limit for the protocol */
   ARENA_SPARE = 1 << 20,
-  SUBCOMMITTEES = 4
+  SUBCOMMITTEES = 4,
+  REASONS_MAX = 20 /* statuses */
 };
 
 typedef struct {
-  uint64_t level, filled_ns; /* token bucket, in tokens times slot_ns */
-} bucket;
+  aq_bucket bucket;
+  aq_line_limit line[REASONS_MAX]; /* by status */
+} source;
 
 struct aq_parsigex {
   aq_parsigex_cfg cfg;
   aq_map validators;
-  bucket *peer;
+  aq_bucket_size budget;
+  source *peer;
 };
+
+/* Twice what tss grants (tss.md 3): 8 (V/32 + 8) partials a slot, at most 8 V + 512. One more a message, taken before
+   anything of it is read. */
+static bool take_tokens(aq_parsigex *px, uint32_t from, uint64_t cnt) {
+  return aq_bucket_take(&px->peer[from].bucket, &px->budget, aq_mono_ns(px->cfg.env), cnt);
+}
 
 /* ---- checks ---- */
 
@@ -94,8 +105,9 @@ static int by_validator(const void *pa, const void *pb) {
   return a->validator < b->validator ? -1 : a->validator > b->validator;
 }
 
-aq_status aq_parsigex_decode(aq_parsigex_set *out, aq_arena *a, const aq_parsigex_cfg *cfg, const aq_map *validators,
-                             uint32_t from, aq_bytes msg) {
+/* px: whose budget pays for the entries before one is looked at; NULL: nobody's. */
+static aq_status decode(aq_parsigex_set *out, aq_arena *a, const aq_parsigex_cfg *cfg, const aq_map *validators,
+                        uint32_t from, aq_bytes msg, aq_parsigex *px) {
   *out = (aq_parsigex_set){.share = from + 1};
   if (from >= cfg->lock->def.operator_cnt || from == cfg->self) return AQ_E_UNKNOWN;
   const Corepb__ParSigExMsg *m = aq_pb_unpack(a, &corepb__par_sig_ex_msg__descriptor, msg);
@@ -108,6 +120,7 @@ aq_status aq_parsigex_decode(aq_parsigex_set *out, aq_arena *a, const aq_parsige
   if (!aq_duty_gate(clock, out->duty.slot, m->duty->type, now)) return AQ_E_STALE;
   if (aq_duty_deadline_ns(clock, out->duty) <= now) return AQ_E_STALE;
   if (m->data_set->n_set > cfg->lock->validator_cnt) return AQ_E_LIMIT;
+  if (px && !take_tokens(px, from, m->data_set->n_set)) return AQ_E_LIMIT;
   aq_parsigex_item *item = aq_arena_array(a, m->data_set->n_set, sizeof *item);
   if (!item) return AQ_E_LIMIT;
   for (size_t i = 0; i < m->data_set->n_set; i++) {
@@ -121,6 +134,11 @@ aq_status aq_parsigex_decode(aq_parsigex_set *out, aq_arena *a, const aq_parsige
   }
   out->item = item;
   return AQ_OK;
+}
+
+aq_status aq_parsigex_decode(aq_parsigex_set *out, aq_arena *a, const aq_parsigex_cfg *cfg, const aq_map *validators,
+                             uint32_t from, aq_bytes msg) {
+  return decode(out, a, cfg, validators, from, msg, NULL);
 }
 
 aq_status aq_parsigex_encode(aq_buf *out, aq_arena *a, aq_duty duty, const aq_parsig_set *set) {
@@ -159,36 +177,34 @@ aq_status aq_parsigex_encode(aq_buf *out, aq_arena *a, aq_duty duty, const aq_pa
 
 /* ---- life ---- */
 
-/* Twice what tss grants (tss.md 3): refill 8 (V/32 + 8) partials a slot, at most 8 V + 512. */
-static bool take_tokens(aq_parsigex *px, uint32_t from, uint32_t cnt) {
-  bucket *b = &px->peer[from];
-  uint64_t now = aq_mono_ns(px->cfg.env), slot_ns = px->cfg.chain->clock.slot_ns, v = px->cfg.lock->validator_cnt;
-  uint64_t full = (8 * v + 512) * slot_ns, rate = 8 * (v / 32 + 8), passed = now - b->filled_ns;
-  uint64_t gain = passed >= full / rate ? full : passed * rate;
-  b->filled_ns = now;
-  b->level = gain >= full - b->level ? full : b->level + gain;
-  if (b->level < cnt * slot_ns) return false;
-  b->level -= cnt * slot_ns;
-  return true;
+/* Lateness is no fault; a late one is told at debug only. */
+static void refuse(aq_parsigex *px, uint32_t from, aq_status st) {
+  if (st == AQ_E_STALE) {
+    AQ_LOG(AQ_LOG_DEBUG, "parsigex", AQ_STR("err", aq_status_text(st)), AQ_UINT("peer", from),
+           AQ_STR("result", "dropped"));
+    return;
+  }
+  aq_net_fault(px->cfg.net, from, AQ_PROTO_PARSIGEX, st);
+  aq_line_limit *line = &px->peer[from].line[-st];
+  if (!aq_line_due(line, aq_mono_ns(px->cfg.env))) return;
+  AQ_LOG(AQ_LOG_WARN, "parsigex", AQ_STR("err", aq_status_text(st)), AQ_UINT("more", line->more), AQ_UINT("peer", from),
+         AQ_STR("result", "dropped"));
 }
 
 static void recv(void *arg, uint32_t from, aq_bytes msg) {
   aq_parsigex *px = arg;
+  if (from >= px->cfg.lock->def.operator_cnt) return;
   uint64_t started = aq_mono_ns(px->cfg.env);
   aq_parsigex_set set;
   aq_arena a;
   aq_arena_init(&a, 3 * msg.len + ARENA_SPARE); /* the fields once, JSON converted, the items */
-  aq_status st = from < px->cfg.lock->def.operator_cnt
-                     ? aq_parsigex_decode(&set, &a, &px->cfg, &px->validators, from, msg)
-                     : AQ_E_UNKNOWN;
-  if (st == AQ_OK && !take_tokens(px, from, set.cnt)) st = AQ_E_LIMIT;
+  aq_status st = take_tokens(px, from, 1) ? decode(&set, &a, &px->cfg, &px->validators, from, msg, px) : AQ_E_LIMIT;
   if (st == AQ_OK) {
     px->cfg.received(px->cfg.arg, &set);
     aq_metric_observe(AQ_M_CORE_PARSIGEX_SET_VERIFICATION_SECONDS, (double)(aq_mono_ns(px->cfg.env) - started) / 1e9,
                       AQ_LABELS(aq_duty_name(set.duty.type)));
   } else {
-    AQ_LOG(st == AQ_E_STALE ? AQ_LOG_DEBUG : AQ_LOG_WARN, "parsigex", AQ_STR("err", aq_status_text(st)),
-           AQ_UINT("peer", from), AQ_STR("result", "dropped"));
+    refuse(px, from, st);
   }
   aq_arena_free(&a);
 }
@@ -204,10 +220,8 @@ aq_parsigex *aq_parsigex_new(const aq_parsigex_cfg *cfg) {
     free(px);
     return NULL;
   }
-  for (uint32_t i = 0; i < cfg->lock->def.operator_cnt; i++) {
-    px->peer[i] =
-        (bucket){((uint64_t)8 * cfg->lock->validator_cnt + 512) * cfg->chain->clock.slot_ns, aq_mono_ns(cfg->env)};
-  }
+  uint64_t v = cfg->lock->validator_cnt;
+  px->budget = (aq_bucket_size){8 * v + 512, 8 * (v / 32 + 8), cfg->chain->clock.slot_ns};
   cfg->net->handle(cfg->net->ctx, AQ_PROTO_PARSIGEX, &(aq_net_handler){.arg = px, .recv = recv});
   return px;
 }

@@ -29,7 +29,11 @@ typedef struct {
   aq_map keys;
   aq_parsigex_cfg cfg;
   aq_parsigex *px;
+  uint32_t faults;
+  aq_status fault;
 } fixture;
+
+static uint32_t g_lines;
 
 static void net_send(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_done done, void *arg) {
   fixture *f = ctx;
@@ -45,6 +49,13 @@ static void net_handle(void *ctx, aq_net_proto proto, const aq_net_handler *h) {
   ((fixture *)ctx)->handler = *h;
 }
 
+static void net_fault(void *ctx, uint32_t peer, aq_net_proto proto, aq_status st) {
+  fixture *f = ctx;
+  assert_true(proto == AQ_PROTO_PARSIGEX && peer < N);
+  f->faults++;
+  f->fault = st;
+}
+
 static void on_received(void *arg, const aq_parsigex_set *set) {
   fixture *f = arg;
   f->received++;
@@ -53,7 +64,10 @@ static void on_received(void *arg, const aq_parsigex_set *set) {
   f->last = set->item[set->cnt - 1];
 }
 
-static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)line, (void)len; }
+static void on_line(void *arg, const char *line, size_t len) {
+  (void)arg, (void)len;
+  if (strstr(line, "\"msg\":\"parsigex\"")) g_lines++;
+}
 
 static void open_px(fixture *f, yyjson_val *vectors) {
   static const uint8_t root[] = {0x21, 0x2f, 0x13, 0xfc, 0x4d, 0xf0, 0x78, 0xb6, 0xcb, 0x7d, 0xb2,
@@ -78,7 +92,7 @@ static void open_px(fixture *f, yyjson_val *vectors) {
   aq_buf key = aq_test_hex_of(vectors, "validator_public_key");
   memcpy(f->validator[1].pubkey, key.ptr, 48);
   aq_buf_free(&key);
-  f->net = (aq_net){.ctx = f, .send = net_send, .handle = net_handle};
+  f->net = (aq_net){.ctx = f, .send = net_send, .handle = net_handle, .fault = net_fault};
   f->cfg = (aq_parsigex_cfg){&f->env.env, &f->net, &f->chain, &f->lock, SELF, f, on_received};
   f->px = aq_parsigex_new(&f->cfg);
   assert_int_equal(aq_pubkeys_init(&f->keys, &f->env.env, &f->lock), AQ_OK);
@@ -214,9 +228,12 @@ static void test_refused(void **state) {
     aq_pb_pack(&msg, &m->base);
     aq_status got = decode(&f, from, aq_buf_bytes(&msg), NULL, NULL);
     if (got != want) fail_msg("case %d: %s", bad, aq_status_text(got));
-    uint32_t before = f.received;
+    uint32_t before = f.received, faults = f.faults;
     f.handler.recv(f.handler.arg, from, aq_buf_bytes(&msg));
     assert_int_equal(f.received - before, want == AQ_OK);
+    bool told = want != AQ_OK && want != AQ_E_STALE;
+    assert_int_equal(f.faults - faults, told);
+    if (told) assert_int_equal(f.fault, want);
     aq_buf_free(&msg);
     aq_arena_free(&a);
   }
@@ -292,8 +309,9 @@ static void test_no_room(void **state) {
   yyjson_doc_free(doc);
 }
 
-/* Goal: one peer's partials are limited (tss.md 3, doubled). Method: the same message without end in one moment, then
-   in the next slot. */
+/* Goal: one peer's partials are limited (tss.md 3, doubled), a message costs one more; what is over the budget is not
+   even read, and writes one line in ten seconds.
+   Method: the same message without end in one moment, then in the next slot; one that does not decode meanwhile. */
 static void test_limit(void **state) {
   (void)state;
   yyjson_doc *doc = aq_test_json("tss/parsigex.json");
@@ -302,18 +320,27 @@ static void test_limit(void **state) {
   open_px(&f, all);
   aq_buf msg = message_of(v);
   at_slot(&f, aq_test_u64(v, "duty_slot"));
+  g_lines = 0;
   for (int i = 0; i < 2000; i++) f.handler.recv(f.handler.arg, 1, aq_buf_bytes(&msg));
-  assert_int_equal(f.received, 8 * 2 + 512);
+  assert_int_equal(f.received, (8 * 2 + 512) / 2);
+  f.handler.recv(f.handler.arg, 1, aq_bytes_str("junk"));
+  assert_int_equal(f.fault, AQ_E_LIMIT);
+  assert_int_equal(f.faults, 2001 - f.received);
+  assert_int_equal(g_lines, 1);
   f.env.mono_ns += SLOT_NS / 2;
   for (int i = 0; i < 100; i++) f.handler.recv(f.handler.arg, 1, aq_buf_bytes(&msg));
-  assert_int_equal(f.received, 8 * 2 + 512 + 32);
+  assert_int_equal(f.received, (8 * 2 + 512 + 32) / 2);
+  f.env.mono_ns += SLOT_NS;
+  for (int i = 0; i < 50; i++) f.handler.recv(f.handler.arg, 1, aq_bytes_str("junk"));
+  assert_int_equal(f.fault, AQ_E_FORMAT);
+  assert_int_equal(g_lines, 2);
   aq_buf_free(&msg);
   close_px(&f);
   yyjson_doc_free(doc);
 }
 
 int main(void) {
-  aq_log_start(AQ_LOG_ERROR, quiet, NULL);
+  aq_log_start(AQ_LOG_WARN, on_line, NULL);
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_vectors), cmocka_unit_test(test_refused),
                                      cmocka_unit_test(test_broadcast), cmocka_unit_test(test_no_room),
                                      cmocka_unit_test(test_limit)};

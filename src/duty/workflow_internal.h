@@ -3,6 +3,7 @@
 #ifndef AQ_DUTY_WORKFLOW_INTERNAL_H
 #define AQ_DUTY_WORKFLOW_INTERNAL_H
 
+#include "base/line_limit.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "duty/infosync.h"
@@ -23,6 +24,7 @@ struct aq_workflow {
   aq_bls_pk *group, *share;
   aq_tss_cluster cluster;
   const char **peer_name;
+  aq_line_limit refused_line[32]; /* partials that tss refused, by operator */
   char (*peer_text)[16];
   aq_dutydb *dutydb;
   aq_aggsigdb *aggsigdb;

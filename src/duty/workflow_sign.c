@@ -299,8 +299,12 @@ void aq_workflow_received(void *arg, const aq_parsigex_set *set) {
   if (w->tss && cnt > 0) {
     aq_status st = aq_tss_remote(w->tss, p, cnt);
     if (st != AQ_OK && st != AQ_E_DUP) {
-      AQ_LOG(AQ_LOG_WARN, "tss_remote", AQ_STR("duty", aq_duty_name(set->duty.type)), AQ_STR("err", aq_status_text(st)),
-             AQ_STR("peer", w->peer_name[set->share - 1]), AQ_UINT("slot", set->duty.slot));
+      aq_line_limit *line = &w->refused_line[set->share - 1];
+      if (aq_line_due(line, aq_mono_ns(w->cfg.env))) {
+        AQ_LOG(AQ_LOG_WARN, "tss_remote", AQ_STR("duty", aq_duty_name(set->duty.type)),
+               AQ_STR("err", aq_status_text(st)), AQ_UINT("more", line->more),
+               AQ_STR("peer", w->peer_name[set->share - 1]), AQ_UINT("slot", set->duty.slot));
+      }
     }
   }
   free(p);

@@ -5,11 +5,13 @@
 #define AQ_TSS_INTERNAL_H
 
 #include "base/arena.h"
+#include "base/line_limit.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "tss/tss.h"
 
 enum {
+  TSS_BLAMES = 4,      /* values of aq_blame */
   TSS_BATCH_MAX = 256, /* sessions of one batch, tss.md 5 */
   TSS_CHUNK = 16,      /* sessions of one job, so that a proposal can overtake */
   TSS_GROUPS_MAX = 4,  /* tss.md 3; more only where (n-1)/3 liars could fill them */
@@ -69,7 +71,7 @@ typedef struct {
 typedef struct {
   uint64_t level, filled_ns; /* token bucket, in tokens times slot_ns */
   uint64_t suspect_until_ns; /* monotonic; 0: good standing */
-  uint64_t blame_slot;       /* last slot with a log line, plus one */
+  aq_line_limit blame_line[TSS_BLAMES], exempt_line;
 } tss_peer;
 
 typedef struct tss_hash {

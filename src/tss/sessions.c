@@ -333,8 +333,11 @@ void tss_exempt_trim(aq_tss *s, tss_session *e, uint32_t share) {
     if (!oldest) oldest = it;
   }
   if (cnt < TSS_EXEMPT_MAX) return;
-  AQ_LOG(AQ_LOG_WARN, "tss_exempt", AQ_STR("duty", aq_duty_name(e->duty->duty.type)), AQ_UINT("share", share),
-         AQ_STR("result", "evicted"), AQ_UINT("validator", e->validator));
+  aq_line_limit *line = &s->peer[share - 1].exempt_line;
+  if (aq_line_due(line, aq_mono_ns(s->cfg.env))) {
+    AQ_LOG(AQ_LOG_WARN, "tss_exempt", AQ_STR("duty", aq_duty_name(e->duty->duty.type)), AQ_UINT("more", line->more),
+           AQ_UINT("share", share), AQ_STR("result", "evicted"), AQ_UINT("validator", e->validator));
+  }
   for (tss_group *g = oldest->group; g; g = g->next) tss_drop(oldest, g, share, false);
   oldest->seen &= ~bit;
   if (oldest->seen != 0) return;

@@ -37,14 +37,14 @@ void tss_distrust(aq_tss *s, uint32_t share) {
 }
 
 void tss_bad(aq_tss *s, const aq_tss_key *key, uint32_t share, aq_blame why) {
-  static const char *const reason[] = {"encoding", "subgroup", "signature", "conflict"};
+  static const char *const reason[TSS_BLAMES] = {"encoding", "subgroup", "signature", "conflict"};
   tss_peer *p = &s->peer[share - 1];
   aq_metric_add(AQ_M_TSS_MSGS_TOTAL, 1, AQ_LABELS("partial_bad"));
   if (why != AQ_BLAME_CONFLICT) tss_distrust(s, share);
-  if (p->blame_slot != key->duty.slot + 1) {
+  aq_line_limit *line = &p->blame_line[why];
+  if (aq_line_due(line, aq_mono_ns(s->cfg.env))) {
     char buf[16];
-    p->blame_slot = key->duty.slot + 1;
-    AQ_LOG(AQ_LOG_WARN, "tss_blame", AQ_STR("duty", aq_duty_name(key->duty.type)),
+    AQ_LOG(AQ_LOG_WARN, "tss_blame", AQ_STR("duty", aq_duty_name(key->duty.type)), AQ_UINT("more", line->more),
            AQ_STR("peer", peer_name(s, share, buf)), AQ_STR("reason", reason[why]), AQ_UINT("share", share),
            AQ_UINT("slot", key->duty.slot), AQ_UINT("validator", key->validator));
   }
