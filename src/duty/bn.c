@@ -23,6 +23,24 @@ static void addr_of(char out[AQ_BN_ADDR_MAX], const char *url) {
   aq_buf_free(&b);
 }
 
+/* scheme://user:password@host:port/path?query -> scheme://host:port */
+static void site_of(char out[AQ_BN_ADDR_MAX], const char *url) {
+  const char *host = strstr(url, "://");
+  host = host ? host + 3 : url;
+  size_t scheme_len = (size_t)(host - url), len = strcspn(host, "/?#");
+  for (size_t i = len; i > 0; i--) {
+    if (host[i - 1] != '@') continue;
+    host += i, len -= i;
+    break;
+  }
+  aq_buf b = AQ_BUF(AQ_BN_ADDR_MAX - 1);
+  aq_buf_put(&b, url, scheme_len);
+  aq_buf_put(&b, host, len);
+  memcpy(out, aq_buf_cstr(&b), b.len + 1);
+  if (b.failed) out[0] = 0;
+  aq_buf_free(&b);
+}
+
 static uint64_t minute_now(const aq_bn *b) { return aq_mono_ns(b->cfg.env) / AQ_SECONDS(60); }
 
 static void ep_turn(aq_bn_endpoint *ep, uint64_t minute) {
@@ -44,10 +62,12 @@ static uint32_t ep_score(const aq_bn_endpoint *ep, uint64_t minute) {
 
 const char *aq_bn_best(const aq_bn *b) {
   uint64_t minute = minute_now(b);
-  const aq_bn_endpoint *best = &b->ep[0];
-  for (size_t i = 1; i < b->ep_cnt; i++) {
-    if (ep_score(&b->ep[i], minute) > ep_score(best, minute)) best = &b->ep[i];
+  const aq_bn_endpoint *best = NULL;
+  for (size_t i = 0; i < b->ep_cnt; i++) {
+    if (!aq_bn_usable(&b->ep[i])) continue;
+    if (!best || ep_score(&b->ep[i], minute) > ep_score(best, minute)) best = &b->ep[i];
   }
+  if (!best) best = &b->ep[0]; /* none is of our chain: what it answers concerns its client only */
   return b->ep_cnt ? best->url : "";
 }
 
@@ -66,6 +86,7 @@ aq_bn *aq_bn_new(const aq_bn_cfg *cfg) {
     ep->bn = b;
     ep->url = i < cfg->endpoint_cnt ? cfg->endpoints[i] : cfg->fallbacks[i - cfg->endpoint_cnt];
     addr_of(ep->addr, ep->url);
+    site_of(ep->site, ep->url);
     aq_sse_init(&ep->stream.sse);
   }
   return b;
@@ -93,9 +114,12 @@ static void call_account(const aq_bn_call_rec *c, bool ok) {
   aq_metric_observe(AQ_M_APP_ETH2_LATENCY_SECONDS, s, label);
 }
 
+static bool is_judged(const aq_bn_call_rec *c) { return c->req.good && !c->req.forgiving; }
+
 /* Ends the call without a good answer: unlinked first, so that a cancel from inside fn finds nothing. */
 static void call_fail(aq_bn_call_rec *c, aq_status st, const aq_bn_answer *ans) {
   call_account(c, false);
+  if (st == AQ_E_FORMAT && is_judged(c)) c->bn->unfit_run++;
   aq_bn_fn fn = c->fn;
   void *arg = c->arg;
   c->answered = true;
@@ -106,7 +130,26 @@ static void call_fail(aq_bn_call_rec *c, aq_status st, const aq_bn_answer *ans) 
 
 static void leg_done(void *arg, aq_status st, const aq_httpc_res *res);
 
-static void call_start(aq_bn_call_rec *c, const aq_bn_endpoint *first, size_t cnt) {
+static void leg_start(aq_bn_call_rec *c, aq_bn_endpoint *ep, aq_http_headers headers) {
+  aq_bn *b = c->bn;
+  aq_bn_leg *leg = &c->leg[c->leg_cnt++];
+  aq_buf url = AQ_BUF(1 << 20);
+  aq_buf_printf(&url, "%s%s", ep->url, c->req.path);
+  const aq_httpc_req req = {.method = c->req.method,
+                            .url = aq_buf_cstr(&url),
+                            .headers = headers,
+                            .body = c->req.body,
+                            .timeout_ns = c->req.timeout_ns,
+                            .body_max = c->req.body_max};
+  const aq_httpc_cb cb = {.arg = leg, .done = leg_done};
+  *leg = (aq_bn_leg){c, ep, 0};
+  c->open++;
+  leg->http_id = b->cfg.http->start(b->cfg.http->ctx, &req, &cb);
+  aq_buf_free(&url);
+}
+
+/* A question to all of a kind, but to none of another chain. False: there is nobody to ask. */
+static bool call_start(aq_bn_call_rec *c, aq_bn_endpoint *first, size_t cnt) {
   aq_bn *b = c->bn;
   aq_http_header h[4 + 16];
   size_t n = 0;
@@ -114,22 +157,11 @@ static void call_start(aq_bn_call_rec *c, const aq_bn_endpoint *first, size_t cn
   if (c->req.content_type) h[n++] = (aq_http_header){"Content-Type", c->req.content_type};
   if (c->req.consensus_version) h[n++] = (aq_http_header){"Eth-Consensus-Version", c->req.consensus_version};
   for (size_t i = 0; i < b->cfg.headers.cnt && n < AQ_COUNT(h); i++) h[n++] = b->cfg.headers.item[i];
-  c->leg_cnt = c->open = cnt;
+  c->leg_cnt = c->open = 0;
   for (size_t i = 0; i < cnt; i++) {
-    aq_bn_leg *leg = &c->leg[i];
-    aq_buf url = AQ_BUF(1 << 20);
-    aq_buf_printf(&url, "%s%s", first[i].url, c->req.path);
-    const aq_httpc_req req = {.method = c->req.method,
-                              .url = aq_buf_cstr(&url),
-                              .headers = {h, n},
-                              .body = c->req.body,
-                              .timeout_ns = c->req.timeout_ns,
-                              .body_max = c->req.body_max};
-    const aq_httpc_cb cb = {.arg = leg, .done = leg_done};
-    *leg = (aq_bn_leg){c, &b->ep[&first[i] - b->ep], 0};
-    leg->http_id = b->cfg.http->start(b->cfg.http->ctx, &req, &cb);
-    aq_buf_free(&url);
+    if (aq_bn_usable(&first[i]) && (!c->only || c->only == &first[i])) leg_start(c, &first[i], (aq_http_headers){h, n});
   }
+  return c->leg_cnt > 0;
 }
 
 /* How much a failure tells the caller: a clear refusal beats a missing route, that a broken node, that silence. */
@@ -157,25 +189,25 @@ static void keep_failure(aq_bn_call_rec *c, aq_status st, const aq_bn_answer *an
   c->best = best;
 }
 
-/* Fallbacks are for nodes that are down or not synced (core.md 12.1); a refusal would be repeated. */
-static bool wants_fallback(const aq_bn_call_rec *c) {
-  return !c->on_fallbacks && c->bn->cfg.fallback_cnt > 0 && c->best_rank < 6;
+/* Fallbacks are for nodes that are down, not synced or of another chain (core.md 12.1); a refusal would be repeated. */
+static bool start_fallbacks(aq_bn_call_rec *c) {
+  if (c->on_fallbacks || c->best_rank >= 6) return false;
+  c->on_fallbacks = true;
+  if (!call_start(c, &c->bn->ep[c->bn->cfg.endpoint_cnt], c->bn->cfg.fallback_cnt)) return false;
+  c->best_rank = 0;
+  return true;
 }
 
 static void stage_end(aq_bn_call_rec *c) {
-  if (c->answered) {
+  if (c->answered)
     call_free(c);
-  } else if (wants_fallback(c)) {
-    c->on_fallbacks = true;
-    c->best_rank = 0;
-    call_start(c, &c->bn->ep[c->bn->cfg.endpoint_cnt], c->bn->cfg.fallback_cnt);
-  } else {
+  else if (!start_fallbacks(c))
     call_fail(c, c->best_st, c->best.code ? &c->best : NULL);
-  }
 }
 
 static void call_good(aq_bn_call_rec *c, const aq_bn_answer *ans) {
   call_account(c, true);
+  if (is_judged(c)) c->bn->unfit_run = 0;
   aq_metric_set(AQ_M_APP_ETH2_USING_FALLBACK, c->on_fallbacks ? 1 : 0, AQ_NO_LABELS);
   c->answered = true;
   aq_bn_fn fn = c->fn;
@@ -200,20 +232,24 @@ static void leg_done(void *arg, aq_status st, const aq_httpc_res *res) {
   c->open--;
   aq_bn_answer ans = {.content_type = ""};
   bool came = st == AQ_OK;
+  c->bn->answering = leg->ep;
   if (came) {
     ans = (aq_bn_answer){.code = res->code, .body = res->body, .headers = res->headers};
     const char *type = aq_http_header_get(&res->headers, "Content-Type");
     ans.content_type = type ? type : "";
     if (ans.code < 200 || ans.code > 299) {
       st = AQ_E_REFUSED;
+      if (c->req.submit && (ans.code == 400 || ans.code == 415)) aq_bn_watch_doubt(leg->ep); /* perhaps of its fork */
     } else if (c->answered) {
       ep_good(leg->ep);
     } else if (!c->req.good || c->req.good(c->arg, &ans)) {
       ep_good(leg->ep);
+      if (is_judged(c)) leg->ep->unfit_run = 0;
       call_good(c, &ans);
       return;
     } else {
       st = AQ_E_FORMAT;
+      leg->ep->unfit_run += is_judged(c);
     }
   }
   if (!c->answered && st != AQ_OK) keep_failure(c, st, came ? &ans : NULL);
@@ -241,10 +277,11 @@ static void copy_req(aq_bn_call_rec *c, const aq_bn_req *req) {
   if (req->body_max == 0) c->req.body_max = AQ_BN_BODY_MAX;
 }
 
-uint64_t aq_bn_call(aq_bn *b, const aq_bn_req *req, aq_bn_fn fn, void *arg) {
+uint64_t aq_bn_call_on(aq_bn *b, aq_bn_endpoint *only, const aq_bn_req *req, aq_bn_fn fn, void *arg) {
   aq_bn_call_rec *c = calloc(1, sizeof *c);
   AQ_ASSERT(c);
   c->bn = b;
+  c->only = only;
   c->id = ++b->last_id;
   c->fn = fn;
   c->arg = arg;
@@ -257,13 +294,15 @@ uint64_t aq_bn_call(aq_bn *b, const aq_bn_req *req, aq_bn_fn fn, void *arg) {
   if (b->ep_cnt == 0 || b->call_cnt > AQ_BN_CALLS_MAX) {
     c->best_st = b->ep_cnt ? AQ_E_LIMIT : AQ_E_CLOSED;
     aq_timer_set(b->cfg.env, &c->timer, aq_now_ns(b->cfg.env), not_started, c);
-  } else if (b->cfg.endpoint_cnt == 0) {
-    c->on_fallbacks = true;
-    call_start(c, b->ep, b->ep_cnt);
-  } else {
-    call_start(c, b->ep, b->cfg.endpoint_cnt);
+  } else if (!call_start(c, b->ep, b->cfg.endpoint_cnt) && !start_fallbacks(c)) {
+    c->best_st = AQ_E_CLOSED; /* none is of our chain */
+    aq_timer_set(b->cfg.env, &c->timer, aq_now_ns(b->cfg.env), not_started, c);
   }
   return c->id;
+}
+
+uint64_t aq_bn_call(aq_bn *b, const aq_bn_req *req, aq_bn_fn fn, void *arg) {
+  return aq_bn_call_on(b, NULL, req, fn, arg);
 }
 
 void aq_bn_cancel(aq_bn *b, uint64_t id) {
@@ -277,6 +316,7 @@ void aq_bn_cancel(aq_bn *b, uint64_t id) {
 void aq_bn_free(aq_bn *b) {
   if (!b) return;
   aq_bn_stream_stop(b);
+  aq_bn_watch_stop(b);
   aq_bn_load_stop(b);
   for (aq_list *first; (first = aq_list_pop(&b->calls));) {
     aq_bn_call_rec *c = AQ_CONTAINER(first, aq_bn_call_rec, link);
@@ -289,4 +329,7 @@ void aq_bn_free(aq_bn *b) {
   free(b);
 }
 
-void aq_bn_health_get(const aq_bn *b, aq_bn_health *out) { *out = b->health; }
+void aq_bn_health_get(const aq_bn *b, aq_bn_health *out) {
+  *out = b->health;
+  aq_bn_watch_health(b, out);
+}

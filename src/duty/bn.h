@@ -9,6 +9,7 @@
 #include "port/http.h"
 
 enum { AQ_BN_ENDPOINTS_MAX = 16, AQ_BN_CALLS_MAX = 4096, AQ_BN_BODY_MAX = 64 << 20 };
+enum { AQ_BN_WHY_MAX = 320, AQ_BN_UNFIT_RUN = 3 };
 
 typedef struct {
   const aq_env *env;
@@ -17,6 +18,10 @@ typedef struct {
   size_t endpoint_cnt, fallback_cnt;
   aq_http_headers headers;                /* --beacon-node-headers */
   uint64_t timeout_ns, submit_timeout_ns; /* 2 s each */
+  /* Judges the chain that one beacon node described, before it is taken (aq_bn_load_chain): not AQ_OK, with a text,
+     passes that node over, and ends the load when there is no other. NULL: any chain. */
+  void *arg;
+  aq_status (*accepts)(void *arg, const aq_chain *chain, aq_err *err);
 } aq_bn_cfg;
 
 typedef struct {
@@ -44,6 +49,7 @@ typedef struct {
      garbage of one node does not win over a good answer of another. When all fail the call ends with AQ_E_FORMAT or
      AQ_E_REFUSED. NULL: all are good. */
   bool (*good)(void *arg, const aq_bn_answer *ans);
+  bool forgiving; /* good may refuse what a sane node says: it does not count against the node */
 } aq_bn_req;
 
 typedef struct aq_bn aq_bn;
@@ -54,10 +60,21 @@ void aq_bn_cancel(aq_bn *b, uint64_t id);
 const char *aq_bn_best(const aq_bn *b);        /* base URL for streams: the most successful of late */
 aq_http_headers aq_bn_headers(const aq_bn *b); /* --beacon-node-headers, for streams */
 
-/* genesis, spec, fork_schedule -> chain, waiting for a beacon node that is not there yet or not synced (core.md
-   6.1), with a log line a step. Keys of forks that the beacon node does not know are taken as never (Lodestar
+/* genesis, spec, fork_schedule -> chain, all of one beacon node, waiting for one that is not there yet or not synced
+   (core.md 6.1), with a log line a step. Keys of forks that the beacon node does not know are taken as never (Lodestar
    1.5.1). */
 void aq_bn_load_chain(aq_bn *b, void (*fn)(void *arg, aq_status st, const aq_chain *chain, const char *why), void *arg);
+
+/* After the load: asks every beacon node for the three again, at both ends of each epoch, when its event stream opens
+   and when an answer contradicts what it said. What is new counts once a node said it twice in a row.
+   *chain (borrowed until free, read by all on the loop thread) then changes in place: forks that did not begin yet,
+   from the next epoch on at the earliest; a fork that some node knows beats "never", of several epochs the one that most
+   name. What began never changes. Beacon nodes of another chain (genesis, slot time, epoch length), and those that do
+   not know a fork that began, are named in a line and not used, until they fit. */
+void aq_bn_watch_chain(aq_bn *b, aq_chain *chain);
+/* From inside `good`: is this the fork of that epoch? If not, what the answering node says of the chain is asked for at
+   once (once a slot). */
+bool aq_bn_version_fits(aq_bn *b, aq_fork fork, uint64_t epoch);
 
 /* Events (core.md 12.5): head and chain_reorg, reconnecting for ever with back-off 1 to 30 s. */
 typedef struct {
@@ -72,6 +89,12 @@ typedef struct {
   bool reachable, syncing;
   uint64_t sync_distance, peers;
   bool peers_known;
+  /* Of the watch: no beacon node is left whose chain and present fork are ours; some node differs from us or from
+     another, also in what is to come; `why`: one of them by scheme://host:port, and the mend. */
+  bool fork_mismatch, disagree;
+  char why[AQ_BN_WHY_MAX];
+  /* The last AQ_BN_UNFIT_RUN questions found no believable answer; one node's last answers were not believed. */
+  bool unfit, some_unfit;
 } aq_bn_health;
 void aq_bn_health_get(const aq_bn *b, aq_bn_health *out);
 

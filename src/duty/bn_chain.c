@@ -6,19 +6,22 @@
 #include "codec/json.h"
 #include "duty/bn_internal.h"
 
-/* Order of core.md 6.1; the chain is known when all four steps went through. */
-enum { STEP_GENESIS, STEP_SPEC, STEP_SCHEDULE, STEP_SYNC, STEP_CNT };
+const char *const aq_bn_part_path[AQ_BN_PARTS] = {"/eth/v1/beacon/genesis", "/eth/v1/config/spec",
+                                                  "/eth/v1/config/fork_schedule"};
+
+/* Order of core.md 6.1; the chain is known when all four steps went through: the parts, and a synced node. */
+enum { STEP_SYNC = AQ_BN_PARTS, STEP_CNT };
 
 typedef struct {
-  const char *name, *endpoint, *path;
+  const char *name, *endpoint;
   uint64_t pause_ns, pause_max_ns; /* pause * 1.6^i, at most pause_max */
 } load_step;
 
 static const load_step steps[STEP_CNT] = {
-    {"genesis", "genesis", "/eth/v1/beacon/genesis", AQ_MILLIS(100), AQ_SECONDS(5)},
-    {"spec", "spec", "/eth/v1/config/spec", AQ_MILLIS(100), AQ_SECONDS(5)},
-    {"fork_schedule", "fork_schedule", "/eth/v1/config/fork_schedule", AQ_MILLIS(100), AQ_SECONDS(5)},
-    {"sync", "node_syncing", "/eth/v1/node/syncing", AQ_SECONDS(1), AQ_SECONDS(120)},
+    {"genesis", "genesis", AQ_MILLIS(100), AQ_SECONDS(5)},
+    {"spec", "spec", AQ_MILLIS(100), AQ_SECONDS(5)},
+    {"fork_schedule", "fork_schedule", AQ_MILLIS(100), AQ_SECONDS(5)},
+    {"sync", "node_syncing", AQ_SECONDS(1), AQ_SECONDS(120)},
 };
 
 enum { GENESIS_TIME_MAX_S = INT32_MAX, SPEC_SLOT_MAX_MS = 3600 * 1000, SPEC_SLOTS_PER_EPOCH_MAX = 1024 };
@@ -30,9 +33,11 @@ static void finish(aq_bn_load *l, aq_status st, const char *why) {
   b->load = NULL;
   if (st == AQ_OK) {
     b->chain_known = true;
-    b->clock = l->chain.clock;
+    b->loaded = l->told;
+    b->loaded_from = l->ep;
+    b->clock = l->told.chain.clock;
   }
-  l->fn(l->arg, st, st == AQ_OK ? &l->chain : NULL, why);
+  l->fn(l->arg, st, st == AQ_OK ? &l->told.chain : NULL, why);
   free(l);
 }
 
@@ -46,19 +51,22 @@ static void again(aq_bn_load *l, const char *why) {
            AQ_UINT("retry_ms", pause_ns / AQ_NS_PER_MS));
   }
   l->tries++;
+  if (l->step < STEP_SYNC && l->bn->ep_cnt > 1) { /* another node may know it all */
+    l->step = AQ_BN_GENESIS;
+    l->ep = NULL;
+  }
   aq_timer_set(l->bn->cfg.env, &l->timer, aq_now_ns(l->bn->cfg.env) + pause_ns, ask, l);
 }
 
-/* Each parser: AQ_OK, AQ_E_AGAIN (ask again: no answer of a beacon node), AQ_E_FORMAT (no chain we can work on). */
-static aq_status take_genesis(aq_bn_load *l, yyjson_val *data, aq_err *err) {
+static aq_status take_genesis(aq_bn_told *t, yyjson_val *data, aq_err *err) {
   uint64_t time_s;
   if (!aq_json_u64(data, "genesis_time", &time_s) ||
-      !aq_json_hex(data, "genesis_validators_root", l->chain.genesis_validators_root, 32) ||
-      !aq_json_hex(data, "genesis_fork_version", l->genesis_fork_version, 4)) {
+      !aq_json_hex(data, "genesis_validators_root", t->chain.genesis_validators_root, 32) ||
+      !aq_json_hex(data, "genesis_fork_version", t->genesis_fork_version, 4)) {
     return aq_fail(err, AQ_E_AGAIN, "genesis lacks a field");
   }
   if (time_s > GENESIS_TIME_MAX_S) return aq_fail(err, AQ_E_FORMAT, "genesis_time is out of range");
-  l->chain.clock.genesis_ns = AQ_SECONDS(time_s);
+  t->chain.clock.genesis_ns = AQ_SECONDS(time_s);
   return AQ_OK;
 }
 
@@ -92,13 +100,13 @@ static uint64_t at_least_one(yyjson_val *data, const char *name, uint64_t otherw
   return v ? v : otherwise;
 }
 
-static aq_status take_spec(aq_bn_load *l, yyjson_val *data, aq_err *err) {
-  aq_chain *c = &l->chain;
+static aq_status take_spec(aq_bn_told *t, yyjson_val *data, aq_err *err) {
+  aq_chain *c = &t->chain;
   if (!yyjson_is_obj(data)) return aq_fail(err, AQ_E_AGAIN, "spec is no object");
   aq_status st = take_clock(&c->clock, data, err);
   if (st != AQ_OK) return st;
   /* Lodestar 1.5.1 reports the fork active at slot 0 as genesis fork version: the spec knows better. */
-  memcpy(c->genesis_version, l->genesis_fork_version, 4);
+  memcpy(c->genesis_version, t->genesis_fork_version, 4);
   aq_json_hex(data, "GENESIS_FORK_VERSION", c->genesis_version, 4);
   memcpy(c->fork[AQ_PHASE0].version, c->genesis_version, 4);
   c->fork[AQ_PHASE0].epoch = 0;
@@ -117,9 +125,10 @@ static aq_status take_spec(aq_bn_load *l, yyjson_val *data, aq_err *err) {
 }
 
 /* The schedule decides when a fork is (core.md 5): it names versions, the spec says which fork a version is. */
-static aq_status take_schedule(aq_bn_load *l, yyjson_val *data, aq_err *err) {
+static aq_status take_schedule(aq_bn_told *t, yyjson_val *data, aq_err *err) {
   if (!yyjson_is_arr(data) || yyjson_arr_size(data) > 64) return aq_fail(err, AQ_E_AGAIN, "fork schedule is no list");
-  aq_chain *c = &l->chain;
+  aq_chain *c = &t->chain;
+  t->strange_epoch = AQ_FAR_EPOCH;
   yyjson_arr_iter it = yyjson_arr_iter_with(data);
   for (yyjson_val *v; (v = yyjson_arr_iter_next(&it));) {
     uint8_t version[4];
@@ -127,35 +136,68 @@ static aq_status take_schedule(aq_bn_load *l, yyjson_val *data, aq_err *err) {
     if (!aq_json_hex(v, "current_version", version, 4) || !aq_json_u64(v, "epoch", &epoch)) {
       return aq_fail(err, AQ_E_AGAIN, "fork schedule lacks a field");
     }
+    bool strange = memcmp(c->genesis_version, version, 4) != 0;
     for (aq_fork f = AQ_ALTAIR; f < AQ_FORK_CNT; f++) {
       bool known = !aq_bytes_is_zero(aq_bytes_of(c->fork[f].version, 4));
-      if (known && memcmp(c->fork[f].version, version, 4) == 0) c->fork[f].epoch = epoch;
+      if (!known || memcmp(c->fork[f].version, version, 4) != 0) continue;
+      c->fork[f].epoch = epoch;
+      strange = false;
     }
+    if (!strange || epoch >= t->strange_epoch) continue;
+    t->strange_epoch = epoch;
+    memcpy(t->strange_version, version, 4);
   }
   if (c->fork[AQ_CAPELLA].epoch != AQ_FAR_EPOCH) memcpy(c->capella_version, c->fork[AQ_CAPELLA].version, 4);
   return AQ_OK;
 }
 
-static aq_status take_sync(aq_bn_load *l, yyjson_val *data, aq_err *err) {
-  (void)l;
+static aq_status take_sync(yyjson_val *data, aq_err *err) {
   yyjson_val *syncing = yyjson_obj_get(data, "is_syncing");
   if (!yyjson_is_bool(syncing)) return aq_fail(err, AQ_E_AGAIN, "node/syncing lacks is_syncing");
   return yyjson_get_bool(syncing) ? aq_fail(err, AQ_E_AGAIN, "the beacon node is syncing") : AQ_OK;
 }
 
-static aq_status take(aq_bn_load *l, aq_bytes body, aq_err *err) {
-  static aq_status (*const parser[STEP_CNT])(aq_bn_load *, yyjson_val *, aq_err *) = {take_genesis, take_spec,
-                                                                                      take_schedule, take_sync};
+static aq_status take(aq_bn_told *t, int step, aq_bytes body, aq_err *err) {
+  static aq_status (*const parser[AQ_BN_PARTS])(aq_bn_told *, yyjson_val *, aq_err *) = {take_genesis, take_spec,
+                                                                                         take_schedule};
   yyjson_doc *doc = aq_json_parse(body, AQ_BN_SMALL_MAX, err);
   if (!doc) return AQ_E_AGAIN;
   yyjson_val *data = yyjson_obj_get(yyjson_doc_get_root(doc), "data");
-  aq_status st = data ? parser[l->step](l, data, err) : aq_fail(err, AQ_E_AGAIN, "the answer has no data");
+  aq_status st = AQ_OK;
+  if (!data)
+    st = aq_fail(err, AQ_E_AGAIN, "the answer has no data");
+  else
+    st = step == STEP_SYNC ? take_sync(data, err) : parser[step](t, data, err);
   yyjson_doc_free(doc);
   return st;
 }
 
+aq_status aq_bn_told_take(aq_bn_told *t, int part, aq_bytes body, aq_err *err) {
+  AQ_ASSERT(part >= 0 && part < AQ_BN_PARTS);
+  return take(t, part, body, err);
+}
+
 /* One synced beacon node is enough, so each answer is judged on its own. */
-static bool synced(void *arg, const aq_bn_answer *ans) { return take(arg, ans->body, NULL) == AQ_OK; }
+static bool synced(void *arg, const aq_bn_answer *ans) {
+  (void)arg;
+  return take(NULL, STEP_SYNC, ans->body, NULL) == AQ_OK;
+}
+
+static bool another_usable(const aq_bn *b) {
+  for (size_t i = 0; i < b->ep_cnt; i++) {
+    if (aq_bn_usable(&b->ep[i])) return true;
+  }
+  return false;
+}
+
+/* All parts are there: is it our chain? Else another beacon node's may be. */
+static aq_status judge(aq_bn_load *l, aq_err *err) {
+  const aq_bn_cfg *cfg = &l->bn->cfg;
+  aq_status st = cfg->accepts ? cfg->accepts(cfg->arg, &l->told.chain, err) : AQ_OK;
+  if (st == AQ_OK) return AQ_OK;
+  aq_bn_pass_over(l->ep, err->text);
+  return another_usable(l->bn) ? AQ_E_AGAIN : st;
+}
 
 static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
   aq_bn_load *l = arg;
@@ -166,7 +208,9 @@ static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
   }
   aq_err err = {.text = ""};
   if (ans && ans->code >= 200 && ans->code <= 299) {
-    st = take(l, ans->body, &err);
+    if (l->step == AQ_BN_GENESIS) l->ep = l->bn->answering;
+    st = take(&l->told, l->step, ans->body, &err);
+    if (st == AQ_OK && l->step == AQ_BN_SCHEDULE) st = judge(l, &err);
   } else {
     if (ans) aq_fail(&err, st, "%s: HTTP %d", aq_status_text(st), ans->code);
     if (!ans) aq_fail(&err, st, "%s", aq_status_text(st));
@@ -187,12 +231,14 @@ static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
 static void ask(void *arg) {
   aq_bn_load *l = arg;
   const load_step *s = &steps[l->step];
+  bool sync = l->step == STEP_SYNC;
   const aq_bn_req req = {.endpoint = s->endpoint,
                          .method = "GET",
-                         .path = s->path,
+                         .path = sync ? "/eth/v1/node/syncing" : aq_bn_part_path[l->step],
                          .body_max = AQ_BN_SMALL_MAX,
-                         .good = l->step == STEP_SYNC ? synced : NULL};
-  l->call_id = aq_bn_call(l->bn, &req, answered, l);
+                         .good = sync ? synced : NULL,
+                         .forgiving = true};
+  l->call_id = aq_bn_call_on(l->bn, sync ? NULL : l->ep, &req, answered, l);
 }
 
 void aq_bn_load_chain(aq_bn *b, void (*fn)(void *arg, aq_status st, const aq_chain *chain, const char *why),
@@ -200,7 +246,7 @@ void aq_bn_load_chain(aq_bn *b, void (*fn)(void *arg, aq_status st, const aq_cha
   AQ_ASSERT(!b->load);
   aq_bn_load *l = calloc(1, sizeof *l);
   AQ_ASSERT(l);
-  *l = (aq_bn_load){.bn = b, .step = STEP_GENESIS, .fn = fn, .arg = arg};
+  *l = (aq_bn_load){.bn = b, .step = AQ_BN_GENESIS, .fn = fn, .arg = arg};
   b->load = l;
   ask(l);
 }

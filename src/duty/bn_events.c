@@ -60,7 +60,7 @@ void aq_bn_event(aq_bn_endpoint *ep, const char *name, aq_bytes data) {
   yyjson_doc *doc = aq_json_parse(data, AQ_SSE_DATA_MAX, NULL);
   yyjson_val *root = yyjson_doc_get_root(doc);
   uint64_t slot;
-  bool good = yyjson_is_obj(root) && aq_json_u64(root, "slot", &slot);
+  bool good = yyjson_is_obj(root) && aq_json_u64(root, "slot", &slot) && aq_bn_usable(ep);
   if (good && b->chain_known && slot > aq_slot_at(&b->clock, aq_now_ns(b->cfg.env)) + 2) good = false;
   if (!good) {
     AQ_LOG(AQ_LOG_DEBUG, "beacon_node_event_bad", AQ_STR("addr", ep->addr), AQ_STR("event", name));
@@ -127,6 +127,7 @@ static void stream_head(void *arg, int code, const aq_http_headers *h) {
   if (!ep->stream.opened) return;
   AQ_LOG(AQ_LOG_INFO, "beacon_node_events", AQ_STR("addr", ep->addr));
   aq_bn_version_ask(ep);
+  aq_bn_watch_ask(ep);
 }
 
 static void stream_event(void *arg, const char *name, aq_bytes data) { aq_bn_event(arg, name, data); }
@@ -210,8 +211,7 @@ static void peers_answer(void *arg, aq_status st, const aq_bn_answer *ans) {
   yyjson_doc_free(doc);
 }
 
-/* Three quarters through each slot, when nothing else is due. */
-static uint64_t next_health_ns(const aq_bn *b, uint64_t now_ns) {
+uint64_t aq_bn_quiet_ns(const aq_bn *b, uint64_t now_ns) {
   if (!b->chain_known || now_ns < b->clock.genesis_ns) return now_ns + slot_ns(b);
   uint64_t at_ns = aq_slot_start_ns(&b->clock, aq_slot_at(&b->clock, now_ns)) + 3 * b->clock.slot_ns / 4;
   return at_ns > now_ns ? at_ns : at_ns + b->clock.slot_ns;
@@ -225,7 +225,8 @@ static void health_tick(void *arg) {
                            .method = "GET",
                            .path = "/eth/v1/node/syncing",
                            .body_max = AQ_BN_SMALL_MAX,
-                           .good = not_syncing};
+                           .good = not_syncing,
+                           .forgiving = true};
     b->syncing_id = aq_bn_call(b, &req, syncing_answer, b);
   }
   if (!b->peers_id && (b->peers_asked_ns == 0 || mono_ns - b->peers_asked_ns >= PEERS_EVERY_NS)) {
@@ -234,7 +235,7 @@ static void health_tick(void *arg) {
     b->peers_asked_ns = mono_ns;
     b->peers_id = aq_bn_call(b, &req, peers_answer, b);
   }
-  aq_timer_set(b->cfg.env, &b->health_timer, next_health_ns(b, now_ns), health_tick, b);
+  aq_timer_set(b->cfg.env, &b->health_timer, aq_bn_quiet_ns(b, now_ns), health_tick, b);
 }
 
 void aq_bn_subscribe(aq_bn *b, const aq_bn_events *ev) {

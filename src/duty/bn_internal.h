@@ -29,10 +29,50 @@ typedef struct {
   uint64_t gossip_slot, gossip_ns;
 } aq_bn_stream;
 
+/* The three answers that make a chain. */
+enum { AQ_BN_GENESIS, AQ_BN_SPEC, AQ_BN_SCHEDULE, AQ_BN_PARTS };
+extern const char *const aq_bn_part_path[AQ_BN_PARTS];
+
+typedef struct {
+  aq_chain chain;
+  uint8_t genesis_fork_version[4];
+  uint64_t strange_epoch; /* of a fork that this program does not know; AQ_FAR_EPOCH: none */
+  uint8_t strange_version[4];
+} aq_bn_told;
+
+/* AQ_OK, AQ_E_AGAIN (ask again: no answer of a beacon node), AQ_E_FORMAT (no chain we can work on). In order: each part
+   builds on the ones before. */
+AQ_NODISCARD aq_status aq_bn_told_take(aq_bn_told *t, int part, aq_bytes body, aq_err *err);
+
+typedef enum {
+  AQ_BN_FIT_UNKNOWN,
+  AQ_BN_FITS,
+  AQ_BN_OTHER_CHAIN,
+  AQ_BN_BEHIND,  /* lacks a fork that began */
+  AQ_BN_AHEAD,   /* has a fork that we take part in from the next epoch on */
+  AQ_BN_STRANGE, /* has a fork that this program does not know */
+  AQ_BN_FIT_CNT
+} aq_bn_fit;
+
+/* What one beacon node says of the chain. */
+typedef struct {
+  uint64_t http_id; /* 0: not being asked */
+  int part;
+  bool due, again, pressed;     /* ask at the next tick; once the answer under way is there; was asked twice */
+  aq_bn_told told, last, known; /* being read; said last; said twice in a row */
+  bool has_known;
+  aq_bn_fit fit;
+  char why[AQ_BN_WHY_MAX];
+  uint64_t doubt_slot; /* plus 1: of the last question for an answer's sake */
+} aq_bn_view;
+
 struct aq_bn_endpoint {
   aq_bn *bn;
-  const char *url;            /* borrowed, may hold a password */
-  char addr[AQ_BN_ADDR_MAX];  /* without user and password: labels and logs */
+  const char *url;           /* borrowed, may hold a password */
+  char addr[AQ_BN_ADDR_MAX]; /* without user and password: labels and logs */
+  char site[AQ_BN_ADDR_MAX]; /* scheme://host:port: a path may be a key, too */
+  aq_bn_view view;
+  uint32_t unfit_run;         /* answers in a row that `good` refused */
   uint64_t minute;            /* of ok_now */
   uint32_t ok_now, ok_before; /* answers in this minute and the one before */
   aq_bn_stream stream;
@@ -62,7 +102,8 @@ struct aq_bn_call_rec {
   bool on_fallbacks;
   aq_bn_leg leg[AQ_BN_ENDPOINTS_MAX];
   size_t leg_cnt, open;
-  int best_rank; /* 0: no failure yet */
+  aq_bn_endpoint *only; /* NULL: all */
+  int best_rank;        /* 0: no failure yet */
   aq_status best_st;
   aq_bn_answer best;
 };
@@ -73,8 +114,8 @@ typedef struct {
   uint32_t tries;
   uint64_t call_id;
   aq_timer timer;
-  aq_chain chain;
-  uint8_t genesis_fork_version[4];
+  aq_bn_endpoint *ep; /* whose chain it is; NULL: of the first that answers */
+  aq_bn_told told;
   void (*fn)(void *arg, aq_status st, const aq_chain *chain, const char *why);
   void *arg;
 } aq_bn_load;
@@ -89,6 +130,14 @@ struct aq_bn {
   aq_bn_load *load;
   bool chain_known;
   aq_clock clock;
+  aq_bn_told loaded; /* as its beacon node said */
+  aq_bn_endpoint *loaded_from;
+  aq_chain *shared; /* NULL: not watched */
+  uint64_t watched_epoch;
+  aq_timer watch_timer;
+  char disagree[AQ_BN_WHY_MAX];
+  aq_bn_endpoint *answering; /* whose answer is being judged or handed on */
+  uint32_t unfit_run;        /* calls in a row that ended for want of a believable answer */
   bool subscribed;
   aq_bn_events events;
   uint64_t head_slot; /* of the last head event handed on */
@@ -106,6 +155,16 @@ void aq_bn_stream_stop(aq_bn *b);
 void aq_bn_version_ask(aq_bn_endpoint *ep); /* sets app_beacon_node_version */
 void aq_bn_version_stop(aq_bn_endpoint *ep);
 void aq_bn_load_stop(aq_bn *b);
+/* As aq_bn_call, on one beacon node. */
+uint64_t aq_bn_call_on(aq_bn *b, aq_bn_endpoint *only, const aq_bn_req *req, aq_bn_fn fn, void *arg);
+uint64_t aq_bn_quiet_ns(const aq_bn *b, uint64_t now_ns); /* three quarters through a slot, when nothing else is due */
+
+bool aq_bn_usable(const aq_bn_endpoint *ep);
+void aq_bn_watch_ask(aq_bn_endpoint *ep); /* nothing before aq_bn_watch_chain */
+void aq_bn_watch_doubt(aq_bn_endpoint *ep);
+void aq_bn_watch_stop(aq_bn *b);
+void aq_bn_watch_health(const aq_bn *b, aq_bn_health *out);
+void aq_bn_pass_over(aq_bn_endpoint *ep, const char *why); /* of another chain, found out at the load */
 /* One event of a stream; text limits were checked by the parser. */
 void aq_bn_event(aq_bn_endpoint *ep, const char *name, aq_bytes data);
 

@@ -97,7 +97,7 @@ static bool block_header(aq_fetch_item *it, const aq_bn_answer *ans, yyjson_val 
   const char *blinded = aq_http_header_get(&ans->headers, "Eth-Execution-Payload-Blinded");
   it->blinded =
       blinded ? strcmp(blinded, "true") == 0 : yyjson_get_bool(yyjson_obj_get(root, "execution_payload_blinded"));
-  if (!fork_of(&it->fork, ans, root)) return false;
+  if (!fork_of(&it->fork, ans, root) || !aq_bn_version_fits(it->task->f->cfg.bn, it->fork, epoch_of(it))) return false;
   it->type = aq_t_proposal(it->fork, it->blinded, false);
   return it->type != NULL;
 }
@@ -192,6 +192,10 @@ static bool aggregate_good(void *arg, const aq_bn_answer *ans) {
   yyjson_doc *doc = aq_json_parse(ans->body, AQ_FETCH_AGGREGATE_MAX, NULL);
   yyjson_val *root = yyjson_doc_get_root(doc);
   if (!fork_of(&it->fork, ans, root)) it->fork = fork_now(it); /* v1 names none */
+  if (!aq_bn_version_fits(it->task->f->cfg.bn, it->fork, epoch_of(it))) {
+    yyjson_doc_free(doc);
+    return false;
+  }
   it->type = aq_t_attestation(it->fork);
   bool good = from_json(&it->value, it->type, root);
   yyjson_doc_free(doc);

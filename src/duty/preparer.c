@@ -28,7 +28,6 @@ static void again(aq_preparer *p) { aq_timer_set(p->cfg.env, &p->timer, aq_now_n
 static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
   aq_preparer *p = arg;
   p->call = 0;
-  if (st == AQ_E_CLOSED && !ans) return;
   if (st == AQ_OK) {
     next_epoch(p);
     return;

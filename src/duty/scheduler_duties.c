@@ -349,7 +349,8 @@ static void ask(aq_sched_duties *d) {
                    .method = kinds[d->kind].method,
                    .path = path,
                    .body_max = answer_max(s),
-                   .good = good};
+                   .good = good,
+                   .forgiving = is_guess(d)};
   if (d->kind != AQ_DUTIES_PROPOSER) req.body = aq_buf_bytes(&body);
   if (cnt > 0)
     d->call_id = aq_bn_call(s->cfg.bn, &req, answered, d);

@@ -1,7 +1,5 @@
 #include "node/core.h"
 
-#include <stdio.h>
-
 #include "base/hex.h"
 #include "base/log.h"
 
@@ -11,6 +9,20 @@ enum { EPOCHS_KEPT = 3 };
 const aq_network *aq_core_network(const aq_lock *lock, const aq_network *custom) {
   if (custom && memcmp(custom->genesis_version, lock->def.fork_version, 4) == 0) return custom;
   return aq_network_by_version(lock->def.fork_version);
+}
+
+/* Is the cluster's fork version in the beacon node's schedule? */
+static aq_status accepts(void *arg, const aq_chain *chain, aq_err *err) {
+  const aq_core *c = arg;
+  const uint8_t *version = c->cfg.lock->def.fork_version;
+  char text[9];
+  for (int f = 0; f < AQ_FORK_CNT; f++) {
+    if (memcmp(chain->fork[f].version, version, 4) == 0) return AQ_OK;
+  }
+  if (memcmp(chain->genesis_version, version, 4) == 0) return AQ_OK;
+  aq_hex_encode(text, aq_bytes_of(version, 4));
+  return aq_fail(err, AQ_E_UNKNOWN,
+                 "the beacon node is on another network: the cluster's fork version 0x%s is not in its schedule", text);
 }
 
 void aq_core_init(aq_core *c, const aq_core_cfg *cfg) {
@@ -24,7 +36,9 @@ void aq_core_init(aq_core *c, const aq_core_cfg *cfg) {
                                    .fallback_cnt = cfg->fallback_cnt,
                                    .headers = cfg->headers,
                                    .timeout_ns = cfg->beacon_timeout_ns,
-                                   .submit_timeout_ns = cfg->beacon_submit_timeout_ns});
+                                   .submit_timeout_ns = cfg->beacon_submit_timeout_ns,
+                                   .arg = c,
+                                   .accepts = accepts});
   }
   c->vapi = aq_vapi_new(&(aq_vapi_cfg){.env = cfg->env,
                                        .http = cfg->http,
@@ -47,14 +61,6 @@ static void epoch_tick(void *arg) {
   }
   uint64_t next = (aq_epoch_of(clock, slot) + 1) * clock->slots_per_epoch;
   aq_timer_set(c->cfg.env, &c->epoch_timer, aq_slot_start_ns(clock, next), epoch_tick, c);
-}
-
-static bool network_matches(const aq_core *c) {
-  const uint8_t *version = c->cfg.lock->def.fork_version;
-  for (int f = 0; f < AQ_FORK_CNT; f++) {
-    if (memcmp(c->chain.fork[f].version, version, 4) == 0) return true;
-  }
-  return memcmp(c->chain.genesis_version, version, 4) == 0;
 }
 
 static aq_status start_workflow(aq_core *c, aq_err *err) {
@@ -89,17 +95,10 @@ static void chain_loaded(void *arg, aq_status st, const aq_chain *chain, const c
   }
   c->chain = *chain;
   c->chain_known = true;
-  if (!network_matches(c)) {
-    char text[256], version[9];
-    aq_hex_encode(version, aq_bytes_of(cfg->lock->def.fork_version, 4));
-    snprintf(text, sizeof text,
-             "the beacon node is on another network: the cluster's fork version 0x%s is not in its schedule", version);
-    cfg->failed(cfg->arg, text);
-    return;
-  }
   const aq_network *net = aq_core_network(cfg->lock, cfg->network);
   memcpy(c->chain.genesis_version, cfg->lock->def.fork_version, 4);
   if (net) memcpy(c->chain.capella_version, net->capella_version, 4);
+  aq_bn_watch_chain(c->bn, &c->chain);
   uint64_t start_ns = aq_mono_ns(cfg->env);
   aq_err err = {0};
   if (start_workflow(c, &err) != AQ_OK) {

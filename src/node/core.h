@@ -38,7 +38,7 @@ typedef struct {
   aq_core_cfg cfg;
   aq_bn *bn; /* NULL: none */
   aq_vapi *vapi;
-  aq_chain chain;
+  aq_chain chain; /* all modules read it here; the beacon node client keeps its forks to come up to date */
   bool chain_known;
   aq_workflow *workflow; /* NULL until the chain is known */
   aq_preparer *preparer;

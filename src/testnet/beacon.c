@@ -203,5 +203,11 @@ void aq_beacon_start(aq_beacon *b) {
   if (aq_now_ns(b->cfg.env) >= b->cfg.genesis_ns) b->checked_slot = aq_sim_now_slot(b);
   slot_tick(b);
 }
+
+void aq_beacon_schedule(aq_beacon *b, aq_fork fork, uint64_t epoch) {
+  AQ_ASSERT(fork > AQ_PHASE0 && fork < AQ_FORK_CNT);
+  b->chain.fork[fork].epoch = epoch;
+}
+
 const aq_http_handler *aq_beacon_handler(aq_beacon *b) { return &b->handler; }
 void aq_beacon_stats_get(const aq_beacon *b, aq_beacon_stats *out) { *out = b->stats; }

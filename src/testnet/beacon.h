@@ -36,7 +36,8 @@ typedef struct {
 } aq_beacon_cfg;
 
 /* Faults, from the options and from POST /sim/fault
-   {"path":"attestation_data","mode":"error|late|wrong|drop","ms":500,"count":3}. */
+   {"path":"attestation_data","mode":"error|late|wrong|drop","ms":500,"count":3}.
+   A fork that is scheduled while the chain runs: POST /sim/fork {"fork":"fulu","epoch":"3"}. */
 
 typedef struct {
   uint64_t attestations_ok, attestations_missed, attestations_late;
@@ -55,6 +56,8 @@ const aq_http_handler *aq_beacon_handler(
 void aq_beacon_import(aq_beacon *b, const aq_beacon_block *block);
 void aq_beacon_orphan(aq_beacon *b, uint64_t slot);
 uint64_t aq_beacon_proposer(const aq_beacon *b, uint64_t slot);
+/* The schedule changes, as when a beacon node is upgraded. AQ_FAR_EPOCH: never. */
+void aq_beacon_schedule(aq_beacon *b, aq_fork fork, uint64_t epoch);
 /* Slot of the epoch in which a validator attests. */
 uint64_t aq_beacon_attests_at(aq_beacon *b, uint64_t epoch, uint64_t validator);
 void aq_beacon_stats_get(const aq_beacon *b, aq_beacon_stats *out);

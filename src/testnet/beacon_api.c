@@ -497,6 +497,22 @@ static void post_fault(aq_sim_call *c) {
                  "want {\"path\":..,\"mode\":\"error|late|drop|wrong\",\"ms\":..,\"count\":..}, at most 16 at a time");
 }
 
+static void post_fork(aq_sim_call *c) {
+  yyjson_doc *doc = aq_json_parse(c->req->body, 65536, NULL);
+  yyjson_val *root = yyjson_doc_get_root(doc);
+  const char *name = aq_json_str(root, "fork");
+  aq_fork fork = AQ_PHASE0;
+  uint64_t epoch;
+  bool ok = name && aq_fork_parse(&fork, aq_bytes_str(name)) && fork > AQ_PHASE0 && aq_json_u64(root, "epoch", &epoch);
+  yyjson_doc_free(doc);
+  if (!ok) {
+    aq_sim_error(c, 400, "want {\"fork\":\"fulu\",\"epoch\":\"3\"}");
+    return;
+  }
+  aq_beacon_schedule(c->b, fork, epoch);
+  aq_sim_ok(c);
+}
+
 static void put_slots(aq_buf *out, const char *name, const uint64_t *slot, uint32_t cnt) {
   aq_buf_printf(out, ",\"%s\":[", name);
   for (uint32_t i = 0; i < cnt; i++) aq_buf_printf(out, "%s%llu", i ? "," : "", (ull)slot[i]);
@@ -558,6 +574,7 @@ const aq_sim_route aq_sim_routes[] = {
     {"POST", V1 "validator/register_validator", ignore},
     {"GET", V1 "events", get_events},
     {"POST", "/sim/fault", post_fault},
+    {"POST", "/sim/fork", post_fork},
     {"GET", "/sim/stats", get_stats},
 };
 const size_t aq_sim_route_cnt = AQ_COUNT(aq_sim_routes);

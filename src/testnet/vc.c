@@ -215,12 +215,15 @@ static void ask_epoch(aq_vc *v, uint64_t epoch) {
   }
 }
 
+static void ask_keys(void *arg);
+
 static void slot_tick(void *arg) {
   aq_vc *v = arg;
   const aq_clock *c = &v->chain.clock;
   uint64_t now_ns = aq_now_ns(v->cfg.env), slot = aq_slot_at(c, now_ns), epoch = aq_epoch_of(c, slot);
   bool begun = now_ns >= c->genesis_ns;
   aq_timer_set(v->cfg.env, &v->slot_timer, aq_slot_start_ns(c, begun ? slot + 1 : 0), slot_tick, v);
+  if (epoch != v->keys_epoch) ask_keys(v); /* validators become active while we run */
   ask_epoch(v, epoch);
   if (slot % c->slots_per_epoch >= c->slots_per_epoch / 2) ask_epoch(v, epoch + 1);
   if (!begun) return;
@@ -228,9 +231,20 @@ static void slot_tick(void *arg) {
   run_slot(v);
 }
 
-/* ---- start ---- */
+/* ---- keys and start ---- */
 
-static void ask_keys(void *arg);
+/* What was answered for fewer validators is asked for again. */
+static void more_keys(aq_vc *v) {
+  for (int i = 0; i < 2; i++) {
+    aq_vc_epoch *e = &v->epoch[i];
+    if (!e->att_known) continue;
+    free(e->att);
+    e->att = NULL;
+    e->att_cnt = 0;
+    e->att_known = e->asked = false;
+  }
+  ask_epoch(v, aq_epoch_of(&v->chain.clock, aq_slot_at(&v->chain.clock, aq_now_ns(v->cfg.env))));
+}
 
 static void keys_answer(void *arg, aq_status st, const aq_bn_answer *ans) {
   aq_vc *v = arg;
@@ -239,27 +253,37 @@ static void keys_answer(void *arg, aq_status st, const aq_bn_answer *ans) {
   yyjson_val *list = yyjson_obj_get(yyjson_doc_get_root(doc), "data"), *val;
   size_t i, max;
   uint32_t known = 0;
+  bool more = false;
+  v->keys_call = 0;
   yyjson_arr_foreach(list, i, max, val) {
     int key = key_by_hex(v, aq_json_str(yyjson_obj_get(val, "validator"), "pubkey"));
     uint64_t index;
     if (key < 0 || !aq_json_u64(val, "index", &index)) continue;
+    more |= !v->key[key].known || v->key[key].index != index;
     v->key[key].known = true;
     v->key[key].index = index;
     known++;
   }
   if (!doc) aq_vc_error(v, "validators", 0, st, ans);
   yyjson_doc_free(doc);
-  if (known == 0) {
+  if (known == 0 && !v->ready) {
     aq_timer_set(v->cfg.env, &v->retry_timer, aq_now_ns(v->cfg.env) + RETRY_NS, ask_keys, v);
     return;
   }
+  if (known > 0) v->keys_epoch = aq_epoch_of(&v->chain.clock, aq_slot_at(&v->chain.clock, aq_now_ns(v->cfg.env)));
+  if (!more) return;
   AQ_LOG(AQ_LOG_INFO, "vc_ready", AQ_UINT("keys", v->cfg.key_cnt), AQ_UINT("known", known));
+  if (v->ready) {
+    more_keys(v);
+    return;
+  }
   v->ready = true;
   slot_tick(v);
 }
 
 static void ask_keys(void *arg) {
   aq_vc *v = arg;
+  if (v->keys_call) return;
   aq_buf body = AQ_BUF(4u << 20);
   aq_buf_put_str(&body, "{\"ids\":[");
   for (uint32_t i = 0; i < v->cfg.key_cnt; i++) {
@@ -273,7 +297,7 @@ static void ask_keys(void *arg) {
                          .path = "/eth/v1/beacon/states/head/validators",
                          .body = aq_buf_bytes(&body),
                          .timeout_ns = AQ_VC_WAIT_NS};
-  aq_bn_call(v->bn, &req, keys_answer, v);
+  v->keys_call = aq_bn_call(v->bn, &req, keys_answer, v);
   aq_buf_free(&body);
 }
 
@@ -284,6 +308,7 @@ static void chain_known(void *arg, aq_status st, const aq_chain *chain, const ch
     return;
   }
   v->chain = *chain;
+  aq_bn_watch_chain(v->bn, &v->chain);
   ask_keys(v);
 }
 

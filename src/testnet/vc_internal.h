@@ -38,9 +38,10 @@ typedef struct {
 struct aq_vc {
   aq_vc_cfg cfg;
   aq_bn *bn;
-  aq_chain chain;
+  aq_chain chain; /* its forks to come are kept up to date */
   aq_vc_key *key;
-  bool keys_asked, ready;
+  uint64_t keys_call, keys_epoch; /* 0: not being asked for; epoch of the last answer */
+  bool ready;
   aq_vc_epoch epoch[2]; /* by epoch mod 2 */
   aq_timer slot_timer, att_timer, retry_timer;
   uint64_t att_slot, prop_slot; /* next slot whose duty was not started yet */

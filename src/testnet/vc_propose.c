@@ -94,6 +94,7 @@ static bool read_block(proposal *p, const aq_bn_answer *ans) {
   p->blinded =
       blinded ? strcmp(blinded, "true") == 0 : yyjson_is_true(yyjson_obj_get(root, "execution_payload_blinded"));
   bool ok = version && aq_fork_parse(&p->fork, aq_bytes_str(version));
+  ok = ok && aq_bn_version_fits(p->v->bn, p->fork, aq_epoch_of(&p->v->chain.clock, p->slot));
   if (ok) p->type = aq_t_proposal(p->fork, p->blinded, false);
   if (!ok || !p->type)
     ok = false;

@@ -3,6 +3,7 @@
 
 #include "aq_test.h"
 
+#include "base/hex.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "testnet/beacon.h"
@@ -222,6 +223,45 @@ static void test_fork_on_the_way(void **state) {
   world_free(w);
 }
 
+/* Goal: a fork that the beacon node learns while the client runs changes the forms at its epoch.
+   Method: Deneb; in epoch 1 Electra is scheduled for epoch 2, in epoch 2 Fulu for epoch 4. */
+static void test_fork_learnt(void **state) {
+  (void)state;
+  world *w = world_new(AQ_DENEB);
+  vc_up(w, true);
+  run_to(w, SPE + 3, AQ_SECONDS(1));
+  post(w, "/sim/fork", "{\"fork\":\"electra\",\"epoch\":\"2\"}");
+  run_to(w, 2 * SPE + 3, AQ_SECONDS(1));
+  post(w, "/sim/fork", "{\"fork\":\"fulu\",\"epoch\":\"4\"}");
+  run_to(w, 5 * SPE, AQ_SECONDS(1));
+  aq_beacon_stats s = chain(w);
+  assert_true(s.attestations_ok == 5 * VALIDATORS && s.blocks_ok == 5 * SPE);
+  assert_true(s.bad == 0 && s.attestations_missed == 0 && s.slashable == 0);
+  assert_int_equal(client(w).errors, 0);
+  world_free(w);
+}
+
+/* Goal: validators that become known to the chain while the client runs get their duties from the next epoch on.
+   Method: the first answer about them names one only. */
+static void test_keys_appear(void **state) {
+  (void)state;
+  world *w = world_new(AQ_FULU);
+  char hex[97], text[400];
+  aq_hex_encode(hex, aq_bytes_of(w->pubkey[3], 48));
+  snprintf(text, sizeof text,
+           "{\"data\":[{\"index\":\"3\",\"status\":\"active_ongoing\",\"balance\":\"1\",\"validator\":{\"pubkey\":\"0x%"
+           "s\"}}]}",
+           hex);
+  w->lie_cnt = 1, w->lie_path = "states/head/validators", w->lie_text = text;
+  vc_up(w, true);
+  run_to(w, SPE, AQ_SECONDS(1));
+  assert_int_equal(chain(w).attestations_ok, 1);
+  run_to(w, 3 * SPE, AQ_SECONDS(1));
+  assert_int_equal(chain(w).attestations_ok, 1 + 2 * VALIDATORS);
+  assert_true(chain(w).bad == 0 && chain(w).slashable == 0);
+  world_free(w);
+}
+
 /* Goal: after a restart in the same slot the protection refuses another vote and another block, so that nothing
    slashable leaves.
    Method: the head changes and a fee recipient does, between two lives of the client; the journal stays. */
@@ -416,6 +456,7 @@ static void test_free_anywhere(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_three_epochs), cmocka_unit_test(test_fork_on_the_way),
+                                     cmocka_unit_test(test_fork_learnt),  cmocka_unit_test(test_keys_appear),
                                      cmocka_unit_test(test_protection),   cmocka_unit_test(test_disk),
                                      cmocka_unit_test(test_faults),       cmocka_unit_test(test_lies),
                                      cmocka_unit_test(test_no_list),      cmocka_unit_test(test_no_beacon),
