@@ -7,7 +7,55 @@
 #include "base/hex.h"
 #include "codec/ssz.h"
 #include "crypto/hash.h"
+#include "testnet/vc_internal.h"
 #include "world.h"
+
+/* ---- the fork on the way ---- */
+
+static aq_fork fork_of_slot(const sim_world *w, uint64_t slot) {
+  return slot / w->slots_per_epoch >= w->fork_epoch ? w->next_fork : w->fork;
+}
+
+/* Of its own random numbers, so that the rest of a seed does not depend on it. A beacon node learns the fork at the
+   latest when the question of the last slot before it can still be answered. */
+void sim_chain_shape(sim_world *w) {
+  sim_rng r;
+  sim_rng_seed(&r, w->opts.seed ^ UINT64_C(0x666f726b));
+  uint64_t epochs = w->slots / w->slots_per_epoch;
+  w->fork_epoch = AQ_FAR_EPOCH;
+  if (w->opts.calm || w->fork == AQ_FULU || epochs < 3 || sim_rng_below(&r, 10) < 3) return;
+  w->next_fork = (aq_fork)(w->fork + 1);
+  w->fork_epoch = 2 + sim_rng_below(&r, epochs - 2);
+  uint64_t span = w->fork_epoch * w->slots_per_epoch * w->slot_ns - w->slot_ns / 2;
+  for (uint32_t op = 0; op < w->n; op++) {
+    bool late = sim_rng_below(&r, 2) != 0;
+    uint64_t after = late ? span - sim_rng_below(&r, 2 * w->slot_ns) : sim_rng_below(&r, span);
+    w->learn_ns[op] = w->genesis_ns + after;
+  }
+}
+
+static void learn(void *arg) {
+  const sim_seat *s = arg;
+  sim_world *w = s->w;
+  sim_say(w, "beacon node %u learns of %s at epoch %llu", s->op, aq_fork_name(w->next_fork),
+          (unsigned long long)w->fork_epoch);
+  aq_beacon_schedule(w->bn[s->op], w->next_fork, w->fork_epoch);
+  if (s->op % 2 == 0) aq_beacon_end_streams(w->bn[s->op]); /* it was restarted; else nothing tells of it */
+}
+
+static bool knows(const sim_world *w, const aq_chain *c) { return c->fork[w->next_fork].epoch == w->fork_epoch; }
+
+/* Who had trouble with its beacon node in all the time between takes part from the next epoch on. */
+static void fork_begins(sim_world *w) {
+  for (uint32_t i = 0; i < w->node_cnt; i++) {
+    const sim_node *n = w->node[i];
+    bool node = n->up && n->core.chain_known, client = n->vc_up && n->vc->ready;
+    if ((node && !knows(w, &n->core.chain)) || (client && !knows(w, &n->vc->chain))) w->unlearnt |= 1u << n->op;
+  }
+  sim_say(w, "%s begins, operators 0x%x do not know it", aq_fork_name(w->next_fork), w->unlearnt);
+}
+
+/* ---- blocks ---- */
 
 typedef struct {
   aq_list link;
@@ -71,7 +119,7 @@ static bool first_of(sim_world *w, uint64_t slot, const uint8_t root[32]) {
 
 static void foreign_block(sim_world *w, uint64_t slot) {
   uint8_t seed[16];
-  aq_beacon_block b = {.slot = slot, .proposer = aq_beacon_proposer(w->bn[0], slot), .fork = w->fork};
+  aq_beacon_block b = {.slot = slot, .proposer = aq_beacon_proposer(w->bn[0], slot), .fork = fork_of_slot(w, slot)};
   aq_le64_put(seed, slot);
   aq_le64_put(seed + 8, w->opts.seed);
   aq_sha256(b.root, aq_bytes_of(seed, sizeof seed));
@@ -84,6 +132,7 @@ static void slot_tick(void *arg) {
   uint64_t slot = (w->now_ns - w->genesis_ns) / w->slot_ns;
   aq_timer_set(&w->own.env, &w->slot_timer, w->genesis_ns + (slot + 1) * w->slot_ns, slot_tick, w);
   sim_check_slot(w, slot);
+  if (w->fork_epoch != AQ_FAR_EPOCH && slot == w->fork_epoch * w->slots_per_epoch) fork_begins(w);
   if (slot == 0 || slot >= SIM_SLOTS_MAX) return;
   bool ours = aq_beacon_proposer(w->bn[0], slot) < w->validators;
   if (!ours && !sim_chance(w, 50)) foreign_block(w, slot);
@@ -114,7 +163,7 @@ void sim_chain_heal(sim_world *w, uint32_t op) {
     if (!w->forked[op][slot]) continue;
     w->forked[op][slot] = false;
     aq_beacon_orphan(w->bn[op], slot);
-    aq_beacon_block b = {.slot = slot, .proposer = aq_beacon_proposer(w->bn[op], slot), .fork = w->fork};
+    aq_beacon_block b = {.slot = slot, .proposer = aq_beacon_proposer(w->bn[op], slot), .fork = fork_of_slot(w, slot)};
     memcpy(b.root, w->root_seen[slot], 32);
     if (w->has_root[slot]) aq_beacon_import(w->bn[op], &b);
   }
@@ -161,6 +210,7 @@ void sim_chain_start(sim_world *w) {
     w->bn[op] = aq_beacon_new(&cfg);
     AQ_ASSERT(w->bn[op]);
     aq_beacon_start(w->bn[op]);
+    if (w->fork_epoch != AQ_FAR_EPOCH) aq_timer_set(&w->own.env, &w->learn[op], w->learn_ns[op], learn, &w->seat[op]);
   }
   aq_timer_set(&w->own.env, &w->slot_timer, w->genesis_ns, slot_tick, w);
 }
@@ -169,6 +219,7 @@ void sim_chain_free(sim_world *w) {
   aq_timer_cancel(&w->own.env, &w->slot_timer);
   AQ_LIST_EACH(&w->blocks, g, gossip, link) gossip_free(g);
   for (uint32_t op = 0; op < w->n; op++) {
+    aq_timer_cancel(&w->own.env, &w->learn[op]);
     if (!w->bn[op]) continue;
     sim_http_cut(w, aq_beacon_handler(w->bn[op]));
     aq_beacon_free(w->bn[op]);

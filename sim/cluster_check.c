@@ -292,10 +292,19 @@ void sim_check_slot(sim_world *w, uint64_t slot) {
   if (memory_used() > SIM_MEMORY_MAX) sim_fail(w, "the cluster's memory grew over %d MiB", SIM_MEMORY_MAX >> 20);
 }
 
-/* How many operators a fault touched from some slots before this one on to its end. */
+static uint64_t slots_before_ns(const sim_world *w, uint64_t slot, uint64_t before) {
+  return slot > before ? w->genesis_ns + (slot - before) * w->slot_ns : 0;
+}
+
+/* How many operators a fault touched from some slots before this one on to its end. Who could not be told of a fork in
+   the epoch before it, because of a fault, is in trouble for the fork's first epoch. */
 static uint32_t in_trouble(const sim_world *w, uint64_t slot) {
-  uint64_t from_ns = slot > GRACE_SLOTS ? w->genesis_ns + (slot - GRACE_SLOTS) * w->slot_ns : 0;
-  return (uint32_t)__builtin_popcount(sim_faulty_ops(w, from_ns, w->genesis_ns + (slot + 1) * w->slot_ns));
+  uint32_t mask = sim_faulty_ops(w, slots_before_ns(w, slot, GRACE_SLOTS), w->genesis_ns + (slot + 1) * w->slot_ns);
+  if (slot / w->slots_per_epoch == w->fork_epoch) {
+    uint64_t fork_slot = w->fork_epoch * w->slots_per_epoch, before = w->slots_per_epoch + GRACE_SLOTS;
+    mask |= w->unlearnt & sim_faulty_ops(w, slots_before_ns(w, fork_slot, before), slots_before_ns(w, fork_slot, 0));
+  }
+  return (uint32_t)__builtin_popcount(mask);
 }
 
 /* With at most f operators in trouble every duty is done. */

@@ -116,6 +116,7 @@ static void shape(sim_world *w) {
   w->now_ns = w->genesis_ns - AQ_SECONDS(3);
   w->heal_ns = w->genesis_ns + w->slots * 6 / 10 * w->slot_ns;
   w->end_ns = w->genesis_ns + w->slots * w->slot_ns;
+  sim_chain_shape(w);
   regions(w);
 }
 
@@ -156,10 +157,14 @@ bool aq_sim_cluster_run(const aq_sim_opts *opts, aq_sim_result *out) {
   sim_world *w = world_new(opts, out);
   aq_log_start(opts->logs ? AQ_LOG_INFO : AQ_LOG_ERROR, log_line, w);
   if (opts->trace) {
-    printf("seed %llu: %u nodes (liars 0x%x), %u validators of %u, %llu slots of %llu s, epochs of %llu, %s\n",
+    char later[48] = "";
+    if (w->fork_epoch != AQ_FAR_EPOCH)
+      snprintf(later, sizeof later, ", %s at epoch %llu", aq_fork_name(w->next_fork),
+               (unsigned long long)w->fork_epoch);
+    printf("seed %llu: %u nodes (liars 0x%x), %u validators of %u, %llu slots of %llu s, epochs of %llu, %s%s\n",
            (unsigned long long)opts->seed, w->n, w->liars, w->validators, w->chain_validators,
            (unsigned long long)w->slots, (unsigned long long)(w->slot_ns / AQ_NS_PER_SEC),
-           (unsigned long long)w->slots_per_epoch, aq_fork_name(w->fork));
+           (unsigned long long)w->slots_per_epoch, aq_fork_name(w->fork), later);
     sim_faults_print(w);
   }
   sim_chain_start(w);

@@ -244,6 +244,7 @@ void sim_liar_arm(sim_node *n);
 void sim_liar_free(sim_node *n);
 
 /* cluster_chain.c: one beacon node a operator, blocks of the validators that are not ours, who heard what when. */
+void sim_chain_shape(sim_world *w); /* the fork of the run */
 void sim_chain_start(sim_world *w);
 void sim_chain_free(sim_world *w);
 void sim_chain_heal(sim_world *w, uint32_t op); /* blocks that only it saw go */
@@ -289,7 +290,11 @@ struct sim_world {
   uint32_t validators, chain_validators;
   uint64_t slot_ns, slots_per_epoch, slots;
   uint32_t liars, doubled; /* masks of operators: hostile; with a second instance of their own */
-  aq_fork fork;
+  aq_fork fork, next_fork; /* at genesis; scheduled while the run goes on */
+  uint64_t fork_epoch;     /* of the latter; AQ_FAR_EPOCH: none */
+  aq_timer learn[SIM_NODES_MAX];
+  uint64_t learn_ns[SIM_NODES_MAX]; /* when each beacon node gets it */
+  uint32_t unlearnt;                /* operators whose node or client did not know it when it began */
   aq_lock lock;
   aq_operator operators[SIM_NODES_MAX];
   aq_validator_address addresses[SIM_VALIDATORS_MAX];

@@ -223,6 +223,17 @@ uint64_t aq_beacon_attests_at(aq_beacon *b, uint64_t epoch, uint64_t validator) 
 
 /* ---- events ---- */
 
+void aq_beacon_end_streams(aq_beacon *b) {
+  AQ_LIST_EACH(&b->streams, s, aq_sim_stream, link) {
+    aq_http_res *res = s->res;
+    const aq_http_server_vt *vt = s->vt;
+    aq_list_remove(&s->link);
+    b->stream_cnt--;
+    free(s);
+    vt->end(res);
+  }
+}
+
 void aq_sim_event(aq_beacon *b, const char *topic, const char *json) {
   char text[1024];
   int len = snprintf(text, sizeof text, "event: %s\ndata: %s\n\n", topic, json);
