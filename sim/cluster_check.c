@@ -163,6 +163,12 @@ void sim_check_decided(sim_node *n, const aq_store_decided *d) {
   remember(&c->decisions, d->duty, d->hash, n->op);
 }
 
+/* Nobody could hand it on after a restart. */
+void sim_check_bytes(sim_node *n, aq_duty duty) {
+  sim_fail(n->w, "node %u recorded a decision without its bytes: slot %llu %s", n->op, (unsigned long long)duty.slot,
+           aq_duty_name(duty.type));
+}
+
 /* ---- what leaves a node ---- */
 
 bool sim_first_vote(aq_bytes *raw, size_t *end, aq_bytes msg) {

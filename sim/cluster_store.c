@@ -116,6 +116,13 @@ bool sim_disk_has_root(const sim_disk *d, aq_duty duty, const uint8_t pubkey[48]
   return false;
 }
 
+static bool has_blob(const sim_disk *d, aq_duty duty, const uint8_t hash[32]) {
+  AQ_LIST_EACH(bucket((sim_disk *)(uintptr_t)d, duty.slot), r, sim_record, link) {
+    if (r->kind == REC_BLOB && aq_duty_eq(r->u.blob.duty, duty) && memcmp(r->u.blob.hash, hash, 32) == 0) return true;
+  }
+  return false;
+}
+
 bool sim_disk_has_decision(const sim_disk *d, aq_duty duty) {
   AQ_LIST_EACH(bucket((sim_disk *)(uintptr_t)d, duty.slot), r, sim_record, link) {
     if (r->kind == REC_DECIDED && aq_duty_eq(r->u.decided.duty, duty)) return true;
@@ -135,6 +142,8 @@ static aq_status check_vote(sim_disk *d, const aq_store_vote *v) {
   AQ_LIST_EACH(bucket(d, v->duty.slot), r, sim_record, link) {
     const aq_store_vote *o = &r->u.vote;
     if (r->kind != REC_VOTE || !aq_duty_eq(o->duty, v->duty)) continue;
+    bool other_value = o->round == v->round && memcmp(o->value_hash, v->value_hash, 32) != 0;
+    if (v->msg_type == 2 && o->msg_type == 3 && (v->round < o->round || other_value)) return AQ_E_SLASH;
     bool vote = v->msg_type == 2 || v->msg_type == 3, change = v->msg_type == 4;
     if ((vote || change) && o->msg_type == 4 && v->round < o->round) return AQ_E_SLASH;
     if (vote && o->msg_type == v->msg_type && v->round < o->round) return AQ_E_SLASH;
@@ -238,20 +247,12 @@ static void prune(sim_disk *d, uint64_t before) {
   }
 }
 
-static bool blob_known(sim_disk *d, const aq_store_blob *b) {
-  AQ_LIST_EACH(bucket(d, b->duty.slot), r, sim_record, link) {
-    if (r->kind == REC_BLOB && aq_duty_eq(r->u.blob.duty, b->duty) && memcmp(r->u.blob.hash, b->hash, 32) == 0)
-      return true;
-  }
-  return false;
-}
-
 static aq_status check_record(sim_disk *d, const sim_record *r) {
   switch (r->kind) {
     case REC_VOTE: return check_vote(d, &r->u.vote);
     case REC_DECIDED: return check_decided(d, &r->u.decided);
     case REC_SIGN: return check_sign(d, &r->u.sign);
-    case REC_BLOB: return blob_known(d, &r->u.blob) ? AQ_E_DUP : AQ_OK;
+    case REC_BLOB: return has_blob(d, r->u.blob.duty, r->u.blob.hash) ? AQ_E_DUP : AQ_OK;
   }
   return AQ_E_FORMAT;
 }
@@ -267,7 +268,8 @@ static uint64_t record_slot(const sim_record *r) {
 }
 
 /* All of an operation or nothing. */
-static void apply(sim_disk *d, op *o) {
+static void apply(sim_store *s, op *o) {
+  sim_disk *d = s->disk;
   o->st = AQ_OK;
   if (o->kind == OP_PRUNE) {
     prune(d, o->slot);
@@ -280,6 +282,8 @@ static void apply(sim_disk *d, op *o) {
     return;
   }
   AQ_LIST_EACH(&o->records, r, sim_record, link) {
+    if (r->kind == REC_DECIDED && !has_blob(d, r->u.decided.duty, r->u.decided.hash))
+      sim_check_bytes(s->node, r->u.decided.duty);
     if (check_record(d, r) == AQ_E_DUP) continue;
     aq_list_remove(&r->link);
     aq_list_push(bucket(d, record_slot(r)), &r->link);
@@ -306,7 +310,7 @@ static void commit(void *arg) {
     if (fails)
       o->st = AQ_E_IO;
     else
-      apply(s->disk, o);
+      apply(s, o);
     sim_trace(w, fails ? "write_err" : "write", s->proc->id, (uint64_t)o->kind, aq_bytes_of(&o->st, sizeof o->st));
     aq_list_remove(&o->link);
     aq_list_push(&done, &o->link);
@@ -404,7 +408,7 @@ void sim_store_close(sim_store *s, bool killed) {
     op *o = AQ_CONTAINER(it, op, link);
     if (killed && lands) lands = !sim_chance(s->proc->w, 200);
     o->st = AQ_E_IO;
-    if (lands) apply(s->disk, o);
+    if (lands) apply(s, o);
     aq_store_done fn = o->done;
     void *arg = o->arg;
     aq_status st = killed ? AQ_E_IO : o->st;

@@ -259,6 +259,7 @@ AQ_NODISCARD aq_status sim_read_shares(aq_parsigex_set *out, aq_arena *a, sim_no
 void sim_check_sent(sim_node *n, uint32_t to, aq_net_proto proto, aq_bytes msg);
 void sim_check_voted(sim_node *n, const aq_store_vote *v);
 void sim_check_decided(sim_node *n, const aq_store_decided *d);
+void sim_check_bytes(sim_node *n, aq_duty duty); /* a decision reached the disk, its value did not */
 void sim_check_attested(sim_world *w, uint64_t validator, const aq_att_data *d, const uint8_t root[32]);
 void sim_check_proposed(sim_world *w, const aq_beacon_block *b);
 void sim_check_forged(sim_world *w, uint32_t op, uint64_t slot, uint64_t validator);

@@ -12,7 +12,7 @@ static const char *const sql[AQ_DB_STMT_CNT] = {
     [AQ_DB_SAVE] = "SAVEPOINT one",
     [AQ_DB_SAVE_UNDO] = "ROLLBACK TO one",
     [AQ_DB_SAVE_END] = "RELEASE one",
-    [AQ_DB_VOTE_GET] = "SELECT msg, just FROM vote WHERE slot=?1 AND type=?2 AND msg_type=?3 AND round=?4",
+    [AQ_DB_VOTE_GET] = "SELECT msg, just, value_hash FROM vote WHERE slot=?1 AND type=?2 AND msg_type=?3 AND round=?4",
     [AQ_DB_VOTE_TOP] =
         "SELECT msg_type, max(round), max(prepared_round) FROM vote WHERE slot=?1 AND type=?2 GROUP BY 1",
     [AQ_DB_VOTE_PUT] = "INSERT INTO vote VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -100,6 +100,23 @@ static aq_status vote_recorded(aq_db *db, const aq_store_vote *v) {
   return st;
 }
 
+/* A PREPARE of another value than the COMMIT of its round contradicts what that COMMIT rests on. */
+static aq_status prepare_fits(aq_db *db, const aq_store_vote *v) {
+  sqlite3_stmt *s = get(db, AQ_DB_VOTE_GET);
+  if (!s) return AQ_E_IO;
+  bind_duty(s, v->duty);
+  bind_u64(s, 3, MSG_COMMIT);
+  bind_u64(s, 4, v->round);
+  int rc = sqlite3_step(s);
+  aq_status st = rc == SQLITE_DONE ? AQ_OK : AQ_E_IO;
+  if (rc == SQLITE_ROW) {
+    bool equal = aq_bytes_eq(column_bytes(s, 2), aq_bytes_of(v->value_hash, sizeof v->value_hash));
+    st = equal ? AQ_OK : AQ_E_SLASH;
+  }
+  sqlite3_reset(s);
+  return st;
+}
+
 static aq_status vote_in_order(aq_db *db, const aq_store_vote *v) {
   uint64_t top[MSG_CNT] = {0}, top_prepared = 0;
   sqlite3_stmt *s = get(db, AQ_DB_VOTE_TOP);
@@ -119,10 +136,12 @@ static aq_status vote_in_order(aq_db *db, const aq_store_vote *v) {
   bool back = false;
   if (v->msg_type == MSG_PREPARE || v->msg_type == MSG_COMMIT) {
     back = v->round < top[MSG_ROUND_CHANGE] || v->round < top[v->msg_type];
+    if (v->msg_type == MSG_PREPARE) back = back || v->round < top[MSG_COMMIT];
   } else if (v->msg_type == MSG_ROUND_CHANGE) {
     back = v->round < top[MSG_ROUND_CHANGE] || v->prepared_round < top_prepared;
   }
-  return back ? AQ_E_SLASH : AQ_OK;
+  if (back) return AQ_E_SLASH;
+  return v->msg_type == MSG_PREPARE ? prepare_fits(db, v) : AQ_OK;
 }
 
 static aq_status put_blob(aq_db *db, const aq_store_blob *b) {

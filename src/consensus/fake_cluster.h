@@ -223,6 +223,9 @@ static inline aq_status fake_vote_check(const fake_node *n, const aq_store_vote 
       return aq_bytes_eq(aq_buf_bytes(&r->a), v->msg) ? AQ_E_EXISTS : AQ_E_SLASH;
     }
     bool vote = v->msg_type == AQ_QBFT_PREPARE || v->msg_type == AQ_QBFT_COMMIT;
+    bool after = v->msg_type == AQ_QBFT_PREPARE && r->vote.msg_type == AQ_QBFT_COMMIT;
+    bool other = v->round == r->vote.round && memcmp(v->value_hash, r->vote.value_hash, 32) != 0;
+    if (after && (v->round < r->vote.round || other)) return AQ_E_SLASH;
     if (vote && r->vote.msg_type == AQ_QBFT_ROUND_CHANGE && v->round < r->vote.round) return AQ_E_SLASH;
     if (r->vote.msg_type == v->msg_type && v->round < r->vote.round) return AQ_E_SLASH;
     if (r->vote.msg_type == v->msg_type && v->prepared_round < r->vote.prepared_round) return AQ_E_SLASH;
@@ -247,10 +250,8 @@ static inline void fake_store_vote(void *ctx, const aq_store_vote *v, const aq_s
   size_t first = n->rec_cnt;
   aq_status st = fake_vote_check(n, v);
   AQ_ASSERT(st != AQ_E_SLASH); /* no test wants our own code to run into the guard */
-  if (st == AQ_OK) {
-    fake_record_add(n, 1, v->duty, v->msg, v->just)->vote = *v;
-    fake_put_blob(n, blob);
-  }
+  if (st == AQ_OK) fake_record_add(n, 1, v->duty, v->msg, v->just)->vote = *v;
+  fake_put_blob(n, blob);
   fake_commit(n, first, st, done, arg);
 }
 
@@ -258,7 +259,7 @@ static inline bool fake_has_blob(const fake_node *n, aq_duty duty, const uint8_t
   for (size_t i = 0; i < n->rec_cnt; i++) {
     const fake_record *r = &n->rec[i];
     uint8_t check[32];
-    if (r->kind != 2 || !aq_duty_eq(r->duty, duty) || memcmp(r->blob.hash, hash, 32) != 0) continue;
+    if (r->kind != 2 || !r->durable || !aq_duty_eq(r->duty, duty) || memcmp(r->blob.hash, hash, 32) != 0) continue;
     aq_merkle_bytes(check, aq_buf_bytes(&r->a), -1);
     if (memcmp(check, hash, 32) == 0) return true;
   }
@@ -436,6 +437,10 @@ static inline void fake_store_answer(fake_cluster *w, fake_event *e) {
       n->rec[e->first_rec + i].durable = true;
     else
       n->rec[e->first_rec + i].kind = 0;
+  }
+  for (size_t i = 0; st == AQ_OK && i < e->rec_cnt; i++) {
+    const fake_record *r = &n->rec[e->first_rec + i];
+    if (r->kind == 3) AQ_ASSERT(fake_has_blob(n, r->duty, r->decided.hash)); /* with its bytes, or worth nothing */
   }
   e->done(e->arg, st);
 }

@@ -150,6 +150,7 @@ static void on_offer(void *arg) {
 static void on_recorded(void *arg, aq_status st) {
   aq_inst_record *r = arg;
   aq_instance *in = r->in;
+  if (in && st == AQ_OK) aq_value_durable(in, &r->value);
   aq_list_remove(&r->node);
   free(r);
   if (!in) return;
@@ -190,11 +191,11 @@ void aq_instance_complete(aq_instance *in) {
   AQ_ASSERT(r);
   r->c = in->c;
   r->in = in;
+  r->value = d->value;
   aq_list_push(&in->c->records, &r->node);
   in->record = r;
   const aq_store *store = in->c->cfg.store;
   store->decided(store->ctx, &record, v->journalled ? NULL : &blob, on_recorded, r);
-  v->journalled = true;
   aq_buf_free(&commits);
 }
 

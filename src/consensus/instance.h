@@ -28,9 +28,9 @@ enum {
 typedef struct {
   aq_list node;
   aq_hash hash;
-  aq_buf bytes;  /* canonical */
-  uint32_t peer; /* who delivered it; self: ours */
-  bool journalled;
+  aq_buf bytes;    /* canonical */
+  uint32_t peer;   /* who delivered it; self: ours */
+  bool journalled; /* the journal said so: a write that is under way may fail */
 } aq_inst_value;
 
 /* A message held until the instance starts: QBFTConsensusMsg without values, signatures checked. */
@@ -53,6 +53,7 @@ typedef struct aq_inst_record {
   aq_consensus *c;
   struct aq_instance *in; /* NULL: closed */
   aq_list node;
+  aq_hash value;
 } aq_inst_record;
 
 typedef struct aq_instance {
@@ -130,7 +131,8 @@ aq_inst_value *aq_value_find(const aq_instance *in, const aq_hash *hash);
 /* Admits those of the message's values that some hash in it names and that are not held yet. */
 void aq_values_admit(aq_instance *in, uint32_t peer, const aq_qbft_wire *w);
 aq_inst_value *aq_value_keep(aq_instance *in, uint32_t peer, const aq_hash *hash,
-                             aq_bytes bytes); /* NULL: out of memory */
+                             aq_bytes bytes);                /* NULL: out of memory */
+void aq_value_durable(aq_instance *in, const aq_hash *hash); /* the journal has its bytes */
 void aq_values_drop_peer(aq_instance *in, uint32_t peer);
 void aq_values_started(aq_instance *in); /* values no longer count as those of a waiting instance */
 /* 5.1, for PREPARE; err names the reason. */

@@ -86,6 +86,33 @@ static void one_refusal_ends_voting(void **state) {
   fake_cluster_free(w);
 }
 
+/* Goal: bytes count as recorded only when the journal said so, and a vote that it did not take never was (consensus.md
+   7.2). Method: node 2's COMMIT, which brings the bytes, is not written; the decision is, and must bring them. The fakes
+   look for the bytes of each recorded decision. */
+static void failed_write_brings_nothing(void **state) {
+  (void)state;
+  fake_cluster *w = cluster(0);
+  propose(w, 1, 1);
+  aq_instance *in = aq_instance_find(w->node[2].c, duty);
+  for (int ms = 0; ms < 200 && aq_qbft_phase_of(in->q) != AQ_QBFT_PREPARED; ms++) run_ms(w, 1);
+  assert_int_equal(aq_qbft_phase_of(in->q), AQ_QBFT_PREPARED);
+  w->node[2].store_fails = true;
+  for (int ms = 0; ms < 200 && !in->abstain; ms++) run_ms(w, 1);
+  assert_true(in->abstain);
+  assert_null(record_of(&w->node[2], 1, AQ_QBFT_COMMIT));
+  w->node[2].store_fails = false;
+  AQ_LIST_EACH(&in->sent, s, aq_inst_sent, node) assert_int_not_equal(s->type, AQ_QBFT_COMMIT);
+  run_ms(w, 1000);
+  assert_non_null(record_of(&w->node[2], 3, 0));
+  assert_non_null(record_of(&w->node[2], 2, 0));
+  fake_kill(w, 2);
+  w->node[2].decision_cnt = 0;
+  fake_boot(w, 2, AQ_STORE_OK);
+  run_ms(w, 1);
+  assert_non_null(fake_decision_of(w, 2, duty));
+  fake_cluster_free(w);
+}
+
 /* Goal: nothing leaves once the duty's deadline is past (S6), also when the process stood still and its timers are
    late. Method: the journal's answer to the leader's first vote comes after the deadline, before any timer. */
 static void nothing_after_the_deadline(void **state) {
@@ -212,6 +239,12 @@ typedef void (*damage)(fake_cluster *w, fake_node *n);
 
 static void untouched(fake_cluster *w, fake_node *n) { (void)w, (void)n; }
 
+/* Its write failed, the one behind it did not. */
+static void prepare_not_written(fake_cluster *w, fake_node *n) {
+  (void)w;
+  record_of(n, 1, AQ_QBFT_PREPARE)->kind = 0;
+}
+
 static void foreign_vote(fake_cluster *w, fake_node *n) {
   fake_record *r = record_of(n, 1, AQ_QBFT_PREPARE);
   aq_qbft_msg m = {.type = AQ_QBFT_PREPARE, .from = 3, .round = 1};
@@ -266,8 +299,15 @@ static void damaged_journals(void **state) {
   static const struct {
     damage fn;
     bool votes;
-  } t[] = {{untouched, true},    {foreign_vote, false}, {vote_of_another_duty, false},   {vote_of_another_round, false},
-           {half_a_vote, false}, {half_a_proof, false}, {proof_of_another_round, false}, {proof_by_one, false},
+  } t[] = {{untouched, true},
+           {prepare_not_written, true},
+           {foreign_vote, false},
+           {vote_of_another_duty, false},
+           {vote_of_another_round, false},
+           {half_a_vote, false},
+           {half_a_proof, false},
+           {proof_of_another_round, false},
+           {proof_by_one, false},
            {other_value, false}};
   for (size_t i = 0; i < AQ_COUNT(t); i++) {
     fake_cluster *w = cluster(0);
@@ -287,6 +327,8 @@ static void damaged_journals(void **state) {
     put_value(&bytes, &hash, 1);
     const aq_instance *in = aq_instance_find(n->c, duty);
     assert_int_equal(in->abstain, !t[i].votes);
+    const aq_qbft_msg own = {.type = AQ_QBFT_PREPARE, .from = 2, .round = 1, .value = hash};
+    if (t[i].votes) assert_true(aq_instance_knows_own(in, &own)); /* peers show it inside their votes */
     assert_int_equal(aq_value_find(in, &hash) != NULL, t[i].fn != other_value);
     run_ms(w, 3000);
     assert_int_equal(n->sends > 0, t[i].votes);
@@ -388,11 +430,11 @@ static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)li
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(one_refusal_ends_voting), cmocka_unit_test(nothing_after_the_deadline),
-      cmocka_unit_test(contradicting_decision),  cmocka_unit_test(contradicting_votes),
-      cmocka_unit_test(own_decisions_come_back), cmocka_unit_test(damaged_journals),
-      cmocka_unit_test(values_have_bounds),      cmocka_unit_test(unjust_decisions),
-      cmocka_unit_test(calls_out_of_place),
+      cmocka_unit_test(one_refusal_ends_voting),    cmocka_unit_test(failed_write_brings_nothing),
+      cmocka_unit_test(nothing_after_the_deadline), cmocka_unit_test(contradicting_decision),
+      cmocka_unit_test(contradicting_votes),        cmocka_unit_test(own_decisions_come_back),
+      cmocka_unit_test(damaged_journals),           cmocka_unit_test(values_have_bounds),
+      cmocka_unit_test(unjust_decisions),           cmocka_unit_test(calls_out_of_place),
   };
   aq_log_start(AQ_LOG_ERROR, quiet, NULL);
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,6 +36,8 @@ struct aq_tx {
   uint32_t under_way; /* callbacks due and timers armed */
   uint32_t peers;     /* who is to get it */
   bool again;
+  bool brings_value; /* its record carries the bytes of `brought` */
+  aq_hash brought;
   uint64_t give_up_ns;
   tx_peer peer[AQ_QBFT_NODES_MAX];
 };
@@ -180,12 +182,20 @@ static void refused_by_store(aq_tx *tx, aq_status st) {
   if (tx->in) aq_instance_abstain(tx->in, aq_status_text(st));
 }
 
+static void sent_drop(aq_tx *tx) {
+  AQ_LIST_EACH(&tx->in->sent, s, aq_inst_sent, node) {
+    if (s->type == tx->type && s->round == tx->round) aq_list_remove(&s->node);
+  }
+}
+
 static void on_stored(void *arg, aq_status st) {
   aq_tx *tx = arg;
   if (st == AQ_OK) {
+    if (tx->in && tx->brings_value) aq_value_durable(tx->in, &tx->brought);
     if (!tx->again) aq_metric_add(AQ_M_QBFT_WAL_APPENDS_TOTAL, 1, AQ_NO_LABELS);
     broadcast(tx);
   } else {
+    if (tx->in && !tx->again) sent_drop(tx); /* it never left: who shows it to us is another one */
     refused_by_store(tx, st);
   }
   tx_release(tx);
@@ -229,7 +239,8 @@ void aq_outbox_vote(aq_instance *in, const aq_qbft_fx *fx) {
   if (value && !value->journalled) {
     memcpy(blob.hash, value->hash.b, sizeof blob.hash);
     blob.value = aq_buf_bytes(&value->bytes);
-    value->journalled = true;
+    tx->brings_value = true;
+    tx->brought = value->hash;
   }
   tx->under_way++;
   in->c->cfg.store->vote(in->c->cfg.store->ctx, &v, blob.value.ptr ? &blob : NULL, on_stored, tx);

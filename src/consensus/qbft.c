@@ -347,6 +347,11 @@ void aq_qbft_timeout(aq_qbft *q, int64_t round) {
   vote(q, AQ_QBFT_ROUND_CHANGE, &zero, &q->pj);
 }
 
+/* A PREPARE that comes after the COMMIT of its round is of the same value. */
+static bool committed_other(const aq_qbft *q, const aq_hash *value) {
+  return q->last[AQ_QBFT_COMMIT] == q->round && !aq_hash_eq(value, &q->pv);
+}
+
 void aq_qbft_verdict(aq_qbft *q, int64_t round, const aq_hash *value, bool ok) {
   begin_input(q);
   if (q->decided || !q->checking || round != q->round || !aq_hash_eq(value, &q->check_value)) return;
@@ -356,7 +361,7 @@ void aq_qbft_verdict(aq_qbft *q, int64_t round, const aq_hash *value, bool ok) {
     /* Ours, 5.1: as if the proposal had not come, so a bad leader costs its round only; the extension is taken back. */
     if (!q->cfg.strict && q->extended) effect(q, AQ_QBFT_FX_TIMER);
     q->extended = false;
-  } else if (q->cfg.strict || q->last[AQ_QBFT_PREPARE] < q->round) {
+  } else if (q->cfg.strict || (q->last[AQ_QBFT_PREPARE] < q->round && !committed_other(q, value))) {
     vote(q, AQ_QBFT_PREPARE, value, NULL);
   }
 }
@@ -452,6 +457,20 @@ static bool contradicts(const aq_qbft *q, const aq_qbft_msg *m) {
   return false;
 }
 
+/* A COMMIT implies its PREPARE: the record of that one may be the write that failed, while the COMMIT's certificate,
+   which a later ROUND-CHANGE shows, has it. */
+static aq_status restore_implied(aq_qbft *q, const aq_qbft_msg *commit) {
+  if (commit->round > q->last[AQ_QBFT_PREPARE]) q->last[AQ_QBFT_PREPARE] = commit->round;
+  for (uint32_t i = 0; i < commit->just_cnt; i++) {
+    const aq_qbft_msg *p = &commit->just[i];
+    if (p->type != AQ_QBFT_PREPARE || p->from != q->cfg.self) continue;
+    if (contradicts(q, p)) return AQ_E_SLASH;
+    const aq_qbft_msg *other;
+    (void)!aq_qbft_store_add(q->store, p, &other);
+  }
+  return AQ_OK;
+}
+
 aq_status aq_qbft_restore(aq_qbft *q, const aq_qbft_msg *m) {
   AQ_ASSERT(!q->started && !q->cfg.strict && m->from == q->cfg.self);
   if (m->type > AQ_QBFT_ROUND_CHANGE || m->round < 1 || m->round > AQ_QBFT_ROUND_MAX) return AQ_E_FORMAT;
@@ -460,6 +479,10 @@ aq_status aq_qbft_restore(aq_qbft *q, const aq_qbft_msg *m) {
   if (carries && m->just_cnt < q->quorum) return AQ_E_UNJUST;
   if (!aq_qbft_justified(q, m)) return AQ_E_UNJUST;
   if (contradicts(q, m)) return AQ_E_SLASH;
+  if (m->type == AQ_QBFT_COMMIT) {
+    aq_status st = restore_implied(q, m);
+    if (st != AQ_OK) return st;
+  }
   const aq_qbft_msg *other;
   if (aq_qbft_store_add(q->store, m, &other) == AQ_E_DUP) return AQ_OK;
   q->restored = true;

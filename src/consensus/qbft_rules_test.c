@@ -204,6 +204,53 @@ static void restored_votes_close_their_round(void **state) {
   machine_free(&m);
 }
 
+/* Goal: a restored COMMIT implies its PREPARE, whose own record may have failed: the round takes no PREPARE of another
+   value, and the one that the certificate shows is sent again (port/store.h). Method: only the COMMIT restored, with this
+   node in its certificate and without; then PRE-PREPAREs of its round; a PREPARE that contradicts the certificate. */
+static void restored_commit_implies_its_prepare(void **state) {
+  (void)state;
+  for (uint32_t first = 0; first < 2; first++) {
+    machine m = machine_new();
+    aq_qbft_msg list[3], commit = msg(AQ_QBFT_COMMIT, 0, 1, 7), other = msg(AQ_QBFT_PREPARE, 0, 1, 8);
+    for (uint32_t i = 0; i < 3; i++) list[i] = msg(AQ_QBFT_PREPARE, i + first, 1, 7);
+    commit.just = list, commit.just_cnt = 3;
+    assert_int_equal(aq_qbft_restore(m.q, &commit), AQ_OK);
+    if (first == 0) assert_int_equal(aq_qbft_restore(m.q, &other), AQ_E_SLASH);
+    aq_qbft_start(m.q);
+    drain(&m);
+    assert_int_equal(m.votes, 2 - first);
+    for (uint8_t value = 7; value < 9; value++) {
+      assert_int_equal(feed(&m, msg(AQ_QBFT_PRE_PREPARE, 1, 1, value)), AQ_OK);
+      assert_int_equal(m.checks + m.votes, 0);
+    }
+    machine_free(&m);
+    m = machine_new();
+    assert_int_equal(aq_qbft_restore(m.q, &other), AQ_OK);
+    assert_int_equal(aq_qbft_restore(m.q, &commit), first == 0 ? AQ_E_SLASH : AQ_OK);
+    machine_free(&m);
+  }
+}
+
+/* Goal: whoever sent a COMMIT before it saw the proposal prepares that value, and no other. Method: a quorum of
+   PREPAREs without node 0, then a PRE-PREPARE of the value or of another one. */
+static void late_proposal_after_commit(void **state) {
+  (void)state;
+  for (uint8_t value = 7; value < 9; value++) {
+    machine m = machine_new();
+    aq_qbft_start(m.q);
+    drain(&m);
+    for (uint32_t i = 1; i < 4; i++) assert_int_equal(feed(&m, msg(AQ_QBFT_PREPARE, i, 1, 7)), AQ_OK);
+    assert_true(m.votes == 1 && m.vote.type == AQ_QBFT_COMMIT);
+    assert_int_equal(feed(&m, msg(AQ_QBFT_PRE_PREPARE, 1, 1, value)), AQ_OK);
+    assert_int_equal(m.checks, 1);
+    aq_hash hash = hash_of(value);
+    aq_qbft_verdict(m.q, 1, &hash, true);
+    drain(&m);
+    assert_int_equal(m.votes, value == 7);
+    machine_free(&m);
+  }
+}
+
 /* Goal: a leader that died between its proposal and its own PREPARE goes on: it shows the proposal again, has it
    checked, and prepares that value and no other (consensus.md 7.3). Method: node 0's PRE-PREPARE of round 4 restored.
    */
@@ -286,6 +333,8 @@ int main(void) {
       cmocka_unit_test(verdicts_fit),
       cmocka_unit_test(restores_only_what_is_proved),
       cmocka_unit_test(restored_votes_close_their_round),
+      cmocka_unit_test(restored_commit_implies_its_prepare),
+      cmocka_unit_test(late_proposal_after_commit),
       cmocka_unit_test(restored_proposal),
       cmocka_unit_test(first_proposal),
       cmocka_unit_test(store_bounds),

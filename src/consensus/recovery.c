@@ -47,6 +47,14 @@ static bool is_prepared(const aq_qbft_msg *commit, uint32_t quorum) {
   return commit->just_cnt >= quorum;
 }
 
+/* What an own vote shows of us was sent with it, also where its own record is missing. */
+static void implied_sent(aq_instance *in, const aq_qbft_msg *m) {
+  for (uint32_t i = 0; i < m->just_cnt; i++) {
+    const aq_qbft_msg *own = &m->just[i];
+    if (own->from == in->c->cfg.self && !aq_instance_knows_own(in, own)) aq_inst_sent_add(in, own);
+  }
+}
+
 static void on_vote(void *arg, const aq_store_vote *v) {
   loader *l = arg;
   aq_instance *in = open_recorded(l, v->duty);
@@ -78,6 +86,7 @@ static void on_vote(void *arg, const aq_store_vote *v) {
     return;
   }
   aq_inst_sent_add(in, &m);
+  implied_sent(in, &m);
   l->votes++;
   if (v->duty.slot >= l->last_slot) {
     l->last_slot = v->duty.slot;
@@ -97,8 +106,7 @@ static void on_blob(void *arg, const aq_store_blob *b) {
     distrust(l, in, "a recorded value does not match its hash");
     return;
   }
-  aq_inst_value *v = aq_value_keep(in, l->c->cfg.self, &hash, b->value);
-  if (v) v->journalled = true;
+  if (aq_value_keep(in, l->c->cfg.self, &hash, b->value)) aq_value_durable(in, &hash);
 }
 
 static void on_decided(void *arg, const aq_store_decided *d) {

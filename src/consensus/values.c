@@ -40,6 +40,11 @@ aq_inst_value *aq_value_keep(aq_instance *in, uint32_t peer, const aq_hash *hash
   return v;
 }
 
+void aq_value_durable(aq_instance *in, const aq_hash *hash) {
+  aq_inst_value *v = aq_value_find(in, hash);
+  if (v) v->journalled = true;
+}
+
 void aq_values_drop_peer(aq_instance *in, uint32_t peer) {
   AQ_LIST_EACH(&in->values, v, aq_inst_value, node) {
     if (v->peer == peer) value_free(in, v);

@@ -14,8 +14,9 @@ typedef void (*aq_store_done)(void *arg, aq_status st);
 
 /* An own consensus message. Key: (duty, msg_type, round); content = msg, just. Refused besides other content under
    the key: a PREPARE or COMMIT below the highest recorded ROUND-CHANGE round or below the highest recorded round of
-   its kind, a ROUND-CHANGE below the highest recorded one, and a ROUND-CHANGE whose prepared_round is
-   below an earlier one's or below the round of a COMMIT. */
+   its kind, a PREPARE below the highest recorded COMMIT round, or of another value than the COMMIT of its own round (the
+   certificate of that COMMIT may show a PREPARE whose own record failed), a ROUND-CHANGE below the highest recorded
+   one, and a ROUND-CHANGE whose prepared_round is below an earlier one's or below the round of a COMMIT. */
 typedef struct {
   aq_duty duty;
   uint8_t msg_type; /* 1 pre-prepare, 2 prepare, 3 commit, 4 round-change */

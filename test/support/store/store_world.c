@@ -118,6 +118,10 @@ static bool vote_refused(const world *w, const world_vote *v) {
     bool moves = v->msg_type == PREPARE || v->msg_type == COMMIT;
     if (moves && o->msg_type == ROUND_CHANGE && v->round < o->round) return true;
     if (moves && o->msg_type == v->msg_type && v->round < o->round) return true;
+    if (v->msg_type == PREPARE && o->msg_type == COMMIT) {
+      if (v->round < o->round) return true;
+      if (v->round == o->round && v->msg.seed != o->msg.seed) return true; /* the seed is the value */
+    }
     if (v->msg_type != ROUND_CHANGE) continue;
     if (o->msg_type == ROUND_CHANGE && (v->round < o->round || v->prepared < o->prepared)) return true;
     if (o->msg_type == COMMIT && v->prepared < o->round) return true;
