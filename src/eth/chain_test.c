@@ -69,6 +69,33 @@ static void signing_roots(void **state) {
   yyjson_doc_free(doc);
 }
 
+/* Goal: the roots of the built-in networks are theirs.
+   Method: those of cluster/signing_roots.json; every network has one of 32 bytes, and no two the same. */
+static void genesis_roots(void **state) {
+  static const char *const name[] = {"mainnet", "goerli", "gnosis", "chiado", "sepolia", "hoodi"};
+  (void)state;
+  uint8_t root[AQ_COUNT(name)][32];
+  for (size_t i = 0; i < AQ_COUNT(name); i++) {
+    const char *text = aq_network_by_name(name[i])->genesis_validators_root;
+    assert_int_equal(aq_hex_decode(root[i], 32, aq_bytes_str(text), AQ_HEX_BARE), AQ_OK);
+    for (size_t k = 0; k < i; k++) assert_memory_not_equal(root[i], root[k], 32);
+  }
+  yyjson_doc *doc = aq_test_json("cluster/signing_roots.json");
+  yyjson_val *n;
+  size_t i, max, found = 0;
+  yyjson_arr_foreach(yyjson_obj_get(yyjson_doc_get_root(doc), "networks"), i, max, n) {
+    for (size_t k = 0; k < AQ_COUNT(name); k++) {
+      if (strcmp(aq_test_str(n, "name"), name[k]) != 0) continue;
+      uint8_t want[32];
+      hex_of(want, 32, n, "genesis_validators_root");
+      assert_memory_equal(root[k], want, 32);
+      found++;
+    }
+  }
+  assert_true(found >= 2);
+  yyjson_doc_free(doc);
+}
+
 /* Goal: deposits are signed for the genesis version, without a validators root.
    Method: cluster/deposit_signing_roots.json, one entry a network, which also shows the network table. */
 static void deposits(void **state) {
@@ -138,8 +165,8 @@ static void names(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(signing_roots),        cmocka_unit_test(deposits), cmocka_unit_test(fork_at),
-      cmocka_unit_test(exit_without_capella), cmocka_unit_test(names),
+      cmocka_unit_test(signing_roots), cmocka_unit_test(genesis_roots),        cmocka_unit_test(deposits),
+      cmocka_unit_test(fork_at),       cmocka_unit_test(exit_without_capella), cmocka_unit_test(names),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
