@@ -47,6 +47,8 @@ typedef struct {
   const aq_env
       *by_hand; /* tests: no thread and no loop (l NULL), the clock is this one's; aq_sqlite_turn does the work */
 } aq_sqlite_cfg;
+/* What stands for lock_hash in the built-in client's database, which belongs to no cluster (self 0). */
+void aq_sqlite_client_hash(uint8_t out[32]);
 AQ_NODISCARD aq_status aq_sqlite_open(aq_sqlite **out, aq_loop *l, const aq_sqlite_cfg *cfg, aq_err *err);
 const aq_store *aq_sqlite_port(aq_sqlite *s);
 void aq_sqlite_close(aq_sqlite *s); /* commits what is queued */

@@ -34,9 +34,21 @@ static int teardown(void **state) {
   return nftw(g_dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+static const aq_interchange_keys any_keys = {.cnt = 0};
+
+/* As a library: no keys to compare with, files without validators are fine. */
+static aq_status import_bytes(const uint8_t *root, aq_bytes text, aq_interchange_stats *stats) {
+  const aq_interchange_import_cfg cfg = {.root = root, .network = "the test", .force = true};
+  return aq_interchange_import(&g_db, &cfg, text, stats, NULL);
+}
+
 static aq_status import_text(const uint8_t *root, const char *text) {
   aq_interchange_stats stats;
-  return aq_interchange_import(&g_db, root, aq_bytes_str(text), &stats, NULL);
+  return import_bytes(root, aq_bytes_str(text), &stats);
+}
+
+static aq_status export_all(const uint8_t *root, aq_buf *out, aq_interchange_stats *stats) {
+  return aq_interchange_export(&g_db, root, &any_keys, AQ_KEYS_SHARE, out, stats, NULL);
 }
 
 static aq_status sign(const aq_store_sign *s) {
@@ -97,12 +109,12 @@ static void try_none(const char *name, yyjson_val *list, bool block) {
 static void move(void **state, const uint8_t *root) {
   aq_interchange_stats stats;
   aq_buf out = AQ_BUF(1 << 20), again = AQ_BUF(1 << 20), twice = AQ_BUF(1 << 20);
-  assert_int_equal(aq_interchange_export(&g_db, root, &out, &stats, NULL), AQ_OK);
+  assert_int_equal(export_all(root, &out, &stats), AQ_OK);
   teardown(state), setup(state);
-  assert_int_equal(aq_interchange_import(&g_db, root, aq_buf_bytes(&out), &stats, NULL), AQ_OK);
-  assert_int_equal(aq_interchange_export(&g_db, NULL, &again, &stats, NULL), AQ_OK);
-  assert_int_equal(aq_interchange_import(&g_db, root, aq_buf_bytes(&again), &stats, NULL), AQ_OK);
-  assert_int_equal(aq_interchange_export(&g_db, NULL, &twice, &stats, NULL), AQ_OK);
+  assert_int_equal(import_bytes(root, aq_buf_bytes(&out), &stats), AQ_OK);
+  assert_int_equal(export_all(NULL, &again, &stats), AQ_OK);
+  assert_int_equal(import_bytes(root, aq_buf_bytes(&again), &stats), AQ_OK);
+  assert_int_equal(export_all(NULL, &twice, &stats), AQ_OK);
   assert_bytes(aq_buf_bytes(&twice), aq_buf_bytes(&again));
   aq_buf_free(&out), aq_buf_free(&again), aq_buf_free(&twice);
 }
@@ -123,7 +135,7 @@ static void test_vectors(void **state) {
       aq_interchange_stats stats;
       size_t len;
       char *text = yyjson_val_write(yyjson_obj_get(step, "interchange"), 0, &len);
-      aq_status st = aq_interchange_import(&g_db, root, aq_bytes_of(text, len), &stats, NULL);
+      aq_status st = import_bytes(root, aq_bytes_of(text, len), &stats);
       free(text);
       if ((st == AQ_OK) != yyjson_get_bool(yyjson_obj_get(step, "should_succeed"))) {
         fail_msg("%s: step %zu: import %s", name, j, aq_status_name(st));
@@ -153,8 +165,8 @@ static void test_round_trip(void **state) {
   assert_int_equal(sign(&a) | sign(&b) | sign(&c), AQ_OK);
   aq_buf out = AQ_BUF(1 << 20);
   aq_interchange_stats stats;
-  assert_int_equal(aq_interchange_export(&g_db, NULL, &out, &stats, NULL), AQ_E_NOTFOUND);
-  assert_int_equal(aq_interchange_export(&g_db, root, &out, &stats, NULL), AQ_OK);
+  assert_int_equal(export_all(NULL, &out, &stats), AQ_E_NOTFOUND);
+  assert_int_equal(export_all(root, &out, &stats), AQ_OK);
   assert_int_equal(stats.validators, 1);
   assert_int_equal(stats.blocks, 1);
   assert_int_equal(stats.attestations, 1);
@@ -162,13 +174,13 @@ static void test_round_trip(void **state) {
   assert_non_null(
       strstr(aq_buf_cstr(&out), "{\"source_epoch\":\"1\",\"target_epoch\":\"2\",\"signing_root\":\"0x1100"));
   teardown(state), setup(state);
-  assert_int_equal(aq_interchange_import(&g_db, NULL, aq_buf_bytes(&out), &stats, NULL), AQ_OK);
+  assert_int_equal(import_bytes(NULL, aq_buf_bytes(&out), &stats), AQ_OK);
   assert_int_equal(stats.validators, 1);
   a.root[0] = 0x33, c.root[0] = 0x33;
   assert_int_equal(sign(&a), AQ_E_SLASH);
   assert_int_equal(sign(&c), AQ_E_SLASH);
   aq_buf again = AQ_BUF(1 << 20);
-  assert_int_equal(aq_interchange_export(&g_db, NULL, &again, &stats, NULL), AQ_OK);
+  assert_int_equal(export_all(NULL, &again, &stats), AQ_OK);
   assert_non_null(strstr(aq_buf_cstr(&again), "\"signed_blocks\":[{\"slot\":\"65\"}]"));
   assert_non_null(strstr(aq_buf_cstr(&again), "[{\"source_epoch\":\"1\",\"target_epoch\":\"2\"}]"));
   aq_buf_free(&out), aq_buf_free(&again);
@@ -201,6 +213,222 @@ static void test_malformed(void **state) {
   assert_int_equal(import_text(NULL, text), AQ_OK);
   strchr(text, 'x')[1] = '1';
   assert_int_equal(import_text(NULL, text), AQ_E_UNKNOWN);
+}
+
+/* ---- two names of a validator ---- */
+
+enum { PAIRS = 3 };
+
+static void pairs_of(aq_key_pair pair[PAIRS]) {
+  memset(pair, 0, PAIRS * sizeof *pair);
+  for (uint8_t i = 0; i < PAIRS; i++) pair[i].share[0] = (uint8_t)(0x10 + i), pair[i].group[0] = (uint8_t)(0xa0 + i);
+}
+
+static void text_of(char out[4096], const uint8_t root, const uint8_t (*key)[48], size_t cnt) {
+  size_t len =
+      (size_t)snprintf(out, 4096,
+                       "{\"metadata\":{\"interchange_format_version\":\"5\",\"genesis_validators_root\":\"0x%02x"
+                       "00000000000000000000000000000000000000000000000000000000000000\"},\"data\":[",
+                       root);
+  for (size_t i = 0; i < cnt; i++) {
+    char hex[97];
+    aq_hex_encode(hex, aq_bytes_of(key[i], 48));
+    len += (size_t)snprintf(out + len, 4096 - len,
+                            "%s{\"pubkey\":\"0x%s\",\"signed_blocks\":[{\"slot\":\"90\"}],\"signed_attestations\":"
+                            "[{\"source_epoch\":\"8\",\"target_epoch\":\"9\"}]}",
+                            i ? "," : "", hex);
+  }
+  snprintf(out + len, 4096 - len, "]}");
+}
+
+static aq_status sign_as(const uint8_t key[48], aq_sign_kind kind, uint64_t target) {
+  aq_store_sign s = {.kind = kind,
+                     .duty = {target * 32, AQ_DUTY_ATTESTER},
+                     .root = {(uint8_t)target},
+                     .source_epoch = target - 1,
+                     .target_epoch = target};
+  memcpy(s.pubkey, key, 48);
+  return sign(&s);
+}
+
+/* Goal: what a client signed with its shares binds the node's journal of groups, and the reverse; whichever of its names
+   a file uses.
+   Method: files of shares, of groups and of both into both kinds of journal; what the file forbids is refused under the
+   journal's name, the next target is not, and a validator of no file is free. */
+static void test_names(void **state) {
+  aq_key_pair pair[PAIRS];
+  char text[4096];
+  pairs_of(pair);
+  for (int journal = AQ_KEYS_SHARE; journal <= AQ_KEYS_GROUP; journal++) {
+    for (int file = 0; file < 3; file++) {
+      aq_interchange_stats stats;
+      uint8_t key[2][48];
+      memcpy(key[0], file == 1 ? pair[0].group : pair[0].share, 48);
+      memcpy(key[1], file == 0 ? pair[1].share : pair[1].group, 48);
+      text_of(text, 1, (const uint8_t(*)[48])key, 2);
+      const aq_interchange_import_cfg cfg = {.network = "", .keys = {pair, PAIRS, (aq_key_kind)journal}};
+      assert_int_equal(aq_interchange_import(&g_db, &cfg, aq_bytes_str(text), &stats, NULL), AQ_OK);
+      assert_true(stats.validators == 2 && stats.known == 2 && stats.absent == 1);
+      for (int i = 0; i < PAIRS; i++) {
+        const uint8_t *name = journal == AQ_KEYS_SHARE ? pair[i].share : pair[i].group;
+        for (int kind = AQ_SIGN_PARTIAL; kind <= AQ_SIGN_GROUP; kind++) {
+          assert_int_equal(sign_as(name, (aq_sign_kind)kind, 9), i < 2 ? AQ_E_SLASH : AQ_OK);
+          assert_int_equal(sign_as(name, (aq_sign_kind)kind, 10), AQ_OK);
+        }
+      }
+      teardown(state), setup(state);
+    }
+  }
+}
+
+/* Goal: an export names what is asked for, one entry a validator, also when the journal has both of its names.
+   Method: a node's journal with records of a group, of its share and of a stranger; each kind of export, then into a
+   client's journal, which refuses the same. */
+static void test_export_names(void **state) {
+  aq_key_pair pair[PAIRS];
+  uint8_t root[32] = {1}, stranger[48] = {0x77};
+  pairs_of(pair);
+  const aq_interchange_keys node = {pair, PAIRS, AQ_KEYS_GROUP};
+  assert_int_equal(sign_as(pair[0].group, AQ_SIGN_PARTIAL, 5), AQ_OK);
+  assert_int_equal(sign_as(pair[0].share, AQ_SIGN_PARTIAL, 6), AQ_OK);
+  assert_int_equal(sign_as(stranger, AQ_SIGN_GROUP, 7), AQ_OK);
+  aq_buf out[2] = {AQ_BUF(1 << 16), AQ_BUF(1 << 16)};
+  for (int as = AQ_KEYS_SHARE; as <= AQ_KEYS_GROUP; as++) {
+    aq_interchange_stats stats;
+    char hex[97], want[128];
+    assert_int_equal(aq_interchange_export(&g_db, root, &node, (aq_key_kind)as, &out[as], &stats, NULL), AQ_OK);
+    assert_true(stats.validators == 2 && stats.known == 1 && stats.attestations == 3);
+    aq_hex_encode(hex, aq_bytes_of(as == AQ_KEYS_SHARE ? pair[0].share : pair[0].group, 48));
+    snprintf(want, sizeof want, "\"pubkey\":\"0x%s\"", hex);
+    const char *at = strstr(aq_buf_cstr(&out[as]), want);
+    assert_non_null(at);
+    assert_null(strstr(at + 1, want));
+    aq_hex_encode(hex, aq_bytes_of(as == AQ_KEYS_SHARE ? pair[0].group : pair[0].share, 48));
+    assert_null(strstr(aq_buf_cstr(&out[as]), hex));
+  }
+  teardown(state), setup(state);
+  aq_interchange_stats stats;
+  const aq_interchange_import_cfg client = {.root = root, .network = "", .keys = {pair, PAIRS, AQ_KEYS_SHARE}};
+  assert_int_equal(aq_interchange_import(&g_db, &client, aq_buf_bytes(&out[0]), &stats, NULL), AQ_OK);
+  assert_int_equal(sign_as(pair[0].share, AQ_SIGN_PARTIAL, 5), AQ_E_SLASH);
+  assert_int_equal(sign_as(pair[0].share, AQ_SIGN_PARTIAL, 6), AQ_E_SLASH);
+  assert_int_equal(sign_as(pair[0].share, AQ_SIGN_PARTIAL, 7), AQ_OK);
+  aq_buf_free(&out[0]), aq_buf_free(&out[1]);
+}
+
+/* Goal: a file that would protect nothing is refused unless it is forced, and the text says what to do.
+   Method: only strangers; nobody at all; the other kind than --keys allows; no keys known, which takes all. */
+static void test_fits_nothing(void **state) {
+  aq_key_pair pair[PAIRS];
+  uint8_t stranger[1][48] = {{0x77}}, group[1][48];
+  char text[4096];
+  pairs_of(pair);
+  memcpy(group[0], pair[1].group, 48);
+  const struct {
+    const uint8_t (*key)[48];
+    size_t cnt;
+    bool only_shares, only_groups, force, no_keys;
+    aq_status st;
+  } row[] = {{(const uint8_t(*)[48])stranger, 1, false, false, false, false, AQ_E_NOTFOUND},
+             {(const uint8_t(*)[48])stranger, 1, false, false, true, false, AQ_OK},
+             {(const uint8_t(*)[48])stranger, 1, false, false, false, true, AQ_OK},
+             {(const uint8_t(*)[48])stranger, 0, false, false, false, false, AQ_E_NOTFOUND},
+             {(const uint8_t(*)[48])stranger, 0, false, false, false, true, AQ_E_NOTFOUND},
+             {(const uint8_t(*)[48])stranger, 0, false, false, true, false, AQ_OK},
+             {(const uint8_t(*)[48])group, 1, true, false, false, false, AQ_E_NOTFOUND},
+             {(const uint8_t(*)[48])group, 1, false, true, false, false, AQ_OK}};
+  for (size_t i = 0; i < AQ_COUNT(row); i++) {
+    aq_interchange_stats stats;
+    aq_err err = {AQ_OK, ""};
+    text_of(text, 1, row[i].key, row[i].cnt);
+    const aq_interchange_import_cfg cfg = {.network = "",
+                                           .keys = {pair, row[i].no_keys ? 0 : PAIRS, AQ_KEYS_GROUP},
+                                           .only_shares = row[i].only_shares,
+                                           .only_groups = row[i].only_groups,
+                                           .force = row[i].force};
+    assert_int_equal(aq_interchange_import(&g_db, &cfg, aq_bytes_str(text), &stats, &err), row[i].st);
+    if (row[i].st != AQ_OK) assert_non_null(strstr(err.text, "--force"));
+    if (row[i].only_shares) assert_non_null(strstr(err.text, "--keys"));
+    aq_buf out = AQ_BUF(1 << 16);
+    aq_status st = export_all(NULL, &out, &stats);
+    assert_int_equal(st, row[i].st == AQ_OK ? AQ_OK : AQ_E_NOTFOUND); /* refused: nothing is recorded */
+    aq_buf_free(&out);
+    teardown(state), setup(state);
+  }
+}
+
+/* Goal: a journal is of one chain. A beacon node's word stands; what only a file said gives way to what is known, and
+   bars nothing else.
+   Method: files of chains 1 and 2, with and without knowing which is right, before and after a beacon node says. */
+static void test_chain(void **state) {
+  static const uint8_t key[1][48] = {{0x10}}, one[32] = {1}, two[32] = {2};
+  char first[4096], second[4096];
+  uint8_t root[32];
+  bool proven;
+  aq_err err = {AQ_OK, ""};
+  text_of(first, 1, key, 1), text_of(second, 2, key, 1);
+  assert_int_equal(aq_db_chain_get(&g_db, root, &proven), AQ_E_NOTFOUND);
+  assert_int_equal(import_text(two, first), AQ_E_UNKNOWN);
+  assert_int_equal(aq_db_chain_get(&g_db, root, &proven), AQ_E_NOTFOUND);
+  assert_int_equal(import_text(NULL, first), AQ_OK);
+  assert_int_equal(import_text(NULL, second), AQ_E_UNKNOWN); /* which of the two is right? */
+  assert_int_equal(aq_db_chain_pin(&g_db, two, &err), AQ_E_UNKNOWN);
+  assert_non_null(strstr(err.text, "import the right file"));
+  assert_int_equal(import_text(two, second), AQ_OK); /* the wrong file did not bar the right one */
+  assert_true(aq_db_chain_get(&g_db, root, &proven) == AQ_OK && root[0] == 2 && !proven);
+  assert_int_equal(aq_db_chain_pin(&g_db, two, NULL), AQ_OK);
+  assert_true(aq_db_chain_get(&g_db, root, &proven) == AQ_OK && root[0] == 2 && proven);
+  assert_int_equal(import_text(one, first), AQ_E_UNKNOWN); /* not even when it is said */
+  assert_int_equal(import_text(NULL, first), AQ_E_UNKNOWN);
+  assert_int_equal(import_text(NULL, second), AQ_OK);
+  assert_true(aq_db_chain_get(&g_db, root, &proven) == AQ_OK && root[0] == 2 && proven);
+  assert_int_equal(aq_db_chain_pin(&g_db, one, &err), AQ_E_UNKNOWN);
+  assert_non_null(strstr(err.text, "give it the right one"));
+  assert_int_equal(aq_db_chain_pin(&g_db, two, NULL), AQ_OK);
+  aq_buf out = AQ_BUF(1 << 16);
+  aq_interchange_stats stats;
+  assert_int_equal(export_all(one, &out, &stats), AQ_E_UNKNOWN);
+  assert_int_equal(export_all(two, &out, &stats), AQ_OK);
+  aq_buf_free(&out);
+  teardown(state), setup(state);
+  assert_int_equal(aq_db_chain_pin(&g_db, one, NULL), AQ_OK); /* nothing recorded before */
+  assert_true(aq_db_chain_get(&g_db, root, &proven) == AQ_OK && root[0] == 1 && proven);
+}
+
+/* Goal: a check costs the same after a year as after a day: old records become watermarks, which forbid as much.
+   Method: a year of one validator's votes, pruned as the client does; rows are counted, and the steps of SQLite's
+   machine for one more signature compared with those of a week's journal. */
+static int signature_steps(uint32_t epochs) {
+  static const uint8_t key[48] = {0x10};
+  for (uint64_t e = 1; e <= epochs; e++) {
+    assert_int_equal(sign_as(key, AQ_SIGN_PARTIAL, e), AQ_OK);
+    if (e % 225 == 0 || e == epochs) { /* the client prunes each epoch, in fewer steps here */
+      assert_int_equal(aq_db_run(&g_db, AQ_DB_BEGIN), AQ_OK);
+      assert_int_equal(aq_db_prune(&g_db, e * 32), AQ_OK);
+      assert_int_equal(aq_db_run(&g_db, AQ_DB_COMMIT), AQ_OK);
+    }
+  }
+  assert_int_equal(sign_as(key, AQ_SIGN_PARTIAL, epochs / 2), AQ_E_SLASH); /* long gone, still forbidden */
+  sqlite3_stmt *s = g_db.stmt[AQ_DB_ATTESTATIONS];
+  sqlite3_stmt_status(s, SQLITE_STMTSTATUS_VM_STEP, 1);
+  assert_int_equal(sign_as(key, AQ_SIGN_PARTIAL, epochs + 1), AQ_OK);
+  return sqlite3_stmt_status(s, SQLITE_STMTSTATUS_VM_STEP, 1);
+}
+
+static void test_year(void **state) {
+  enum { WEEK = 1575, YEAR = 82125, ROWS_MAX = (AQ_DB_JOURNAL_SLOTS + AQ_DB_JOURNAL_SLOTS / 4) / 32 + 2 };
+  assert_int_equal(sqlite3_exec(g_db.h, "PRAGMA synchronous=OFF", NULL, NULL, NULL), SQLITE_OK);
+  int week = signature_steps(WEEK);
+  teardown(state), setup(state);
+  assert_int_equal(sqlite3_exec(g_db.h, "PRAGMA synchronous=OFF", NULL, NULL, NULL), SQLITE_OK);
+  int year = signature_steps(YEAR);
+  aq_buf out = AQ_BUF(1 << 16);
+  assert_int_equal(aq_db_check(&g_db, &out), AQ_OK);
+  const char *rows = strstr(aq_buf_cstr(&out), "sign: ");
+  assert_non_null(rows);
+  assert_true(strtol(rows + 6, NULL, 10) <= ROWS_MAX);
+  assert_true(week > 0 && year <= week + week / 4);
+  aq_buf_free(&out);
 }
 
 static void count_line(void *arg, aq_bytes line) {
@@ -239,6 +467,8 @@ static void test_reports(void **state) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void) {
-  const struct CMUnitTest tests[] = {T(test_vectors), T(test_round_trip), T(test_malformed), T(test_reports)};
+  const struct CMUnitTest tests[] = {T(test_vectors), T(test_round_trip),   T(test_malformed),
+                                     T(test_names),   T(test_export_names), T(test_fits_nothing),
+                                     T(test_chain),   T(test_year),         T(test_reports)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -67,6 +67,15 @@ void aq_db_sync_folder(const char *path);
 AQ_NODISCARD aq_status aq_db_meta_get(aq_db *db, const char *key, void *out, size_t len);
 AQ_NODISCARD aq_status aq_db_meta_put(aq_db *db, const char *key, aq_bytes value);
 
+/* Whose store it is. AQ_E_NOTFOUND: the rows are not there. */
+AQ_NODISCARD aq_status aq_db_owner(aq_db *db, uint8_t lock_hash[32], uint32_t *self);
+/* The genesis validators root of the chain that the journal is of. proven: a beacon node said so, not only a file.
+   get: AQ_E_NOTFOUND when none is recorded. put: inside a transaction. pin: what the beacon node says; records it the
+   first time, AQ_E_UNKNOWN with the mend when the journal is of another chain. */
+AQ_NODISCARD aq_status aq_db_chain_get(aq_db *db, uint8_t root[32], bool *proven);
+AQ_NODISCARD aq_status aq_db_chain_put(aq_db *db, const uint8_t root[32], bool proven);
+AQ_NODISCARD aq_status aq_db_chain_pin(aq_db *db, const uint8_t root[32], aq_err *err);
+
 /* AQ_E_IO: the transaction must be rolled back. */
 AQ_NODISCARD aq_status aq_db_run(aq_db *db, aq_db_stmt id);
 

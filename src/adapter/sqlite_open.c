@@ -382,7 +382,9 @@ static aq_status start(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now_ns, aq_
 aq_status aq_db_view(aq_db *db, const char *path, bool write, aq_err *err) {
   bool restored;
   *db = (aq_db){.lock_fd = -1};
-  aq_status st = access(path, F_OK) == 0 ? AQ_OK : aq_fail(err, AQ_E_NOTFOUND, "there is no store %s", path);
+  aq_status st = access(path, F_OK) == 0
+                     ? AQ_OK
+                     : aq_fail(err, AQ_E_NOTFOUND, "there is no store %s: --data-dir or --store names it", path);
   if (st == AQ_OK && write) st = take_lock(db, path, err);
   if (st == AQ_OK && write && rewrite_log(path) != AQ_OK)
     st = aq_fail(err, AQ_E_IO, "cannot write the log of %s", path);

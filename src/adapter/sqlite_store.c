@@ -362,6 +362,14 @@ static aq_status port_load(void *ctx, uint64_t from_slot, const aq_store_visitor
   return st;
 }
 
+static aq_status port_pin(void *ctx, const uint8_t genesis_validators_root[32], aq_err *err) {
+  aq_sqlite *s = ctx;
+  pthread_mutex_lock(&s->db_lock);
+  aq_status st = aq_db_chain_pin(&s->db, genesis_validators_root, err);
+  pthread_mutex_unlock(&s->db_lock);
+  return st;
+}
+
 /* ---- object ---- */
 
 /* Signals stay with the loop thread: the store thread inherits a full mask. */
@@ -388,8 +396,8 @@ aq_status aq_sqlite_open(aq_sqlite **out, aq_loop *l, const aq_sqlite_cfg *cfg, 
     return st;
   }
   snprintf(s->path, sizeof s->path, "%s", cfg->path);
-  s->port = (aq_store){s,         s->db.state, s->db.since_ns, port_vote,   port_decided,
-                       port_sign, port_peer,   port_prune,     port_backup, port_load};
+  s->port = (aq_store){s,         s->db.state, s->db.since_ns, port_vote, port_decided, port_sign,
+                       port_peer, port_prune,  port_backup,    port_load, port_pin};
   pthread_mutex_init(&s->lock, NULL);
   pthread_mutex_init(&s->db_lock, NULL);
   pthread_cond_init(&s->work, NULL);

@@ -9,6 +9,7 @@
 
 #include "base/hex.h"
 #include "cluster/datadir.h"
+#include "codec/json.h"
 #include "crypto/aead.h"
 #include "crypto/keystore.h"
 #include "crypto/secret.h"
@@ -165,6 +166,40 @@ aq_status aq_keys_load(aq_keys *out, const char *dir, aq_err *err) {
   if (st == AQ_OK) st = load_files(out, dir, file, cnt, err);
   for (uint32_t i = 0; i < cnt; i++) free(file[i].name);
   free(file);
+  return st;
+}
+
+static aq_status read_pubkey(uint8_t out[48], bool *named, const char *path, aq_err *err) {
+  aq_buf json = AQ_BUF(KEYSTORE_MAX);
+  aq_err why = {AQ_OK, ""};
+  aq_status st = aq_file_read(&json, path, err);
+  yyjson_doc *doc = st == AQ_OK ? aq_json_parse(aq_buf_bytes(&json), KEYSTORE_MAX, &why) : NULL;
+  if (st == AQ_OK && !doc) st = aq_fail(err, AQ_E_FORMAT, "%s: %s", path, why.text);
+  const char *text = aq_json_str(yyjson_doc_get_root(doc), "pubkey");
+  *named = text && aq_hex_decode(out, 48, aq_bytes_str(text), AQ_HEX_EITHER) == AQ_OK;
+  yyjson_doc_free(doc);
+  aq_buf_free(&json);
+  return st;
+}
+
+aq_status aq_keys_pubkeys(uint8_t (**out)[48], uint32_t *cnt, const char *dir, aq_err *err) {
+  uint32_t files = 0, have = 0;
+  key_file *file = calloc(FILES_MAX, sizeof *file);
+  uint8_t(*key)[48] = calloc(FILES_MAX, sizeof *key);
+  aq_status st = file && key ? list_keystores(file, &files, dir, err) : aq_fail(err, AQ_E_LIMIT, "out of memory");
+  for (uint32_t i = 0; st == AQ_OK && i < files; i++) {
+    char path[PATH_LEN_MAX];
+    bool named = false;
+    st = path_of(path, dir, file[i].name, ".json", err);
+    if (st == AQ_OK) st = read_pubkey(key[have], &named, path, err);
+    have += named;
+  }
+  for (uint32_t i = 0; i < files; i++) free(file[i].name);
+  free(file);
+  if (st == AQ_OK)
+    *out = key, *cnt = have;
+  else
+    free(key);
   return st;
 }
 

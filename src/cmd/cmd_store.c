@@ -1,64 +1,79 @@
-/* `aequa store check|export|import|dump`: looks into the store of a node (contract.md 7.1) and moves its slashing
-   protection. Only import needs the node stopped. */
+/* `aequa store check|export|import|dump`: looks into the store of a node or the database of the built-in client
+   (contract.md 7.1) and moves its slashing protection. Only import needs its owner stopped. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "adapter/interchange.h"
 #include "base/hex.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "cluster/datadir.h"
 #include "cmd/cmd.h"
+#include "cmd/store_scope.h"
 
-typedef struct {
-  const char *data_dir, *store, *root;
-} store_cfg;
+#define OPTION(f, k, member, h) \
+  { .flag = (f), .kind = (k), .off = offsetof(aq_store_flags, member), .help = (h) }
+#define OPTION_DIR                          \
+  OPTION("data-dir", AQ_OPT_PATH, data_dir, \
+         "directory of the store and its cluster; default .charon if it is there, else .aequa")
+#define OPTION_STORE                  \
+  OPTION("store", AQ_OPT_PATH, store, \
+         "the store itself: .../aequa.db of a node, .../validator.db of the built-in client")
+#define OPTIONS_MOVE(keys_help, root_help)                                                                          \
+  OPTION_DIR, OPTION_STORE, OPTION("keys", AQ_OPT_STR, keys, keys_help),                                            \
+      OPTION("lock-file", AQ_OPT_PATH, lock_file,                                                                   \
+             "cluster lock that maps the keys; default cluster-lock.json beside"),                                  \
+      OPTION("keys-dir", AQ_OPT_PATH, keys_dir, "keystores of the built-in client; default validator_keys beside"), \
+      OPTION("genesis-validators-root", AQ_OPT_STR, root, root_help),                                               \
+      OPTION("beacon-node-endpoints", AQ_OPT_LIST, beacon, "beacon nodes that are asked for it instead"),           \
+      AQ_NETWORK_OPTIONS(aq_store_flags, custom)
 
-#define OPTION_DIR                                                                 \
-  {                                                                                \
-    .flag = "data-dir", .kind = AQ_OPT_PATH, .off = offsetof(store_cfg, data_dir), \
-    .help = "directory of the store; default .charon if it is there, else .aequa"  \
-  }
-#define OPTION_STORE                                                         \
-  {                                                                          \
-    .flag = "store", .kind = AQ_OPT_PATH, .off = offsetof(store_cfg, store), \
-    .help = "the store itself, e.g. validator.db"                            \
-  }
-#define OPTION_ROOT                                                                          \
-  {                                                                                          \
-    .flag = "genesis-validators-root", .kind = AQ_OPT_STR, .off = offsetof(store_cfg, root), \
-    .help = "of the network, in hex; default what an import recorded"                        \
-  }
+static const aq_option plain_options[] = {OPTION_DIR, OPTION_STORE};
+static const aq_option export_options[] = {
+    OPTIONS_MOVE("which keys the file names: share (default), as validator clients do, or group",
+                 "of the network, in hex; default what the store or the lock says"),
+};
+static const aq_option import_options[] = {
+    OPTIONS_MOVE("which keys of the file count: share or group; default both",
+                 "that the file must have, in hex; default what the store or the lock says"),
+    OPTION("force", AQ_OPT_BOOL, force, "take a file although it names none of this operator's keys"),
+};
 
-static const aq_option options[] = {OPTION_DIR, OPTION_STORE, OPTION_ROOT};
-enum { OPTIONS_PLAIN = 2, OPTIONS_ALL = 3 };
+extern const aq_command aq_cmd_store_export, aq_cmd_store_import;
 
-static const char *path_of(const store_cfg *c, char out[AQ_DB_PATH_MAX]) {
-  const char *dir = c->data_dir[0] ? c->data_dir : access(".charon", F_OK) == 0 ? ".charon" : ".aequa";
-  if (c->store[0])
-    snprintf(out, AQ_DB_PATH_MAX, "%s", c->store);
-  else
-    snprintf(out, AQ_DB_PATH_MAX, "%s/aequa.db", dir);
-  return out;
+static bool is_stdio(const char *path) { return !path || strcmp(path, "-") == 0; }
+
+/* stdout is for the file that is written. */
+static void to_stderr(void *arg, const char *line, size_t len) {
+  (void)arg;
+  fwrite(line, 1, len, stderr);
 }
 
-/* NULL: not given. */
-static aq_status root_of(const store_cfg *c, uint8_t out[32], const uint8_t **root) {
-  *root = NULL;
-  if (!c->root[0]) return AQ_OK;
-  *root = out;
-  return aq_hex_decode(out, 32, aq_bytes_str(c->root), AQ_HEX_EITHER);
+static int refused(aq_status st, const aq_err *err) {
+  if (st == AQ_E_EXISTS) return aq_cmd_fail("%s: stop it first, then repeat this", err->text);
+  return aq_cmd_fail("%s", err->text);
 }
-
-static bool same_path(const char *path) { return !path || strcmp(path, "-") == 0; }
 
 /* ---- check ---- */
 
 static void print_identity(aq_db *db) {
-  uint8_t hash[32];
+  uint8_t hash[32], client[32];
+  uint32_t self;
   char hex[65];
-  if (aq_db_meta_get(db, "lock_hash", hash, sizeof hash) != AQ_OK) return;
+  bool proven;
+  aq_sqlite_client_hash(client);
+  if (aq_db_owner(db, hash, &self) == AQ_OK) {
+    aq_hex_encode(hex, aq_bytes_of(hash, sizeof hash));
+    if (memcmp(hash, client, sizeof hash) == 0)
+      puts("owner: the built-in validator client");
+    else
+      printf("cluster: 0x%s\nowner: operator %u\n", hex, self);
+  }
+  if (aq_db_chain_get(db, hash, &proven) != AQ_OK) return;
   aq_hex_encode(hex, aq_bytes_of(hash, sizeof hash));
-  printf("cluster: 0x%s\n", hex);
+  printf("genesis validators root: 0x%s (%s)\n", hex, proven ? "of its beacon node" : "of an import");
 }
 
 static int run_check(const aq_cmd_ctx *ctx, void *cfg) {
@@ -66,7 +81,8 @@ static int run_check(const aq_cmd_ctx *ctx, void *cfg) {
   char path[AQ_DB_PATH_MAX], backup[AQ_DB_PATH_MAX + 8];
   aq_err err = {AQ_OK, ""};
   aq_db db;
-  snprintf(backup, sizeof backup, "%s.bak", path_of(cfg, path));
+  aq_store_path(path, cfg);
+  snprintf(backup, sizeof backup, "%s.bak", path);
   aq_status st = aq_db_view(&db, path, false, &err);
   if (st == AQ_OK) {
     aq_buf out = AQ_BUF(1 << 20);
@@ -88,71 +104,178 @@ static int run_check(const aq_cmd_ctx *ctx, void *cfg) {
 /* ---- export ---- */
 
 static int write_out(const char *path, aq_bytes text) {
-  FILE *f = same_path(path) ? stdout : fopen(path, "wx");
+  FILE *f = is_stdio(path) ? stdout : fopen(path, "wx");
   if (!f) return aq_cmd_fail("cannot make %s: %s", path, strerror(errno));
   bool good = fwrite(text.ptr, 1, text.len, f) == text.len && fflush(f) == 0;
-  if (f != stdout && fclose(f) != 0) good = false;
-  return good ? AQ_EXIT_OK : aq_cmd_fail("cannot write the export");
+  if (f != stdout && (fsync(fileno(f)) != 0 || fclose(f) != 0)) good = false;
+  return good ? AQ_EXIT_OK : aq_cmd_fail("cannot write %s: %s", is_stdio(path) ? "to stdout" : path, strerror(errno));
+}
+
+/* false: another word. *given: the flag was there. */
+static bool kind_of_keys(const char *text, aq_key_kind *out, bool *given) {
+  *given = text[0] != 0;
+  *out = strcmp(text, "group") == 0 ? AQ_KEYS_GROUP : AQ_KEYS_SHARE;
+  return !*given || strcmp(text, "group") == 0 || strcmp(text, "share") == 0;
+}
+
+static aq_status export_scope(aq_store_scope *s, const aq_store_flags *f, aq_key_kind as, aq_err *err) {
+  aq_status st = aq_store_scope_open(s, f, err);
+  if (st != AQ_OK || !s->found)
+    return st != AQ_OK ? st
+                       : aq_fail(err, AQ_E_NOTFOUND, "there is no store %s: --data-dir or --store names it", s->path);
+  if (s->lock || as == s->keys.journal) return AQ_OK;
+  return aq_fail(err, AQ_E_NOTFOUND,
+                 "there is no %s, which maps %s: --lock-file names it, --keys %s writes the keys as they are",
+                 s->lock_path, s->client ? "shares to validators" : "validators to the shares that a client signs with",
+                 s->client ? "share" : "group");
 }
 
 static int run_export(const aq_cmd_ctx *ctx, void *cfg) {
   const char *file = ctx->opt->arg_cnt > 0 ? ctx->opt->arg[0] : NULL;
-  char path[AQ_DB_PATH_MAX];
-  uint8_t bytes[32];
-  const uint8_t *root;
+  const aq_store_flags *f = cfg;
   aq_err err = {AQ_OK, ""};
   aq_interchange_stats stats;
-  aq_db db;
-  if (root_of(cfg, bytes, &root) != AQ_OK) return aq_cmd_fail("--genesis-validators-root takes 32 bytes of hex");
-  if (aq_db_view(&db, path_of(cfg, path), false, &err) != AQ_OK) return aq_cmd_fail("%s", err.text);
+  aq_store_scope s;
+  aq_db db = {.lock_fd = -1};
+  aq_key_kind as;
+  bool given;
+  if (!kind_of_keys(f->keys, &as, &given)) return aq_cmd_usage_error(&aq_cmd_store_export, "--keys is share or group");
+  aq_log_start(AQ_LOG_WARN, to_stderr, NULL);
   aq_buf out = AQ_BUF(AQ_INTERCHANGE_MAX);
-  aq_status st = aq_interchange_export(&db, root, &out, &stats, &err);
-  aq_db_close(&db);
-  int rc = st == AQ_OK ? write_out(file, aq_buf_bytes(&out)) : aq_cmd_fail("%s", err.text);
+  aq_status st = export_scope(&s, f, as, &err);
+  if (st == AQ_OK) st = aq_db_view(&db, s.path, false, &err);
+  if (st == AQ_OK) {
+    st = aq_interchange_export(&db, s.has_root ? s.root : NULL, &s.keys, as, &out, &stats, &err);
+    aq_db_close(&db);
+    if (st == AQ_E_NOTFOUND) {
+      (void)aq_fail(&err, st,
+                    "the store does not know its network yet: --genesis-validators-root names it, or "
+                    "--beacon-node-endpoints asks");
+    }
+  }
+  int rc = st == AQ_OK ? write_out(file, aq_buf_bytes(&out)) : refused(st, &err);
   aq_buf_free(&out);
   if (rc == AQ_EXIT_OK) {
-    fprintf(stderr, "%zu validators, %zu blocks, %zu attestations\n", stats.validators, stats.blocks,
-            stats.attestations);
+    fprintf(stderr, "%zu validators, %zu blocks, %zu attestations; by %s keys\n", stats.validators, stats.blocks,
+            stats.attestations, as == AQ_KEYS_SHARE ? "share" : "group");
+    if (stats.known < stats.validators && s.keys.cnt > 0)
+      fprintf(stderr, "%zu of them are not of this operator: named as the store has them\n",
+              stats.validators - stats.known);
   }
+  aq_store_scope_close(&s);
   return rc;
 }
 
 /* ---- import ---- */
 
-static aq_status read_in(const char *path, aq_buf *out) {
+static aq_status read_in(const char *path, aq_buf *out, aq_err *err) {
   char chunk[65536];
-  FILE *f = same_path(path) ? stdin : fopen(path, "rb");
-  if (!f) return AQ_E_IO;
-  for (size_t len; (len = fread(chunk, 1, sizeof chunk, f)) > 0;) aq_buf_put(out, chunk, len);
-  bool good = !ferror(f);
-  if (f != stdin) fclose(f);
-  return good ? aq_buf_status(out) : AQ_E_IO;
+  if (!is_stdio(path)) return aq_file_read(out, path, err);
+  for (size_t len; (len = fread(chunk, 1, sizeof chunk, stdin)) > 0;) aq_buf_put(out, chunk, len);
+  if (ferror(stdin)) return aq_fail(err, AQ_E_IO, "cannot read stdin: %s", strerror(errno));
+  return out->failed ? aq_fail(err, AQ_E_LIMIT, "stdin: over %zu bytes", out->max) : AQ_OK;
+}
+
+/* The store that is there, or a new one; *made: nothing was there before, so that a failed import takes it away. */
+static aq_status open_to_write(aq_db *db, const aq_store_scope *s, bool *made, aq_err *err) {
+  char dir[AQ_DB_PATH_MAX];
+  struct timespec now;
+  aq_sqlite_cfg cfg;
+  *made = false;
+  if (s->found) return aq_db_view(db, s->path, true, err);
+  aq_status st = aq_store_scope_cfg(&cfg, s, err);
+  snprintf(dir, sizeof dir, "%s", s->path);
+  char *slash = strrchr(dir, '/');
+  if (st == AQ_OK && slash && slash != dir) {
+    *slash = 0;
+    st = aq_dir_create(dir, 0755, err);
+  }
+  clock_gettime(CLOCK_REALTIME, &now);
+  aq_metrics_init();
+  if (st == AQ_OK) st = aq_db_open(db, &cfg, (uint64_t)now.tv_sec * AQ_NS_PER_SEC + (uint64_t)now.tv_nsec, err);
+  *made = st == AQ_OK && db->state == AQ_STORE_MISS; /* else a backup was there */
+  return st;
+}
+
+static void take_away(const char *path) {
+  static const char *const suffix[] = {"", "-wal", "-shm"};
+  char name[AQ_DB_PATH_MAX + 8];
+  for (size_t i = 0; i < AQ_COUNT(suffix); i++) {
+    snprintf(name, sizeof name, "%s%s", path, suffix[i]);
+    (void)unlink(name);
+  }
+}
+
+static void print_import(const aq_store_scope *s, const aq_interchange_stats *stats, bool made) {
+  printf("%zu validators, %zu blocks, %zu attestations\n", stats->validators, stats->blocks, stats->attestations);
+  if (s->keys.cnt > 0) {
+    printf("%zu of the %zu keys are known here; %zu of this operator's %u keys are not in the file\n", stats->known,
+           stats->validators, stats->absent, s->keys.cnt);
+  } else {
+    fprintf(stderr,
+            "note: the keys are not compared: neither a cluster lock nor keystores are beside the store "
+            "(--lock-file, --keys-dir)\n");
+  }
+  if (!stats->network_known) {
+    fprintf(stderr,
+            "note: the network is not compared until the first start (--genesis-validators-root, "
+            "--beacon-node-endpoints)\n");
+  }
+  if (made) printf("made %s\n", s->path);
+}
+
+static aq_status import_scope(aq_store_scope *s, const aq_store_flags *f, aq_err *err) {
+  aq_status st = aq_store_scope_open(s, f, err);
+  if (st != AQ_OK || s->client || s->lock || strcmp(f->keys, "group") == 0) return st;
+  return aq_fail(err, AQ_E_NOTFOUND,
+                 "there is no %s, which maps the shares of a client to this node's validators: --data-dir or "
+                 "--lock-file names it; for the built-in client --store .../validator.db",
+                 s->lock_path);
+}
+
+static aq_status import_file(const aq_store_scope *s, const aq_store_flags *f, aq_bytes text, aq_err *err) {
+  aq_interchange_import_cfg cfg = {
+      .root = s->has_root ? s->root : NULL, .network = s->network, .keys = s->keys, .force = f->force};
+  aq_interchange_stats stats = {0};
+  aq_key_kind kind;
+  bool given, made;
+  aq_db db = {.lock_fd = -1};
+  (void)kind_of_keys(f->keys, &kind, &given);
+  cfg.only_shares = given && kind == AQ_KEYS_SHARE, cfg.only_groups = given && kind == AQ_KEYS_GROUP;
+  aq_status st = open_to_write(&db, s, &made, err);
+  if (st != AQ_OK) return st;
+  st = aq_interchange_import(&db, &cfg, text, &stats, err);
+  aq_db_close(&db);
+  if (st == AQ_OK) {
+    print_import(s, &stats, made);
+    return AQ_OK;
+  }
+  if (made) take_away(s->path);
+  return st;
 }
 
 static int run_import(const aq_cmd_ctx *ctx, void *cfg) {
   const char *file = ctx->opt->arg[0];
-  char path[AQ_DB_PATH_MAX];
-  uint8_t bytes[32];
-  const uint8_t *root;
+  const aq_store_flags *f = cfg;
   aq_err err = {AQ_OK, ""};
-  aq_interchange_stats stats;
-  aq_db db;
-  if (root_of(cfg, bytes, &root) != AQ_OK) return aq_cmd_fail("--genesis-validators-root takes 32 bytes of hex");
+  aq_store_scope s;
+  aq_key_kind kind;
+  bool given;
+  if (!kind_of_keys(f->keys, &kind, &given))
+    return aq_cmd_usage_error(&aq_cmd_store_import, "--keys is share or group");
+  aq_log_start(AQ_LOG_WARN, to_stderr, NULL);
   aq_buf text = AQ_BUF(AQ_INTERCHANGE_MAX);
-  aq_status st = read_in(file, &text);
+  aq_status st = read_in(file, &text, &err);
   if (st != AQ_OK) {
     aq_buf_free(&text);
-    return aq_cmd_fail("cannot read %s: %s", file, st == AQ_E_LIMIT ? "too large" : strerror(errno));
+    return aq_cmd_fail("%s", err.text);
   }
-  st = aq_db_view(&db, path_of(cfg, path), true, &err);
-  if (st == AQ_OK) {
-    st = aq_interchange_import(&db, root, aq_buf_bytes(&text), &stats, &err);
-    aq_db_close(&db);
-  }
+  st = import_scope(&s, f, &err);
+  if (st == AQ_OK) st = import_file(&s, f, aq_buf_bytes(&text), &err);
   aq_buf_free(&text);
-  if (st != AQ_OK) return aq_cmd_fail("%s", err.text);
-  printf("%zu validators, %zu blocks, %zu attestations\n", stats.validators, stats.blocks, stats.attestations);
-  return AQ_EXIT_OK;
+  int rc = st == AQ_OK ? AQ_EXIT_OK : refused(st, &err);
+  aq_store_scope_close(&s);
+  return rc;
 }
 
 /* ---- dump ---- */
@@ -167,8 +290,10 @@ static int run_dump(const aq_cmd_ctx *ctx, void *cfg) {
   char path[AQ_DB_PATH_MAX];
   aq_err err = {AQ_OK, ""};
   aq_db db;
-  if (aq_db_view(&db, path_of(cfg, path), false, &err) != AQ_OK) return aq_cmd_fail("%s", err.text);
-  aq_status st = aq_db_dump(&db, print_line, NULL);
+  aq_store_path(path, cfg);
+  aq_status st = aq_db_view(&db, path, false, &err);
+  if (st != AQ_OK) return refused(st, &err);
+  st = aq_db_dump(&db, print_line, NULL);
   aq_db_close(&db);
   return st == AQ_OK ? AQ_EXIT_OK : aq_cmd_fail("the store could not be read to its end");
 }
@@ -176,9 +301,9 @@ static int run_dump(const aq_cmd_ctx *ctx, void *cfg) {
 const aq_command aq_cmd_store_check = {
     .name = "store check",
     .summary = "check the store and its backup",
-    .option = options,
-    .option_cnt = OPTIONS_PLAIN,
-    .cfg_size = sizeof(store_cfg),
+    .option = plain_options,
+    .option_cnt = AQ_COUNT(plain_options),
+    .cfg_size = sizeof(aq_store_flags),
     .run = run_check,
 };
 
@@ -187,29 +312,37 @@ const aq_command aq_cmd_store_export = {
     .summary = "write the slashing protection (EIP-3076) to a file",
     .args = "[FILE]",
     .arg_max = 1,
-    .option = options,
-    .option_cnt = OPTIONS_ALL,
-    .cfg_size = sizeof(store_cfg),
+    .text =
+        "For a client on another machine or of another make: a node's store names validators, clients sign with "
+        "shares;\n"
+        "the cluster lock maps them. Without FILE, or with -, to stdout; an existing file is not replaced.",
+    .option = export_options,
+    .option_cnt = AQ_COUNT(export_options),
+    .cfg_size = sizeof(aq_store_flags),
     .run = run_export,
 };
 
 const aq_command aq_cmd_store_import = {
     .name = "store import",
-    .summary = "add slashing protection (EIP-3076) from a file; the node must be stopped",
+    .summary = "add slashing protection (EIP-3076) from a file; the owner of the store must be stopped",
     .args = "FILE",
     .arg_min = 1,
     .arg_max = 1,
-    .option = options,
-    .option_cnt = OPTIONS_ALL,
-    .cfg_size = sizeof(store_cfg),
+    .text =
+        "Raises watermarks: what the file forbids stays forbidden. Makes the store when there is none. FILE may be - "
+        "for\n"
+        "stdin. Says how many of the keys are known here, and refuses a file of another network or of other keys.",
+    .option = import_options,
+    .option_cnt = AQ_COUNT(import_options),
+    .cfg_size = sizeof(aq_store_flags),
     .run = run_import,
 };
 
 const aq_command aq_cmd_store_dump = {
     .name = "store dump",
     .summary = "print every record as a line of JSON",
-    .option = options,
-    .option_cnt = OPTIONS_PLAIN,
-    .cfg_size = sizeof(store_cfg),
+    .option = plain_options,
+    .option_cnt = AQ_COUNT(plain_options),
+    .cfg_size = sizeof(aq_store_flags),
     .run = run_dump,
 };

@@ -81,6 +81,9 @@ typedef struct aq_store {
   void (*backup)(void *ctx);                      /* in the background */
   /* At start, blocking. from_slot UINT64_MAX: only the peers' addresses. */
   AQ_NODISCARD aq_status (*load)(void *ctx, uint64_t from_slot, const aq_store_visitor *v);
+  /* At start, blocking: the chain that the beacon node is of. Recorded the first time; AQ_E_UNKNOWN, with the mend in
+     err, when the journal is of another. NULL: this store keeps none (tests). */
+  AQ_NODISCARD aq_status (*pin)(void *ctx, const uint8_t genesis_validators_root[32], aq_err *err);
 } aq_store;
 
 /* Duties that began up to this time (Unix; 0: none) may have been voted or signed for without a record here: abstain
