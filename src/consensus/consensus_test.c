@@ -72,7 +72,8 @@ static void scenario_read(scenario *s, yyjson_val *t) {
   yyjson_val *duty = yyjson_obj_get(t, "duty"), *nodes = yyjson_obj_get(t, "nodes"), *links;
   s->duty = (aq_duty){aq_test_u64(duty, "slot"), (aq_duty_type)aq_test_u64(duty, "type")};
   uint32_t n = (uint32_t)aq_test_u64(t, "n");
-  s->w = fake_cluster_new(n, AQ_CAPELLA);
+  /* The recorded attestations have index 0 in committee 3, as since Electra; the blocks are Capella's. */
+  s->w = fake_cluster_new(n, s->duty.type == AQ_DUTY_ATTESTER ? AQ_ELECTRA : AQ_CAPELLA);
   s->start_ns = aq_duty_start_ns(&s->w->chain.clock, s->duty);
   links = yyjson_obj_get(t, "latency_ns_from_to");
   for (uint32_t i = 0; i < n; i++) {

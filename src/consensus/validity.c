@@ -5,7 +5,22 @@
 #include "core.pb-c.h"
 #include "eth/payload.h"
 
-enum { KEY_LEN = 98, PUBKEY_LEN = 48, ATTESTER_LEN = 232, PROPOSER_HEAD = 13, AGGREGATOR_HEAD = 12, SUBCOMMITTEES = 4 };
+enum {
+  KEY_LEN = 98,
+  PUBKEY_LEN = 48,
+  ATTESTER_LEN = 232,
+  PROPOSER_HEAD = 13,
+  AGGREGATOR_HEAD = 12,
+  SUBCOMMITTEES = 4,
+  COMMITTEES_MAX = 64 /* consensus-specs MAX_COMMITTEES_PER_SLOT */
+};
+
+/* What the entries of one set of attestations must have in common. */
+typedef struct {
+  bool any;
+  aq_att_data first;
+  aq_bytes committee[COMMITTEES_MAX]; /* AttestationData of each; empty: none yet */
+} att_set;
 
 static bool parse_key(uint8_t out[PUBKEY_LEN], const char *key) {
   aq_bytes text = aq_bytes_str(key);
@@ -51,6 +66,18 @@ static bool exact_form(const aq_unsigned_data *d, aq_bytes data) {
   return true;
 }
 
+/* data.index: 0 since Electra, before it the committee's. */
+static bool index_fits(const aq_chain *chain, const aq_att_data *data, uint64_t committee) {
+  bool electra = aq_chain_fork_at(chain, aq_epoch_of(&chain->clock, data->slot)) >= AQ_ELECTRA;
+  return data->index == (electra ? 0 : committee);
+}
+
+/* A vote of an epoch for itself cannot be slashed, so every journal takes it; while the epoch stays unjustified each
+   later honest vote would surround it and be refused. Only the first epoch's votes are such. */
+static bool epochs_fit(const aq_att_data *d) {
+  return d->source_epoch < d->target_epoch || (d->source_epoch == 0 && d->target_epoch == 0);
+}
+
 static aq_status attester_valid(const aq_chain *chain, aq_duty duty, const aq_unsigned *e, const aq_unsigned_data *d,
                                 aq_err *err) {
   aq_att_data data;
@@ -58,11 +85,32 @@ static aq_status attester_valid(const aq_chain *chain, aq_duty duty, const aq_un
   if (data.slot != duty.slot || d->attester.slot != duty.slot) return aq_fail(err, AQ_E_FORMAT, "attester: other slot");
   if (memcmp(d->attester.pubkey, e->pubkey, PUBKEY_LEN) != 0)
     return aq_fail(err, AQ_E_FORMAT, "attester: other validator");
-  if (data.index != 0 && data.index != d->attester.committee_index)
-    return aq_fail(err, AQ_E_FORMAT, "attester: neither index 0 nor that of the committee");
-  if (data.source_epoch > data.target_epoch) return aq_fail(err, AQ_E_FORMAT, "attester: source after target");
+  if (d->attester.committee_index >= COMMITTEES_MAX) return aq_fail(err, AQ_E_FORMAT, "attester: no such committee");
+  if (!index_fits(chain, &data, d->attester.committee_index))
+    return aq_fail(err, AQ_E_FORMAT, "attester: data.index is not what the slot's fork wants");
+  if (!epochs_fit(&data)) return aq_fail(err, AQ_E_FORMAT, "attester: source is not before target");
   if (data.target_epoch != aq_epoch_of(&chain->clock, duty.slot))
     return aq_fail(err, AQ_E_FORMAT, "attester: target is not the slot's epoch");
+  return AQ_OK;
+}
+
+static bool same_votes(const aq_att_data *a, const aq_att_data *b) {
+  return a->source_epoch == b->source_epoch && a->target_epoch == b->target_epoch &&
+         memcmp(a->source_root, b->source_root, 32) == 0 && memcmp(a->target_root, b->target_root, 32) == 0;
+}
+
+/* Else it is agreed on and then not served, or serves a part only. */
+static aq_status fits_set(att_set *all, const aq_unsigned_data *d, aq_err *err) {
+  aq_att_data data;
+  aq_att_data_get(&data, d->value);
+  aq_bytes *of_committee = &all->committee[d->attester.committee_index];
+  if (all->any && !same_votes(&all->first, &data))
+    return aq_fail(err, AQ_E_FORMAT, "attester: two sources or targets in one set");
+  if (of_committee->len && !aq_bytes_eq(*of_committee, d->value))
+    return aq_fail(err, AQ_E_FORMAT, "attester: two data in one committee");
+  all->any = true;
+  all->first = data;
+  *of_committee = d->value;
   return AQ_OK;
 }
 
@@ -106,11 +154,13 @@ static aq_status entry_valid(const aq_chain *chain, aq_duty duty, const aq_unsig
 aq_status aq_value_valid(aq_arena *a, const aq_chain *chain, aq_duty duty, const aq_unsigned_set *set, aq_err *err) {
   if (set->cnt == 0) return aq_fail(err, AQ_E_FORMAT, "no entry");
   if (duty.type == AQ_DUTY_PROPOSER && set->cnt != 1) return aq_fail(err, AQ_E_FORMAT, "proposer: more than one entry");
+  att_set all = {.any = false};
   for (uint32_t i = 0; i < set->cnt; i++) {
     aq_unsigned_data d;
     aq_status st = aq_unsigned_decode(&d, a, duty.type, set->item[i].data);
     if (st) return aq_fail(err, st, "entry %u does not decode", i);
     st = entry_valid(chain, duty, &set->item[i], &d, err);
+    if (st == AQ_OK && duty.type == AQ_DUTY_ATTESTER) st = fits_set(&all, &d, err);
     if (st) return st;
   }
   return AQ_OK;

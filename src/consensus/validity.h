@@ -1,7 +1,8 @@
-/* consensus/validity.h - may a proposed value be prepared, as far as that can be told without the cluster lock and
-   our own schedule: every entry decodes with nothing left over, and slot, epochs and fork fit the duty. Spec:
-   consensus.md 5 and 5.1. Not compared: head, parent, block content, builder setting; honest leaders differ there.
-   Pure. */
+/* consensus/validity.h - may a proposed value be prepared, as far as that can be told without the cluster lock, our own
+   schedule and our own beacon node (duty/judge.h): every entry decodes with nothing left over; slot, epochs and fork
+   fit the duty; a set of attestations has one source, one target and one data a committee. No honest value breaks
+   these rules, so they hold in every round. Spec: consensus.md 5 and 5.1. Not compared: head, parent, block content,
+   builder setting; honest leaders differ there. Limit: 64 committees a slot (MAX_COMMITTEES_PER_SLOT). Pure. */
 #ifndef AQ_CONSENSUS_VALIDITY_H
 #define AQ_CONSENSUS_VALIDITY_H
 

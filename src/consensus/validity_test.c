@@ -16,16 +16,20 @@ static aq_chain chain_of(void) {
   return c;
 }
 
-static aq_status judge(aq_duty_type type, const aq_unsigned *item, uint32_t cnt) {
+static aq_status judge_at(uint64_t slot, aq_duty_type type, const aq_unsigned *item, uint32_t cnt) {
   aq_chain chain = chain_of();
   aq_unsigned_set set = {item, cnt};
   aq_err err = {AQ_OK, ""};
   aq_arena a;
   aq_arena_init(&a, BYTES_MAX);
-  aq_status st = aq_value_valid(&a, &chain, (aq_duty){SLOT, type}, &set, &err);
+  aq_status st = aq_value_valid(&a, &chain, (aq_duty){slot, type}, &set, &err);
   assert_true((st == AQ_OK) == (err.text[0] == 0));
   aq_arena_free(&a);
   return st;
+}
+
+static aq_status judge(aq_duty_type type, const aq_unsigned *item, uint32_t cnt) {
+  return judge_at(SLOT, type, item, cnt);
 }
 
 /* One entry under a key of ones. */
@@ -41,7 +45,7 @@ typedef struct {
 } attester;
 
 static attester good_attester(void) {
-  attester t = {.data = {.slot = SLOT, .index = 0, .source_epoch = EPOCH - 1, .target_epoch = EPOCH},
+  attester t = {.data = {.slot = SLOT, .index = 5, .source_epoch = EPOCH - 1, .target_epoch = EPOCH},
                 .duty = {.slot = SLOT, .committee_index = 5}};
   memset(t.duty.pubkey, 1, sizeof t.duty.pubkey);
   return t;
@@ -75,13 +79,20 @@ static void attester_rules(void **state) {
   t.duty.pubkey[47]++;
   assert_int_equal(judge_attester(&t, 0), AQ_E_FORMAT);
   t = good_attester();
-  t.data.index = 5;
-  assert_int_equal(judge_attester(&t, 0), AQ_OK);
   t.data.index = 4;
   assert_int_equal(judge_attester(&t, 0), AQ_E_FORMAT);
+  t.data.index = 0; /* since Electra only */
+  assert_int_equal(judge_attester(&t, 0), AQ_E_FORMAT);
   t = good_attester();
-  t.data.source_epoch = EPOCH;
+  t.data.index = t.duty.committee_index = 63;
   assert_int_equal(judge_attester(&t, 0), AQ_OK);
+  t.data.index = t.duty.committee_index = 64;
+  assert_int_equal(judge_attester(&t, 0), AQ_E_FORMAT);
+  t = good_attester();
+  t.data.source_epoch = 0;
+  assert_int_equal(judge_attester(&t, 0), AQ_OK);
+  t.data.source_epoch = EPOCH;
+  assert_int_equal(judge_attester(&t, 0), AQ_E_FORMAT);
   t.data.source_epoch = EPOCH + 1;
   assert_int_equal(judge_attester(&t, 0), AQ_E_FORMAT);
   t = good_attester();
@@ -89,6 +100,80 @@ static void attester_rules(void **state) {
   assert_int_equal(judge_attester(&t, 0), AQ_E_FORMAT);
   t.data.source_epoch = t.data.target_epoch = EPOCH - 1;
   assert_int_equal(judge_attester(&t, 0), AQ_E_FORMAT);
+}
+
+/* A set of these, under keys of 1, 2, 3. */
+static aq_status judge_set(uint64_t slot, attester *t, uint32_t cnt) {
+  aq_unsigned item[3] = {0};
+  aq_buf out[3];
+  for (uint32_t i = 0; i < cnt; i++) {
+    uint8_t ssz[128];
+    memset(item[i].pubkey, (int)i + 1, 48);
+    memset(t[i].duty.pubkey, (int)i + 1, 48);
+    t[i].data.slot = t[i].duty.slot = slot;
+    out[i] = AQ_BUF(BYTES_MAX);
+    aq_att_data_put(ssz, &t[i].data);
+    aq_unsigned_data d = {.duty = AQ_DUTY_ATTESTER, .value = aq_bytes_of(ssz, sizeof ssz), .attester = t[i].duty};
+    assert_int_equal(aq_unsigned_encode(&out[i], &d), AQ_OK);
+    item[i].data = aq_buf_bytes(&out[i]);
+  }
+  aq_status st = judge_at(slot, AQ_DUTY_ATTESTER, item, cnt);
+  for (uint32_t i = 0; i < cnt; i++) aq_buf_free(&out[i]);
+  return st;
+}
+
+/* Goal: what one set agrees on has one source, one target, and one data a committee: else it is agreed and then not
+   served, or only in part. Method: three validators in two committees, each of these told in two ways; heads of two
+   committees may differ. */
+static void attester_sets(void **state) {
+  (void)state;
+  attester t[3];
+  for (int i = 0; i < 3; i++) t[i] = good_attester();
+  t[2].data.index = t[2].duty.committee_index = 6;
+  assert_int_equal(judge_set(SLOT, t, 3), AQ_OK);
+  t[2].data.beacon_block_root[0] = 1;
+  assert_int_equal(judge_set(SLOT, t, 3), AQ_OK);
+  t[1].data.beacon_block_root[0] = 1;
+  assert_int_equal(judge_set(SLOT, t, 3), AQ_E_FORMAT);
+  assert_int_equal(judge_set(SLOT, t, 1), AQ_OK);
+  t[1].data.beacon_block_root[0] = 0;
+  for (int i = 1; i < 3; i++) {
+    const aq_att_data good = t[i].data;
+    t[i].data.source_epoch--;
+    assert_int_equal(judge_set(SLOT, t, 3), AQ_E_FORMAT);
+    t[i].data = good;
+    t[i].data.source_root[31] ^= 1;
+    assert_int_equal(judge_set(SLOT, t, 3), AQ_E_FORMAT);
+    t[i].data = good;
+    t[i].data.target_root[31] ^= 1;
+    assert_int_equal(judge_set(SLOT, t, 3), AQ_E_FORMAT);
+    t[i].data = good;
+  }
+  assert_int_equal(judge_set(SLOT, t, 3), AQ_OK);
+}
+
+/* Goal: the rules at both ends: votes of the first epoch are for itself and no later one is; since Electra the index is 0
+   in every committee. Method: slots of epoch 0 and 1, and around the fork at epoch 10. */
+static void attester_epochs(void **state) {
+  (void)state;
+  attester t = good_attester();
+  t.data.source_epoch = t.data.target_epoch = 0;
+  assert_int_equal(judge_set(31, &t, 1), AQ_OK);
+  t.data.target_epoch = 1;
+  assert_int_equal(judge_set(32, &t, 1), AQ_OK);
+  t.data.source_epoch = 1;
+  assert_int_equal(judge_set(32, &t, 1), AQ_E_FORMAT);
+  t.data.source_epoch = 8, t.data.target_epoch = 9;
+  assert_int_equal(judge_set(319, &t, 1), AQ_OK);
+  t.data.index = 0;
+  assert_int_equal(judge_set(319, &t, 1), AQ_E_FORMAT);
+  t.data.source_epoch = 9, t.data.target_epoch = 10;
+  assert_int_equal(judge_set(320, &t, 1), AQ_OK);
+  t.data.index = 5;
+  assert_int_equal(judge_set(320, &t, 1), AQ_E_FORMAT);
+  t.data.target_epoch = t.data.source_epoch = 10;
+  t.data.index = 0;
+  assert_int_equal(judge_set(320, &t, 1), AQ_E_FORMAT);
 }
 
 static void put_block(aq_buf *out, aq_fork fork, bool blinded, uint64_t slot) {
@@ -276,8 +361,9 @@ static void decisions_are_read(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(attester_rules), cmocka_unit_test(proposer_rules),   cmocka_unit_test(aggregation_rules),
-      cmocka_unit_test(set_rules),      cmocka_unit_test(set_without_room), cmocka_unit_test(decisions_are_read),
+      cmocka_unit_test(attester_rules),   cmocka_unit_test(attester_sets),      cmocka_unit_test(attester_epochs),
+      cmocka_unit_test(proposer_rules),   cmocka_unit_test(aggregation_rules),  cmocka_unit_test(set_rules),
+      cmocka_unit_test(set_without_room), cmocka_unit_test(decisions_are_read),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
