@@ -1,5 +1,6 @@
 #include "p2p/gate.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 
 #include "base/assert.h"
@@ -18,42 +19,41 @@ void aq_gate_init(aq_gate *g, uint32_t rate_limit, uint32_t conns_max, int32_t s
   for (uint32_t i = 0; i < AQ_GATE_PEERS_MAX; i++) g->score[i] = AQ_SCORE_MAX;
 }
 
-/* The host part of "ip:port" or "[ip]:port". */
-static void host_of(char out[AQ_GATE_REMOTE_LEN], const char *remote) {
+void aq_gate_key(char out[AQ_GATE_REMOTE_LEN], const char *remote) {
   const char *colon = strrchr(remote, ':');
   int len = colon ? (int)(colon - remote) : (int)strlen(remote);
   snprintf(out, AQ_GATE_REMOTE_LEN, "%.*s", len, remote);
+  uint8_t ip[16];
+  char text[AQ_GATE_REMOTE_LEN];
+  size_t text_len = strlen(out);
+  if (out[0] != '[' || text_len < 2 || out[text_len - 1] != ']') return;
+  snprintf(text, sizeof text, "%.*s", (int)text_len - 2, out + 1);
+  text[strcspn(text, "%")] = 0; /* a zone */
+  if (inet_pton(AF_INET6, text, ip) != 1) return;
+  snprintf(out, AQ_GATE_REMOTE_LEN, "[%02x%02x:%02x%02x:%02x%02x:%02x%02x]", ip[0], ip[1], ip[2], ip[3], ip[4], ip[5],
+           ip[6], ip[7]);
 }
 
-static aq_gate_remote *remote_of(aq_gate *g, const char *remote, uint64_t now_ns) {
-  char host[AQ_GATE_REMOTE_LEN];
+static aq_gate_remote *remote_of(aq_gate *g, const char *key) {
   aq_gate_remote *oldest = &g->remote[0];
-  host_of(host, remote);
   for (uint32_t i = 0; i < g->remote_cnt; i++) {
     aq_gate_remote *r = &g->remote[i];
-    if (strcmp(r->remote, host) == 0) return r;
+    if (strcmp(r->remote, key) == 0) return r;
     if (r->used_ns < oldest->used_ns) oldest = r;
   }
   aq_gate_remote *r = g->remote_cnt < AQ_GATE_REMOTES_MAX ? &g->remote[g->remote_cnt++] : oldest;
-  *r = (aq_gate_remote){.refill_ns = now_ns, .tokens = g->rate_limit};
-  memcpy(r->remote, host, sizeof host);
+  *r = (aq_gate_remote){.used_ns = 0};
+  snprintf(r->remote, sizeof r->remote, "%s", key);
   return r;
 }
 
-/* Token bucket: a burst of one second's allowance, refilled evenly. */
-static bool rate_ok(aq_gate *g, const char *remote, uint64_t now_ns) {
-  if (g->rate_limit == 0) return true;
-  aq_gate_remote *r = remote_of(g, remote, now_ns);
-  uint64_t step_ns = AQ_NS_PER_SEC / g->rate_limit, gained;
-  if (step_ns == 0) step_ns = 1;
-  gained = (now_ns - r->refill_ns) / step_ns;
-  r->refill_ns += gained * step_ns;
-  if (gained > g->rate_limit - r->tokens) gained = g->rate_limit - r->tokens;
-  r->tokens += (uint32_t)gained;
+aq_gate_verdict aq_gate_accept(aq_gate *g, const char *key, bool members, uint64_t now_ns) {
+  static const aq_bucket_size built_in = {AQ_GATE_STRANGER_BURST, AQ_GATE_STRANGER_RATE, AQ_NS_PER_SEC};
+  const aq_bucket_size asked = {g->rate_limit, g->rate_limit, AQ_NS_PER_SEC}; /* a burst of one second's allowance */
+  aq_gate_remote *r = remote_of(g, key);
   r->used_ns = now_ns;
-  if (r->tokens == 0) return false;
-  r->tokens--;
-  return true;
+  if (g->rate_limit && !aq_bucket_take(&r->asked, &asked, now_ns, 1)) return AQ_GATE_LIMITED;
+  return members || aq_bucket_take(&r->built_in, &built_in, now_ns, 1) ? AQ_GATE_ALLOWED : AQ_GATE_LIMITED;
 }
 
 int32_t aq_gate_score(aq_gate *g, uint32_t peer, uint64_t now_ns) {
@@ -79,14 +79,8 @@ bool aq_gate_penalty(aq_gate *g, uint32_t peer, int32_t points, uint64_t now_ns)
   return !score_ok(g, (int)peer, now_ns);
 }
 
-aq_gate_verdict aq_gate_accept(aq_gate *g, const char *remote, uint32_t conns, uint64_t now_ns) {
-  if (!rate_ok(g, remote, now_ns)) return AQ_GATE_LIMITED;
-  return conns >= g->conns_max ? AQ_GATE_LIMITED : AQ_GATE_ALLOWED;
-}
-
-aq_gate_verdict aq_gate_dial(aq_gate *g, int peer, uint32_t conns, uint64_t now_ns) {
-  if (!score_ok(g, peer, now_ns)) return AQ_GATE_DENIED;
-  return conns >= g->conns_max ? AQ_GATE_LIMITED : AQ_GATE_ALLOWED;
+aq_gate_verdict aq_gate_dial(aq_gate *g, int peer, uint64_t now_ns) {
+  return score_ok(g, peer, now_ns) ? AQ_GATE_ALLOWED : AQ_GATE_DENIED;
 }
 
 aq_gate_verdict aq_gate_secured(aq_gate *g, int peer, uint64_t now_ns) {

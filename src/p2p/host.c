@@ -10,7 +10,6 @@
 enum { CONNS_DEFAULT = 128, UNKNOWN_ADDRS_MAX = 64 };
 _Static_assert((int)AQ_GATE_PEERS_MAX == (int)AQ_HOST_PEERS_MAX, "the gate keeps a score for every peer");
 #define TICK_NS AQ_SECONDS(1)
-#define STALE_NS AQ_SECONDS(1)
 #define REFUSED_LOG_NS AQ_SECONDS(10)
 #define TOGETHER_NS AQ_SECONDS(10) /* two connections this close in time are a double dial, not a reconnection */
 
@@ -179,6 +178,7 @@ static bool io_secured(void *arg, const uint8_t remote[33]) {
     }
   }
   hc->peer = p;
+  if (hc->inbound) host_door_secured(hc);
   return hc->inbound || host_dial_secured(hc, p);
 }
 
@@ -248,28 +248,18 @@ hconn *host_best_conn(hpeer *p) {
 
 static hconn *conn_of(aq_host *h, uint64_t id) { return aq_map_get(&h->conns, &id); }
 
-/* At the cap, those that do not come to the point make room: a handshake takes milliseconds, and silent strangers
-   must not keep peers out. */
-void host_make_room(aq_host *h) {
-  if (h->conn_cnt < h->gate.conns_max) return;
-  AQ_LIST_EACH(&h->all, hc, hconn, of_host) { /* oldest first */
-    if (!hc->inbound || hc->peer || now_ns(h) - hc->begin_ns < STALE_NS) continue;
-    host_attempt(AQ_GATE_DENIED);
-    host_conn_close(hc, AQ_YAMUX_CODE_NONE);
-    return;
-  }
-}
-
 static bool tcp_accepted(void *arg, uint64_t id, const char *remote) {
   aq_host *h = arg;
   if (!h->started || h->stopped) return false;
-  host_make_room(h);
-  aq_gate_verdict v = aq_gate_accept(&h->gate, remote, h->conn_cnt, now_ns(h));
+  hconn as = {.peer = NULL};
+  aq_gate_verdict v = host_door(h, remote, &as);
   if (v != AQ_GATE_ALLOWED) {
     host_attempt(v);
     return false;
   }
   hconn *hc = host_conn_new(h, true);
+  hc->members = as.members;
+  memcpy(hc->from, as.from, sizeof hc->from);
   hc->tcp_id = id;
   size_t len = strlen(remote) < sizeof hc->remote ? strlen(remote) : sizeof hc->remote - 1;
   memcpy(hc->remote, remote, len);
@@ -293,6 +283,7 @@ static void tcp_data(void *arg, uint64_t id, aq_bytes in) {
   hconn *hc = conn_of(h, id);
   if (!hc || !hc->c) return;
   h->bytes_in += in.len;
+  hc->spoke = true;
   if (hc->peer) hc->peer->in_bytes += in.len;
   aq_conn_data(hc->c, in);
 }

@@ -15,8 +15,7 @@ static aq_book *book_of(hconn *hc) { return hc->want < 0 ? &hc->h->unknown : &hc
 
 static void dial(aq_host *h, hpeer *p, aq_addr *a) {
   uint64_t now = aq_now_ns(h->env);
-  host_make_room(h);
-  aq_gate_verdict v = aq_gate_dial(&h->gate, p ? (int)p->idx : -1, h->conn_cnt, now);
+  aq_gate_verdict v = aq_gate_dial(&h->gate, p ? (int)p->idx : -1, now);
   host_attempt(v);
   if (v != AQ_GATE_ALLOWED) {
     a->next_ns = now + REFUSED_WAIT_NS;

@@ -1,4 +1,5 @@
-/* p2p/host_internal.h - what the files of the host share: host.c (life, connections), host_dial.c (address book),
+/* p2p/host_internal.h - what the files of the host share: host.c (life, connections), host_door.c (who may knock),
+   host_dial.c (address book),
    host_stream.c (streams of both directions), host_send.c (own messages), host_service.c (identify and ping). */
 #ifndef AQ_P2P_HOST_INTERNAL_H
 #define AQ_P2P_HOST_INTERNAL_H
@@ -21,9 +22,11 @@ enum {
   HOST_RX_MAX = 80 * 1024 * 1024, /* bytes of incomplete messages of one peer: two big ones and small ones */
   HOST_OPS_MAX = 1024,            /* own messages to one peer that are not finished */
   HOST_OPS_BYTES_MAX = 128 * 1024 * 1024,
-  HOST_REPLIES_MAX = 256, /* requests of all peers that wait for our answer */
-  HOST_DIALS_MAX = 2,     /* at one time, for one peer */
-  HOST_NEG_MAX = 4096,    /* unread bytes of a negotiation */
+  HOST_REPLIES_MAX = 256,  /* requests of all peers that wait for our answer */
+  HOST_DIALS_MAX = 2,      /* at one time, for one peer */
+  HOST_STRANGERS_MAX = 32, /* connections of whom nobody knows who they are, from where no member is known to be */
+  HOST_STRANGERS_EACH = 4, /* of those, of one IPv4 address or /64 */
+  HOST_NEG_MAX = 4096,     /* unread bytes of a negotiation */
   HOST_PING_LEN = 32
 };
 #define HOST_NEGOTIATE_LIMIT_NS AQ_SECONDS(15) /* streams may stay silent for some seconds (wire.md 14.1) */
@@ -31,6 +34,7 @@ enum {
 #define HOST_SEND_LIMIT_NS AQ_SECONDS(7)
 #define HOST_RETRY_NS AQ_MILLIS(100)
 #define HOST_PING_EVERY_NS AQ_SECONDS(10)
+#define HOST_SHAKE_NS AQ_SECONDS(1)  /* a handshake takes milliseconds; after that its place is anybody's */
 #define HOST_STABLE_NS AQ_SECONDS(5) /* a connection that lived less counts as a failed dial */
 
 /* Index of the protocol names; the first ones are aq_net_proto's. */
@@ -59,7 +63,8 @@ typedef struct {
   aq_list conns; /* hconn.of_peer of those that are up, newest first */
   uint32_t conn_cnt, dial_cnt;
   aq_book book;
-  uint64_t forced_ns; /* last dial that a message asked for */
+  char came_from[AQ_GATE_REMOTE_LEN]; /* where its last inbound connection came from, as the gate knows it */
+  uint64_t forced_ns;                 /* last dial that a message asked for */
   aq_identify_info info;
   aq_list waiting; /* hop.node: for a connection */
   aq_list active;  /* hop.node: on a stream, or before their second try */
@@ -83,8 +88,10 @@ typedef struct {
   aq_conn *c;      /* NULL: TCP is not open yet */
   bool inbound, up, dead;
   char remote[AQ_BOOK_HOST_LEN + 10];
-  hpeer *peer; /* after the handshake */
-  int want;    /* peer that the address belongs to; < 0: any */
+  char from[AQ_GATE_REMOTE_LEN]; /* inbound: the same as the gate knows it */
+  bool members, spoke;           /* a member is known there; bytes have come */
+  hpeer *peer;                   /* after the handshake */
+  int want;                      /* peer that the address belongs to; < 0: any */
   char host[AQ_BOOK_HOST_LEN];
   uint16_t port; /* 0: inbound */
   uint64_t begin_ns, up_ns;
@@ -177,9 +184,12 @@ void host_penalty(aq_host *h, hpeer *p, int32_t points);
 hconn *host_best_conn(hpeer *p); /* NULL: not connected */
 hconn *host_conn_new(aq_host *h, bool inbound);
 const char *host_peer_label(const aq_host *h, const hpeer *p);
-void host_make_room(aq_host *h);
 uint32_t host_random(aq_host *h);
 void host_attempt(aq_gate_verdict v);
+
+/* host_door.c */
+aq_gate_verdict host_door(aq_host *h, const char *remote, hconn *as); /* fills in from and members of as */
+void host_door_secured(hconn *hc);                                    /* hc->peer is known */
 
 /* host_dial.c */
 void host_dial_soon(aq_host *h);

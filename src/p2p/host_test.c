@@ -1,186 +1,8 @@
-#include "p2p/host.h"
-
-#include "aq_test.h"
-#include "cluster/identity.h"
 #include "base/log.h"
-#include "base/metrics.h"
+#include "cluster/identity.h"
 #include "crypto/aead.h"
-#include "crypto/hash.h"
-#include "p2p/fake_net.h"
+#include "p2p/fake_hosts.h"
 #include "p2p/host_internal.h"
-
-enum { N_MAX = 10 };
-
-/* A cluster of hosts in one process. */
-typedef struct {
-  struct cluster *c;
-  uint32_t idx;
-  aq_host *host;
-  fake_node *node;
-  uint32_t recv, sent_ok, sent_bad, answers, answers_bad, joins, leaves, served;
-  aq_status last_st;
-  size_t last_len;
-  uint8_t last_hash[32];
-  uint32_t last_from;
-  aq_net_reply *held;
-  bool hold, refuse;
-  char addr[64];
-} member;
-
-typedef struct cluster {
-  fake_loop loop;
-  fake_net net;
-  uint32_t n;
-  aq_host_peer peers[N_MAX];
-  aq_k1_key *key[N_MAX];
-  member m[N_MAX];
-} cluster;
-
-static void on_recv(void *arg, uint32_t from, aq_bytes msg) {
-  member *m = arg;
-  m->recv++;
-  m->last_from = from;
-  m->last_len = msg.len;
-  aq_sha256(m->last_hash, msg);
-}
-
-static void on_serve(void *arg, uint32_t from, aq_bytes msg, aq_net_reply *reply) {
-  member *m = arg;
-  const aq_net *net = aq_host_net(m->host);
-  m->served++;
-  m->last_from = from;
-  if (m->hold) {
-    m->held = reply;
-    return;
-  }
-  if (m->refuse) {
-    net->refuse(net->ctx, reply);
-    return;
-  }
-  aq_buf answer = AQ_BUF(1u << 20);
-  aq_buf_put_str(&answer, "re:");
-  aq_buf_put_bytes(&answer, msg);
-  net->respond(net->ctx, reply, aq_buf_bytes(&answer));
-  aq_buf_free(&answer);
-}
-
-static void on_sent(void *arg, aq_status st) {
-  member *m = arg;
-  m->last_st = st;
-  if (st == AQ_OK)
-    m->sent_ok++;
-  else
-    m->sent_bad++;
-}
-
-static void on_answer(void *arg, aq_status st, aq_bytes answer) {
-  member *m = arg;
-  m->last_st = st;
-  if (st != AQ_OK) {
-    assert_int_equal(answer.len, 0);
-    m->answers_bad++;
-    return;
-  }
-  m->answers++;
-  m->last_len = answer.len;
-  assert_memory_equal(answer.ptr, "re:", 3);
-}
-
-static void on_peer_addr(void *arg, uint32_t peer, const char *addr) {
-  member *m = arg;
-  (void)peer;
-  snprintf(m->addr, sizeof m->addr, "%s", addr);
-}
-
-static void on_peer_change(void *arg, uint32_t peer, bool connected) {
-  member *m = arg;
-  (void)peer;
-  if (connected)
-    m->joins++;
-  else
-    m->leaves++;
-}
-
-typedef struct {
-  uint32_t rate_limit, conns_max;
-  int32_t score_threshold;
-} limits;
-
-static void member_start(cluster *c, uint32_t i, limits l) {
-  member *m = &c->m[i];
-  m->c = c;
-  m->idx = i;
-  m->node = &c->net.node[i];
-  aq_host_cfg cfg = {.env = &c->loop.env,
-                     .tcp = &m->node->tcp,
-                     .key = c->key[i],
-                     .self = i,
-                     .peer_cnt = c->n,
-                     .peers = c->peers,
-                     .agent = "aequa/test",
-                     .conns_max = l.conns_max,
-                     .rate_limit = l.rate_limit,
-                     .score_threshold = l.score_threshold,
-                     .peer_addr = on_peer_addr,
-                     .peer_change = on_peer_change,
-                     .arg = m};
-  m->host = aq_host_new(&cfg);
-  const aq_net *net = aq_host_net(m->host);
-  aq_net_handler h = {m, on_recv, on_serve};
-  for (int p = 0; p < AQ_PROTO_CNT; p++) net->handle(net->ctx, (aq_net_proto)p, &h);
-}
-
-static void cluster_init(cluster *c, uint32_t n, uint64_t seed) {
-  memset(c, 0, sizeof *c);
-  aq_metrics_init();
-  c->n = n;
-  fake_loop_init(&c->loop, seed);
-  fake_net_init(&c->net, &c->loop.env, seed);
-  for (uint32_t i = 0; i < n; i++) {
-    uint8_t secret[32] = {1, (uint8_t)(i + 1), (uint8_t)seed};
-    assert_int_equal(aq_k1_key_new(&c->key[i], secret), AQ_OK);
-    aq_k1_pubkey(c->peers[i].pubkey, c->key[i]);
-    snprintf(c->peers[i].name, sizeof c->peers[i].name, "peer-%u", i);
-    fake_net_node(&c->net);
-  }
-}
-
-static void cluster_free(cluster *c) {
-  for (uint32_t i = 0; i < c->n; i++) {
-    aq_host_free(c->m[i].host);
-    aq_k1_key_free(c->key[i]);
-  }
-  fake_net_free(&c->net);
-  assert_int_equal(c->loop.timers.cnt, 0); /* no timer is left behind */
-  fake_loop_free(&c->loop);
-}
-
-static void know(cluster *c, uint32_t from, int peer, uint32_t at) {
-  char addr[64];
-  snprintf(addr, sizeof addr, "%s:%d", c->net.node[at].host, FAKE_PORT);
-  assert_int_equal(aq_host_add_addr(c->m[from].host, peer, addr, true, NULL), AQ_OK);
-}
-
-/* All members, each knowing the list of all addresses but not whose they are, as with --p2p-peers. */
-static void cluster_start(cluster *c) {
-  for (uint32_t i = 0; i < c->n; i++) {
-    member_start(c, i, (limits){0});
-    for (uint32_t k = 0; k < c->n; k++) know(c, i, -1, k);
-  }
-  for (uint32_t i = 0; i < c->n; i++) aq_host_start(c->m[i].host);
-}
-
-static void run(cluster *c, uint64_t ns) { fake_loop_run(&c->loop, ns); }
-
-static void send(cluster *c, uint32_t from, uint32_t to, aq_net_proto proto, aq_bytes msg) {
-  const aq_net *net = aq_host_net(c->m[from].host);
-  net->send(net->ctx, to, proto, msg, on_sent, &c->m[from]);
-}
-
-static void ask(cluster *c, uint32_t from, uint32_t to, aq_net_proto proto, aq_bytes msg) {
-  const aq_net *net = aq_host_net(c->m[from].host);
-  net->request(net->ctx, to, proto, msg, on_answer, &c->m[from]);
-}
 
 /* Goal: two hosts that know each other's address connect, exchange both kinds of messages, and say so.
    Method: one dials; a one-way message and a request in each direction. */
@@ -579,53 +401,6 @@ static void strangers(void **state) {
   cluster_free(&c);
 }
 
-/* Goal: the cap and the rate limit refuse at the door and count it.
-   Method: 40 connections from one address against each limit. */
-static void limited(void **state) {
-  (void)state;
-  static const limits l[] = {{.conns_max = 10}, {.rate_limit = 10}};
-  for (size_t k = 0; k < AQ_COUNT(l); k++) {
-    cluster c;
-    cluster_init(&c, 2, 11);
-    member_start(&c, 0, l[k]);
-    aq_host_start(c.m[0].host);
-    fake_node *attacker = &c.net.node[1];
-    for (int i = 0; i < 40; i++) {
-      assert_true(attacker->tcp.dial(attacker->tcp.ctx, c.net.node[0].host, FAKE_PORT) > 0);
-    }
-    /* The attacker handles no event: give it some that do nothing. */
-    static const limits none = {0};
-    member_start(&c, 1, none);
-    run(&c, AQ_MILLIS(100));
-    assert_true(aq_metric_value(AQ_M_P2P_CONN_ATTEMPTS_TOTAL, AQ_LABELS("limited")) == 30);
-    assert_int_equal(fake_net_conns(&c.net, 0), 10);
-    run(&c, AQ_SECONDS(16)); /* silent ones are closed after 15 s */
-    assert_int_equal(fake_net_conns(&c.net, 0), 0);
-    cluster_free(&c);
-  }
-}
-
-/* Goal: silent strangers that fill the cap do not keep a peer out.
-   Method: ten of ten places taken by connections that say nothing; a second later the peer dials. */
-static void silent_strangers(void **state) {
-  (void)state;
-  cluster c;
-  cluster_init(&c, 2, 16);
-  member_start(&c, 0, (limits){.conns_max = 10}), member_start(&c, 1, (limits){0});
-  aq_host_start(c.m[0].host);
-  fake_node *attacker = fake_net_node(&c.net);
-  attacker->ev = c.m[1].node->ev; /* handles what comes for unknown connections: not at all */
-  for (int i = 0; i < 10; i++) assert_true(attacker->tcp.dial(attacker->tcp.ctx, "10.0.0.1", FAKE_PORT) > 0);
-  run(&c, AQ_MILLIS(1500));
-  assert_int_equal(fake_net_conns(&c.net, 0), 10);
-  know(&c, 1, 0, 0);
-  aq_host_start(c.m[1].host);
-  run(&c, AQ_MILLIS(100));
-  assert_int_equal(aq_host_connected(c.m[0].host), 1);
-  assert_int_equal(fake_net_conns(&c.net, 0), 10);
-  cluster_free(&c);
-}
-
 /* Goal: requests that are refused, not answered in 5 s, or answered too late.
    Method: one of each; the late answer must hurt nobody. */
 static void requests(void **state) {
@@ -775,16 +550,12 @@ static int setup(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(two_hosts),     cmocka_unit_test(clusters),
-      cmocka_unit_test(fragmentation), cmocka_unit_test(large_messages),
-      cmocka_unit_test(too_slow),      cmocka_unit_test(reconnect),
-      cmocka_unit_test(unconnected),   cmocka_unit_test(back_off_restarts),
-      cmocka_unit_test(dial_rate),     cmocka_unit_test(silent_crash),
-      cmocka_unit_test(cut_link),      cmocka_unit_test(bad_addresses),
-      cmocka_unit_test(wrong_doors),   cmocka_unit_test(strangers),
-      cmocka_unit_test(limited),       cmocka_unit_test(silent_strangers),
-      cmocka_unit_test(requests),      cmocka_unit_test(size_limits),
-      cmocka_unit_test(stopping),      cmocka_unit_test(chaos),
+      cmocka_unit_test(two_hosts),      cmocka_unit_test(clusters),          cmocka_unit_test(fragmentation),
+      cmocka_unit_test(large_messages), cmocka_unit_test(too_slow),          cmocka_unit_test(reconnect),
+      cmocka_unit_test(unconnected),    cmocka_unit_test(back_off_restarts), cmocka_unit_test(dial_rate),
+      cmocka_unit_test(silent_crash),   cmocka_unit_test(cut_link),          cmocka_unit_test(bad_addresses),
+      cmocka_unit_test(wrong_doors),    cmocka_unit_test(strangers),         cmocka_unit_test(requests),
+      cmocka_unit_test(size_limits),    cmocka_unit_test(stopping),          cmocka_unit_test(chaos),
   };
   return cmocka_run_group_tests(tests, setup, NULL);
 }
