@@ -33,6 +33,7 @@ enum {
 typedef struct {
   aq_list node;
   int fd;
+  char addr[INET6_ADDRSTRLEN]; /* "" when it has none */
   uint64_t by_ns; /* monotonic: the head or body that is being received must be whole by then; 0: none is */
 } client;
 
@@ -365,6 +366,7 @@ static enum MHD_Result on_head(aq_http_res *res, const char *method) {
   res->client = MHD_get_connection_info(res->mc, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
   res->client->by_ns = aq_mono_ns(s->env) + AQ_SECONDS(BODY_LIMIT_S);
   res->req.method = method;
+  res->req.client = res->client->addr;
   res->state = STATE_BODY;
   if (!take_headers(res)) return MHD_NO;
   if (res->cut) return refuse(res, 400, "bad request target\n");
@@ -435,12 +437,20 @@ static void on_completed(void *cls, struct MHD_Connection *mc, void **ctx, enum 
   res_release(res);
 }
 
+static void read_addr(client *c) {
+  struct sockaddr_storage peer = {0};
+  socklen_t len = sizeof peer;
+  if (getpeername(c->fd, (struct sockaddr *)&peer, &len) != 0) return;
+  if (uv_ip_name((struct sockaddr *)&peer, c->addr, sizeof c->addr) != 0) c->addr[0] = 0;
+}
+
 static void on_connection(void *cls, struct MHD_Connection *mc, void **ctx, enum MHD_ConnectionNotificationCode code) {
   aq_http_server *s = cls;
   if (code == MHD_CONNECTION_NOTIFY_STARTED) {
     client *c = calloc(1, sizeof *c);
     AQ_ASSERT(c);
     c->fd = MHD_get_connection_info(mc, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    read_addr(c);
     c->by_ns = aq_mono_ns(s->env) + AQ_SECONDS(HEAD_LIMIT_S);
     aq_list_push(&s->clients, &c->node);
     s->client_cnt++;

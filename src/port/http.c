@@ -76,6 +76,15 @@ static bool copy_value(const char *p, char *out, size_t out_len) {
   return true;
 }
 
+aq_status aq_http_query_next(const char **at, const char *name, char *out, size_t out_len) {
+  for (const char *pair = *at; *pair;) {
+    const char *p = pair, *next = pair + strcspn(pair, "&");
+    *at = pair = next + (*next == '&');
+    if (name_matches(&p, name)) return copy_value(p + (*p == '='), out, out_len) ? AQ_OK : AQ_E_FORMAT;
+  }
+  return AQ_E_NOTFOUND;
+}
+
 bool aq_http_query_nth(const char *query, const char *name, size_t nth, char *out, size_t out_len) {
   for (const char *pair = query; *pair; pair += *pair == '&') {
     const char *p = pair;

@@ -31,13 +31,17 @@ typedef struct aq_http_req {
   const char *raw_path; /* as received */
   const char *query;    /* raw, without '?'; "" when absent */
   aq_http_headers headers;
-  aq_bytes body; /* whole, within the limit */
+  aq_bytes body;      /* whole, within the limit */
+  const char *client; /* the client's address without its port; NULL: not known */
 } aq_http_req;
 
 /* Value of a query parameter, percent-decoded into out (0-terminated). Returns false when absent or too long. */
 bool aq_http_query_get(const char *query, const char *name, char *out, size_t out_len);
 /* The nth (from 0) occurrence; for repeated parameters. */
 bool aq_http_query_nth(const char *query, const char *name, size_t nth, char *out, size_t out_len);
+/* All of them in one pass: the first value from *at on (the query, to begin with), which moves behind it.
+   AQ_E_NOTFOUND: none is left; AQ_E_FORMAT: a bad escape, or too long for out. */
+AQ_NODISCARD aq_status aq_http_query_next(const char **at, const char *name, char *out, size_t out_len);
 
 enum { AQ_HTTP_PARAM_MAX = 127, AQ_HTTP_PARAMS_MAX = 2 };
 
