@@ -60,16 +60,25 @@ static uint32_t ep_score(const aq_bn_endpoint *ep, uint64_t minute) {
   return ep->minute + 1 == minute ? ep->ok_now : 0;
 }
 
-const char *aq_bn_best(const aq_bn *b) {
-  uint64_t minute = minute_now(b);
-  const aq_bn_endpoint *best = NULL;
-  for (size_t i = 0; i < b->ep_cnt; i++) {
-    if (!aq_bn_usable(&b->ep[i])) continue;
-    if (!best || ep_score(&b->ep[i], minute) > ep_score(best, minute)) best = &b->ep[i];
-  }
-  if (!best) best = &b->ep[0]; /* none is of our chain: what it answers concerns its client only */
-  return b->ep_cnt ? best->url : "";
+/* Of our chain before others, then the more successful, then the one named first. */
+static bool goes_before(const aq_bn_endpoint *a, const aq_bn_endpoint *b, uint64_t minute) {
+  if (aq_bn_usable(a) != aq_bn_usable(b)) return aq_bn_usable(a);
+  uint32_t x = ep_score(a, minute), y = ep_score(b, minute);
+  return x > y || (x == y && a < b);
 }
+
+/* With none of our chain the first stays: what it answers concerns its client only. */
+const char *aq_bn_nth(const aq_bn *b, size_t nth) {
+  uint64_t minute = minute_now(b);
+  for (size_t i = 0; i < b->ep_cnt; i++) {
+    size_t better = 0;
+    for (size_t k = 0; k < b->ep_cnt; k++) better += goes_before(&b->ep[k], &b->ep[i], minute);
+    if (better == nth) return nth == 0 || aq_bn_usable(&b->ep[i]) ? b->ep[i].url : NULL;
+  }
+  return NULL;
+}
+
+const char *aq_bn_best(const aq_bn *b) { return b->ep_cnt ? aq_bn_nth(b, 0) : ""; }
 
 aq_http_headers aq_bn_headers(const aq_bn *b) { return b->cfg.headers; }
 
@@ -140,6 +149,7 @@ static void leg_start(aq_bn_call_rec *c, aq_bn_endpoint *ep, aq_http_headers hea
                             .headers = headers,
                             .body = c->req.body,
                             .timeout_ns = c->req.timeout_ns,
+                            .pool = c->req.pool,
                             .body_max = c->req.body_max};
   const aq_httpc_cb cb = {.arg = leg, .done = leg_done};
   *leg = (aq_bn_leg){c, ep, 0};

@@ -45,6 +45,7 @@ typedef struct {
   bool submit;                   /* to every beacon node, the submit timeout; OK when one took it */
   uint64_t timeout_ns;           /* 0: the default */
   size_t body_max;               /* of an answer; 0: AQ_BN_BODY_MAX */
+  aq_httpc_pool pool;            /* AQ_HTTPC_PROXY for what a client asked */
   /* Judges a 2xx answer of one beacon node (same arg as fn); false makes it count as that node's failure, so that
      garbage of one node does not win over a good answer of another. When all fail the call ends with AQ_E_FORMAT or
      AQ_E_REFUSED. NULL: all are good. */
@@ -57,7 +58,9 @@ aq_bn *aq_bn_new(const aq_bn_cfg *cfg);
 void aq_bn_free(aq_bn *b);                                                   /* open calls end with AQ_E_CLOSED */
 uint64_t aq_bn_call(aq_bn *b, const aq_bn_req *req, aq_bn_fn fn, void *arg); /* fn never from inside; id, never 0 */
 void aq_bn_cancel(aq_bn *b, uint64_t id);
-const char *aq_bn_best(const aq_bn *b);        /* base URL for streams: the most successful of late */
+const char *aq_bn_best(const aq_bn *b); /* base URL for streams: the most successful of late */
+/* The nth (from 0) in that order, of those of our chain; NULL when there are no more. */
+const char *aq_bn_nth(const aq_bn *b, size_t nth);
 aq_http_headers aq_bn_headers(const aq_bn *b); /* --beacon-node-headers, for streams */
 
 /* genesis, spec, fork_schedule -> chain, all of one beacon node, waiting for one that is not there yet or not synced

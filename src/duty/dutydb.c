@@ -11,7 +11,7 @@ enum {
   COMMITTEES_MAX = 64 /* bits of an attestation's committee_bits */
 };
 
-typedef enum { KIND_ATTESTATION = 1, KIND_PUBKEY, KIND_PROPOSAL, KIND_AGGREGATE, KIND_CONTRIBUTION } kind;
+typedef enum { KIND_ATTESTATION = 1, KIND_PUBKEY, KIND_MEMBER, KIND_PROPOSAL, KIND_AGGREGATE, KIND_CONTRIBUTION } kind;
 
 /* One duty: its memory and its values, gone at the deadline. */
 typedef struct {
@@ -123,6 +123,13 @@ static aq_status add(record *r, const uint8_t key[KEY_LEN], const aq_unsigned_da
   return st;
 }
 
+/* Of two that claim one place the first has it: no other check hangs on it. */
+static aq_status put_member(record *r, const aq_unsigned_data *d, const uint8_t pubkey[48]) {
+  uint8_t key[KEY_LEN];
+  key_of(key, KIND_MEMBER, r->duty.slot, d->attester.committee_index, d->attester.validator_committee_index, NULL);
+  return aq_map_get(&r->db->values, key) ? AQ_OK : add(r, key, d, pubkey, false);
+}
+
 /* core.md 8.2: the table's first three rows. The alias under index 0 gives way to committee 0 itself. */
 static aq_status put_attestation(record *r, const aq_unsigned_data *d, const uint8_t pubkey[48]) {
   uint8_t key[KEY_LEN];
@@ -148,7 +155,7 @@ static aq_status put_attestation(record *r, const aq_unsigned_data *d, const uin
     if (!v) st = add(r, key, d, pubkey, alias);
     if (st) return st;
   }
-  return AQ_OK;
+  return put_member(r, d, pubkey);
 }
 
 static aq_status put_one(record *r, kind k, uint64_t a, const uint8_t *root, const aq_unsigned_data *d,
@@ -301,21 +308,34 @@ void aq_dutydb_cancel(aq_dutydb_waiter *w) {
   w->db = NULL;
 }
 
-aq_status aq_dutydb_pubkey_by_attestation(const aq_dutydb *db, uint64_t slot, uint64_t committee_index,
-                                          uint64_t validator_index, uint8_t pubkey[48]) {
+static aq_dutydb_entry lookup(const aq_dutydb *db, kind k, uint64_t slot, uint64_t a, uint64_t b) {
   uint8_t key[KEY_LEN];
-  key_of(key, KIND_PUBKEY, slot, committee_index, validator_index, NULL);
+  key_of(key, k, slot, a, b, NULL);
   const value *v = aq_map_get(&db->values, key);
-  if (!v) return AQ_E_NOTFOUND;
-  memcpy(pubkey, v->pubkey, 48);
-  return AQ_OK;
+  return v ? (aq_dutydb_entry){&v->data, v->pubkey} : (aq_dutydb_entry){NULL, NULL};
+}
+
+aq_dutydb_entry aq_dutydb_attester(const aq_dutydb *db, uint64_t slot, uint64_t committee_index,
+                                   uint64_t validator_index) {
+  return lookup(db, KIND_PUBKEY, slot, committee_index, validator_index);
+}
+
+aq_dutydb_entry aq_dutydb_member(const aq_dutydb *db, uint64_t slot, uint64_t committee_index, uint64_t place) {
+  return lookup(db, KIND_MEMBER, slot, committee_index, place);
+}
+
+aq_dutydb_entry aq_dutydb_proposal(const aq_dutydb *db, uint64_t slot) { return lookup(db, KIND_PROPOSAL, slot, 0, 0); }
+
+bool aq_dutydb_has(const aq_dutydb *db, aq_duty_type type) {
+  AQ_LIST_EACH(&db->records, r, const record, link) {
+    if (r->duty.type == type) return true;
+  }
+  return false;
 }
 
 aq_bytes aq_dutydb_attestation(const aq_dutydb *db, uint64_t slot, uint64_t committee_index) {
-  uint8_t key[KEY_LEN];
-  key_of(key, KIND_ATTESTATION, slot, committee_index, 0, NULL);
-  const value *v = aq_map_get(&db->values, key);
-  return v ? v->data.value : (aq_bytes){NULL, 0};
+  const aq_unsigned_data *d = lookup(db, KIND_ATTESTATION, slot, committee_index, 0).data;
+  return d ? d->value : (aq_bytes){NULL, 0};
 }
 
 void aq_dutydb_free(aq_dutydb *db) {

@@ -29,9 +29,19 @@ typedef struct aq_dutydb_waiter {
 void aq_dutydb_await(aq_dutydb *db, aq_dutydb_waiter *w, uint64_t until_ns); /* fill kind .. arg first */
 void aq_dutydb_cancel(aq_dutydb_waiter *w);
 
-/* Group key of the validator that attests there; committee_index its own or 0. AQ_E_NOTFOUND. */
-AQ_NODISCARD aq_status aq_dutydb_pubkey_by_attestation(const aq_dutydb *db, uint64_t slot, uint64_t committee_index,
-                                                       uint64_t validator_index, uint8_t pubkey[48]);
+/* What was decided, for checks on submission: the schedule of the moment may have changed since. Valid until the next
+   callback of the environment; NULL when none was. */
+typedef struct {
+  const aq_unsigned_data *data;
+  const uint8_t *pubkey; /* group key */
+} aq_dutydb_entry;
+/* The validator that attests there; committee_index its own or 0. Its duty: data->attester. */
+aq_dutydb_entry aq_dutydb_attester(const aq_dutydb *db, uint64_t slot, uint64_t committee_index,
+                                   uint64_t validator_index);
+/* The same by its place in its committee. */
+aq_dutydb_entry aq_dutydb_member(const aq_dutydb *db, uint64_t slot, uint64_t committee_index, uint64_t place);
+aq_dutydb_entry aq_dutydb_proposal(const aq_dutydb *db, uint64_t slot);
+bool aq_dutydb_has(const aq_dutydb *db, aq_duty_type type); /* any live one of that type */
 /* The decided attestation data (128 bytes) of a slot and committee, NULL ptr when none; for checks on submission. */
 aq_bytes aq_dutydb_attestation(const aq_dutydb *db, uint64_t slot, uint64_t committee_index);
 

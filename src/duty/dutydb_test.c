@@ -82,7 +82,7 @@ static void test_attester(void **state) {
   fixture f;
   open_db(&f, 320);
   aq_duty duty = {320, AQ_DUTY_ATTESTER};
-  uint8_t pk[48], want[48];
+  uint8_t want[48];
   answer a3 = {0}, a0 = {0}, late = {0};
   aq_dutydb_waiter w3 = {.kind = AQ_DUTY_ATTESTER, .slot = 320, .index = 3, .fn = on_answer, .arg = &a3};
   aq_dutydb_waiter w0 = {.kind = AQ_DUTY_ATTESTER, .slot = 320, .index = 0, .fn = on_answer, .arg = &a0};
@@ -100,20 +100,23 @@ static void test_attester(void **state) {
   assert_int_equal(aq_dutydb_attestation(f.db, 320, 2).ptr[16], 9);
   assert_int_equal(aq_dutydb_attestation(f.db, 320, 0).ptr[16], 7); /* the first stays */
   key_of(want, 2);
-  assert_int_equal(aq_dutydb_pubkey_by_attestation(f.db, 320, 2, 102, pk), AQ_OK);
-  assert_memory_equal(pk, want, 48);
-  assert_int_equal(aq_dutydb_pubkey_by_attestation(f.db, 320, 0, 102, pk), AQ_OK);
-  assert_memory_equal(pk, want, 48);
-  assert_int_equal(aq_dutydb_pubkey_by_attestation(f.db, 320, 3, 102, pk), AQ_E_NOTFOUND);
+  assert_memory_equal(aq_dutydb_attester(f.db, 320, 2, 102).pubkey, want, 48);
+  assert_memory_equal(aq_dutydb_attester(f.db, 320, 0, 102).pubkey, want, 48);
+  assert_int_equal(aq_dutydb_attester(f.db, 320, 0, 102).data->attester.committee_index, 2);
+  assert_null(aq_dutydb_attester(f.db, 320, 3, 102).data);
+  assert_null(aq_dutydb_attester(f.db, 321, 2, 102).data);
+  uint64_t place = aq_dutydb_attester(f.db, 320, 2, 102).data->attester.validator_committee_index;
+  assert_memory_equal(aq_dutydb_member(f.db, 320, 2, place).pubkey, want, 48);
+  assert_null(aq_dutydb_member(f.db, 320, 0, place).data); /* a place belongs to its own committee only */
+  assert_null(aq_dutydb_member(f.db, 320, 2, place + 1).data);
   assert_int_equal(store(&f, duty, 4, attester(321, 4, 6, 0, 7, 1)), AQ_E_FORMAT); /* of another slot */
   aq_buf other = attester(320, 1, 3, 0, 7, 1);
   aq_unsigned item = {.data = aq_buf_bytes(&other)};
   key_of(item.pubkey, 4); /* validator 101 under another key */
   assert_int_equal(aq_dutydb_store(f.db, duty, &(aq_unsigned_set){&item, 1}), AQ_E_EXISTS);
   aq_buf_free(&other);
-  assert_int_equal(aq_dutydb_pubkey_by_attestation(f.db, 320, 3, 101, pk), AQ_OK);
   key_of(want, 1);
-  assert_memory_equal(pk, want, 48);
+  assert_memory_equal(aq_dutydb_attester(f.db, 320, 3, 101).pubkey, want, 48);
   aq_dutydb_waiter wl = {.kind = AQ_DUTY_ATTESTER, .slot = 320, .index = 2, .fn = on_answer, .arg = &late};
   aq_dutydb_await(f.db, &wl, f.env.wall_ns + AQ_SECONDS(10));
   assert_true(late.calls == 1 && late.first[16] == 9);

@@ -18,6 +18,8 @@ typedef struct {
   char *method, *url, *accept, *content_type, *version;
   aq_buf body;
   aq_httpc_cb cb;
+  aq_httpc_pool pool;
+  uint64_t silence_ns;
   aq_timer timer;
   aq_status st; /* what the timer delivers */
   int code;
@@ -95,13 +97,25 @@ static inline void fake_http_fail(fake_ex *ex, uint64_t delay_ns, aq_status st) 
   fake_env_timer_set_(ex->h->env, &ex->timer, ex->h->env->wall_ns + delay_ns, fake_http_deliver_, ex);
 }
 
+/* A byte came: the silence begins anew. */
+static inline void fake_http_heard_(fake_ex *ex) {
+  if (ex->silence_ns) fake_http_fail(ex, ex->silence_ns, AQ_E_TIMEOUT);
+}
+
 /* Streams: head, chunks, end. */
+static inline void fake_http_open_h(fake_ex *ex, int code, const aq_http_headers *h) {
+  ex->streaming = true, ex->code = code;
+  fake_http_heard_(ex);
+  ex->cb.head(ex->cb.arg, code, h);
+}
 static inline void fake_http_open(fake_ex *ex, int code) {
   aq_http_headers none = {NULL, 0};
-  ex->streaming = true, ex->code = code;
-  ex->cb.head(ex->cb.arg, code, &none);
+  fake_http_open_h(ex, code, &none);
 }
-static inline void fake_http_chunk(fake_ex *ex, const char *text) { ex->cb.data(ex->cb.arg, aq_bytes_str(text)); }
+static inline void fake_http_chunk(fake_ex *ex, const char *text) {
+  fake_http_heard_(ex);
+  ex->cb.data(ex->cb.arg, aq_bytes_str(text));
+}
 
 static inline uint64_t fake_http_start_(void *ctx, const aq_httpc_req *req, const aq_httpc_cb *cb) {
   fake_http *h = ctx;
@@ -120,6 +134,9 @@ static inline uint64_t fake_http_start_(void *ctx, const aq_httpc_req *req, cons
   ex->body = AQ_BUF(256u << 20);
   aq_buf_put_bytes(&ex->body, req->body);
   uint64_t id = ex->id;
+  ex->pool = req->pool;
+  ex->silence_ns = req->silence_ns;
+  fake_http_heard_(ex);
   if (req->timeout_ns) fake_http_fail(ex, req->timeout_ns, AQ_E_TIMEOUT);
   h->handle(h->arg, ex);
   return id;
