@@ -18,6 +18,7 @@ typedef struct {
   aq_http_header header[FAKE_HEADERS_MAX];
   size_t header_cnt;
   aq_bytes body;
+  const char *client; /* its address, not copied; NULL: not known */
 } fake_req;
 
 typedef struct fake_res {
@@ -68,7 +69,7 @@ static inline void fake_head_(fake_res *r, int code, const aq_http_headers *h) {
 static inline void fake_respond_(aq_http_res *res, int code, const aq_http_headers *h, aq_bytes body) {
   fake_res *r = fake_res_of_(res);
   fake_head_(r, code, h);
-  aq_buf_put_bytes(&r->body, body);
+  if (strcmp(r->mem->req.method, "HEAD") != 0) aq_buf_put_bytes(&r->body, body);
   r->ended = true;
   fake_req_drop_(r);
   if (r->notify) r->notify(r->notify_arg, r);
@@ -151,6 +152,7 @@ static inline struct fake_req_mem *fake_req_copy_(const fake_req *in, size_t pat
     m->header[i].value = fake_put_(&at, in->header[i].value, strlen(in->header[i].value));
   }
   m->req.headers = (aq_http_headers){m->header, in->header_cnt};
+  m->req.client = in->client;
   m->req.body = aq_bytes_of(fake_put_(&at, in->body.ptr, in->body.len), in->body.len);
   m->req.path = at;
   if (fake_path_(at, in->target, path_len)) return m;

@@ -67,6 +67,7 @@ typedef struct {
 
 typedef struct {
   aq_timer timer;
+  fv *f;
   void (*net)(void *arg, aq_status st);
   aq_net_answer answer;
   aq_store_done store;
@@ -76,8 +77,9 @@ typedef struct {
 
 static inline void fv_later_run_(void *arg) {
   fv_later *l = arg;
-  if (l->net) l->net(l->arg, l->st);
-  if (l->answer) l->answer(l->arg, l->st, aq_bytes_of("", 0));
+  bool up = l->f->workflow != NULL; /* the net goes before the workflow, the store after it */
+  if (l->net && up) l->net(l->arg, l->st);
+  if (l->answer && up) l->answer(l->arg, l->st, aq_bytes_of("", 0));
   if (l->store) l->store(l->arg, l->st);
   free(l);
 }
@@ -86,6 +88,7 @@ static inline void fv_later_(fv *f, fv_later in) {
   fv_later *l = malloc(sizeof *l);
   AQ_ASSERT(l);
   *l = in;
+  l->f = f;
   fake_env_timer_set_(&f->env, &l->timer, f->env.wall_ns + AQ_MILLIS(1), fv_later_run_, l);
 }
 
@@ -393,6 +396,7 @@ static inline fv *fv_new(const fv_cfg *cfg) {
 
 static inline void fv_free(fv *f) {
   if (f->workflow) aq_workflow_free(f->workflow);
+  f->workflow = NULL;
   aq_vapi_free(f->vapi);
   if (f->bn) aq_bn_free(f->bn);
   fake_env_run_for(&f->env, AQ_SECONDS(1));

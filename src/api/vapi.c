@@ -13,6 +13,7 @@ static void *tagged(uint32_t i) { return (void *)(uintptr_t)(i + 1); }
 static int untagged(void *p) { return (int)(uintptr_t)p - 1; }
 
 int aq_vapi_by_share(const aq_vapi *v, const uint8_t share[48]) { return untagged(aq_map_get(&v->share, share)); }
+int aq_vapi_by_group(const aq_vapi *v, const uint8_t pubkey[48]) { return untagged(aq_map_get(&v->group, pubkey)); }
 
 const uint8_t *aq_vapi_share(const aq_vapi *v, uint32_t validator) {
   AQ_ASSERT(validator < v->cfg.lock->validator_cnt);
@@ -33,11 +34,14 @@ static void call_release(aq_call *c) {
   if (c->duties_id) aq_scheduler_duties_cancel(aq_workflow_scheduler(c->v->cfg.workflow), c->duties_id);
   if (c->proxy_id) c->v->cfg.http->cancel(c->v->cfg.http->ctx, c->proxy_id);
   if (c->bn_id) aq_bn_cancel(c->v->cfg.bn, c->bn_id);
+  aq_vapi_proxy_leave(c);
+  if (c->topics) aq_vapi_events_leave(c);
+  c->topics = 0;
   c->duties_id = c->proxy_id = c->bn_id = 0;
   if (c->submits == 0) call_free(c);
 }
 
-static void call_gone(void *arg) {
+void aq_call_gone(void *arg) {
   aq_call *c = arg;
   c->gone = true;
   call_release(c);
@@ -403,18 +407,18 @@ const aq_route aq_vapi_routes[] = {
     {NULL, "/health", "/health", get_health, AQ_VAPI_SMALL_MAX},
     /* Over its own limit the handler answers (contract.md 4.2). */
     {NULL, "/v1/duty", "/v1/duty", post_duty, AQ_VAPI_BODY_MAX},
-    {"GET", ETH1 "beacon/states/{}/validators", "get_validators", aq_vapi_get_validators, AQ_VAPI_BODY_MAX},
+    {"GET", ETH1 "beacon/states/{}/validators", "get_validators", aq_vapi_get_validators, AQ_VAPI_READ_MAX},
     {"POST", ETH1 "beacon/states/{}/validators", "get_validators", aq_vapi_get_validators, AQ_VAPI_BODY_MAX},
-    {"GET", ETH1 "beacon/states/{}/validators/{}", "get_validator", aq_vapi_get_validator, AQ_VAPI_BODY_MAX},
+    {"GET", ETH1 "beacon/states/{}/validators/{}", "get_validator", aq_vapi_get_validator, AQ_VAPI_READ_MAX},
     {"POST", ETH1 "validator/duties/attester/{}", "attester_duties", aq_vapi_attester_duties, AQ_VAPI_BODY_MAX},
-    {"GET", ETH1 "validator/duties/proposer/{}", "proposer_duties", aq_vapi_proposer_duties, AQ_VAPI_BODY_MAX},
-    {"GET", ETH2 "validator/duties/proposer/{}", "proposer_duties_v2", aq_vapi_proposer_duties, AQ_VAPI_BODY_MAX},
+    {"GET", ETH1 "validator/duties/proposer/{}", "proposer_duties", aq_vapi_proposer_duties, AQ_VAPI_READ_MAX},
+    {"GET", ETH2 "validator/duties/proposer/{}", "proposer_duties_v2", aq_vapi_proposer_duties, AQ_VAPI_READ_MAX},
     {"POST", ETH1 "validator/duties/sync/{}", "sync_committee_duties", aq_vapi_sync_duties, AQ_VAPI_BODY_MAX},
-    {"GET", ETH1 "validator/attestation_data", "attestation_data", aq_vapi_attestation_data, AQ_VAPI_BODY_MAX},
+    {"GET", ETH1 "validator/attestation_data", "attestation_data", aq_vapi_attestation_data, AQ_VAPI_READ_MAX},
     {"POST", ETH2 "beacon/pool/attestations", "submit_attestations_v2", aq_vapi_submit_attestations, AQ_VAPI_BODY_MAX},
     {"POST", ETH1 "beacon/pool/attestations", "submit_attestations", aq_vapi_submit_attestations, AQ_VAPI_BODY_MAX},
-    {"GET", "/eth/v3/validator/blocks/{}", "propose_block_v3", aq_vapi_propose_block, AQ_VAPI_BODY_MAX},
-    {"GET", ETH2 "validator/blocks/{}", "propose_block", aq_vapi_propose_block, AQ_VAPI_BODY_MAX},
+    {"GET", "/eth/v3/validator/blocks/{}", "propose_block_v3", aq_vapi_propose_block, AQ_VAPI_READ_MAX},
+    {"GET", ETH2 "validator/blocks/{}", "propose_block", aq_vapi_propose_block, AQ_VAPI_READ_MAX},
     {"POST", ETH1 "beacon/blocks", "submit_proposal_v1", aq_vapi_submit_block, AQ_VAPI_BLOCK_MAX},
     {"POST", ETH2 "beacon/blocks", "submit_proposal_v2", aq_vapi_submit_block, AQ_VAPI_BLOCK_MAX},
     {"POST", ETH1 "beacon/blinded_blocks", "submit_blinded_block_v1", aq_vapi_submit_block, AQ_VAPI_BLOCK_MAX},
@@ -426,12 +430,15 @@ const aq_route aq_vapi_routes[] = {
      AQ_VAPI_BODY_MAX},
     {"POST", ETH1 "validator/sync_committee_subscriptions", "sync_committee_subscriptions", aq_vapi_subscribe_all,
      AQ_VAPI_BODY_MAX},
-    {"GET", ETH1 "node/version", "node_version", get_version, AQ_VAPI_BODY_MAX},
-    {"GET", "/proposer_config", "proposer_config", retired, AQ_VAPI_BODY_MAX},
-    {"GET", "/teku_proposer_config", "teku_proposer_config", retired, AQ_VAPI_BODY_MAX},
-    {"GET", ETH1 "validator/blinded_blocks/{}", "propose_blinded_block", retired, AQ_VAPI_BODY_MAX},
-    {"GET", ETH1 "validator/aggregate_attestation", "aggregate_attestation", retired, AQ_VAPI_BODY_MAX},
+    {"GET", ETH1 "events", "events", aq_vapi_get_events, AQ_VAPI_READ_MAX},
+    {"GET", ETH1 "node/version", "node_version", get_version, AQ_VAPI_READ_MAX},
+    {"GET", "/proposer_config", "proposer_config", retired, AQ_VAPI_READ_MAX},
+    {"GET", "/teku_proposer_config", "teku_proposer_config", retired, AQ_VAPI_READ_MAX},
+    {"GET", ETH1 "validator/blinded_blocks/{}", "propose_blinded_block", retired, AQ_VAPI_READ_MAX},
+    {"GET", ETH1 "validator/aggregate_attestation", "aggregate_attestation", retired, AQ_VAPI_READ_MAX},
     {"POST", ETH1 "validator/aggregate_and_proofs", "submit_aggregate_and_proofs", retired, AQ_VAPI_BODY_MAX},
+    {"GET", ETH2 "validator/aggregate_attestation", "aggregate_attestation_v2", later, AQ_VAPI_READ_MAX},
+    {"GET", ETH1 "validator/sync_committee_contribution", "sync_committee_contribution", later, AQ_VAPI_READ_MAX},
     /* A partial signature sent to a beacon node would be refused there: better to say so here. */
     {"POST", ETH2 "validator/aggregate_and_proofs", "submit_aggregate_and_proofs_v2", later, AQ_VAPI_BODY_MAX},
     {"POST", ETH1 "beacon/pool/sync_committees", "submit_sync_committee_messages", later, AQ_VAPI_BODY_MAX},
@@ -445,7 +452,9 @@ const size_t aq_vapi_route_cnt = AQ_COUNT(aq_vapi_routes);
 
 /* ---- routing ---- */
 
+/* HEAD is GET without the body, which the server leaves out. */
 static const aq_route *find(const char *method, const char *path, char (*param)[AQ_HTTP_PARAM_MAX + 1]) {
+  if (strcmp(method, "HEAD") == 0) method = "GET";
   for (size_t i = 0; i < aq_vapi_route_cnt; i++) {
     const aq_route *r = &aq_vapi_routes[i];
     if (r->method && strcmp(r->method, method) != 0) continue;
@@ -454,10 +463,30 @@ static const aq_route *find(const char *method, const char *path, char (*param)[
   return NULL;
 }
 
+void aq_call_not_allowed(aq_call *c) {
+  char allow[64] = "", text[AQ_VAPI_TEXT_MAX];
+  for (size_t i = 0; i < aq_vapi_route_cnt; i++) {
+    const aq_route *r = &aq_vapi_routes[i];
+    if (!r->method || !aq_http_match(r->path, c->path, NULL)) continue;
+    size_t len = strlen(allow);
+    snprintf(allow + len, sizeof allow - len, "%s%s", len ? ", " : "", r->method);
+  }
+  const aq_http_header h[] = {{"Content-Type", "application/json"}, {"Allow", allow[0] ? allow : "GET, HEAD"}};
+  int len = snprintf(text, sizeof text, "{\"code\":405,\"message\":\"method not allowed\"}");
+  aq_call_answer(c, 405, &(aq_http_headers){h, 2}, aq_bytes_of(text, (size_t)len), "method not allowed");
+}
+
+/* Blocks are large, and only asked back where the cluster has one: else nobody may make us hold so much. */
+static bool awaits_block(const aq_vapi *v) {
+  return v->cfg.workflow && aq_dutydb_has(aq_workflow_dutydb(v->cfg.workflow), AQ_DUTY_PROPOSER);
+}
+
 static size_t body_max(void *arg, const char *method, const char *path) {
-  (void)arg;
-  const aq_route *r = find(method, path, NULL);
-  return r ? r->body_max : AQ_VAPI_BODY_MAX;
+  const aq_vapi *v = arg;
+  char normal[AQ_VAPI_PATH_MAX + 1];
+  const aq_route *r = aq_vapi_normal(normal, path) ? find(method, normal, NULL) : NULL;
+  if (!r) return AQ_VAPI_READ_MAX;
+  return r->body_max == AQ_VAPI_BLOCK_MAX && !awaits_block(v) ? AQ_VAPI_BODY_MAX : r->body_max;
 }
 
 /* One series with the last value (validator-api.md 2.4). */
@@ -482,11 +511,13 @@ static void handle(void *arg, const aq_http_req *req, aq_http_res *res, const aq
   c->vt = vt;
   c->start_ns = aq_mono_ns(v->cfg.env);
   c->body_len = req->body.len;
-  aq_arena_init(&c->arena, 2 * (size_t)AQ_VAPI_BLOCK_MAX);
+  size_t sent = req->body.len + strlen(req->query);
+  aq_arena_init(&c->arena, AQ_VAPI_ARENA_BASE + AQ_VAPI_ARENA_TIMES * sent);
   aq_list_push(&v->calls, &c->link);
   aq_trace_id(c->trace_id, req, aq_now_ns(v->cfg.env));
-  vt->watch(res, call_gone, NULL, c);
-  c->route = find(req->method, req->path, c->param);
+  vt->watch(res, aq_call_gone, NULL, c);
+  bool good = aq_vapi_normal(c->path, req->path);
+  if (good) c->route = find(req->method, c->path, c->param);
   bool own = c->route && c->route->name[0] == '/';
   c->label = c->route ? c->route->path : "proxy";
   if (!own) {
@@ -498,8 +529,10 @@ static void handle(void *arg, const aq_http_req *req, aq_http_res *res, const aq
   }
   if (c->route)
     c->route->handle(c);
-  else
+  else if (good)
     aq_vapi_proxy(c);
+  else
+    aq_call_error(c, 400, "the path is not one of this API");
 }
 
 aq_vapi *aq_vapi_new(const aq_vapi_cfg *cfg) {
@@ -508,10 +541,16 @@ aq_vapi *aq_vapi_new(const aq_vapi_cfg *cfg) {
   v->cfg = *cfg;
   v->handler = (aq_http_handler){v, body_max, handle};
   aq_list_init(&v->calls);
+  aq_list_init(&v->proxy_waiting);
+  aq_list_init(&v->proxy_open);
+  v->events = aq_vapi_events_new(v);
   size_t max = (size_t)AQ_VALIDATORS_MAX * AQ_OPERATORS_MAX;
   aq_map_init(&v->share, 48, max, NULL);
   aq_map_init(&v->foreign, 48, max, NULL);
+  aq_map_init(&v->group, 48, max, NULL);
   for (uint32_t i = 0; cfg->lock && i < cfg->lock->validator_cnt; i++) {
+    aq_status put = aq_map_put(&v->group, cfg->lock->validators[i].pubkey, tagged(i));
+    AQ_ASSERT(put == AQ_OK);
     for (uint32_t op = 0; op < cfg->lock->def.operator_cnt; op++) {
       const uint8_t *key = cfg->lock->validators[i].share[op];
       aq_status st = op == cfg->self ? aq_map_put(&v->share, key, tagged(i)) : aq_map_put(&v->foreign, key, tagged(op));
@@ -527,6 +566,9 @@ void aq_vapi_free(aq_vapi *v) {
     c->submits = 0;
     call_release(c);
   }
+  aq_timer_cancel(v->cfg.env, &v->proxy_turn);
+  aq_vapi_events_free(v->events);
+  aq_map_free(&v->group);
   aq_map_free(&v->share);
   aq_map_free(&v->foreign);
   free(v);

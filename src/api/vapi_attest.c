@@ -2,13 +2,33 @@
    validator-api.md 6. The older routes (v1) are served too for chains before Electra. */
 #include "api/vapi_internal.h"
 
+#include <stdlib.h>
+
 #include "base/assert.h"
 
 /* ---- attestation_data ---- */
 
+/* Where nothing was decided the schedule says whether something can be. */
+static void data_epoch_resolved(void *arg, bool ok) {
+  aq_call *c = arg;
+  aq_duty_defs defs;
+  aq_duty duty = {c->slot, AQ_DUTY_ATTESTER};
+  if (!ok) {
+    aq_call_error(c, 503, "the duties of slot %llu are not known yet", (unsigned long long)c->slot);
+    return;
+  }
+  /* Some clients ask in every slot and demote an endpoint on errors: 503 is the mildest (validator-api.md 18.2). */
+  if (aq_scheduler_defs(aq_workflow_scheduler(c->v->cfg.workflow), duty, &defs) != AQ_OK)
+    aq_call_error(c, 503, "no validator of this cluster attests in slot %llu", (unsigned long long)c->slot);
+}
+
 static void data_known(void *arg, aq_status st, const aq_unsigned_data *data, const uint8_t *pubkey) {
   (void)pubkey;
   aq_call *c = arg;
+  if (st != AQ_OK && c->epoch_wait.owner) {
+    data_epoch_resolved(c, false);
+    return;
+  }
   if (st != AQ_OK) {
     aq_call_error(c, 504, "waiting for consensus on the attestation data of slot %llu", (unsigned long long)c->slot);
     return;
@@ -26,22 +46,6 @@ static void data_known(void *arg, aq_status st, const aq_unsigned_data *data, co
   aq_buf_free(&body);
 }
 
-static void data_epoch_resolved(void *arg, bool ok) {
-  aq_call *c = arg;
-  aq_duty_defs defs;
-  aq_duty duty = {c->slot, AQ_DUTY_ATTESTER};
-  if (!ok) {
-    aq_call_error(c, 503, "the duties of slot %llu are not known yet", (unsigned long long)c->slot);
-    return;
-  }
-  /* Some clients ask in every slot and demote an endpoint on errors: 503 is the mildest (validator-api.md 18.2). */
-  if (aq_scheduler_defs(aq_workflow_scheduler(c->v->cfg.workflow), duty, &defs) != AQ_OK) {
-    aq_call_error(c, 503, "no validator of this cluster attests in slot %llu", (unsigned long long)c->slot);
-    return;
-  }
-  aq_dutydb_await(aq_workflow_dutydb(c->v->cfg.workflow), &c->duty_wait, aq_call_until(c));
-}
-
 void aq_vapi_attestation_data(aq_call *c) {
   uint64_t index;
   if (!aq_call_ready(c) || !aq_call_query_u64(c, "slot", &c->slot)) return;
@@ -52,16 +56,22 @@ void aq_vapi_attestation_data(aq_call *c) {
   c->duty_wait.index = index;
   c->duty_wait.fn = data_known;
   c->duty_wait.arg = c;
+  /* Both are waited for: what was decided is served whatever the schedule says by now. */
+  aq_dutydb *db = aq_workflow_dutydb(c->v->cfg.workflow);
+  bool decided = aq_dutydb_attestation(db, c->slot, index).ptr != NULL;
+  aq_dutydb_await(db, &c->duty_wait, aq_call_until(c));
+  if (decided) return; /* answered from inside: c is gone */
   aq_scheduler_await_epoch(aq_workflow_scheduler(c->v->cfg.workflow), &c->epoch_wait,
                            aq_epoch_of(&c->v->cfg.chain->clock, c->slot), aq_call_until(c), data_epoch_resolved, c);
 }
 
 /* ---- submission ---- */
 
+/* A good attestation of the request; bad ones have only a status. */
 typedef struct {
   aq_partial partial;
   uint64_t slot;
-  bool good, taken;
+  uint32_t pos; /* in the request */
 } item;
 
 /* Signatures do not cover the fork: under a wrong one the object would reach peers and beacon nodes. NULL: right. */
@@ -71,11 +81,14 @@ static const char *wrong_fork(const aq_call *c, uint64_t slot, aq_fork fork) {
   return right ? NULL : "Eth-Consensus-Version is not the fork of that slot";
 }
 
-/* The duty's own committee: clients may submit under index 0 (validator-api.md 6), beacon nodes want the real one. */
-static uint64_t own_committee(const aq_call *c, uint64_t slot, uint32_t validator, uint64_t submitted) {
-  const aq_scheduler *s = aq_workflow_scheduler(c->v->cfg.workflow);
-  const aq_duty_def *def = aq_scheduler_def(s, (aq_duty){slot, AQ_DUTY_ATTESTER}, validator);
-  return def ? def->attester.committee_index : submitted;
+#define UNDECIDED ", or consensus has not decided it"
+
+/* Whose duty it is, by what was decided: the schedule of the moment may be that of another chain. */
+static const char *take_validator(const aq_call *c, item *it, aq_dutydb_entry duty, const char *none) {
+  int validator = duty.data ? aq_vapi_by_group(c->v, duty.pubkey) : -1;
+  if (validator < 0) return none;
+  it->partial.validator = (uint32_t)validator;
+  return NULL;
 }
 
 /* A SingleAttestation becomes an Electra attestation with an empty bit list and one committee bit (core.md 4.2). */
@@ -92,14 +105,14 @@ static const char *from_single(aq_call *c, item *it, aq_fork fork, yyjson_val *v
   aq_bytes data = aq_ssz_get(&aq_t_single_attestation, in, "data");
   aq_bytes sig = aq_ssz_get(&aq_t_single_attestation, in, "signature");
   it->slot = aq_ssz_get_u64(&aq_t_attestation_data, data, "slot");
-  uint8_t bits[8] = {0}, key[48];
-  const aq_dutydb *db = aq_workflow_dutydb(c->v->cfg.workflow);
+  uint8_t bits[8] = {0};
+  aq_dutydb_entry duty = {NULL, NULL};
   bad = committee >= 64 ? "committee_index is not below 64" : wrong_fork(c, it->slot, fork);
-  if (!bad && aq_dutydb_pubkey_by_attestation(db, it->slot, committee, attester, key) != AQ_OK)
-    bad = "no validator of this cluster has that attester duty, or consensus has not decided it";
+  if (!bad) duty = aq_dutydb_attester(aq_workflow_dutydb(c->v->cfg.workflow), it->slot, committee, attester);
+  if (!bad) bad = take_validator(c, it, duty, "no validator of this cluster has that attester duty" UNDECIDED);
   if (!bad) {
-    it->partial.validator = (uint32_t)aq_lock_validator(c->v->cfg.lock, key);
-    committee = own_committee(c, it->slot, it->partial.validator, committee) % 64;
+    /* Clients may submit under index 0 (validator-api.md 6), beacon nodes want the real one. */
+    committee = duty.data->attester.committee_index % 64;
     bits[committee / 8] = (uint8_t)(1u << (committee % 8));
     static const uint8_t no_bits = 1;
     aq_buf value = AQ_BUF(1024);
@@ -145,26 +158,17 @@ static const char *from_phase0(aq_call *c, item *it, aq_fork fork, yyjson_val *v
   aq_bytes data = aq_ssz_get(&aq_t_attestation_phase0, value, "data");
   it->slot = aq_ssz_get_u64(&aq_t_attestation_data, data, "slot");
   uint64_t committee = aq_ssz_get_u64(&aq_t_attestation_data, data, "index");
-  aq_duty_defs defs = {NULL, 0};
-  const aq_duty_def *def = NULL;
-  if (aq_scheduler_defs(aq_workflow_scheduler(c->v->cfg.workflow), (aq_duty){it->slot, AQ_DUTY_ATTESTER}, &defs) !=
-      AQ_OK) {
-    return "no validator of this cluster attests in that slot";
-  }
   const char *bad = wrong_fork(c, it->slot, fork);
   if (bad) return bad;
   if (!single_bit(value, &bit, &cnt)) return "exactly one aggregation bit must be set";
-  for (uint32_t i = 0; i < defs.cnt; i++) {
-    const aq_attester_duty *d = &defs.item[i].attester;
-    if (d->committee_index == committee && d->committee_length == cnt && d->validator_committee_index == bit)
-      def = &defs.item[i];
-  }
-  if (!def) return "no validator of this cluster has that position in the committee";
-  it->partial.validator = def->validator;
+  aq_dutydb_entry duty = aq_dutydb_member(aq_workflow_dutydb(c->v->cfg.workflow), it->slot, committee, bit);
+  if (duty.data && duty.data->attester.committee_length != cnt) duty.data = NULL;
+  bad = take_validator(c, it, duty, "no validator of this cluster has that position in the committee" UNDECIDED);
+  if (bad) return bad;
   it->partial.data = (aq_signed_data){.duty = AQ_DUTY_ATTESTER,
                                       .fork = fork,
                                       .has_index = true,
-                                      .validator_index = def->validator_index,
+                                      .validator_index = duty.data->attester.validator_index,
                                       .slot = it->slot,
                                       .type = &aq_t_attestation_phase0,
                                       .value = value};
@@ -172,54 +176,59 @@ static const char *from_phase0(aq_call *c, item *it, aq_fork fork, yyjson_val *v
   return NULL;
 }
 
-/* Submits all items of the first slot that is left; returns false when none is. */
-static bool submit_slot(aq_call *c, item *items, uint32_t cnt) {
-  aq_partial *p = aq_arena_array(&c->arena, cnt, sizeof *p);
-  uint32_t *pos = aq_arena_array(&c->arena, cnt, sizeof *pos);
-  uint32_t taken = 0;
-  uint64_t slot = 0;
-  for (uint32_t i = 0; p && pos && i < cnt; i++) {
-    if (!items[i].good || items[i].taken || (taken && items[i].slot != slot)) continue;
-    slot = items[i].slot;
-    items[i].taken = true;
-    p[taken] = items[i].partial;
-    pos[taken++] = i;
-  }
-  if (taken == 0) return false;
-  aq_call_submit(c, (aq_duty){slot, AQ_DUTY_ATTESTER}, p, pos, taken);
-  return true;
+static int by_slot(const void *a, const void *b) {
+  const item *const *x = a, *const *y = b;
+  if ((*x)->slot != (*y)->slot) return (*x)->slot < (*y)->slot ? -1 : 1;
+  return (*x)->pos < (*y)->pos ? -1 : (*x)->pos > (*y)->pos;
 }
 
-static void take_items(aq_call *c, yyjson_val *list, aq_fork fork) {
-  size_t size = yyjson_arr_size(list);
-  uint32_t cnt = size > AQ_VAPI_ITEMS_MAX ? AQ_VAPI_ITEMS_MAX + 1 : (uint32_t)size;
-  if (!aq_call_items(c, cnt)) return;
-  item *items = aq_arena_array(&c->arena, cnt, sizeof *items);
-  if (!items) {
-    aq_call_error(c, 413, "too many attestations");
-    return;
-  }
-  size_t i, max;
-  yyjson_val *val;
-  yyjson_arr_foreach(list, i, max, val) {
-    const char *bad = fork >= AQ_ELECTRA ? from_single(c, &items[i], fork, val) : from_phase0(c, &items[i], fork, val);
-    items[i].good = !bad;
-    if (bad) aq_call_refuse(c, (uint32_t)i, AQ_E_FORMAT, bad);
-  }
-  uint32_t slots = 0;
+/* Submits the items by slot; those of the slots over the limit are refused. */
+static void submit_slots(aq_call *c, item **items, uint32_t cnt) {
+  aq_partial *p = aq_arena_array(&c->arena, cnt, sizeof *p);
+  uint32_t *pos = aq_arena_array(&c->arena, cnt, sizeof *pos), slots = 0;
+  qsort(items, cnt, sizeof *items, by_slot);
   c->submits++; /* the call outlives answers that come while it is still starting submissions */
-  while (slots < AQ_VAPI_SUBMITS_MAX && submit_slot(c, items, cnt)) slots++;
-  for (i = 0; i < cnt; i++) {
-    if (items[i].good && !items[i].taken) aq_call_refuse(c, (uint32_t)i, AQ_E_LIMIT, "too many slots in one request");
+  for (uint32_t i = 0, n; i < cnt; i += n, slots++) {
+    bool room = p && pos && slots < AQ_VAPI_SUBMITS_MAX;
+    for (n = 0; i + n < cnt && items[i + n]->slot == items[i]->slot; n++) {
+      if (!room) {
+        aq_call_refuse(c, items[i + n]->pos, AQ_E_LIMIT, "too many slots in one request");
+        continue;
+      }
+      p[n] = items[i + n]->partial;
+      pos[n] = items[i + n]->pos;
+    }
+    if (room) aq_call_submit(c, (aq_duty){items[i]->slot, AQ_DUTY_ATTESTER}, p, pos, n);
   }
   c->submits--;
   aq_call_submitted(c);
 }
 
+static void take_items(aq_call *c, yyjson_val *list, aq_fork fork) {
+  size_t size = yyjson_arr_size(list);
+  uint32_t cnt = size > AQ_VAPI_ITEMS_MAX ? AQ_VAPI_ITEMS_MAX + 1 : (uint32_t)size, good = 0;
+  if (!aq_call_items(c, cnt)) return;
+  item **items = aq_arena_array(&c->arena, cnt, sizeof(item *));
+  size_t i, max;
+  yyjson_val *val;
+  yyjson_arr_foreach(list, i, max, val) {
+    item it = {.pos = (uint32_t)i};
+    const char *bad = fork >= AQ_ELECTRA ? from_single(c, &it, fork, val) : from_phase0(c, &it, fork, val);
+    item *kept = bad || !items ? NULL : aq_arena_alloc(&c->arena, sizeof *kept);
+    if (kept) {
+      *kept = it;
+      items[good++] = kept;
+    } else {
+      aq_call_refuse(c, (uint32_t)i, bad ? AQ_E_FORMAT : AQ_E_LIMIT, bad ? bad : "no memory");
+    }
+  }
+  submit_slots(c, items, good);
+}
+
 void aq_vapi_submit_attestations(aq_call *c) {
   aq_fork fork;
   if (!aq_call_ready(c)) return;
-  bool v2 = strncmp(c->req->path, "/eth/v2/", 8) == 0;
+  bool v2 = strncmp(c->path, "/eth/v2/", 8) == 0;
   uint64_t now_slot = aq_slot_at(&c->v->cfg.chain->clock, aq_now_ns(c->v->cfg.env));
   if (!aq_call_version(c, now_slot, v2, &fork)) return;
   if (!v2 && fork >= AQ_ELECTRA) {

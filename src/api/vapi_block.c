@@ -7,7 +7,7 @@
 /* ---- production ---- */
 
 static void answer_block(aq_call *c, const aq_unsigned_data *d) {
-  bool v3 = strncmp(c->req->path, "/eth/v3/", 8) == 0;
+  bool v3 = strncmp(c->path, "/eth/v3/", 8) == 0;
   const char *version = aq_fork_name(d->fork), *blinded = d->blinded ? "true" : "false";
   const aq_http_header h[] = {{"Content-Type", c->ssz ? "application/octet-stream" : "application/json"},
                               {"Eth-Consensus-Version", version},
@@ -47,6 +47,13 @@ static void block_known(void *arg, aq_status st, const aq_unsigned_data *data, c
     aq_call_no_signature(c, "the RANDAO of the cluster or consensus on the block");
 }
 
+/* The proposer of the block that the cluster agreed on, -1: none yet. It stays the proposer whatever the schedule says
+   after a reorganisation: only its block can come of this slot. */
+static int decided_proposer(const aq_call *c, uint64_t slot) {
+  aq_dutydb_entry e = aq_dutydb_proposal(aq_workflow_dutydb(c->v->cfg.workflow), slot);
+  return e.data ? aq_vapi_by_group(c->v, e.pubkey) : -1;
+}
+
 static void randao_stored(void *arg, const aq_status *item, uint32_t cnt) {
   (void)cnt;
   aq_call *c = arg;
@@ -63,24 +70,29 @@ static void randao_stored(void *arg, const aq_status *item, uint32_t cnt) {
   aq_dutydb_await(aq_workflow_dutydb(c->v->cfg.workflow), &c->duty_wait, aq_call_until(c));
 }
 
-static void propose_resolved(void *arg, bool ok) {
-  aq_call *c = arg;
-  aq_duty_defs defs;
-  aq_duty proposer = {c->slot, AQ_DUTY_PROPOSER};
-  if (!ok) {
-    aq_call_error(c, 503, "the duties of slot %llu are not known yet", (unsigned long long)c->slot);
-    return;
-  }
-  if (aq_scheduler_defs(aq_workflow_scheduler(c->v->cfg.workflow), proposer, &defs) != AQ_OK || defs.cnt == 0) {
-    aq_call_error(c, 400, "no validator of this cluster proposes in slot %llu", (unsigned long long)c->slot);
-    return;
-  }
-  aq_partial p = {.validator = defs.item[0].validator, .data = {.duty = AQ_DUTY_RANDAO}};
+/* Takes the RANDAO as that of this validator, then waits for the block. */
+static void propose(aq_call *c, uint32_t validator) {
+  aq_partial p = {.validator = validator, .data = {.duty = AQ_DUTY_RANDAO}};
   memcpy(p.data.sig, c->randao, sizeof c->randao);
   p.data.epoch = aq_epoch_of(&c->v->cfg.chain->clock, c->slot);
   if (!aq_call_items(c, 1)) return;
   c->submits++;
   aq_workflow_submit(c->v->cfg.workflow, (aq_duty){c->slot, AQ_DUTY_RANDAO}, &p, 1, randao_stored, c);
+}
+
+static void propose_resolved(void *arg, bool ok) {
+  aq_call *c = arg;
+  aq_duty_defs defs;
+  aq_duty proposer = {c->slot, AQ_DUTY_PROPOSER};
+  int decided = decided_proposer(c, c->slot); /* meanwhile */
+  if (decided >= 0)
+    propose(c, (uint32_t)decided);
+  else if (!ok)
+    aq_call_error(c, 503, "the duties of slot %llu are not known yet", (unsigned long long)c->slot);
+  else if (aq_scheduler_defs(aq_workflow_scheduler(c->v->cfg.workflow), proposer, &defs) != AQ_OK || defs.cnt == 0)
+    aq_call_error(c, 400, "no validator of this cluster proposes in slot %llu", (unsigned long long)c->slot);
+  else
+    propose(c, defs.item[0].validator);
 }
 
 /* False: 400 was answered (validator-api.md 2.2). */
@@ -105,12 +117,17 @@ void aq_vapi_propose_block(aq_call *c) {
   if (!aq_call_ready(c) || !aq_call_param_u64(c, 0, "slot", &c->slot)) return;
   const aq_clock *clock = &c->v->cfg.chain->clock;
   aq_fork fork = aq_chain_fork_at(c->v->cfg.chain, aq_epoch_of(clock, c->slot));
-  if (strncmp(c->req->path, "/eth/v2/", 8) == 0 && fork >= AQ_DENEB) {
+  if (strncmp(c->path, "/eth/v2/", 8) == 0 && fork >= AQ_DENEB) {
     aq_call_error(c, 404, "NotFound");
     return;
   }
   if (!read_randao(c)) return;
   c->ssz = aq_call_wants_ssz(c);
+  int decided = decided_proposer(c, c->slot);
+  if (decided >= 0) {
+    propose(c, (uint32_t)decided);
+    return;
+  }
   aq_scheduler_await_epoch(aq_workflow_scheduler(c->v->cfg.workflow), &c->epoch_wait, aq_epoch_of(clock, c->slot),
                            aq_call_until(c), propose_resolved, c);
 }
@@ -137,44 +154,37 @@ static bool json_fork(aq_call *c, yyjson_val *root, aq_fork *out) {
   return aq_call_version(c, slot, false, out);
 }
 
-typedef struct {
-  aq_fork fork;
-  bool known, blinded;
-} agreed_form;
-
-static void form_known(void *arg, aq_status st, const aq_unsigned_data *data, const uint8_t *pubkey) {
-  agreed_form *f = arg;
-  (void)pubkey;
-  if (st == AQ_OK) *f = (agreed_form){data->fork, true, data->blinded};
-}
-
 /* The block root is the same blinded or not and in forks of equal layout, so both are compared on their own
    (validator-api.md 8); the root itself when the signature is taken. */
-static const char *wrong_form(const aq_call *c, uint64_t slot, aq_fork fork, bool blinded) {
-  agreed_form form = {0};
-  aq_dutydb_waiter w = {.kind = AQ_DUTY_PROPOSER, .slot = slot, .fn = form_known, .arg = &form};
-  aq_dutydb_await(aq_workflow_dutydb(c->v->cfg.workflow), &w, 0);
-  aq_dutydb_cancel(&w);
-  if (!form.known) return "consensus has not decided a block for that slot";
-  if (form.fork != fork) return "it differs from what the cluster agreed on: another fork";
-  return form.blinded == blinded ? NULL : "it differs from what the cluster agreed on: blinded or not";
+static const char *wrong_form(const aq_unsigned_data *agreed, aq_fork fork, bool blinded) {
+  if (agreed->fork != fork) return "it differs from what the cluster agreed on: another fork";
+  return agreed->blinded == blinded ? NULL : "it differs from what the cluster agreed on: blinded or not";
+}
+
+static void undecided(aq_call *c, aq_duty duty) {
+  aq_duty_defs defs;
+  if (aq_scheduler_defs(aq_workflow_scheduler(c->v->cfg.workflow), duty, &defs) == AQ_E_NOTFOUND)
+    aq_call_error(c, 400, "no validator of this cluster proposes in slot %llu", (unsigned long long)duty.slot);
+  else
+    aq_call_error(c, 400, "consensus has not decided a block for that slot");
 }
 
 static void submit_value(aq_call *c, aq_fork fork, bool blinded, const aq_ssz_type *type, aq_bytes value) {
   aq_duty duty = {aq_ssz_get_u64(type, value, slot_path(type)), AQ_DUTY_PROPOSER};
-  aq_duty_defs defs;
-  if (aq_scheduler_defs(aq_workflow_scheduler(c->v->cfg.workflow), duty, &defs) != AQ_OK || defs.cnt == 0) {
-    aq_call_error(c, 400, "no validator of this cluster proposes in slot %llu", (unsigned long long)duty.slot);
+  aq_dutydb_entry agreed = aq_dutydb_proposal(aq_workflow_dutydb(c->v->cfg.workflow), duty.slot);
+  int validator = decided_proposer(c, duty.slot);
+  if (validator < 0) {
+    undecided(c, duty);
     return;
   }
   aq_partial p = {
-      .validator = defs.item[0].validator,
+      .validator = (uint32_t)validator,
       .data = {
           .duty = AQ_DUTY_PROPOSER, .fork = fork, .blinded = blinded, .slot = duty.slot, .type = type, .value = value}};
   memcpy(p.data.sig, aq_ssz_get(type, value, signature_path(type)).ptr, 96);
   const uint32_t pos = 0;
   if (!aq_call_items(c, 1)) return;
-  const char *why = wrong_form(c, duty.slot, fork, blinded);
+  const char *why = wrong_form(agreed.data, fork, blinded);
   if (why) {
     aq_call_refuse(c, 0, AQ_E_FORMAT, why);
     aq_call_submitted(c);
@@ -217,7 +227,7 @@ static void submit_json(aq_call *c, bool blinded) {
 
 void aq_vapi_submit_block(aq_call *c) {
   if (!aq_call_ready(c) || !aq_call_media(c, true)) return;
-  bool blinded = strstr(c->req->path, "blinded_blocks") != NULL;
+  bool blinded = strstr(c->path, "blinded_blocks") != NULL;
   if (aq_call_is_ssz(c))
     submit_ssz(c, blinded);
   else

@@ -11,17 +11,23 @@
 #include "codec/json.h"
 
 enum {
+  AQ_VAPI_PATH_MAX = 1024,      /* the longest that anybody serves has a key and a peer id */
+  AQ_VAPI_READ_MAX = 1 << 20,   /* bodies of reads, all indices of a large cluster some times over; proxied too */
   AQ_VAPI_SMALL_MAX = 1 << 20,  /* own routes: contract.md 4 */
   AQ_VAPI_BODY_MAX = 8 << 20,   /* validator-api.md 1 */
   AQ_VAPI_BLOCK_MAX = 64 << 20, /* blocks with blobs */
   AQ_VAPI_AGENT_MAX = 127,
   AQ_VAPI_ITEMS_MAX = AQ_VALIDATORS_MAX, /* of one submission */
   AQ_VAPI_TEXT_MAX = 256,
-  AQ_VAPI_SUBMITS_MAX = 64 /* distinct slots of one submission */
+  AQ_VAPI_SUBMITS_MAX = 64, /* distinct slots of one submission */
+  /* What one call may hold besides its request: a little, and some times what it sent. */
+  AQ_VAPI_ARENA_BASE = 64 << 10,
+  AQ_VAPI_ARENA_TIMES = 8
 };
 #define AQ_VAPI_CALL_NS AQ_SECONDS(10) /* validator-api.md 2.3 */
 
 typedef struct aq_call aq_call;
+typedef struct aq_vapi_events aq_vapi_events; /* vapi_events.c */
 
 typedef struct {
   const char *method; /* NULL: any */
@@ -35,7 +41,11 @@ struct aq_vapi {
   aq_vapi_cfg cfg;
   aq_http_handler handler;
   aq_list calls;
+  aq_list proxy_waiting, proxy_open; /* calls by age: vapi_proxy.c */
+  aq_timer proxy_turn;
+  aq_vapi_events *events;
   aq_map share;   /* own public share -> validator + 1 */
+  aq_map group;   /* group key -> validator + 1 */
   aq_map foreign; /* other nodes' public shares -> operator + 1 */
   uint64_t last_request_ns;
   char user_agent[AQ_VAPI_AGENT_MAX + 1]; /* of the last request */
@@ -52,7 +62,8 @@ struct aq_call {
   const aq_http_server_vt *vt;
   aq_list link;
   uint64_t start_ns;
-  size_t body_len; /* the request is gone when the answer is written */
+  size_t body_len;                 /* the request is gone when the answer is written */
+  char path[AQ_VAPI_PATH_MAX + 1]; /* of the request, normal form: the only one that is looked at */
   char trace_id[AQ_TRACE_ID_MAX + 1];
   char param[AQ_HTTP_PARAMS_MAX][AQ_HTTP_PARAM_MAX + 1]; /* path parameters in order */
   bool answered, gone;
@@ -65,7 +76,16 @@ struct aq_call {
   aq_sched_waiter epoch_wait;
   void (*epoch_ready)(aq_call *c);
   uint64_t duties_id, proxy_id, bn_id;
-  int proxy_code; /* of the beacon node's answer, 0 before it */
+  /* A call that is forwarded or an event stream; its place among the others of the client. */
+  aq_list proxy_link;
+  uint64_t proxy_client; /* 0: neither */
+  aq_timer proxy_timer;
+  size_t proxy_try; /* which beacon node */
+  int proxy_code;   /* of the beacon node's answer, 0 before it */
+  aq_http_header *proxy_head;
+  size_t proxy_head_cnt;
+  uint32_t topics; /* bits of vapi_events.c */
+  bool streaming;  /* the event stream has begun */
   uint64_t slot;
   uint8_t randao[96]; /* partial reveal of a block request */
   bool ssz;           /* answer in SSZ */
@@ -83,6 +103,29 @@ void aq_call_error(aq_call *c, int code, const char *fmt, ...) AQ_PRINTF(3, 4);
 void aq_call_no_signature(aq_call *c, const char *what);
 void aq_call_empty(aq_call *c);                           /* 200, no body */
 void aq_call_done(aq_call *c, int code, const char *err); /* accounting and release after a streamed answer */
+void aq_call_busy(aq_call *c);                            /* 503: the client has too many requests open; later */
+void aq_call_not_allowed(aq_call *c);                     /* 405 with the methods that the path has */
+void aq_call_gone(void *arg);                             /* for watch: the client left */
+
+/* ---- paths: vapi_path.c ---- */
+/* The one form of a percent-decoded path: no empty segments, no dot segments, no slash at the end. False: it has
+   characters that no such path has, or is too long. */
+bool aq_vapi_normal(char out[AQ_VAPI_PATH_MAX + 1], const char *path);
+/* Of a request that no route takes: it goes to the beacon node. path in normal form. */
+bool aq_vapi_forwards(const char *method, const char *path);
+
+/* FNV-1a, to tell clients and events apart; nothing depends on who chooses them. */
+#define AQ_VAPI_HASH_START UINT64_C(14695981039346656037)
+static inline uint64_t aq_vapi_hash(uint64_t h, aq_bytes in) {
+  for (size_t i = 0; i < in.len; i++) h = (h ^ in.ptr[i]) * UINT64_C(1099511628211);
+  return h;
+}
+
+/* ---- budgets of clients: vapi_proxy.c ---- */
+uint64_t aq_vapi_client(const aq_http_req *req); /* who asks; never 0 */
+/* Whether one more fits into a list of calls (by proxy_link): max in all, each of one client. */
+bool aq_vapi_room(aq_list *list, uint64_t client, size_t max, size_t each);
+void aq_vapi_proxy_leave(aq_call *c); /* gives its place away; harmless when it has none */
 
 /* ---- parsing ---- */
 bool aq_call_ready(aq_call *c);                                      /* false: 503 was answered */
@@ -96,8 +139,9 @@ bool aq_call_is_ssz(const aq_call *c);          /* content type of the request *
 bool aq_call_media(aq_call *c, bool takes_ssz); /* false: 415 was answered */
 bool aq_call_wants_ssz(const aq_call *c);       /* Accept prefers SSZ */
 bool aq_call_version(aq_call *c, uint64_t slot, bool needed,
-                     aq_fork *out);                              /* Eth-Consensus-Version, else the fork of the slot */
-int aq_vapi_by_share(const aq_vapi *v, const uint8_t share[48]); /* validator, -1 */
+                     aq_fork *out);                               /* Eth-Consensus-Version, else the fork of the slot */
+int aq_vapi_by_share(const aq_vapi *v, const uint8_t share[48]);  /* validator, -1 */
+int aq_vapi_by_group(const aq_vapi *v, const uint8_t pubkey[48]); /* validator, -1 */
 const uint8_t *aq_vapi_share(const aq_vapi *v, uint32_t validator);
 
 /* Items of a submission. start allocates item statuses (all AQ_OK); each submit takes those of one duty; when all
@@ -118,7 +162,13 @@ void aq_vapi_submit_attestations(aq_call *c);
 void aq_vapi_propose_block(aq_call *c);
 void aq_vapi_submit_block(aq_call *c);
 void aq_vapi_submit_exit(aq_call *c);
+void aq_vapi_get_events(aq_call *c);
 void aq_vapi_proxy(aq_call *c);
 void aq_vapi_subscribe_all(aq_call *c); /* subscriptions: to every beacon node */
+
+/* ---- vapi_events.c ---- */
+aq_vapi_events *aq_vapi_events_new(aq_vapi *v);
+void aq_vapi_events_free(aq_vapi_events *e);
+void aq_vapi_events_leave(aq_call *c); /* after aq_vapi_proxy_leave */
 
 #endif

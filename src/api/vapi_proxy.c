@@ -1,25 +1,41 @@
-/* Everything else goes to the beacon node, streamed both in size and time. Spec: validator-api.md 13 and 18.7,
-   contract.md 4.4. Status and body of the beacon node pass through; event streams have no time limit; subscriptions
-   reach every beacon node. */
+/* Everything else that only reads goes to the beacon node, streamed both in size and time, over connections of its own
+   (AQ_HTTPC_PROXY): the node's duties never wait for it. Spec: validator-api.md 13 and 18.7, contract.md 4.4. Status
+   and body of the beacon node pass through; an answer that breaks off is broken off here too. Subscriptions reach every
+   beacon node. A client (its address and program) has a share of the connections, waits its turn for a while, and is
+   told to come back when too many of its requests wait. */
 #include "api/vapi_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
-static void not_found(aq_call *c) {
-  const aq_http_header h[] = {{"Content-Type", "text/plain; charset=utf-8"}, {"X-Content-Type-Options", "nosniff"}};
-  aq_call_answer(c, 404, &(aq_http_headers){h, 2}, aq_bytes_str("404 page not found\n"), "404 page not found");
+enum {
+  OPEN_MAX = 24,     /* requests to the beacon node at once; the client port has connections for them */
+  OPEN_EACH = 8,     /* of one client: two that hold all of theirs leave room for a third */
+  WAITING_MAX = 96,  /* for their turn; each holds its request, AQ_VAPI_READ_MAX at most */
+  WAITING_EACH = 48, /* of one client: what one asks for at its start, times some */
+  HEADERS_MAX = 64,  /* of an answer that are handed on */
+  URL_MAX = 65536
+};
+#define STALL_NS AQ_SECONDS(30) /* for a client that does not read */
+
+static void plain(aq_call *c, int code, const char *text, const char *err, bool again) {
+  const aq_http_header h[] = {
+      {"Content-Type", "text/plain; charset=utf-8"}, {"X-Content-Type-Options", "nosniff"}, {"Retry-After", "1"}};
+  aq_call_answer(c, code, &(aq_http_headers){h, again ? 3u : 2u}, aq_bytes_str(text), err);
 }
 
-static void upstream_error(aq_call *c) {
-  const aq_http_header h[] = {{"Content-Type", "text/plain; charset=utf-8"}, {"X-Content-Type-Options", "nosniff"}};
-  aq_call_answer(c, 502, &(aq_http_headers){h, 2}, aq_bytes_str("upstream error\n"), "upstream error");
-}
+static void not_found(aq_call *c) { plain(c, 404, "404 page not found\n", "404 page not found", false); }
+static void upstream_error(aq_call *c) { plain(c, 502, "upstream error\n", "upstream error", false); }
+void aq_call_busy(aq_call *c) { plain(c, 503, "too many requests at once\n", "too many requests at once", true); }
 
-/* Headers that describe one connection, and the length that the server writes itself. */
-static bool passes(const char *name) {
+/* ---- headers ---- */
+
+/* Headers that describe one connection, the length that the server writes itself, and those that would make another
+   request of this one. */
+static bool passes(const char *name, const char *named) {
   static const char *const own[] = {"Connection",
+                                    "Proxy-Connection",
                                     "Keep-Alive",
                                     "Transfer-Encoding",
                                     "Content-Length",
@@ -31,32 +47,150 @@ static bool passes(const char *name) {
                                     "Accept-Encoding",
                                     "Date",
                                     "Proxy-Authenticate",
-                                    "Proxy-Authorization"};
+                                    "Proxy-Authorization",
+                                    "X-HTTP-Method",
+                                    "X-HTTP-Method-Override",
+                                    "X-Method-Override"};
   for (size_t i = 0; i < AQ_COUNT(own); i++) {
     if (strcasecmp(name, own[i]) == 0) return false;
+  }
+  size_t len = strlen(name);
+  for (const char *p = named; p && *p; p += strcspn(p, ",")) {
+    p += strspn(p, ", \t");
+    if (strncasecmp(p, name, len) == 0 && strchr(", \t", p[len])) return false;
   }
   return true;
 }
 
-enum { HEADERS_MAX = 64 };
-
-static size_t filter(aq_http_header *out, size_t cnt, const aq_http_headers *in) {
+/* Adds those of `in` that pass and are not among the `cnt` before them. gated: the URL has a user, who is no other. */
+static size_t filter(aq_http_header *out, size_t cnt, const aq_http_headers *in, bool gated) {
+  const char *named = aq_http_header_get(in, "Connection");
+  const aq_http_headers before = {out, cnt};
   for (size_t i = 0; i < in->cnt && cnt < HEADERS_MAX; i++) {
-    if (passes(in->item[i].name)) out[cnt++] = in->item[i];
+    const char *name = in->item[i].name;
+    if (gated && strcasecmp(name, "Authorization") == 0) continue;
+    if (passes(name, named) && !aq_http_header_get(&before, name)) out[cnt++] = in->item[i];
   }
   return cnt;
 }
 
+/* ---- turns ---- */
+
+/* One program on one machine, as far as a request shows it. */
+uint64_t aq_vapi_client(const aq_http_req *req) {
+  const char *agent = aq_http_header_get(&req->headers, "User-Agent");
+  const char *const part[] = {req->client ? req->client : "", "\n", agent ? agent : ""};
+  uint64_t h = AQ_VAPI_HASH_START;
+  for (size_t i = 0; i < AQ_COUNT(part); i++) h = aq_vapi_hash(h, aq_bytes_str(part[i]));
+  return h | 1; /* 0: none */
+}
+
+static size_t count(aq_list *list, uint64_t client, size_t *of_client) {
+  size_t all = 0;
+  *of_client = 0;
+  AQ_LIST_EACH(list, c, aq_call, proxy_link) {
+    all++;
+    *of_client += c->proxy_client == client;
+  }
+  return all;
+}
+
+bool aq_vapi_room(aq_list *list, uint64_t client, size_t max, size_t each) {
+  size_t own;
+  return count(list, client, &own) < max && own < each;
+}
+
+static void start(aq_call *c);
+
+/* The oldest whose client has a connection left. */
+static void next_turn(aq_vapi *v) {
+  AQ_LIST_EACH(&v->proxy_waiting, c, aq_call, proxy_link) {
+    if (!aq_vapi_room(&v->proxy_open, c->proxy_client, OPEN_MAX, OPEN_EACH)) continue;
+    aq_timer_cancel(v->cfg.env, &c->proxy_timer);
+    aq_list_remove(&c->proxy_link);
+    aq_list_push(&v->proxy_open, &c->proxy_link);
+    start(c);
+  }
+}
+
+static void turn(void *arg) { next_turn(arg); }
+
+void aq_vapi_proxy_leave(aq_call *c) {
+  aq_vapi *v = c->v;
+  if (!c->proxy_client) return;
+  c->proxy_client = 0;
+  aq_timer_cancel(v->cfg.env, &c->proxy_timer);
+  aq_list_remove(&c->proxy_link);
+  if (!aq_list_empty(&v->proxy_waiting)) aq_timer_set(v->cfg.env, &v->proxy_turn, aq_now_ns(v->cfg.env), turn, v);
+}
+
+static void no_turn(void *arg) { aq_call_busy(arg); }
+
+/* False: 503 was answered. */
+static bool enqueue(aq_call *c) {
+  aq_vapi *v = c->v;
+  uint64_t client = aq_vapi_client(c->req);
+  if (!aq_vapi_room(&v->proxy_waiting, client, WAITING_MAX, WAITING_EACH)) {
+    aq_call_busy(c);
+    return false;
+  }
+  c->proxy_client = client;
+  aq_list_push(&v->proxy_waiting, &c->proxy_link);
+  aq_timer_set(v->cfg.env, &c->proxy_timer, aq_call_until(c), no_turn, c);
+  next_turn(v);
+  return true;
+}
+
+/* ---- the answer ---- */
+
+/* RFC 9110 6.4.1: what a beacon node sends after all would be read as the start of the next answer. */
+static bool bodiless(const aq_call *c) {
+  return strcmp(c->req->method, "HEAD") == 0 || c->proxy_code == 204 || c->proxy_code == 304;
+}
+
+/* Kept until the end, which answers: from inside here the request must not be ended. */
+static void keep_head(aq_call *c, const aq_http_header *in, size_t cnt) {
+  c->proxy_head = aq_arena_array(&c->arena, cnt, sizeof *c->proxy_head);
+  for (size_t i = 0; c->proxy_head && i < cnt; i++) {
+    const char *name = aq_arena_str(&c->arena, aq_bytes_str(in[i].name));
+    const char *value = aq_arena_str(&c->arena, aq_bytes_str(in[i].value));
+    if (!name || !value) return;
+    c->proxy_head[c->proxy_head_cnt++] = (aq_http_header){name, value};
+  }
+}
+
+static void bad_head(void *arg) { upstream_error(arg); }
+
 static void head(void *arg, int code, const aq_http_headers *h) {
   aq_call *c = arg;
   aq_http_header out[HEADERS_MAX];
+  const aq_env *env = c->v->cfg.env;
+  if (c->proxy_code) return;
+  if (code < 200 || code > 599) { /* no answer to this request; not ended from inside here */
+    aq_timer_set(env, &c->proxy_timer, aq_now_ns(env), bad_head, c);
+    return;
+  }
   c->proxy_code = code;
-  c->vt->begin(c->res, code, &(aq_http_headers){out, filter(out, 0, h)});
+  size_t cnt = filter(out, 0, h, false);
+  if (bodiless(c))
+    keep_head(c, out, cnt);
+  else
+    c->vt->begin(c->res, code, &(aq_http_headers){out, cnt});
+}
+
+static void stalled(void *arg) {
+  aq_call *c = arg;
+  c->vt->cut(c->res);
+  aq_call_done(c, c->proxy_code, "the client does not read");
 }
 
 static bool data(void *arg, aq_bytes chunk) {
   aq_call *c = arg;
-  return c->vt->write(c->res, chunk);
+  if (c->proxy_code == 0 || bodiless(c)) return true;
+  if (c->vt->write(c->res, chunk)) return true;
+  const aq_env *env = c->v->cfg.env;
+  aq_timer_set(env, &c->proxy_timer, aq_now_ns(env) + STALL_NS, stalled, c);
+  return false;
 }
 
 /* Charon's label (core.md 13.4): segments joined by "_"; what is not a name becomes its kind. */
@@ -80,11 +214,20 @@ static void path_label(char out[AQ_METRIC_LABEL_MAX], const char *path) {
 
 /* Only paths that the beacon node has: others would be as many series as somebody asks for. */
 static void count_proxied(const aq_call *c) {
-  if (c->proxy_code < 200 || c->proxy_code > 299 || strncmp(c->req->path, "/eth/", 5) != 0) return;
+  if (c->proxy_code < 200 || c->proxy_code > 299 || strncmp(c->path, "/eth/", 5) != 0) return;
   char path[AQ_METRIC_LABEL_MAX];
-  path_label(path, c->req->path);
+  path_label(path, c->path);
   double seconds = (double)(aq_mono_ns(c->v->cfg.env) - c->start_ns) / 1e9;
   aq_metric_observe(AQ_M_CORE_VALIDATORAPI_PROXY_REQUEST_LATENCY_SECONDS, seconds, AQ_LABELS(path));
+}
+
+/* A read that one beacon node did not begin to answer is tried at the next, while the client waits. */
+static bool try_next(aq_call *c) {
+  bool read = c->req->body.len == 0 && strcmp(c->req->method, "POST") != 0;
+  if (!read || aq_call_until(c) <= aq_now_ns(c->v->cfg.env) || !aq_bn_nth(c->v->cfg.bn, c->proxy_try + 1)) return false;
+  c->proxy_try++;
+  start(c);
+  return true;
 }
 
 static void done(void *arg, aq_status st, const aq_httpc_res *res) {
@@ -92,56 +235,78 @@ static void done(void *arg, aq_status st, const aq_httpc_res *res) {
   aq_call *c = arg;
   c->proxy_id = 0;
   if (c->proxy_code == 0) {
-    upstream_error(c);
+    if (!try_next(c)) upstream_error(c);
     return;
   }
   if (st == AQ_OK) count_proxied(c);
-  c->vt->end(c->res);
-  const char *err = st != AQ_OK ? "upstream error" : c->proxy_code >= 400 ? "the beacon node refused" : NULL;
-  aq_call_done(c, c->proxy_code, err);
-}
-
-static void gone(void *arg) {
-  aq_call *c = arg;
-  c->gone = true;
-  if (c->proxy_id) c->v->cfg.http->cancel(c->v->cfg.http->ctx, c->proxy_id);
-  c->proxy_id = 0;
-  aq_list_remove(&c->link);
-  aq_arena_free(&c->arena);
-  free(c);
+  const char *err = c->proxy_code >= 400 ? "the beacon node refused" : NULL;
+  if (bodiless(c)) {
+    aq_call_answer(c, c->proxy_code, &(aq_http_headers){c->proxy_head, c->proxy_head_cnt}, aq_bytes_of("", 0), err);
+    return;
+  }
+  if (st == AQ_OK)
+    c->vt->end(c->res);
+  else
+    c->vt->cut(c->res); /* the status is out: only so the client sees that this is not all */
+  aq_call_done(c, c->proxy_code, st == AQ_OK ? err : "the beacon node's answer broke off");
 }
 
 static void drained(void *arg) {
   aq_call *c = arg;
+  aq_timer_cancel(c->v->cfg.env, &c->proxy_timer);
   if (c->proxy_id) c->v->cfg.http->resume(c->v->cfg.http->ctx, c->proxy_id);
 }
 
-void aq_vapi_proxy(aq_call *c) {
-  if (!c->v->cfg.bn) {
-    not_found(c);
-    return;
-  }
-  aq_buf url = AQ_BUF(65536);
-  aq_buf_printf(&url, "%s%s%s%s", aq_bn_best(c->v->cfg.bn), c->req->raw_path, c->req->query[0] ? "?" : "",
-                c->req->query);
-  if (url.failed) {
-    aq_buf_free(&url);
-    aq_call_error(c, 414, "the request line is too long");
-    return;
-  }
+/* ---- the request ---- */
+
+/* The normal form, never what was received: its characters need no escape. */
+static void start(aq_call *c) {
+  const aq_bn *bn = c->v->cfg.bn;
+  const char *base = aq_bn_nth(bn, c->proxy_try), *user = strstr(base, "://");
+  bool gated = user && user[3 + strcspn(user + 3, "/@")] == '@';
+  aq_buf url = AQ_BUF(URL_MAX);
   aq_http_header out[HEADERS_MAX];
-  const aq_http_headers own = aq_bn_headers(c->v->cfg.bn);
-  size_t cnt = filter(out, 0, &own); /* first: a beacon node behind a gate wants its token, not the client's */
+  bool post = strcmp(c->req->method, "POST") == 0;
+  const aq_http_headers own = aq_bn_headers(bn);
+  aq_buf_printf(&url, "%s%s%s%s", base, c->path, c->req->query[0] ? "?" : "", c->req->query);
+  size_t cnt = filter(out, 0, &own, false); /* first: a beacon node behind a gate wants its token, not the client's */
   aq_httpc_req req = {.method = c->req->method,
                       .url = aq_buf_cstr(&url),
-                      .headers = {out, filter(out, cnt, &c->req->headers)},
-                      .body = c->req->body,
-                      .timeout_ns = strstr(c->req->path, "/events") ? 0 : AQ_VAPI_CALL_NS};
+                      .headers = {out, filter(out, cnt, &c->req->headers, gated)},
+                      .body = post ? c->req->body : aq_bytes_of("", 0),
+                      .silence_ns = AQ_VAPI_CALL_NS,
+                      .pool = AQ_HTTPC_PROXY};
   const aq_httpc_cb cb = {c, head, data, done};
-  c->vt->watch(c->res, gone, drained, c);
   c->proxy_id = c->v->cfg.http->start(c->v->cfg.http->ctx, &req, &cb);
   aq_buf_free(&url);
 }
+
+/* False: 404 or 405 was answered. */
+static bool forwarded(aq_call *c) {
+  if (aq_vapi_forwards(c->req->method, c->path)) return true;
+  bool reads = strcmp(c->req->method, "GET") == 0 || strcmp(c->req->method, "HEAD") == 0;
+  if (reads || strcmp(c->req->method, "POST") == 0)
+    aq_call_error(c, 404, "%s %.128s is not served: it was neither recorded nor sent on", c->req->method, c->path);
+  else
+    aq_call_not_allowed(c);
+  return false;
+}
+
+void aq_vapi_proxy(aq_call *c) {
+  if (!c->v->cfg.bn || !aq_bn_nth(c->v->cfg.bn, 0)) {
+    not_found(c);
+    return;
+  }
+  if (!forwarded(c)) return;
+  if (strlen(c->req->query) > URL_MAX - 2 * AQ_VAPI_PATH_MAX) {
+    aq_call_error(c, 414, "the request line is too long");
+    return;
+  }
+  c->vt->watch(c->res, aq_call_gone, drained, c);
+  (void)enqueue(c);
+}
+
+/* ---- subscriptions ---- */
 
 static void subscribed(void *arg, aq_status st, const aq_bn_answer *ans) {
   aq_call *c = arg;
@@ -153,11 +318,22 @@ static void subscribed(void *arg, aq_status st, const aq_bn_answer *ans) {
 }
 
 void aq_vapi_subscribe_all(aq_call *c) {
-  if (!c->v->cfg.bn) {
+  aq_vapi *v = c->v;
+  if (!v->cfg.bn) {
     not_found(c);
     return;
   }
-  const aq_bn_req req = {
-      .endpoint = c->route->name, .method = "POST", .path = c->req->path, .body = c->req->body, .submit = true};
-  c->bn_id = aq_bn_call(c->v->cfg.bn, &req, subscribed, c);
+  if (!aq_vapi_room(&v->proxy_open, aq_vapi_client(c->req), OPEN_MAX, OPEN_EACH)) {
+    aq_call_busy(c);
+    return;
+  }
+  const aq_bn_req req = {.endpoint = c->route->name,
+                         .method = "POST",
+                         .path = c->path,
+                         .body = c->req->body,
+                         .submit = true,
+                         .pool = AQ_HTTPC_PROXY};
+  c->proxy_client = aq_vapi_client(c->req);
+  aq_list_push(&v->proxy_open, &c->proxy_link);
+  c->bn_id = aq_bn_call(v->cfg.bn, &req, subscribed, c);
 }

@@ -8,12 +8,19 @@
 
 #include "base/hex.h"
 
-enum { IDS_MAX = AQ_VALIDATORS_MAX };
-
+/* Which validators a request named: each once, in the order of the request. */
 typedef struct {
-  uint32_t *validator; /* lock indices in the order of the request */
-  uint32_t cnt;
+  uint32_t *validator; /* lock indices */
+  uint8_t *seen;       /* by lock index */
+  uint32_t cnt, named; /* named: ids of the request, repeated and unknown ones too */
 } id_list;
+
+/* Statuses of the beacon API and their groups (beacon-APIs "ValidatorStatus"): "active" names all that begin so. */
+static const char *const statuses[] = {
+    "pending",        "active",         "exited",         "withdrawal",       "pending_queued", "pending_initialized",
+    "active_ongoing", "active_exiting", "active_slashed", "exited_unslashed", "exited_slashed", "withdrawal_possible",
+    "withdrawal_done"};
+enum { ANY_STATUS = 1 << 30 /* no filter was given */ };
 
 /* The record of the beacon node with the share key in place of the group key. Quietly nothing when it is not known. */
 static void put_record(aq_buf *out, const aq_vapi *v, uint32_t validator, bool *first) {
@@ -44,6 +51,10 @@ static void put_record(aq_buf *out, const aq_vapi *v, uint32_t validator, bool *
    out: clients poll for keys that are not deposited yet. */
 static bool add_id(aq_call *c, id_list *ids, const char *text) {
   int validator = -1;
+  if (ids->named++ == AQ_VALIDATORS_MAX) {
+    aq_call_error(c, 400, "too many validator ids");
+    return false;
+  }
   if (strncmp(text, "0x", 2) == 0) {
     uint8_t key[48];
     if (aq_hex_decode(key, sizeof key, aq_bytes_str(text), AQ_HEX_PREFIX) != AQ_OK) {
@@ -65,17 +76,15 @@ static bool add_id(aq_call *c, id_list *ids, const char *text) {
     }
     validator = aq_scheduler_by_index(aq_workflow_scheduler(c->v->cfg.workflow), index);
   }
-  if (validator < 0) return true;
-  if (ids->cnt >= IDS_MAX) {
-    aq_call_error(c, 400, "too many validator ids");
-    return false;
+  if (validator >= 0 && !ids->seen[validator]) {
+    ids->seen[validator] = 1;
+    ids->validator[ids->cnt++] = (uint32_t)validator;
   }
-  ids->validator[ids->cnt++] = (uint32_t)validator;
   return true;
 }
 
 /* Comma list of one query parameter; blanks trimmed. */
-static bool add_list(aq_call *c, id_list *ids, char *text, bool *any) {
+static bool add_list(aq_call *c, id_list *ids, char *text) {
   for (char *p = text; *p;) {
     size_t len = strcspn(p, ",");
     char *next = p[len] ? p + len + 1 : p + len;
@@ -83,31 +92,31 @@ static bool add_list(aq_call *c, id_list *ids, char *text, bool *any) {
     while (*p == ' ') p++;
     size_t end = strlen(p);
     while (end && p[end - 1] == ' ') p[--end] = 0;
-    if (*p) {
-      *any = true;
-      if (!add_id(c, ids, p)) return false;
-    }
+    if (*p && !add_id(c, ids, p)) return false;
     p = next;
   }
   return true;
 }
 
-static bool ids_from_query(aq_call *c, id_list *ids, bool *any) {
-  size_t max = strlen(c->req->query) + 1;
+/* Values of one query parameter, in one pass. The buffer holds the longest; false: 400 was answered. */
+static bool each_value(aq_call *c, const char *name, bool (*fn)(aq_call *c, void *arg, char *text), void *arg) {
+  const char *at = c->req->query;
+  size_t max = strlen(at) + 1;
   char *text = aq_arena_alloc(&c->arena, max);
-  for (size_t nth = 0; text && aq_http_query_nth(c->req->query, "id", nth, text, max); nth++) {
-    if (!add_list(c, ids, text, any)) return false;
+  aq_status st = text ? AQ_OK : AQ_E_LIMIT;
+  while (st == AQ_OK && (st = aq_http_query_next(&at, name, text, max)) == AQ_OK) {
+    if (!fn(c, arg, text)) return false;
   }
-  return true;
+  if (st == AQ_E_NOTFOUND) return true;
+  aq_call_error(c, 400, "invalid query parameter %s", name);
+  return false;
 }
 
-static bool ids_from_body(aq_call *c, id_list *ids, bool *any) {
-  if (c->req->body.len == 0) return true;
-  yyjson_doc *doc = aq_call_body_json(c);
-  if (!doc) return false;
-  yyjson_val *list = yyjson_obj_get(yyjson_doc_get_root(doc), "ids"), *val;
+static bool ids_of_value(aq_call *c, void *arg, char *text) { return add_list(c, arg, text); }
+
+static bool ids_from_body(aq_call *c, id_list *ids, yyjson_val *body) {
+  yyjson_val *list = yyjson_obj_get(body, "ids"), *val;
   size_t i, max;
-  bool ok = true;
   yyjson_arr_foreach(list, i, max, val) {
     char number[32];
     const char *text = yyjson_get_str(val);
@@ -117,59 +126,56 @@ static bool ids_from_body(aq_call *c, id_list *ids, bool *any) {
       if (aq_json_val_u64(val, &index)) snprintf(number, sizeof number, "%llu", (unsigned long long)index);
       text = number;
     }
-    *any = true;
-    ok = add_id(c, ids, text);
-    if (!ok) break;
+    if (!add_id(c, ids, text)) return false;
   }
-  yyjson_doc_free(doc);
-  return ok;
+  return true;
 }
 
-/* "active" names all statuses that begin so (beacon-APIs "ValidatorStatus"). */
-static bool status_named(const char *list, const char *status) {
-  size_t group = strcspn(status, "_"), whole = strlen(status);
+/* ---- statuses: a filter is a bit set, read once ---- */
+
+static uint32_t status_bit(const char *text, size_t len) {
+  for (size_t i = 0; i < AQ_COUNT(statuses); i++) {
+    if (strlen(statuses[i]) == len && memcmp(statuses[i], text, len) == 0) return UINT32_C(1) << i;
+  }
+  return 0;
+}
+
+/* A comma list. Named, but unknown: nothing has it. */
+static uint32_t status_bits(const char *list) {
+  uint32_t bits = 0;
   for (const char *p = list; *p; p += *p == ',') {
-    size_t len;
     while (*p == ' ') p++;
-    len = strcspn(p, ", ");
-    if ((len == whole || len == group) && strncmp(p, status, len) == 0) return true;
+    bits |= status_bit(p, strcspn(p, ", "));
     p += strcspn(p, ",");
   }
-  return false;
+  return bits;
 }
 
-static bool status_in_query(aq_call *c, const char *status, bool *any) {
-  size_t max = strlen(c->req->query) + 1;
-  char *text = aq_arena_alloc(&c->arena, max);
-  for (size_t nth = 0; text && aq_http_query_nth(c->req->query, "status", nth, text, max); nth++) {
-    *any = true;
-    if (status_named(text, status)) return true;
-  }
-  return false;
+static bool statuses_of_value(aq_call *c, void *arg, char *text) {
+  uint32_t *filter = arg;
+  (void)c;
+  *filter = (*filter & ~(uint32_t)ANY_STATUS) | status_bits(text);
+  return true;
 }
 
-/* No filter: all. */
-static bool status_wanted(aq_call *c, yyjson_val *body, uint32_t validator) {
-  const char *status = aq_scheduler_validator(aq_workflow_scheduler(c->v->cfg.workflow), validator)->status;
+static void statuses_from_body(uint32_t *filter, yyjson_val *body) {
   yyjson_val *list = yyjson_obj_get(body, "statuses"), *val;
-  bool any = false;
   size_t i, max;
-  if (status_in_query(c, status, &any)) return true;
   yyjson_arr_foreach(list, i, max, val) {
-    any = true;
-    if (yyjson_is_str(val) && status_named(yyjson_get_str(val), status)) return true;
+    *filter &= ~(uint32_t)ANY_STATUS;
+    if (yyjson_is_str(val)) *filter |= status_bits(yyjson_get_str(val));
   }
-  return !any;
 }
 
-static void drop_unwanted(aq_call *c, id_list *ids) {
-  yyjson_doc *body = c->req->body.len ? aq_json_parse(c->req->body, AQ_VAPI_BODY_MAX, NULL) : NULL;
+static void drop_unwanted(const aq_call *c, id_list *ids, uint32_t filter) {
+  const aq_scheduler *s = aq_workflow_scheduler(c->v->cfg.workflow);
   uint32_t cnt = 0;
   for (uint32_t i = 0; i < ids->cnt; i++) {
-    if (status_wanted(c, yyjson_doc_get_root(body), ids->validator[i])) ids->validator[cnt++] = ids->validator[i];
+    const char *status = aq_scheduler_validator(s, ids->validator[i])->status;
+    uint32_t bits = status_bit(status, strlen(status)) | status_bit(status, strcspn(status, "_"));
+    if (bits & filter) ids->validator[cnt++] = ids->validator[i];
   }
   ids->cnt = cnt;
-  yyjson_doc_free(body);
 }
 
 static void answer_validators(aq_call *c, const id_list *ids) {
@@ -182,24 +188,47 @@ static void answer_validators(aq_call *c, const id_list *ids) {
   aq_buf_free(&body);
 }
 
-static void validators_ready(aq_call *c) {
-  id_list ids = {aq_arena_array(&c->arena, IDS_MAX, sizeof(uint32_t)), 0};
-  bool any = false;
-  if (!ids_from_query(c, &ids, &any)) return;
-  if (!any && !ids_from_body(c, &ids, &any)) return;
-  if (!any) {
-    for (uint32_t i = 0; i < c->v->cfg.lock->validator_cnt; i++) ids.validator[ids.cnt++] = i;
-  }
-  drop_unwanted(c, &ids);
-  answer_validators(c, &ids);
+static bool id_list_new(aq_call *c, id_list *ids) {
+  uint32_t max = c->v->cfg.lock->validator_cnt;
+  *ids = (id_list){.validator = calloc(max + 1, sizeof *ids->validator), .seen = calloc(max + 1, sizeof *ids->seen)};
+  if (ids->validator && ids->seen) return true;
+  aq_call_error(c, 503, "no memory");
+  return false;
 }
 
-static void validator_ready(aq_call *c) {
-  id_list ids = {aq_arena_array(&c->arena, 1, sizeof(uint32_t)), 0};
-  if (!add_id(c, &ids, c->param[1])) return;
+static void id_list_free(id_list *ids) {
+  free(ids->validator);
+  free(ids->seen);
+}
+
+/* False: 400 was answered. The body's ids count where the query has none, the statuses of both do. */
+static bool read_lists(aq_call *c, id_list *ids, uint32_t *filter) {
+  if (!each_value(c, "id", ids_of_value, ids) || !each_value(c, "status", statuses_of_value, filter)) return false;
+  yyjson_doc *body = NULL;
+  if (c->req->body.len > 0 && !(body = aq_call_body_json(c))) return false;
+  yyjson_val *root = yyjson_doc_get_root(body);
+  bool ok = ids->named > 0 || ids_from_body(c, ids, root);
+  if (ok) statuses_from_body(filter, root);
+  yyjson_doc_free(body);
+  return ok;
+}
+
+static void validators_ready(aq_call *c) {
+  id_list ids;
+  uint32_t filter = ANY_STATUS;
+  if (!id_list_new(c, &ids)) return;
+  if (read_lists(c, &ids, &filter)) {
+    for (uint32_t i = 0; ids.named == 0 && i < c->v->cfg.lock->validator_cnt; i++) ids.validator[ids.cnt++] = i;
+    if (filter != ANY_STATUS) drop_unwanted(c, &ids, filter);
+    answer_validators(c, &ids);
+  }
+  id_list_free(&ids);
+}
+
+static void one_validator(aq_call *c, const id_list *ids) {
   aq_buf record = AQ_BUF(65536);
   bool first = true;
-  if (ids.cnt) put_record(&record, c->v, ids.validator[0], &first);
+  if (ids->cnt) put_record(&record, c->v, ids->validator[0], &first);
   if (record.len == 0) {
     aq_call_error(c, 404, "NotFound");
   } else {
@@ -211,6 +240,13 @@ static void validator_ready(aq_call *c) {
     aq_buf_free(&body);
   }
   aq_buf_free(&record);
+}
+
+static void validator_ready(aq_call *c) {
+  id_list ids;
+  if (!id_list_new(c, &ids)) return;
+  if (add_id(c, &ids, c->param[1])) one_validator(c, &ids);
+  id_list_free(&ids);
 }
 
 static void epoch_resolved(void *arg, bool ok) {
@@ -248,7 +284,7 @@ static bool map_keys(const aq_vapi *v, yyjson_mut_doc *doc) {
     const char *text = yyjson_mut_get_str(key);
     uint8_t group[48];
     if (!text || aq_hex_decode(group, sizeof group, aq_bytes_str(text), AQ_HEX_PREFIX) != AQ_OK) return false;
-    int validator = aq_lock_validator(v->cfg.lock, group);
+    int validator = aq_vapi_by_group(v, group);
     if (validator < 0) return false;
     char *share = unsafe_yyjson_mut_str_alc(doc, 98);
     if (!share) return false;
