@@ -21,7 +21,8 @@ enum {
   SPE = 8,
   RECORDS_MAX = 512,
   POSTS_MAX = 64,
-  VERDICTS_MAX = 64
+  VERDICTS_MAX = 64,
+  LINES_MAX = 256
 };
 #define GENESIS AQ_SECONDS(1700000000)
 #define SLOT_NS AQ_SECONDS(12)
@@ -69,6 +70,13 @@ typedef struct {
   } post[POSTS_MAX];
   size_t post_cnt;
   uint32_t partials_sent;
+  /* its beacon node */
+  bool silent, other_votes; /* other_votes: these instead of what all say */
+  aq_att_data votes;
+  uint8_t known_block[32]; /* one that it has besides */
+  uint64_t known_slot;
+  uint8_t fee_recipient[20]; /* of its blocks */
+  uint32_t votes_asked, blocks_asked;
 } node;
 
 struct world {
@@ -81,8 +89,9 @@ struct world {
   node node[NODES];
   bool bn_down;
   uint32_t garbage_from; /* operator whose partials are spoilt on their way; NODES: none */
-  char verdict[VERDICTS_MAX][1024];
-  size_t verdict_cnt;
+  bool builder_api;
+  char verdict[VERDICTS_MAX][1024], line[LINES_MAX][1024]; /* verdict lines; warnings */
+  size_t verdict_cnt, line_cnt;
 };
 
 typedef struct {
@@ -345,6 +354,42 @@ static inline void attestation_json(aq_buf *out, uint64_t slot, uint64_t index) 
                 (unsigned long long)(slot / SPE));
 }
 
+static inline void put_root(aq_buf *out, const char *name, const uint8_t root[32]) {
+  aq_buf_printf(out, "\"%s\":\"0x", name);
+  aq_buf_put_hex(out, aq_bytes_of(root, 32));
+  aq_buf_put_str(out, "\"");
+}
+
+static inline void votes_answer(node *n, aq_buf *out, uint64_t slot) {
+  const aq_att_data *d = &n->votes;
+  n->votes_asked++;
+  if (!n->other_votes) {
+    attestation_json(out, slot, 0);
+    return;
+  }
+  aq_buf_printf(out, "{\"data\":{\"slot\":\"%llu\",\"index\":\"0\",\"beacon_block_root\":\"" HEAD_ROOT "\",",
+                (unsigned long long)slot);
+  aq_buf_printf(out, "\"source\":{\"epoch\":\"%llu\",", (unsigned long long)d->source_epoch);
+  put_root(out, "root", d->source_root);
+  aq_buf_printf(out, "},\"target\":{\"epoch\":\"%llu\",", (unsigned long long)(slot / SPE));
+  put_root(out, "root", d->target_root);
+  aq_buf_put_str(out, "}}}");
+}
+
+/* False: it does not have the block. */
+static inline bool header_answer(node *n, aq_buf *out, const char *url) {
+  uint8_t root[32];
+  n->blocks_asked++;
+  const char *hex = strstr(url, "/headers/0x") + 11;
+  if (aq_hex_decode(root, 32, aq_bytes_str(hex), AQ_HEX_BARE) != AQ_OK || memcmp(root, n->known_block, 32) != 0)
+    return false;
+  aq_buf_put_str(out, "{\"data\":{");
+  put_root(out, "root", root);
+  aq_buf_printf(out, ",\"canonical\":true,\"header\":{\"message\":{\"slot\":\"%llu\"}}}}",
+                (unsigned long long)n->known_slot);
+  return true;
+}
+
 static inline void set_field(aq_buf *value, const aq_ssz_type *t, const char *path, aq_bytes field) {
   aq_buf out = AQ_BUF(8 << 20);
   assert_int_equal(aq_ssz_with(&out, t, aq_buf_bytes(value), path, field), AQ_OK);
@@ -367,6 +412,7 @@ static inline void block_answer(node *n, fake_ex *ex) {
   set_field(&value, t, "block.proposer_index", aq_bytes_of(le, 8));
   set_field(&value, t, "block.parent_root", aq_bytes_of(parent, 32));
   set_field(&value, t, "block.body.randao_reveal", aq_bytes_of(randao, 96));
+  set_field(&value, t, "block.body.execution_payload.fee_recipient", aq_bytes_of(n->fee_recipient, 20));
   fake_http_answer_h(ex, AQ_MILLIS(20), 200, "application/octet-stream", aq_buf_bytes(&value), "Eth-Consensus-Version",
                      "electra");
   aq_buf_free(&value);
@@ -387,6 +433,7 @@ static inline void bn_handle(void *arg, fake_ex *ex) {
   uint64_t epoch = duties ? strtoull(strrchr(duties, '/') + 1, NULL, 10) : 0;
   int code = 200;
   if (strstr(ex->url, "/eth/v1/events")) return; /* silence */
+  if (n->silent) return;
   if (strstr(ex->url, "/validator/blocks/") && strcmp(ex->method, "GET") == 0 && !w->bn_down) {
     block_answer(n, ex);
     return;
@@ -402,7 +449,9 @@ static inline void bn_handle(void *arg, fake_ex *ex) {
   else if (w->bn_down)
     code = 503;
   else if (strstr(ex->url, "attestation_data?"))
-    attestation_json(&out, number_after(ex->url, "slot="), 0);
+    votes_answer(n, &out, number_after(ex->url, "slot="));
+  else if (strstr(ex->url, "/beacon/headers/0x"))
+    code = header_answer(n, &out, ex->url) ? 200 : 404;
   else if (strstr(ex->url, "/pool/") || strstr(ex->url, "/beacon/blocks"))
     keep_post(n, ex);
   else
@@ -467,7 +516,12 @@ static inline void vc_randao(world *w, uint32_t n, uint64_t slot, vc_answer *ans
 
 static inline void on_line(void *arg, const char *line, size_t len) {
   world *w = arg;
-  if (len >= sizeof w->verdict[0] || !strstr(line, "\"msg\":\"duty\"")) return;
+  if (len >= sizeof w->verdict[0]) return;
+  if (strstr(line, "\"level\":\"warn\"") && w->line_cnt < LINES_MAX) {
+    memcpy(w->line[w->line_cnt], line, len);
+    w->line[w->line_cnt++][len] = 0;
+  }
+  if (!strstr(line, "\"msg\":\"duty\"")) return;
   assert_true(w->verdict_cnt < VERDICTS_MAX);
   memcpy(w->verdict[w->verdict_cnt], line, len);
   w->verdict[w->verdict_cnt++][len] = 0;
@@ -528,7 +582,8 @@ static inline void node_start(world *w, uint32_t i, bool tss, aq_store_state sta
                                                    .key = n->key,
                                                    .self = i,
                                                    .started_ns = w->env.wall_ns,
-                                                   .enable_tss = tss});
+                                                   .enable_tss = tss,
+                                                   .builder_api = w->builder_api});
   assert_non_null(n->workflow);
   aq_err err;
   assert_int_equal(aq_workflow_start(n->workflow, &err), AQ_OK);
