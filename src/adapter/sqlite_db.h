@@ -46,6 +46,7 @@ typedef struct {
   aq_store_state state;
   uint64_t since_ns;
   uint64_t compacted_slot;
+  aq_store_refusal refusal; /* of the last AQ_E_SLASH of aq_db_sign */
   sqlite3_stmt *stmt[AQ_DB_STMT_CNT];
 } aq_db;
 

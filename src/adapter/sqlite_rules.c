@@ -202,6 +202,11 @@ static void bind_signer(sqlite3_stmt *s, const aq_store_sign *r) {
   bind_bytes(s, 2, aq_bytes_of(r->pubkey, sizeof r->pubkey));
 }
 
+static aq_status refuse(aq_db *db, aq_store_refusal why) {
+  db->refusal = why;
+  return AQ_E_SLASH;
+}
+
 static bool is_block(aq_duty_type type) { return type == AQ_DUTY_PROPOSER || type == AQ_DUTY_BUILDER_PROPOSER; }
 
 static aq_status sign_recorded(aq_db *db, const aq_store_sign *r) {
@@ -215,7 +220,7 @@ static aq_status sign_recorded(aq_db *db, const aq_store_sign *r) {
   aq_status st = rc == SQLITE_DONE ? AQ_OK : AQ_E_IO;
   if (rc == SQLITE_ROW) {
     bool equal = aq_bytes_eq(column_bytes(s, 0), aq_bytes_of(r->root, sizeof r->root));
-    st = equal ? AQ_E_DUP : AQ_E_SLASH;
+    st = equal ? AQ_E_DUP : refuse(db, is_block(r->duty.type) ? AQ_REFUSAL_BLOCK : AQ_REFUSAL_ROOT);
   }
   sqlite3_reset(s);
   return st;
@@ -234,7 +239,7 @@ static aq_status above_mark(aq_db *db, const aq_store_sign *r) {
     bool below = r->duty.type == AQ_DUTY_ATTESTER
                      ? (int64_t)r->source_epoch < source || (int64_t)r->target_epoch <= target
                      : (int64_t)r->duty.slot <= block_slot;
-    if (below) st = AQ_E_SLASH;
+    if (below) st = refuse(db, AQ_REFUSAL_MARK);
   }
   sqlite3_reset(s);
   return st;
@@ -243,21 +248,22 @@ static aq_status above_mark(aq_db *db, const aq_store_sign *r) {
 /* A second vote for a target, or one that surrounds or is surrounded. */
 static aq_status attestation_fits(aq_db *db, const aq_store_sign *r) {
   int64_t source = (int64_t)r->source_epoch, target = (int64_t)r->target_epoch;
-  if (source > target) return AQ_E_SLASH;
+  if (source > target) return refuse(db, AQ_REFUSAL_EPOCHS);
   sqlite3_stmt *s = get(db, AQ_DB_ATTESTATIONS);
   if (!s) return AQ_E_IO;
   bind_signer(s, r);
-  bool clash = false;
+  bool twice = false, clash = false;
   int rc;
   while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
     int64_t old_source = sqlite3_column_int64(s, 0), old_target = sqlite3_column_int64(s, 1);
-    clash |= old_target == target;
+    twice |= old_target == target;
     clash |= old_source < source && target < old_target;
     clash |= source < old_source && old_target < target;
   }
   sqlite3_reset(s);
   if (rc != SQLITE_DONE) return AQ_E_IO;
-  return clash ? AQ_E_SLASH : AQ_OK;
+  if (twice) return refuse(db, AQ_REFUSAL_TARGET);
+  return clash ? refuse(db, AQ_REFUSAL_SURROUND) : AQ_OK;
 }
 
 /* One block a slot, whichever way it was built. */
@@ -273,7 +279,7 @@ static aq_status block_fits(aq_db *db, const aq_store_sign *r) {
   }
   sqlite3_reset(s);
   if (rc != SQLITE_DONE) return AQ_E_IO;
-  return clash ? AQ_E_SLASH : AQ_OK;
+  return clash ? refuse(db, AQ_REFUSAL_BLOCK) : AQ_OK;
 }
 
 static aq_status sign_one(aq_db *db, const aq_store_sign *r) {

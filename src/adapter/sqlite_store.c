@@ -18,6 +18,7 @@ typedef struct op {
   struct op *next;
   op_kind kind;
   aq_status st;
+  aq_store_refusal refusal;
   aq_store_done done;
   void *arg;
   size_t size;
@@ -46,6 +47,7 @@ struct aq_sqlite {
   aq_loop *loop; /* NULL: by hand */
   const aq_env *env;
   aq_store port;
+  aq_store_refusal refusal; /* of the answer that is being told */
   pthread_t thread;
   char path[AQ_DB_PATH_MAX];
 
@@ -80,6 +82,7 @@ static void answer_all(aq_sqlite *s) {
   pthread_mutex_unlock(&s->lock);
   while (o) {
     op *next = o->next;
+    s->refusal = o->refusal;
     if (o->done) o->done(o->arg, o->st);
     free(o);
     o = next;
@@ -146,6 +149,7 @@ static void commit_batch(aq_sqlite *s, op *head) {
   aq_status st = aq_db_run(&s->db, AQ_DB_BEGIN);
   for (op *o = head; o && st == AQ_OK; o = o->next) {
     o->st = apply(s, o);
+    if (o->kind == OP_SIGN && o->st == AQ_E_SLASH) o->refusal = s->db.refusal;
     if (o->st == AQ_E_IO) st = AQ_E_IO;
   }
   if (st == AQ_OK) st = aq_db_run(&s->db, AQ_DB_COMMIT);
@@ -331,6 +335,8 @@ static void port_sign(void *ctx, const aq_store_sign *r, uint32_t cnt, aq_store_
   op_submit(s, o);
 }
 
+static aq_store_refusal port_refusal(void *ctx) { return ((aq_sqlite *)ctx)->refusal; }
+
 static void port_peer(void *ctx, uint32_t peer, const char *addr) {
   aq_sqlite *s = ctx;
   op *o = op_new(s, OP_PEER, strlen(addr) + 1, NULL, NULL);
@@ -397,7 +403,7 @@ aq_status aq_sqlite_open(aq_sqlite **out, aq_loop *l, const aq_sqlite_cfg *cfg, 
   }
   snprintf(s->path, sizeof s->path, "%s", cfg->path);
   s->port = (aq_store){s,         s->db.state, s->db.since_ns, port_vote, port_decided, port_sign,
-                       port_peer, port_prune,  port_backup,    port_load, port_pin};
+                       port_peer, port_prune,  port_backup,    port_load, port_pin,     port_refusal};
   pthread_mutex_init(&s->lock, NULL);
   pthread_mutex_init(&s->db_lock, NULL);
   pthread_cond_init(&s->work, NULL);

@@ -17,6 +17,7 @@ static aq_sqlite *g_store;
 static const aq_store *g_port;
 static aq_sqlite_cfg g_cfg;
 static uint32_t g_answers;
+static aq_store_refusal g_refusal; /* of the last answer */
 
 static void drop_line(void *arg, const char *line, size_t len) { (void)arg, (void)line, (void)len; }
 
@@ -75,6 +76,7 @@ static void on_answer(void *arg, aq_status st) {
   answer *a = arg;
   assert_false(a->told);
   *a = (answer){true, st, ++g_answers};
+  g_refusal = g_port->refusal(g_port->ctx);
 }
 
 static void on_last(void *arg, aq_status st) {
@@ -210,11 +212,16 @@ static void test_attestations(void **state) {
   assert_int_equal(sign(attestation(1, 256, 5, 8, 1)), AQ_OK);
   assert_int_equal(sign(attestation(1, 256, 5, 8, 1)), AQ_OK);
   assert_int_equal(sign(attestation(1, 256, 5, 8, 2)), AQ_E_SLASH);
+  assert_int_equal(g_refusal, AQ_REFUSAL_ROOT);
   assert_int_equal(sign(attestation(1, 257, 5, 8, 2)), AQ_E_SLASH);
+  assert_int_equal(g_refusal, AQ_REFUSAL_TARGET);
   assert_int_equal(sign(attestation(1, 257, 4, 8, 2)), AQ_E_SLASH);
   assert_int_equal(sign(attestation(1, 300, 4, 9, 3)), AQ_E_SLASH);
+  assert_int_equal(g_refusal, AQ_REFUSAL_SURROUND);
   assert_int_equal(sign(attestation(1, 230, 6, 7, 3)), AQ_E_SLASH);
+  assert_int_equal(g_refusal, AQ_REFUSAL_SURROUND);
   assert_int_equal(sign(attestation(1, 300, 10, 9, 3)), AQ_E_SLASH);
+  assert_int_equal(g_refusal, AQ_REFUSAL_EPOCHS);
   assert_int_equal(sign(attestation(1, 230, 5, 7, 4)), AQ_OK);
   assert_int_equal(sign(attestation(1, 320, 8, 9, 5)), AQ_OK);
   assert_int_equal(sign(attestation(1, 330, 8, 10, 6)), AQ_OK);
@@ -233,9 +240,11 @@ static void test_blocks_and_others(void **state) {
   assert_int_equal(sign(block(1, 50, 1)), AQ_OK);
   assert_int_equal(sign(block(1, 50, 1)), AQ_OK);
   assert_int_equal(sign(block(1, 50, 2)), AQ_E_SLASH);
+  assert_int_equal(g_refusal, AQ_REFUSAL_BLOCK);
   aq_store_sign blinded = block(1, 50, 2);
   blinded.duty.type = AQ_DUTY_BUILDER_PROPOSER;
   assert_int_equal(sign(blinded), AQ_E_SLASH);
+  assert_int_equal(g_refusal, AQ_REFUSAL_BLOCK);
   assert_int_equal(sign(block(1, 49, 2)), AQ_OK);
   assert_int_equal(sign(block(2, 50, 2)), AQ_OK);
   aq_store_sign selection = {AQ_SIGN_PARTIAL, {1}, {50, AQ_DUTY_PREPARE_SYNC_CONTRIBUTION}, 0, {1}, 0, 0};

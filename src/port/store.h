@@ -54,6 +54,17 @@ typedef struct {
   uint64_t source_epoch, target_epoch; /* attester only, else 0 */
 } aq_store_sign;
 
+/* Which rule refused a record of `sign`, for who must be told. */
+typedef enum {
+  AQ_REFUSAL_UNKNOWN,
+  AQ_REFUSAL_ROOT,     /* another object of the same duty is recorded */
+  AQ_REFUSAL_TARGET,   /* a vote of another slot for that target */
+  AQ_REFUSAL_SURROUND, /* a vote that surrounds it, or is surrounded */
+  AQ_REFUSAL_BLOCK,    /* another block of that slot */
+  AQ_REFUSAL_MARK,     /* not above the validator's highest record */
+  AQ_REFUSAL_EPOCHS    /* its source lies behind its target */
+} aq_store_refusal;
+
 /* What recovery reads. Views are valid during the call. */
 typedef struct {
   void *arg;
@@ -84,6 +95,8 @@ typedef struct aq_store {
   /* At start, blocking: the chain that the beacon node is of. Recorded the first time; AQ_E_UNKNOWN, with the mend in
      err, when the journal is of another. NULL: this store keeps none (tests). */
   AQ_NODISCARD aq_status (*pin)(void *ctx, const uint8_t genesis_validators_root[32], aq_err *err);
+  /* Of the AQ_E_SLASH of `sign` whose `done` is running. NULL: this store does not tell. */
+  aq_store_refusal (*refusal)(void *ctx);
 } aq_store;
 
 /* Duties that began up to this time (Unix; 0: none) may have been voted or signed for without a record here: abstain
