@@ -29,7 +29,7 @@ typedef struct {
   aq_fork fork;
   const aq_lock *lock; /* NULL: the own single-node cluster */
   uint64_t slot_ns, slots_per_epoch, slot;
-  bool no_bn, not_ready, real_network, tss_off;
+  bool no_bn, not_ready, real_network, tss_off, store_lost;
   void (*bn)(void *arg, fake_ex *ex); /* NULL: the own beacon node */
   void *arg;
 } fv_cfg;
@@ -52,11 +52,13 @@ typedef struct {
   aq_store store;
   aq_store_sign record[FV_RECORDS_MAX];
   size_t record_cnt;
+  aq_store_refusal refuses; /* the journal refuses everything with it, unless 0 */
   fake_http http;
   aq_bn *bn;
   aq_workflow *workflow;
   aq_vapi *vapi;
   bool bn_down, bn_mute, blinded, blobs;
+  bool moved; /* a reorganisation: the duties are in other slots, committees and places */
   fv_post post[FV_POSTS_MAX];
   size_t post_cnt;
   char line[FV_LINES_MAX][2048]; /* api_request lines */
@@ -126,9 +128,11 @@ static inline void fv_sign_(void *ctx, const aq_store_sign *s, uint32_t cnt, aq_
     if (!known && f->record_cnt == FV_RECORDS_MAX) st = AQ_E_LIMIT;
     if (!known && st == AQ_OK) f->record[f->record_cnt++] = s[k];
   }
+  if (f->refuses) st = AQ_E_SLASH;
   if (st != AQ_OK) f->record_cnt = first;
   fv_later_(f, (fv_later){.store = done, .arg = arg, .st = st});
 }
+static inline aq_store_refusal fv_refusal_(void *ctx) { return ((fv *)ctx)->refuses; }
 static inline void fv_vote_(void *ctx, const aq_store_vote *v, const aq_store_blob *b, aq_store_done done, void *arg) {
   (void)v, (void)b;
   fv_later_(ctx, (fv_later){.store = done, .arg = arg});
@@ -174,7 +178,8 @@ static inline void fv_attesters_json_(const fv *f, aq_buf *out, uint64_t epoch) 
         out,
         "%s{\"slot\":\"%llu\",\"validator_index\":\"%u\",\"committee_index\":\"%u\",\"committee_length\":\"9\","
         "\"committees_at_slot\":\"4\",\"validator_committee_index\":\"%u\",\"pubkey\":",
-        v ? "," : "", (unsigned long long)(epoch * FV_SPE + 3), FV_FIRST_INDEX + v, v, v + 1);
+        v ? "," : "", (unsigned long long)(epoch * FV_SPE + (f->moved ? 6 : 3)), FV_FIRST_INDEX + v,
+        f->moved ? v + 2 : v, f->moved ? v + 4 : v + 1);
     fv_put_hex(out, f->validator[v].pubkey, 48);
     aq_buf_put_u8(out, '}');
   }
@@ -185,7 +190,7 @@ static inline void fv_proposers_json_(const fv *f, aq_buf *out, uint64_t epoch) 
   aq_buf_printf(out,
                 "{\"dependent_root\":\"" FV_ROOT
                 "\",\"execution_optimistic\":false,\"data\":[{\"slot\":\"%llu\",\"validator_index\":\"%u\",\"pubkey\":",
-                (unsigned long long)(epoch * FV_SPE + 5), FV_FIRST_INDEX + 1);
+                (unsigned long long)(epoch * FV_SPE + (f->moved ? 7 : 5)), FV_FIRST_INDEX + 1);
   fv_put_hex(out, f->validator[1].pubkey, 48);
   aq_buf_put_str(out, "}]}");
 }
@@ -376,8 +381,13 @@ static inline fv *fv_new(const fv_cfg *cfg) {
   fv_keys_(f);
   f->net =
       (aq_net){.ctx = f, .send = fv_send_, .request = fv_request_, .handle = fv_handle_, .connected = fv_connected_};
-  f->store = (aq_store){
-      .ctx = f, .state = AQ_STORE_OK, .vote = fv_vote_, .decided = fv_decided_, .sign = fv_sign_, .load = fv_load_};
+  f->store = (aq_store){.ctx = f,
+                        .state = cfg->store_lost ? AQ_STORE_MISS : AQ_STORE_OK,
+                        .vote = fv_vote_,
+                        .decided = fv_decided_,
+                        .sign = fv_sign_,
+                        .load = fv_load_,
+                        .refusal = fv_refusal_};
   fake_http_init(&f->http, &f->env, cfg->bn ? cfg->bn : fv_bn_, cfg->bn ? cfg->arg : f);
   const aq_lock *lock = cfg->lock ? cfg->lock : &f->lock;
   if (!cfg->no_bn) {
@@ -409,6 +419,14 @@ static inline void fv_free(fv *f) {
 }
 
 /* ---- doing things ---- */
+
+/* The chain is another from epoch 0 on. answered: and the beacon node has told the duties there. */
+static inline void fv_reorg(fv *f, bool answered) {
+  f->moved = true;
+  f->bn_mute = !answered;
+  aq_scheduler_reorg(aq_workflow_scheduler(f->workflow), 0);
+  if (answered) fake_env_run_for(&f->env, AQ_MILLIS(50));
+}
 
 static inline void fv_run_to(fv *f, uint64_t slot, uint64_t after_ns) {
   fake_env_run_until(&f->env, FV_GENESIS + slot * f->cfg.slot_ns + after_ns);

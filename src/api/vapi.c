@@ -296,11 +296,11 @@ typedef struct {
   uint32_t pos[];
 } submission;
 
-static void submit_done(void *arg, const aq_status *item, uint32_t cnt) {
+static void submit_done(void *arg, const aq_status *item, const char *const *why, uint32_t cnt) {
   submission *s = arg;
   aq_call *c = s->c;
   AQ_ASSERT(cnt == s->cnt && c->submits > 0);
-  for (uint32_t i = 0; i < cnt; i++) c->item[s->pos[i]] = item[i];
+  for (uint32_t i = 0; i < cnt; i++) c->item[s->pos[i]] = item[i], c->why[s->pos[i]] = why[i];
   c->submits--;
   aq_call_submitted(c);
 }

@@ -425,6 +425,46 @@ static void test_submit_twice(void **state) {
   fv_free(f);
 }
 
+/* Goal: a reorganisation after the decision changes nothing: the data is served, and attestations are matched with the
+   duties that were agreed on, whatever the schedule says by now. Method: one and many forks' forms; duties forgotten,
+   and told anew in other slots, committees and places. */
+static void test_after_reorg(void **state) {
+  static const aq_fork forks[] = {AQ_CAPELLA, AQ_ELECTRA};
+  (void)state;
+  for (int way = 0; way < 4; way++) {
+    aq_fork fork = forks[way & 1];
+    fv *f = decided(fork);
+    fv_reorg(f, way & 2);
+    aq_duty_defs defs;
+    aq_duty duty = {FV_ATTEST, AQ_DUTY_ATTESTER};
+    assert_int_not_equal(aq_scheduler_defs(aq_workflow_scheduler(f->workflow), duty, &defs), AQ_OK);
+    expect(fv_get(f, DATA "1"), 200, "\"slot\":\"11\"");
+    aq_att_data d = agreed(f, 1);
+    expect(post_one(f, V2, aq_fork_name(fork), 1, fork >= AQ_ELECTRA ? 0 : 1, &d, 1), 200, "");
+    f->bn_mute = false;
+    fake_env_run_for(&f->env, AQ_SECONDS(1));
+    uint64_t committee = 99;
+    if (way & 2) assert_int_equal(sent(f, 0, &committee), 1);
+    if (way & 2) assert_int_equal(committee, 1);
+    fv_free(f);
+  }
+}
+
+/* Goal: data that is decided while the schedule is being asked for again is served when it comes. Method: a client that
+   waits; a reorganisation with a beacon node that tells no duties, then the decision. */
+static void test_decided_while_unresolved(void **state) {
+  (void)state;
+  fv *f = fv_new(&(fv_cfg){.fork = AQ_ELECTRA});
+  fv_run_to(f, FV_ATTEST, AQ_SECONDS(4) + AQ_MILLIS(1));
+  assert_null(aq_dutydb_attestation(aq_workflow_dutydb(f->workflow), FV_ATTEST, 0).ptr);
+  fv_run_to(f, FV_ATTEST, AQ_SECONDS(4) + AQ_MILLIS(4));
+  fv_reorg(f, false);
+  fake_res *r = fv_send(f, "GET", DATA "0", NULL, NULL, aq_bytes_of("", 0));
+  assert_int_equal(r->code, 0);
+  expect(fv_wait(f, r), 200, "\"slot\":\"11\"");
+  fv_free(f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_data_waits),
                                      cmocka_unit_test(test_data_committees),
@@ -438,6 +478,8 @@ int main(void) {
                                      cmocka_unit_test(test_submit_mixed),
                                      cmocka_unit_test(test_submit_other_data),
                                      cmocka_unit_test(test_submit_rubbish),
+                                     cmocka_unit_test(test_after_reorg),
+                                     cmocka_unit_test(test_decided_while_unresolved),
                                      cmocka_unit_test(test_submit_twice)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

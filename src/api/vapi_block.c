@@ -54,10 +54,11 @@ static int decided_proposer(const aq_call *c, uint64_t slot) {
   return e.data ? aq_vapi_by_group(c->v, e.pubkey) : -1;
 }
 
-static void randao_stored(void *arg, const aq_status *item, uint32_t cnt) {
+static void randao_stored(void *arg, const aq_status *item, const char *const *why, uint32_t cnt) {
   (void)cnt;
   aq_call *c = arg;
   c->item[0] = item[0];
+  c->why[0] = why[0];
   c->submits--;
   if (c->gone || item[0] != AQ_OK) {
     aq_call_submitted(c);

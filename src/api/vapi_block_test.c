@@ -406,6 +406,53 @@ static void test_submit_early(void **state) {
   fv_free(g);
 }
 
+/* Goal: a reorganisation between fetching and posting changes nothing: the block that was agreed on and handed out is
+   taken, and handed out again. Method: duties forgotten and not told anew, or told with another proposer; full and
+   blinded. */
+static void test_submit_after_reorg(void **state) {
+  (void)state;
+  for (int way = 0; way < 4; way++) {
+    fv *f = at_proposal(AQ_ELECTRA, way & 1);
+    aq_buf value = produced(f), good = sign(f, &value, 1);
+    fv_reorg(f, way & 2);
+    aq_duty_defs defs;
+    aq_duty duty = {FV_PROPOSE, AQ_DUTY_PROPOSER};
+    assert_int_not_equal(aq_scheduler_defs(aq_workflow_scheduler(f->workflow), duty, &defs), AQ_OK);
+    aq_buf again = produced(f);
+    assert_bytes(aq_buf_bytes(&again), aq_buf_bytes(&value));
+    expect(post_ssz(f, way & 1 ? BLINDED : BLOCKS, "electra", &good), 200, "");
+    f->bn_mute = false;
+    aq_buf_free(&value), aq_buf_free(&good), aq_buf_free(&again);
+    fv_free(f);
+  }
+}
+
+/* Goal: what the journal refuses is refused with its rule, each with its own text. Method: each rule of port/store.h over a
+   good block. */
+static void test_refusal_texts(void **state) {
+  static const struct {
+    aq_store_refusal why;
+    const char *text;
+  } cases[] = {
+      {AQ_REFUSAL_ROOT, "another object was signed"},      {AQ_REFUSAL_BLOCK, "another block was signed for that slot"},
+      {AQ_REFUSAL_TARGET, "another vote for that target"}, {AQ_REFUSAL_SURROUND, "surrounds"},
+      {AQ_REFUSAL_MARK, "a clock that was ahead"},         {AQ_REFUSAL_EPOCHS, "source epoch"}};
+  (void)state;
+  fv *f = at_proposal(AQ_CAPELLA, false);
+  aq_buf value = produced(f), good = sign(f, &value, 1);
+  for (size_t i = 0; i < AQ_COUNT(cases); i++) {
+    f->refuses = cases[i].why;
+    fake_res *r = post_ssz(f, BLOCKS, "capella", &good);
+    assert_non_null(strstr(aq_buf_cstr(&r->body), "refused by the journal"));
+    expect(r, 400, cases[i].text);
+  }
+  assert_null(published(f));
+  f->refuses = 0;
+  expect(post_ssz(f, BLOCKS, "capella", &good), 200, "");
+  aq_buf_free(&value), aq_buf_free(&good);
+  fv_free(f);
+}
+
 /* ---- exits ---- */
 
 static fake_res *post_exit(fv *f, uint64_t epoch, uint64_t index, uint32_t signer) {
@@ -442,6 +489,20 @@ static void test_exits(void **state) {
   fv_free(f);
 }
 
+/* Goal: an exit of a past epoch is signed by a node whose records begin later, since no second exit can be slashed; one
+   that cannot be taken says why. Method: a lost store at epoch 3; then a deadline, in a duty that has one. */
+static void test_past_exit(void **state) {
+  (void)state;
+  fv *f = fv_new(&(fv_cfg){.fork = AQ_ELECTRA, .slot = 3 * FV_SPE, .store_lost = true});
+  fake_env_run_for(&f->env, AQ_SECONDS(1));
+  expect(post_exit(f, 1, FV_FIRST_INDEX, 0), 200, "");
+  fake_env_run_for(&f->env, AQ_SECONDS(1));
+  assert_int_equal(f->post_cnt, 1);
+  f->refuses = AQ_REFUSAL_ROOT;
+  expect(post_exit(f, 2, FV_FIRST_INDEX, 0), 400, "another exit of that epoch was signed before");
+  fv_free(f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_produce),
                                      cmocka_unit_test(test_produce_v2),
@@ -454,6 +515,9 @@ int main(void) {
                                      cmocka_unit_test(test_submit_without_blobs),
                                      cmocka_unit_test(test_submit_rubbish),
                                      cmocka_unit_test(test_submit_early),
+                                     cmocka_unit_test(test_submit_after_reorg),
+                                     cmocka_unit_test(test_refusal_texts),
+                                     cmocka_unit_test(test_past_exit),
                                      cmocka_unit_test(test_exits)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@ enum {
   OPEN_EACH = 8,     /* of one client: two that hold all of theirs leave room for a third */
   WAITING_MAX = 96,  /* for their turn; each holds its request, AQ_VAPI_READ_MAX at most */
   WAITING_EACH = 48, /* of one client: what one asks for at its start, times some */
+  SEEN_MAX = 128,    /* headers that are looked at: each against all that Connection names */
   HEADERS_MAX = 64,  /* of an answer that are handed on */
   URL_MAX = 65536
 };
@@ -31,45 +32,25 @@ void aq_call_busy(aq_call *c) { plain(c, 503, "too many requests at once\n", "to
 
 /* ---- headers ---- */
 
-/* Headers that describe one connection, the length that the server writes itself, and those that would make another
-   request of this one. */
-static bool passes(const char *name, const char *named) {
-  static const char *const own[] = {"Connection",
-                                    "Proxy-Connection",
-                                    "Keep-Alive",
-                                    "Transfer-Encoding",
-                                    "Content-Length",
-                                    "Host",
-                                    "Upgrade",
-                                    "TE",
-                                    "Trailer",
-                                    "Expect",
-                                    "Accept-Encoding",
-                                    "Date",
-                                    "Proxy-Authenticate",
-                                    "Proxy-Authorization",
-                                    "X-HTTP-Method",
-                                    "X-HTTP-Method-Override",
-                                    "X-Method-Override"};
+/* What the two ends of each connection settle themselves, and what would make another request of this one. */
+static bool ours(const char *name) {
+  static const char *const own[] = {
+      "Content-Length",        "Host", "Expect", "Accept-Encoding", "Date", "X-HTTP-Method", "X-Method-Override",
+      "X-HTTP-Method-Override"};
   for (size_t i = 0; i < AQ_COUNT(own); i++) {
-    if (strcasecmp(name, own[i]) == 0) return false;
+    if (strcasecmp(name, own[i]) == 0) return true;
   }
-  size_t len = strlen(name);
-  for (const char *p = named; p && *p; p += strcspn(p, ",")) {
-    p += strspn(p, ", \t");
-    if (strncasecmp(p, name, len) == 0 && strchr(", \t", p[len])) return false;
-  }
-  return true;
+  return false;
 }
 
 /* Adds those of `in` that pass and are not among the `cnt` before them. gated: the URL has a user, who is no other. */
 static size_t filter(aq_http_header *out, size_t cnt, const aq_http_headers *in, bool gated) {
-  const char *named = aq_http_header_get(in, "Connection");
   const aq_http_headers before = {out, cnt};
-  for (size_t i = 0; i < in->cnt && cnt < HEADERS_MAX; i++) {
+  for (size_t i = 0; i < in->cnt && i < SEEN_MAX && cnt < HEADERS_MAX; i++) {
     const char *name = in->item[i].name;
     if (gated && strcasecmp(name, "Authorization") == 0) continue;
-    if (passes(name, named) && !aq_http_header_get(&before, name)) out[cnt++] = in->item[i];
+    if (ours(name) || aq_http_hop_by_hop(in, name) || aq_http_header_get(&before, name)) continue;
+    out[cnt++] = in->item[i];
   }
   return cnt;
 }

@@ -40,6 +40,7 @@ typedef struct {
   aq_status st;
   uint32_t cnt;
   aq_status item[VALIDATORS];
+  const char *why[VALIDATORS];
 } vc_answer;
 
 /* One duty of a validator client: waits for what was agreed, signs, submits. */
@@ -462,13 +463,13 @@ static inline void bn_handle(void *arg, fake_ex *ex) {
 
 /* ---- validator client ---- */
 
-static inline void vc_done(void *arg, const aq_status *item, uint32_t cnt) {
+static inline void vc_done(void *arg, const aq_status *item, const char *const *why, uint32_t cnt) {
   vc_answer *a = arg;
   assert_false(a->called);
   a->called = true;
   a->cnt = cnt;
   assert_true(cnt <= VALIDATORS);
-  for (uint32_t i = 0; i < cnt; i++) a->item[i] = item[i];
+  for (uint32_t i = 0; i < cnt; i++) a->item[i] = item[i], a->why[i] = why[i];
 }
 
 /* Signs with the node's share of the validator. */

@@ -44,15 +44,16 @@ aq_aggsigdb *aq_workflow_aggsigdb(aq_workflow *w);
 bool aq_workflow_combines(const aq_workflow *w); /* enable_tss: signatures of the cluster come to be here */
 
 /* The validator client's partial signatures of one duty. Each is verified under this node's share, checked against
-   what was agreed, recorded in the store, kept, then sent to the peers; then done is called (never from inside),
-   with a status an item: AQ_OK, AQ_E_AUTH (signature), AQ_E_SLASH (journal), AQ_E_EXISTS (another payload of the
-   same share), AQ_E_STALE, AQ_E_FORMAT (contradicts the agreed object). Good items go through although others fail.
-   Copied. */
+   what was agreed, recorded in the store, kept, then sent to the peers; then done is called (never from inside), with a
+   status an item: AQ_OK, AQ_E_AUTH (signature), AQ_E_SLASH (journal), AQ_E_EXISTS (another payload of the same share),
+   AQ_E_STALE (deadline, or a duty from before this node's records begin), AQ_E_FORMAT (contradicts the agreed object);
+   and with a static text that says which rule and what can be done, NULL where the status says it.
+   Good items go through although others fail. Copied. */
 typedef struct {
   uint32_t validator;  /* index in the lock */
   aq_signed_data data; /* partial signature in data.sig and in the value */
 } aq_partial;
-typedef void (*aq_submit_done)(void *arg, const aq_status *item, uint32_t cnt);
+typedef void (*aq_submit_done)(void *arg, const aq_status *item, const char *const *why, uint32_t cnt);
 void aq_workflow_submit(aq_workflow *w, aq_duty duty, const aq_partial *p, uint32_t cnt, aq_submit_done done,
                         void *arg);
 

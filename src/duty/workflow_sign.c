@@ -16,7 +16,8 @@ typedef struct {
   aq_signed_data data;
   uint8_t root[32];
   aq_status st;
-  bool open; /* still on its way; AQ_OK so far */
+  const char *why; /* for the client, or NULL */
+  bool open;       /* still on its way; AQ_OK so far */
 } sub_item;
 
 struct submission {
@@ -38,13 +39,44 @@ static void submission_free(submission *s) {
   free(s);
 }
 
+static void tell(submission *s) {
+  aq_status *st = aq_arena_array(&s->arena, s->cnt, sizeof *st);
+  const char **why = aq_arena_array(&s->arena, s->cnt, sizeof *why);
+  AQ_ASSERT(st && why);
+  for (uint32_t i = 0; i < s->cnt; i++) st[i] = s->item[i].st, why[i] = s->item[i].why;
+  if (s->done) s->done(s->arg, st, why, s->cnt);
+}
+
 static void finish(void *arg) {
   submission *s = arg;
-  aq_status *st = aq_arena_array(&s->arena, s->cnt, sizeof *st);
-  AQ_ASSERT(st);
-  for (uint32_t i = 0; i < s->cnt; i++) st[i] = s->item[i].st;
-  if (s->done) s->done(s->arg, st, s->cnt);
+  tell(s);
   submission_free(s);
+}
+
+/* ---- why not ---- */
+
+static aq_status refuse(sub_item *it, aq_status st, const char *why) {
+  it->why = why;
+  return st;
+}
+
+/* The journal's reasons in the words of who reads them in a validator client's log. */
+static const char *journal_text(aq_duty_type type, aq_store_refusal refusal) {
+  switch (refusal) {
+    case AQ_REFUSAL_TARGET: return "refused by the journal: another vote for that target epoch was signed before";
+    case AQ_REFUSAL_SURROUND:
+      return "refused by the journal: a vote signed before surrounds this one, or is surrounded by it";
+    case AQ_REFUSAL_BLOCK: return "refused by the journal: another block was signed for that slot before";
+    case AQ_REFUSAL_MARK:
+      return "refused by the journal: it is not above this validator's highest record, which a clock that was ahead or "
+             "an imported file may have set; it passes once the chain is past it";
+    case AQ_REFUSAL_EPOCHS: return "refused by the journal: its source epoch lies behind its target epoch";
+    case AQ_REFUSAL_ROOT:
+    case AQ_REFUSAL_UNKNOWN: break;
+  }
+  if (type == AQ_DUTY_ATTESTER) return "refused by the journal: another vote was signed for that slot before";
+  if (type == AQ_DUTY_EXIT) return "refused by the journal: another exit of that epoch was signed before";
+  return "refused by the journal: another object was signed for that duty before";
 }
 
 /* contract.md 13.6: without its records this node cannot know what it signed before it started. */
@@ -61,19 +93,29 @@ static bool abstains(aq_workflow *w, aq_duty duty) {
   return yes;
 }
 
+/* What a chain punishes a second one of: only these does a node without records abstain from. */
+static bool slashable(aq_duty_type type) { return type == AQ_DUTY_ATTESTER || type == AQ_DUTY_PROPOSER; }
+
 static aq_status precheck(aq_workflow *w, sub_item *it, uint32_t validator) {
   aq_duty duty = it->key.duty;
   if (validator >= w->cfg.lock->validator_cnt || it->data.duty != duty.type || !aq_parsigex_travels(duty.type))
-    return AQ_E_FORMAT;
-  if (!aq_parsigex_belongs(w->cfg.chain, duty, &it->data)) return AQ_E_FORMAT;
-  if (aq_duty_deadline_ns(&w->cfg.chain->clock, duty) <= aq_now_ns(w->cfg.env)) return AQ_E_STALE;
+    return refuse(it, AQ_E_FORMAT, "it is no object of a duty of this cluster");
+  if (!aq_parsigex_belongs(w->cfg.chain, duty, &it->data))
+    return refuse(it, AQ_E_FORMAT, "it belongs to another slot or epoch than its duty");
+  if (aq_duty_deadline_ns(&w->cfg.chain->clock, duty) <= aq_now_ns(w->cfg.env))
+    return refuse(it, AQ_E_STALE, "the duty is past its deadline by this node's clock");
   if (aq_bytes_is_zero(aq_bytes_of(it->data.sig, 96))) return AQ_E_AUTH;
   aq_signed_signing_root(it->root, w->cfg.chain, &it->data);
-  if (duty.type == AQ_DUTY_ATTESTER || duty.type == AQ_DUTY_PROPOSER) {
-    const uint8_t *agreed = aq_parsigdb_agreed(w->parsigdb, &it->key);
-    if (!agreed || memcmp(agreed, it->root, 32) != 0) return AQ_E_FORMAT;
-  }
-  return abstains(w, duty) ? AQ_E_STALE : AQ_OK;
+  if (!slashable(duty.type)) return AQ_OK;
+  const uint8_t *agreed = aq_parsigdb_agreed(w->parsigdb, &it->key);
+  if (!agreed) return refuse(it, AQ_E_FORMAT, "consensus has not decided that duty");
+  if (memcmp(agreed, it->root, 32) != 0) return refuse(it, AQ_E_FORMAT, NULL);
+  if (abstains(w, duty))
+    return refuse(
+        it, AQ_E_STALE,
+        "not signed: this node's records begin after that duty did (a new, lost or restored store), so it may "
+        "have signed another one before; later duties are signed");
+  return AQ_OK;
 }
 
 /* Sends what was stored to the peers: one message a subcommittee, since a set has one entry a validator (wire.md
@@ -155,11 +197,15 @@ static void journalled(void *arg, aq_status st) {
     return;
   }
   if (st != AQ_OK) {
+    const aq_store *store = s->w->cfg.store;
+    if (st == AQ_E_SLASH)
+      it->why = journal_text(s->duty.type, store->refusal ? store->refusal(store->ctx) : AQ_REFUSAL_UNKNOWN);
     it->st = st;
     it->open = false;
     aq_tracker_partial(s->w->tracker, s->duty, s->w->cfg.self + 1, it->root, false, st);
-    AQ_LOG(AQ_LOG_ERROR, "sign", AQ_STR("duty", aq_duty_name(s->duty.type)), AQ_STR("err", aq_status_text(st)),
-           AQ_UINT("slot", s->duty.slot), AQ_UINT("validator", it->key.validator));
+    AQ_LOG(AQ_LOG_ERROR, "sign", AQ_STR("duty", aq_duty_name(s->duty.type)),
+           AQ_STR("err", it->why ? it->why : aq_status_text(st)), AQ_UINT("slot", s->duty.slot),
+           AQ_UINT("validator", it->key.validator));
   }
   if (s->waiting == 0) release(s);
 }
@@ -417,15 +463,12 @@ void aq_workflow_sign_stop(aq_workflow *w) {
   AQ_LIST_EACH(&w->submissions, s, submission, link) {
     aq_list_remove(&s->link);
     aq_timer_cancel(w->cfg.env, &s->timer);
-    for (uint32_t i = 0; i < s->cnt; i++) s->item[i].st = AQ_E_CLOSED;
+    for (uint32_t i = 0; i < s->cnt; i++) s->item[i].st = AQ_E_CLOSED, s->item[i].why = NULL;
     if (!s->verifying && s->waiting == 0) {
       finish(s);
       continue;
     }
-    aq_status *st = aq_arena_array(&s->arena, s->cnt, sizeof *st);
-    AQ_ASSERT(st);
-    for (uint32_t i = 0; i < s->cnt; i++) st[i] = AQ_E_CLOSED;
-    if (s->done) s->done(s->arg, st, s->cnt);
+    tell(s);
     s->w = NULL;
   }
   AQ_LIST_EACH(&w->groups, g, group, link) {

@@ -252,6 +252,7 @@ static void test_abstain(void **state) {
     fail_msg("node 0 learns the decision");
   submit_attestation(w, 0, 0, false, 0, &r);
   assert_int_equal(r.item[0], AQ_E_STALE);
+  assert_non_null(strstr(r.why[0], "this node's records begin after that duty did"));
   assert_int_equal(w->node[0].partials_sent, 0);
   vc_propose(w, NODES);
   assert_true(w->node[0].partials_sent >= 3);
