@@ -31,6 +31,8 @@ typedef struct {
      prepared; it is handed to `decided` as an empty set. */
   bool (*valid_info)(void *arg, aq_duty duty, aq_bytes result);
   void (*decided_info)(void *arg, aq_duty duty, aq_bytes result, uint64_t round);
+  /* May the cluster have this duty at all? What a peer says for another one is dropped. NULL: any duty. */
+  bool (*scheduled)(void *arg, aq_duty duty);
   /* Another live instance has our key and we are not known to be the earlier one: stop (contract.md 13.6). At most
      once; from inside receipt: free nothing in it. NULL: only abstain. */
   void (*live_double)(void *arg, const char *why);

@@ -86,6 +86,7 @@ struct fake_cluster {
     aq_qbft_msg m;
   } shown[FAKE_RECORDS_MAX];
   size_t shown_cnt;
+  bool (*scheduled)(void *arg, aq_duty duty); /* NULL: any duty */
   aq_arena arena;
 };
 
@@ -356,7 +357,8 @@ static inline void fake_boot(fake_cluster *w, uint32_t i, aq_store_state state) 
                           .arg = n,
                           .valid = fake_valid,
                           .decided = fake_on_decided,
-                          .failed = fake_on_failed};
+                          .failed = fake_on_failed,
+                          .scheduled = w->scheduled};
   n->c = aq_consensus_new(&cfg);
   AQ_ASSERT(aq_consensus_recover(n->c) == AQ_OK);
 }

@@ -232,6 +232,8 @@ static void on_message(void *arg, uint32_t from, aq_bytes msg) {
   aq_arena_init(&l->arena, 2 * msg.len + (256 << 10));
   aq_qbft_wire_ctx ctx = {c->cfg.n, &c->cfg.chain->clock, aq_now_ns(c->cfg.env)};
   l->code = aq_qbft_wire_decode(&l->w, &l->arena, &ctx, msg);
+  if (l->code == AQ_QBFT_WIRE_OK && c->cfg.scheduled && !c->cfg.scheduled(c->cfg.arg, l->w.duty))
+    l->code = AQ_QBFT_WIRE_UNSCHEDULED;
   if (l->code == AQ_QBFT_WIRE_OK) aq_qbft_wire_look(&l->fresh, &l->w, c->cache);
   l->took_ns = aq_mono_ns(c->cfg.env) - start;
   if (l->code != AQ_QBFT_WIRE_OK || (l->fresh.cnt == 0 && s->cnt == 0)) {

@@ -161,6 +161,31 @@ static void dead_duty(void **state) {
   assert_int_equal(g->refused_lines, 0);
 }
 
+static bool odd_slots(void *arg, aq_duty duty) {
+  (void)arg;
+  return duty.slot % 2 == 1;
+}
+
+/* Goal: for a duty that nobody has no instance is made and no signature looked at; what comes early for one that exists
+   is held.
+   Method: the same votes for a slot that is scheduled and for one that is not. */
+static void unscheduled(void **state) {
+  world *g = *state;
+  fake_kill(g->w, 0);
+  g->w->scheduled = odd_slots;
+  fake_boot(g->w, 0, AQ_STORE_OK);
+  for (uint64_t slot = 40; slot < 42; slot++) {
+    for (int64_t i = 1; i < 4; i++) put(g, 2, 2, (aq_duty){slot, AQ_DUTY_INFO_SYNC}, vote(2, i));
+    assert_int_equal(jobs(g), slot % 2);
+    run_jobs(g);
+  }
+  assert_true(counted("error") == 3);
+  assert_int_equal(aq_consensus_instances(node(g)), 1);
+  assert_int_equal(held(g, (aq_duty){41, AQ_DUTY_INFO_SYNC}, 2), 3);
+  assert_int_equal(g->refused_lines, 1);
+  assert_non_null(strstr(g->last_line, "\"reason\":\"unscheduled_duty\""));
+}
+
 /* Goal: a component may end while a worker has its messages.
    Method: ends with a batch under way and a queue behind it; the job is told afterwards. */
 static void ends_early(void **state) {
@@ -178,6 +203,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(one_batch, setup, teardown),
       cmocka_unit_test_setup_teardown(in_order, setup, teardown),
       cmocka_unit_test_setup_teardown(dead_duty, setup, teardown),
+      cmocka_unit_test_setup_teardown(unscheduled, setup, teardown),
       cmocka_unit_test_setup_teardown(ends_early, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,9 +63,8 @@ struct aq_infosync {
 
 static aq_duty duty_of(uint64_t slot) { return (aq_duty){slot, AQ_DUTY_INFO_SYNC}; }
 
-static bool last_of_epoch(const aq_infosync *x, uint64_t slot) {
-  uint64_t per_epoch = x->cfg.chain->clock.slots_per_epoch;
-  return slot % per_epoch == per_epoch - 1;
+bool aq_infosync_scheduled(const aq_clock *c, uint64_t slot) {
+  return slot % c->slots_per_epoch == c->slots_per_epoch - 1;
 }
 
 static bool over(const aq_infosync *x, uint64_t slot) {
@@ -118,7 +117,7 @@ static aq_status check(const aq_infosync *x, aq_duty *duty, uint32_t of, aq_byte
   aq_arena_free(&a);
   if (st) return st;
   if (peer != of) return AQ_E_UNKNOWN;
-  if (duty->type != AQ_DUTY_INFO_SYNC || !last_of_epoch(x, duty->slot)) return AQ_E_FORMAT;
+  if (duty->type != AQ_DUTY_INFO_SYNC || !aq_infosync_scheduled(clock, duty->slot)) return AQ_E_FORMAT;
   if (!aq_duty_gate(clock, duty->slot, duty->type, aq_now_ns(x->cfg.env)) || over(x, duty->slot)) return AQ_E_STALE;
   return AQ_OK;
 }

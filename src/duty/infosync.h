@@ -27,6 +27,9 @@ aq_infosync *aq_infosync_new(const aq_infosync_cfg *cfg); /* registers its handl
 void aq_infosync_start(aq_infosync *x);
 void aq_infosync_free(aq_infosync *x); /* before its consensus */
 
+/* In the last slot of an epoch. */
+bool aq_infosync_scheduled(const aq_clock *c, uint64_t slot);
+
 /* For the consensus component: valid_info and decided_info. */
 bool aq_infosync_valid(const aq_infosync *x, aq_duty duty, aq_bytes result);
 void aq_infosync_decided(aq_infosync *x, aq_duty duty, aq_bytes result);

@@ -1,5 +1,6 @@
 #include "duty/infosync.h"
 
+#include "consensus/qbft_wire.h"
 #include "duty/fake_nodes.h"
 
 enum { ALL = 0xf, LAST = 2 * SPE - 1, FAILED_LINES_MAX = 64 };
@@ -170,6 +171,33 @@ static void refusals(void **state) {
   world_free(w);
 }
 
+/* Node `from`'s vote reaches node 0. */
+static void vote_for(world *w, uint32_t from, aq_duty duty) {
+  aq_qbft_msg m = {.type = AQ_QBFT_ROUND_CHANGE, .from = from, .round = 2};
+  uint8_t raw[AQ_QBFT_RAW_MAX];
+  aq_buf out = AQ_BUF(1 << 12);
+  size_t len = aq_qbft_wire_sign(raw, w->node[from].key, duty, &m);
+  aq_qbft_wire_put_msg(&out, aq_bytes_of(raw, len));
+  w->node[0].handler[AQ_PROTO_QBFT].recv(w->node[0].handler[AQ_PROTO_QBFT].arg, from, aq_buf_bytes(&out));
+  aq_buf_free(&out);
+}
+
+/* Goal: a peer cannot make the others agree in slots in which there is nothing to agree on.
+   Method: a well signed vote of node 1 for each slot of the epoch, before it began; whose timers run out is logged, and
+   only in the last slot is an instance under way. */
+static void any_slot(void **state) {
+  (void)state;
+  world *w = open_world(1);
+  run_to(w, LAST - SPE, SLOT_NS / 2);
+  uint32_t before = aq_consensus_instances(w->node[0].workflow->consensus);
+  for (uint64_t slot = LAST - SPE + 1; slot <= LAST; slot++) vote_for(w, 1, (aq_duty){slot, AQ_DUTY_INFO_SYNC});
+  fake_env_run_for(&w->env, AQ_MILLIS(100));
+  assert_int_equal(aq_consensus_instances(w->node[0].workflow->consensus) - before, 1);
+  run_to(w, LAST - 1, SLOT_NS - AQ_SECONDS(1));
+  assert_int_equal(lines("consensus_timeout", "info_sync"), 0);
+  world_free(w);
+}
+
 /* Goal: early requests cost a peer its own places only, and nothing for long. Method: three requests of node 1 and
    one of node 2 for the last slot of the next epoch; then the node stops while some are held. */
 static void early(void **state) {
@@ -259,9 +287,9 @@ static void plural_gate(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(agreement),  cmocka_unit_test(silent_peer),
-                                     cmocka_unit_test(late_start), cmocka_unit_test(refusals),
-                                     cmocka_unit_test(early),      cmocka_unit_test(requests_count),
-                                     cmocka_unit_test(plural_gate)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(agreement),      cmocka_unit_test(silent_peer),
+                                     cmocka_unit_test(late_start),     cmocka_unit_test(refusals),
+                                     cmocka_unit_test(any_slot),       cmocka_unit_test(early),
+                                     cmocka_unit_test(requests_count), cmocka_unit_test(plural_gate)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

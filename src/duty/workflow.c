@@ -152,6 +152,13 @@ static void on_undecided(void *arg, aq_duty duty, const char *why) {
          AQ_UINT("slot", duty.slot));
 }
 
+/* Info_sync alone has a schedule that all nodes know for sure; theirs of the other duties can differ for a while, and
+   such an instance starts with our own schedule only. */
+static bool on_scheduled(void *arg, aq_duty duty) {
+  const aq_workflow *w = arg;
+  return duty.type != AQ_DUTY_INFO_SYNC || aq_infosync_scheduled(&w->cfg.chain->clock, duty.slot);
+}
+
 static bool on_valid_info(void *arg, aq_duty duty, aq_bytes result) {
   return aq_infosync_valid(((aq_workflow *)arg)->infosync, duty, result);
 }
@@ -289,6 +296,7 @@ static bool actors_init(aq_workflow *w) {
                                                       .failed = on_undecided,
                                                       .valid_info = on_valid_info,
                                                       .decided_info = on_decided_info,
+                                                      .scheduled = on_scheduled,
                                                       .live_double = c->live_double ? on_double : NULL});
   if (!w->scheduler || !w->fetcher || !w->broadcaster || !w->consensus) return false;
   const aq_priority_cluster cluster = {w->n, w->threshold, (const uint8_t(*)[33])w->peer_key};
