@@ -35,8 +35,17 @@ static void put(line *l, const void *text, size_t len) {
   l->len += len;
 }
 
-/* One escaped character of the text at p into out; returns the bytes read. */
-static size_t escape(char out[8], size_t *out_len, const char *p, size_t left) {
+enum { ESCAPED_MAX = 16 };
+
+static size_t put_code(char out[ESCAPED_MAX], uint32_t code) {
+  if (code < 0x10000) return (size_t)snprintf(out, ESCAPED_MAX, "\\u%04x", code);
+  code -= 0x10000;
+  return (size_t)snprintf(out, ESCAPED_MAX, "\\u%04x\\u%04x", 0xd800 | code >> 10, 0xdc00 | (code & 0x3ff));
+}
+
+/* One escaped character of the text at p into out; returns the bytes read. What is hidden is written as its number, so
+   that a line shows on a terminal what it says. */
+static size_t escape(char out[ESCAPED_MAX], size_t *out_len, const char *p, size_t left) {
   size_t step = aq_utf8_step((const uint8_t *)p, left);
   unsigned char c = (unsigned char)*p;
   if (step == 0) {
@@ -47,8 +56,8 @@ static size_t escape(char out[8], size_t *out_len, const char *p, size_t left) {
   if (c == '"' || c == '\\') {
     out[0] = '\\', out[1] = *p;
     *out_len = 2;
-  } else if (c < 0x20) {
-    *out_len = (size_t)snprintf(out, 8, "\\u%04x", c);
+  } else if (aq_utf8_is_hidden(aq_utf8_code((const uint8_t *)p, step))) {
+    *out_len = put_code(out, aq_utf8_code((const uint8_t *)p, step));
   } else {
     memcpy(out, p, step);
     *out_len = step;
@@ -60,7 +69,7 @@ static void put_string(line *l, const char *text) {
   put(l, "\"", 1);
   size_t left = strnlen(text, AQ_LOG_LINE_MAX), room = l->value_max;
   while (left > 0) {
-    char piece[8];
+    char piece[ESCAPED_MAX];
     size_t len, step = escape(piece, &len, text, left);
     if (len > room) break;
     put(l, piece, len);

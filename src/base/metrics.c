@@ -98,21 +98,20 @@ static void describe(void) {
 
 /* ---- series ---- */
 
-/* Label values come from peers too: cut to the limit, what is not UTF-8 becomes '?'. */
+/* Label values come from peers too: cut to the limit, what is hidden or not UTF-8 becomes '?'. */
 static size_t make_key(char *key, const family *f, const char *const *label) {
   size_t len = 0;
   for (size_t i = 0; i < f->label_cnt; i++) {
     const char *text = label && label[i] ? label[i] : "";
     size_t left = strnlen(text, AQ_METRIC_LABEL_MAX + 4), room = AQ_METRIC_LABEL_MAX;
     while (left > 0) {
-      size_t step = aq_utf8_step((const uint8_t *)text, left), take = step ? step : 1;
-      if (take > room) break;
-      if (step) {
-        memcpy(key + len, text, step);
-      } else {
-        key[len] = '?';
-      }
-      len += take, text += take, left -= take, room -= take;
+      const uint8_t *at = (const uint8_t *)text;
+      size_t step = aq_utf8_step(at, left), take = step ? step : 1;
+      bool shown = step && !aq_utf8_is_hidden(aq_utf8_code(at, step));
+      size_t put = shown ? step : 1;
+      if (put > room) break;
+      memcpy(key + len, shown ? text : "?", put);
+      len += put, room -= put, text += take, left -= take;
     }
     key[len++] = 0;
   }
@@ -374,8 +373,6 @@ static void put_escaped(aq_buf *out, const char *text) {
       aq_buf_put_str(out, "\\\\");
     } else if (*text == '"') {
       aq_buf_put_str(out, "\\\"");
-    } else if (*text == '\n') {
-      aq_buf_put_str(out, "\\n");
     } else {
       aq_buf_put_u8(out, (uint8_t)*text);
     }

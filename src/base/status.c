@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/utf8.h"
+
 const char *aq_status_name(aq_status st) {
   switch (st) {
     case AQ_OK: return "OK";
@@ -43,5 +45,6 @@ aq_status aq_fail(aq_err *err, aq_status st, const char *fmt, ...) {
   va_start(args, fmt);
   vsnprintf(err->text, sizeof err->text, fmt, args);
   va_end(args);
+  aq_text_clean(err->text); /* it may quote a file or a peer */
   return st;
 }

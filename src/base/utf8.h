@@ -1,7 +1,8 @@
-/* base/utf8.h - one step through text that may not be UTF-8. */
+/* base/utf8.h - one step through text that may not be UTF-8, and what of it must not be shown as it is. */
 #ifndef AQ_BASE_UTF8_H
 #define AQ_BASE_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,5 +22,24 @@ static inline size_t aq_utf8_step(const uint8_t *p, size_t left) {
   if (p[0] == 0xf4 && p[1] > 0x8f) return 0;
   return len;
 }
+
+/* Code point of the well-formed sequence of that length at p. */
+static inline uint32_t aq_utf8_code(const uint8_t *p, size_t len) {
+  uint32_t code = len == 1 ? p[0] : p[0] & (0x7fu >> len);
+  for (size_t i = 1; i < len; i++) code = code << 6 | (p[i] & 0x3f);
+  return code;
+}
+
+/* Control characters, and those that are invisible or change the direction or the lines of the text around them: with
+   them a peer's name can pass for another one, or rewrite what an operator's terminal shows. */
+static inline bool aq_utf8_is_hidden(uint32_t code) {
+  return code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == 0xad || code == 0x61c || code == 0x180e ||
+         (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+         (code >= 0x2060 && code <= 0x206f) || code == 0xfeff || (code >= 0xfff9 && code <= 0xfffb) ||
+         (code >= 0xe0000 && code <= 0xe0fff);
+}
+
+/* What is hidden or not UTF-8 becomes '?', in place. For text of others on its way to a terminal or a label. */
+void aq_text_clean(char *text);
 
 #endif

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include "base/hex.h"
+#include "base/utf8.h"
 #include "cluster/datadir.h"
 #include "cluster/json_out.h"
 #include "cmd/cmd.h"
@@ -143,13 +144,16 @@ static const char *kind_of(const check *k) {
 
 static void print_text(const check *k, const char *path) {
   const aq_definition *d = &k->lock->def;
-  char hash[65], fork[9];
+  char hash[65], fork[9], name[512], version[64];
+  snprintf(name, sizeof name, "%s", d->name ? d->name : "");
+  snprintf(version, sizeof version, "%s", d->version);
+  aq_text_clean(name), aq_text_clean(version);
   aq_hex_encode(hash, aq_bytes_of(k->is_definition ? d->definition_hash : k->lock->lock_hash, 32));
   aq_hex_encode(fork, aq_bytes_of(d->fork_version, 4));
   const aq_network *n = aq_definition_network(d, k->network);
-  printf("%s: %s %s is valid\n", path, kind_of(k), d->version);
+  printf("%s: %s %s is valid\n", path, kind_of(k), version);
   if (k->warning[0]) printf("  WARNING     not verified: %s\n", k->warning);
-  printf("  name        %s\n  hash        0x%s\n  network     %s (fork version 0x%s)\n", d->name, hash,
+  printf("  name        %s\n  hash        0x%s\n  network     %s (fork version 0x%s)\n", name, hash,
          n ? n->name : "unknown", fork);
   printf("  nodes       %u, threshold %u\n  validators  %u\n", d->operator_cnt, d->threshold, d->validator_cnt);
   if (k->node >= 0) printf("  this node   %d (share %d)\n", k->node, k->node + 1);

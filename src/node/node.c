@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/hex.h"
 #include "base/metrics.h"
+#include "base/utf8.h"
 #include "base/version.h"
 #include "crypto/aead.h"
 #include "p2p/peerinfo_version.h"
@@ -102,12 +103,14 @@ static aq_status load_cluster(aq_node *n, aq_err *err) {
 }
 
 static void const_labels(const aq_node *n) {
-  char text[512];
+  char text[512], name[65];
+  snprintf(name, sizeof name, "%s", n->lock->def.name ? n->lock->def.name : "");
+  aq_text_clean(name); /* no line of its own */
   const aq_network *net = aq_core_network(n->lock, n->cfg->network);
   snprintf(text, sizeof text,
-           "cluster_hash=%.7s\ncluster_name=%.64s\ncluster_network=%s\ncluster_peer=%s\nnickname=%.32s\n",
-           n->lock->lock_hash_text + 2, n->lock->def.name ? n->lock->def.name : "", net ? net->name : "testnet",
-           n->peer_names[n->self], n->cfg->nickname ? n->cfg->nickname : "");
+           "cluster_hash=%.7s\ncluster_name=%s\ncluster_network=%s\ncluster_peer=%s\nnickname=%.32s\n",
+           n->lock->lock_hash_text + 2, name, net ? net->name : "testnet", n->peer_names[n->self],
+           n->cfg->nickname ? n->cfg->nickname : "");
   aq_metrics_const_labels(text);
   aq_metric_set(AQ_M_CLUSTER_NETWORK, 1, AQ_LABELS(net ? net->name : "testnet"));
 }
