@@ -409,4 +409,9 @@ aq_status aq_consensus_propose_info(aq_consensus *c, aq_duty duty, aq_bytes resu
   return st;
 }
 
+void aq_consensus_judge(aq_consensus *c, aq_duty duty) {
+  aq_instance *in = aq_instance_find(c, duty);
+  if (in && in->running) aq_instance_judge(in);
+}
+
 uint32_t aq_consensus_instances(const aq_consensus *c) { return (uint32_t)c->by_duty.cnt; }

@@ -10,6 +10,18 @@
 #include "port/net.h"
 #include "port/store.h"
 
+/* What a value is judged for. */
+typedef struct {
+  aq_duty duty;
+  int64_t round;
+  /* The proposal shows a quorum's PREPAREs of this value in an earlier round: more honest nodes than there can be hostile
+     ones have judged it, and to refuse it now could lock the instance. */
+  bool prepared;
+} aq_value_case;
+
+/* WAIT: aq_consensus_judge follows, or the round ends first. */
+typedef enum { AQ_VALUE_BAD, AQ_VALUE_GOOD, AQ_VALUE_WAIT } aq_value_verdict;
+
 typedef struct {
   const aq_env *env;
   const aq_net *net;
@@ -21,8 +33,9 @@ typedef struct {
   uint64_t started_ns;                              /* process start, for abstaining (7.3) */
   bool linear_timer, eager_timer, proposal_timeout; /* feature flags; defaults false, true, true */
   void *arg;
-  /* 5.1: may this value be prepared? Entries are decoded and canonical; keys of the lock are the caller's to check. */
-  bool (*valid)(void *arg, aq_duty duty, const aq_unsigned_set *set);
+  /* 5.1: may this value be prepared? Entries decode and fit each other (validity.h); the lock, the schedule and the
+     beacon node are the caller's to ask. Called again for each round and after each aq_consensus_judge. err: why not. */
+  aq_value_verdict (*valid)(void *arg, const aq_value_case *c, const aq_unsigned_set *set, aq_err *err);
   /* Durable decision. Called once an instance, also again after a restart (idempotent for the receiver). */
   void (*decided)(void *arg, aq_duty duty, const aq_unsigned_set *set, uint64_t round);
   /* Instance ended at its deadline without a decision; why: one line naming the missing step and the missing peers. */
@@ -49,6 +62,8 @@ AQ_NODISCARD aq_status aq_consensus_participate(aq_consensus *c, aq_duty duty);
 AQ_NODISCARD aq_status aq_consensus_propose(aq_consensus *c, aq_duty duty, const aq_unsigned_set *set);
 /* The same for info_sync: an encoded PriorityResult. AQ_E_FORMAT: not one. */
 AQ_NODISCARD aq_status aq_consensus_propose_info(aq_consensus *c, aq_duty duty, aq_bytes result);
+/* What `valid` waited for came: it is asked again. Not from inside `valid`; harmless for a duty that waits for nothing. */
+void aq_consensus_judge(aq_consensus *c, aq_duty duty);
 uint32_t aq_consensus_instances(const aq_consensus *c);
 
 #endif

@@ -46,7 +46,9 @@ typedef struct {
   aq_k1_key *key;
   fake_record *rec;
   size_t rec_cnt;
-  bool store_fails, always_reject;
+  bool store_fails, always_reject, always_waits, trusts_prepared;
+  aq_value_case asked[64]; /* what `valid` was asked */
+  size_t asked_cnt;
   fake_decision decision[64];
   size_t decision_cnt;
   uint32_t failures, sends;
@@ -298,9 +300,16 @@ static inline aq_status fake_store_load(void *ctx, uint64_t from_slot, const aq_
 
 /* ---- nodes ---- */
 
-static inline bool fake_valid(void *arg, aq_duty duty, const aq_unsigned_set *set) {
-  (void)duty, (void)set;
-  return !((fake_node *)arg)->always_reject;
+static inline aq_value_verdict fake_valid(void *arg, const aq_value_case *c, const aq_unsigned_set *set, aq_err *err) {
+  fake_node *n = arg;
+  (void)set;
+  if (n->asked_cnt < AQ_COUNT(n->asked)) n->asked[n->asked_cnt++] = *c;
+  if (n->always_waits) return AQ_VALUE_WAIT;
+  if (n->always_reject && !(n->trusts_prepared && c->prepared)) {
+    (void)aq_fail(err, AQ_E_UNKNOWN, "a test refuses it");
+    return AQ_VALUE_BAD;
+  }
+  return AQ_VALUE_GOOD;
 }
 
 static inline void fake_on_decided(void *arg, aq_duty duty, const aq_unsigned_set *set, uint64_t round) {

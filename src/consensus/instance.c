@@ -252,9 +252,27 @@ static void on_answer(aq_instance *in, const aq_qbft_fx *fx) {
     in->answer_later |= bit(fx->peer);
 }
 
+/* A value that a quorum prepared in an earlier round, shown by whoever leads this one. */
+static void note_certificate(aq_instance *in, const aq_qbft_msg *m) {
+  if (m->type == AQ_QBFT_PRE_PREPARE && aq_value_certified(m, aq_qbft_quorum(in->c->cfg.n))) in->certified = m->value;
+}
+
+/* A quorum prepared something else while the verdict on this round's proposal was owed: that leader told two stories,
+   and a PREPARE of the other one must not follow the COMMIT. */
+static void note_commit(aq_instance *in, const aq_qbft_msg *m) {
+  if (m->type == AQ_QBFT_COMMIT && m->round == in->judged_round && !aq_hash_eq(&m->value, &in->judged))
+    in->judging = false;
+}
+
+static void on_vote(aq_instance *in, const aq_qbft_fx *fx) {
+  note_certificate(in, &fx->msg);
+  note_commit(in, &fx->msg);
+  aq_outbox_vote(in, fx);
+}
+
 static void on_effect(aq_instance *in, const aq_qbft_fx *fx) {
   switch (fx->kind) {
-    case AQ_QBFT_FX_VOTE: aq_outbox_vote(in, fx); break;
+    case AQ_QBFT_FX_VOTE: on_vote(in, fx); break;
     case AQ_QBFT_FX_TIMER: arm(in, fx); break;
     case AQ_QBFT_FX_TIMER_OFF: aq_timer_cancel(in->c->cfg.env, &in->round_timer); break;
     case AQ_QBFT_FX_DECIDE: on_decide(in, fx); break;
@@ -267,16 +285,26 @@ static void on_effect(aq_instance *in, const aq_qbft_fx *fx) {
   }
 }
 
-static bool check(aq_instance *in, const aq_qbft_fx *fx) {
-  aq_err err = {AQ_OK, ""};
-  if (aq_value_check(in, &fx->msg.value, &err)) return true;
-  uint32_t from = leader(in, fx->round);
+static void log_refused(aq_instance *in, int64_t round, const char *why) {
+  uint32_t from = leader(in, round);
   aq_line_limit *line = &in->c->value_line[from < in->c->cfg.n ? from : 0];
-  if (!aq_line_due(line, aq_mono_ns(in->c->cfg.env))) return false;
+  if (!aq_line_due(line, aq_mono_ns(in->c->cfg.env))) return;
   AQ_LOG(AQ_LOG_WARN, "qbft_verify", AQ_STR("type", "preprepare"), AQ_UINT("from", from),
-         AQ_UINT("height", in->duty.slot), AQ_UINT("more", line->more), AQ_INT("round", fx->round),
-         AQ_STR("trace_id", in->trace), AQ_STR("result", "error"), AQ_STR("reason", err.text));
-  return false;
+         AQ_UINT("height", in->duty.slot), AQ_UINT("more", line->more), AQ_INT("round", round),
+         AQ_STR("trace_id", in->trace), AQ_STR("result", "error"), AQ_STR("reason", why));
+}
+
+/* Hands the verdict to the machine; false: it is owed. */
+static bool judge(aq_instance *in, int64_t round, aq_hash value) {
+  aq_err err = {AQ_OK, ""};
+  aq_value_verdict v = aq_value_check(in, round, &value, &err);
+  in->judging = v == AQ_VALUE_WAIT;
+  in->judged_round = round;
+  in->judged = value;
+  if (in->judging) return false;
+  if (v == AQ_VALUE_BAD) log_refused(in, round, err.text);
+  aq_qbft_verdict(in->q, round, &value, v == AQ_VALUE_GOOD);
+  return true;
 }
 
 static void drive(aq_instance *in) {
@@ -289,11 +317,16 @@ static void drive(aq_instance *in) {
       wanted = fx;
       again = true;
     }
-    if (again) aq_qbft_verdict(in->q, wanted.round, &wanted.msg.value, check(in, &wanted));
+    if (again) again = judge(in, wanted.round, wanted.msg.value);
   }
   if (!aq_qbft_decided(in->q)) return;
+  in->judging = false;
   aq_arena_free(&in->store_arena);
   aq_instance_complete(in);
+}
+
+void aq_instance_judge(aq_instance *in) {
+  if (in->judging && judge(in, in->judged_round, in->judged)) drive(in);
 }
 
 /* ---- timers ---- */
@@ -357,6 +390,7 @@ aq_status aq_instance_recv(aq_instance *in, uint32_t peer, const aq_qbft_wire *w
   if (!in->recorded) aq_values_admit(in, peer, w);
   bool proposal = m->type == AQ_QBFT_PRE_PREPARE && !d;
   if (proposal && !aq_value_find(in, &m->value)) return AQ_E_NOTFOUND;
+  if (proposal) note_certificate(in, m);
   aq_status st = aq_qbft_recv(in->q, m);
   if (st == AQ_E_UNJUST && m->type == AQ_QBFT_DECIDED) in->bad_decided[peer]++;
   drive(in);

@@ -78,7 +78,10 @@ typedef struct aq_instance {
   aq_timer round_timer, end_timer, start_timer, retry_timer, offer_timer;
   int64_t timer_round;
   bool timer_deferred;
-  char why[160]; /* what the last round lacked */
+  bool judging; /* the verdict on `judged` in judged_round is owed (AQ_VALUE_WAIT) */
+  int64_t judged_round;
+  aq_hash judged, certified; /* certified: value of the newest proposal that showed a quorum's PREPAREs of it */
+  char why[160];             /* what the last round lacked */
 } aq_instance;
 
 struct aq_consensus {
@@ -121,6 +124,7 @@ void aq_instance_start(aq_instance *in);   /* runs it and takes in what was held
 aq_status aq_instance_recv(aq_instance *in, uint32_t peer, const aq_qbft_wire *w);
 void aq_instance_propose(aq_instance *in, const aq_hash *value);
 void aq_instance_complete(aq_instance *in); /* tries to record and deliver the decision */
+void aq_instance_judge(aq_instance *in);    /* asks again for the verdict that is owed */
 void aq_instance_wake(aq_instance *in);     /* next turn: goes on with a decision found at start */
 void aq_instance_abstain(aq_instance *in, const char *why);
 /* Names what the current round lacks and who is missing, into in->why. */
@@ -135,8 +139,10 @@ aq_inst_value *aq_value_keep(aq_instance *in, uint32_t peer, const aq_hash *hash
 void aq_value_durable(aq_instance *in, const aq_hash *hash); /* the journal has its bytes */
 void aq_values_drop_peer(aq_instance *in, uint32_t peer);
 void aq_values_started(aq_instance *in); /* values no longer count as those of a waiting instance */
-/* 5.1, for PREPARE; err names the reason. */
-bool aq_value_check(aq_instance *in, const aq_hash *hash, aq_err *err);
+/* 5.1, for PREPARE in this round; err names the reason. */
+aq_value_verdict aq_value_check(aq_instance *in, int64_t round, const aq_hash *hash, aq_err *err);
+/* A proposal whose justification shows a quorum's PREPAREs of its value in one earlier round. */
+bool aq_value_certified(const aq_qbft_msg *proposal, uint32_t quorum);
 
 /* outbox.c */
 typedef struct aq_tx aq_tx;

@@ -106,28 +106,52 @@ void aq_values_admit(aq_instance *in, uint32_t peer, const aq_qbft_wire *w) {
   }
 }
 
-bool aq_value_check(aq_instance *in, const aq_hash *hash, aq_err *err) {
+/* Not every PREPARE of a justification counts: a leader may add what it likes to one that needs none. */
+bool aq_value_certified(const aq_qbft_msg *proposal, uint32_t quorum) {
+  for (uint32_t first = 0; first < proposal->just_cnt; first++) {
+    int64_t round = proposal->just[first].round;
+    uint32_t seen = 0;
+    for (uint32_t i = 0; i < proposal->just_cnt; i++) {
+      const aq_qbft_msg *p = &proposal->just[i];
+      bool fits = p->type == AQ_QBFT_PREPARE && p->round == round && p->round < proposal->round &&
+                  aq_hash_eq(&p->value, &proposal->value);
+      if (fits) seen |= UINT32_C(1) << p->from;
+    }
+    if ((uint32_t)__builtin_popcount(seen) >= quorum) return true;
+  }
+  return false;
+}
+
+static aq_value_verdict check_info(const aq_instance *in, aq_arena *scratch, aq_bytes bytes, aq_err *err) {
   const aq_consensus_cfg *cfg = &in->c->cfg;
+  bool ok = aq_value_priority_ok(scratch, bytes) && (!cfg->valid_info || cfg->valid_info(cfg->arg, in->duty, bytes));
+  if (!ok) (void)aq_fail(err, AQ_E_FORMAT, "not a priority result of this cluster");
+  return ok ? AQ_VALUE_GOOD : AQ_VALUE_BAD;
+}
+
+static aq_value_verdict check_set(const aq_instance *in, aq_arena *scratch, const aq_value_case *c, aq_bytes bytes,
+                                  aq_err *err) {
+  const aq_consensus_cfg *cfg = &in->c->cfg;
+  aq_unsigned_set set;
+  aq_status st = aq_value_decode(&set, scratch, bytes);
+  if (st) (void)aq_fail(err, st, "not a set of unsigned data");
+  if (st == AQ_OK) st = aq_value_valid(scratch, cfg->chain, in->duty, &set, err);
+  if (st) return AQ_VALUE_BAD;
+  return cfg->valid ? cfg->valid(cfg->arg, c, &set, err) : AQ_VALUE_GOOD;
+}
+
+aq_value_verdict aq_value_check(aq_instance *in, int64_t round, const aq_hash *hash, aq_err *err) {
   const aq_inst_value *v = aq_value_find(in, hash);
-  if (!v) return aq_fail(err, AQ_E_NOTFOUND, "no bytes for the proposed hash") == AQ_OK;
+  const aq_value_case c = {in->duty, round, aq_hash_eq(&in->certified, hash)};
+  if (!v) {
+    (void)aq_fail(err, AQ_E_NOTFOUND, "no bytes for the proposed hash");
+    return AQ_VALUE_BAD;
+  }
   aq_arena scratch;
   aq_arena_init(&scratch, 8 * v->bytes.len + (1 << 20));
-  aq_unsigned_set set;
-  bool ok;
-  if (in->duty.type == AQ_DUTY_INFO_SYNC) {
-    ok = aq_value_priority_ok(&scratch, aq_buf_bytes(&v->bytes)) &&
-         (!cfg->valid_info || cfg->valid_info(cfg->arg, in->duty, aq_buf_bytes(&v->bytes)));
-    if (!ok) (void)aq_fail(err, AQ_E_FORMAT, "not a priority result of this cluster");
-  } else {
-    aq_status st = aq_value_decode(&set, &scratch, aq_buf_bytes(&v->bytes));
-    if (st) (void)aq_fail(err, st, "not a set of unsigned data");
-    if (st == AQ_OK) st = aq_value_valid(&scratch, cfg->chain, in->duty, &set, err);
-    ok = st == AQ_OK;
-    if (ok && cfg->valid && !cfg->valid(cfg->arg, in->duty, &set)) {
-      ok = false;
-      (void)aq_fail(err, AQ_E_UNKNOWN, "does not fit the cluster or our schedule");
-    }
-  }
+  aq_bytes bytes = aq_buf_bytes(&v->bytes);
+  aq_value_verdict ok = in->duty.type == AQ_DUTY_INFO_SYNC ? check_info(in, &scratch, bytes, err)
+                                                           : check_set(in, &scratch, &c, bytes, err);
   aq_arena_free(&scratch);
   return ok;
 }

@@ -5,6 +5,8 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "consensus/qbft.h"
+#include "consensus/validity.h"
 #include "duty/pubkeys.h"
 #include "duty/workflow_internal.h"
 
@@ -30,14 +32,32 @@ static void on_trigger(void *arg, aq_duty duty, const aq_duty_defs *defs) {
   if (fetches(w, duty.type)) aq_fetcher_fetch(w->fetcher, duty, defs);
 }
 
+/* Own data are held to the rules of others' values: what these would refuse is not proposed. */
+static aq_status own_value(aq_workflow *w, aq_duty duty, const aq_unsigned_set *set) {
+  aq_err err = {AQ_OK, ""};
+  aq_arena a;
+  aq_arena_init(&a, AQ_WORKFLOW_OBJECT_MAX);
+  aq_status st = aq_value_valid(&a, w->cfg.chain, duty, set, &err);
+  aq_arena_free(&a);
+  if (st == AQ_OK) st = aq_judge_own(w->judge, duty, set, &err);
+  if (st != AQ_OK)
+    AQ_LOG(AQ_LOG_WARN, "own_value", AQ_STR("duty", aq_duty_name(duty.type)), AQ_STR("err", err.text),
+           AQ_UINT("slot", duty.slot), AQ_STR("result", "refused"),
+           AQ_STR("note", "not proposed: check what the beacon node answers"));
+  return st;
+}
+
 static void on_fetched(void *arg, aq_duty duty, const aq_unsigned_set *set) {
   aq_workflow *w = arg;
-  aq_tracker_fetched(w->tracker, duty, AQ_OK);
-  aq_status st = aq_consensus_propose(w->consensus, duty, set);
+  aq_status st = own_value(w, duty, set);
+  aq_tracker_fetched(w->tracker, duty, st);
+  if (st != AQ_OK) return;
+  st = aq_consensus_propose(w->consensus, duty, set);
   if (st != AQ_OK && st != AQ_E_EXISTS && st != AQ_E_STALE) {
     AQ_LOG(AQ_LOG_ERROR, "consensus_propose", AQ_STR("duty", aq_duty_name(duty.type)),
            AQ_STR("err", aq_status_text(st)), AQ_UINT("slot", duty.slot));
   }
+  aq_consensus_judge(w->consensus, duty); /* a proposal of another leader may have waited for these */
 }
 
 static void on_fetch_failed(void *arg, aq_duty duty, aq_status st, const char *why, bool final) {
@@ -47,52 +67,13 @@ static void on_fetch_failed(void *arg, aq_duty duty, aq_status st, const char *w
          AQ_STR("result", final ? "failed" : "retry"), AQ_UINT("slot", duty.slot));
 }
 
-/* ---- consensus.md 5.1: what needs the lock and our own schedule ---- */
+/* ---- what may be agreed on: duty/judge.h ---- */
 
-static bool attester_known(const aq_workflow *w, aq_duty duty, const aq_unsigned *e, uint32_t validator,
-                           const aq_unsigned_data *d) {
-  const aq_attester_duty *got = &d->attester;
-  const aq_duty_def *def = aq_scheduler_def(w->scheduler, duty, validator);
-  if (memcmp(got->pubkey, e->pubkey, 48) != 0) return false;
-  if (!def) {
-    AQ_LOG(AQ_LOG_DEBUG, "consensus_value", AQ_STR("note", "a validator that our schedule does not have here"),
-           AQ_UINT("slot", duty.slot), AQ_UINT("validator", validator));
-    return true; /* schedules differ around reorgs */
-  }
-  const aq_attester_duty *own = &def->attester;
-  return got->validator_index == own->validator_index && got->committee_index == own->committee_index &&
-         got->committee_length == own->committee_length && got->committees_at_slot == own->committees_at_slot &&
-         got->validator_committee_index == own->validator_committee_index;
+static aq_value_verdict on_valid(void *arg, const aq_value_case *c, const aq_unsigned_set *set, aq_err *err) {
+  return aq_judge_value(((aq_workflow *)arg)->judge, c, set, err);
 }
 
-static bool proposer_known(const aq_workflow *w, uint32_t validator, const aq_unsigned_data *d) {
-  bool contents = !d->blinded && aq_t_block_contents(d->fork) != NULL;
-  aq_bytes block = contents ? aq_ssz_get(d->type, d->value, "block") : d->value;
-  const aq_validator_state *v = aq_scheduler_validator(w->scheduler, validator);
-  return !v || !v->known || aq_le64_get(block.ptr + 8) == v->index;
-}
-
-static bool on_valid(void *arg, aq_duty duty, const aq_unsigned_set *set) {
-  aq_workflow *w = arg;
-  bool ok = true;
-  aq_arena a;
-  aq_arena_init(&a, AQ_WORKFLOW_OBJECT_MAX);
-  for (uint32_t i = 0; i < set->cnt && ok; i++) {
-    const aq_unsigned *e = &set->item[i];
-    int64_t validator = aq_pubkeys_index(&w->validators, w->cfg.lock, e->pubkey);
-    aq_unsigned_data d;
-    ok = validator >= 0;
-    if (!ok || (duty.type != AQ_DUTY_ATTESTER && duty.type != AQ_DUTY_PROPOSER)) continue;
-    ok = aq_unsigned_decode(&d, &a, duty.type, e->data) == AQ_OK;
-    if (ok && duty.type == AQ_DUTY_ATTESTER) ok = attester_known(w, duty, e, (uint32_t)validator, &d);
-    if (ok && duty.type == AQ_DUTY_PROPOSER) ok = proposer_known(w, (uint32_t)validator, &d);
-  }
-  aq_arena_free(&a);
-  if (!ok)
-    AQ_LOG(AQ_LOG_WARN, "consensus_value", AQ_STR("duty", aq_duty_name(duty.type)), AQ_STR("result", "refused"),
-           AQ_UINT("slot", duty.slot));
-  return ok;
-}
+static void on_known(void *arg, aq_duty duty) { aq_consensus_judge(((aq_workflow *)arg)->consensus, duty); }
 
 /* ---- consensus -> dutydb, and the roots that may be signed ---- */
 
@@ -298,7 +279,17 @@ static bool actors_init(aq_workflow *w) {
                                                       .decided_info = on_decided_info,
                                                       .scheduled = on_scheduled,
                                                       .live_double = c->live_double ? on_double : NULL});
-  if (!w->scheduler || !w->fetcher || !w->broadcaster || !w->consensus) return false;
+  w->judge = aq_judge_new(&(aq_judge_cfg){.env = c->env,
+                                          .bn = c->bn,
+                                          .chain = c->chain,
+                                          .lock = c->lock,
+                                          .validators = &w->validators,
+                                          .scheduler = w->scheduler,
+                                          .faulty = aq_qbft_faulty(w->n),
+                                          .builder_api = c->builder_api,
+                                          .arg = w,
+                                          .known = on_known});
+  if (!w->scheduler || !w->fetcher || !w->broadcaster || !w->consensus || !w->judge) return false;
   const aq_priority_cluster cluster = {w->n, w->threshold, (const uint8_t(*)[33])w->peer_key};
   w->infosync = aq_infosync_new(
       &(aq_infosync_cfg){c->env, c->net, w->consensus, c->chain, c->key, cluster, c->self, c->builder_api});
@@ -336,6 +327,7 @@ void aq_workflow_free(aq_workflow *w) {
   if (!w) return;
   if (w->started) aq_bn_subscribe(w->cfg.bn, &(aq_bn_events){0});
   if (w->fetcher) aq_fetcher_free(w->fetcher);
+  aq_judge_free(w->judge);
   if (w->scheduler) aq_scheduler_free(w->scheduler);
   aq_infosync_free(w->infosync);
   if (w->consensus) aq_consensus_free(w->consensus);

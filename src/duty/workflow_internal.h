@@ -7,6 +7,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "duty/infosync.h"
+#include "duty/judge.h"
 #include "duty/parsigdb.h"
 #include "duty/parsigex.h"
 #include "duty/tracker.h"
@@ -34,6 +35,7 @@ struct aq_workflow {
   aq_fetcher *fetcher;
   aq_broadcaster *broadcaster;
   aq_consensus *consensus;
+  aq_judge *judge;
   aq_infosync *infosync;
   aq_tss *tss; /* NULL: does not combine */
   aq_tracker *tracker;

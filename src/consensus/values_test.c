@@ -1,0 +1,220 @@
+#include "aq_test.h"
+
+#include "base/log.h"
+#include "consensus/fake_cluster.h"
+#include "consensus/instance.h"
+#include "consensus/validity.h"
+#include "eth/payload.h"
+
+/* How an instance lives with a verdict that comes later, and what it tells whoever judges. Four nodes and an attester
+   duty whose rounds nodes 1, 2, 3, 0 lead. */
+enum { NODES = 4, VALUE_MAX = 4096, SLOT = 6 };
+
+static const aq_duty duty = {SLOT, AQ_DUTY_ATTESTER};
+
+/* A set of one attestation; the salt makes it differ. */
+static void put_value(aq_buf *out, aq_hash *hash, uint32_t salt) {
+  uint8_t ssz[128];
+  aq_buf data = AQ_BUF(VALUE_MAX);
+  aq_att_data att = {.slot = SLOT};
+  aq_unsigned item = {.pubkey = {1}};
+  aq_unsigned_set set = {&item, 1};
+  aq_arena a;
+  aq_arena_init(&a, 1 << 16);
+  aq_le32_put(att.beacon_block_root, salt);
+  aq_att_data_put(ssz, &att);
+  aq_unsigned_data d = {.duty = AQ_DUTY_ATTESTER, .value = aq_bytes_of(ssz, sizeof ssz), .attester = {.slot = SLOT}};
+  d.attester.pubkey[0] = 1;
+  assert_int_equal(aq_unsigned_encode(&data, &d), AQ_OK);
+  item.data = aq_buf_bytes(&data);
+  assert_int_equal(aq_qbft_value_encode(out, hash, &a, &set), AQ_OK);
+  aq_arena_free(&a);
+  aq_buf_free(&data);
+}
+
+static void propose(fake_cluster *w, uint32_t by, uint32_t salt) {
+  aq_buf bytes = AQ_BUF(VALUE_MAX);
+  aq_hash hash;
+  aq_unsigned_set set;
+  aq_arena a;
+  aq_arena_init(&a, 1 << 16);
+  put_value(&bytes, &hash, salt);
+  assert_int_equal(aq_value_decode(&set, &a, aq_buf_bytes(&bytes)), AQ_OK);
+  assert_int_equal(aq_consensus_propose(w->node[by].c, duty, &set), AQ_OK);
+  aq_arena_free(&a);
+  aq_buf_free(&bytes);
+}
+
+static fake_cluster *cluster(void) {
+  fake_cluster *w = fake_cluster_new(NODES, AQ_DENEB);
+  w->commit_ns = AQ_MILLIS(2);
+  assert_int_equal(aq_qbft_leader(SLOT, AQ_DUTY_ATTESTER, 1, NODES), 1);
+  fake_run_until(w, aq_duty_start_ns(&w->chain.clock, duty));
+  for (uint32_t i = 0; i < NODES; i++) {
+    fake_boot(w, i, AQ_STORE_OK);
+    assert_int_equal(aq_consensus_participate(w->node[i].c, duty), AQ_OK);
+  }
+  return w;
+}
+
+static void run_ms(fake_cluster *w, uint64_t ms) { fake_run_until(w, w->now_ns + AQ_MILLIS(ms)); }
+
+static size_t votes(const fake_node *n, aq_qbft_type type, int64_t round) {
+  size_t cnt = 0;
+  for (size_t i = 0; i < n->rec_cnt; i++)
+    cnt += n->rec[i].kind == 1 && n->rec[i].vote.msg_type == (int)type && n->rec[i].vote.round == (uint64_t)round;
+  return cnt;
+}
+
+static void everybody_waits(fake_cluster *w, bool waits) {
+  for (uint32_t i = 0; i < NODES; i++) w->node[i].always_waits = waits;
+}
+
+/* Goal: a verdict may come later; nothing is prepared before it, everything goes on after it, and what is not waited for
+   may be answered without harm. Method: all nodes wait; then they are told to judge again, twice. */
+static void verdicts_come_later(void **state) {
+  (void)state;
+  fake_cluster *w = cluster();
+  everybody_waits(w, true);
+  propose(w, 1, 1);
+  run_ms(w, 300);
+  for (uint32_t i = 0; i < NODES; i++) {
+    assert_int_equal(votes(&w->node[i], AQ_QBFT_PREPARE, 1), 0);
+    assert_int_equal(w->node[i].asked_cnt, 1);
+    aq_consensus_judge(w->node[i].c, duty); /* not yet */
+    assert_int_equal(w->node[i].asked_cnt, 2);
+  }
+  everybody_waits(w, false);
+  for (int again = 0; again < 2; again++) {
+    for (uint32_t i = 0; i < NODES; i++) aq_consensus_judge(w->node[i].c, duty);
+    for (uint32_t i = 0; i < NODES; i++) assert_int_equal(w->node[i].asked_cnt, 3);
+  }
+  run_ms(w, 200);
+  for (uint32_t i = 0; i < NODES; i++) {
+    const fake_decision *d = fake_decision_of(w, i, duty);
+    assert_true(d && d->round == 1);
+    aq_consensus_judge(w->node[i].c, duty);
+    aq_consensus_judge(w->node[i].c, (aq_duty){SLOT + 1, AQ_DUTY_ATTESTER});
+  }
+  fake_cluster_free(w);
+}
+
+/* Goal: a verdict that never comes ends with its round: the next leader is heard. Method: all wait in round 1 only. */
+static void owed_verdicts_end(void **state) {
+  (void)state;
+  fake_cluster *w = cluster();
+  everybody_waits(w, true);
+  propose(w, 1, 1);
+  run_ms(w, 300);
+  everybody_waits(w, false);
+  for (uint32_t i = 0; i < NODES; i++) {
+    if (i != 1) propose(w, i, 10 + i);
+  }
+  run_ms(w, 4000);
+  for (uint32_t i = 0; i < NODES; i++) {
+    const fake_decision *d = fake_decision_of(w, i, duty);
+    assert_true(d && d->round > 1);
+    aq_consensus_judge(w->node[i].c, duty);
+  }
+  fake_cluster_free(w);
+}
+
+static fake_verdict lose_round1_commits(fake_cluster *w, uint32_t from, uint32_t to, const aq_qbft_wire *m, aq_buf *out,
+                                        uint64_t *extra) {
+  (void)w, (void)from, (void)to, (void)out, (void)extra;
+  return m->msg.type == AQ_QBFT_COMMIT && m->msg.round == 1 ? FAKE_DROP : FAKE_PASS;
+}
+
+/* Goal: who refused a value learns that a quorum prepared it, and need not lock the instance by refusing it for ever.
+   Method: all but node 3 prepare it, the COMMITs are lost, node 0 leaves: without node 3 there is no quorum. */
+static void prepared_values_are_named(void **state) {
+  (void)state;
+  fake_cluster *w = cluster();
+  w->filter = lose_round1_commits;
+  w->node[3].always_reject = w->node[3].trusts_prepared = true;
+  propose(w, 1, 1);
+  run_ms(w, 300);
+  assert_int_equal(votes(&w->node[0], AQ_QBFT_COMMIT, 1), 1);
+  assert_int_equal(votes(&w->node[3], AQ_QBFT_PREPARE, 1), 0);
+  assert_false(w->node[3].asked[0].prepared);
+  fake_kill(w, 0);
+  run_ms(w, 6000);
+  for (uint32_t i = 1; i < NODES; i++) assert_non_null(fake_decision_of(w, i, duty));
+  const aq_value_case *last = &w->node[3].asked[w->node[3].asked_cnt - 1];
+  assert_true(last->prepared && last->round > 1);
+  fake_cluster_free(w);
+}
+
+/* Node 1's proposal reaches node 0 with another value. */
+static fake_verdict two_stories(fake_cluster *w, uint32_t from, uint32_t to, const aq_qbft_wire *m, aq_buf *out,
+                                uint64_t *extra) {
+  (void)extra;
+  if (from != 1 || to != 0 || m->msg.type != AQ_QBFT_PRE_PREPARE) return FAKE_PASS;
+  uint8_t raw[AQ_QBFT_RAW_MAX];
+  aq_buf bytes = AQ_BUF(VALUE_MAX);
+  aq_qbft_msg other = m->msg;
+  put_value(&bytes, &other.value, 99);
+  aq_qbft_wire_put_msg(out, aq_bytes_of(raw, aq_qbft_wire_sign(raw, w->node[1].key, m->duty, &other)));
+  aq_qbft_wire_put_value(out, m->duty.type, aq_buf_bytes(&bytes));
+  aq_buf_free(&bytes);
+  return FAKE_REPLACE;
+}
+
+/* Goal: once a quorum prepared the leader's other value, a late verdict on the one that was shown here does not make a
+   PREPARE after the COMMIT that contradicts it. Method: node 0 waits for its verdict meanwhile. */
+static void commits_end_the_wait(void **state) {
+  (void)state;
+  fake_cluster *w = cluster();
+  w->filter = two_stories;
+  w->node[0].always_waits = true;
+  propose(w, 1, 1);
+  run_ms(w, 26); /* PREPAREs are there, the COMMITs of a quorum are not */
+  for (int ms = 0; ms < 100 && votes(&w->node[0], AQ_QBFT_COMMIT, 1) == 0; ms++) run_ms(w, 1);
+  assert_int_equal(votes(&w->node[0], AQ_QBFT_COMMIT, 1), 1);
+  w->node[0].always_waits = false;
+  aq_consensus_judge(w->node[0].c, duty);
+  run_ms(w, 200);
+  assert_int_equal(votes(&w->node[0], AQ_QBFT_PREPARE, 1), 0);
+  for (uint32_t i = 0; i < NODES; i++) assert_non_null(fake_decision_of(w, i, duty));
+  fake_cluster_free(w);
+}
+
+/* Goal: only a quorum's PREPAREs of this value in one earlier round count, whatever else the leader adds. Method: lists
+   with each part wrong. */
+static void certificates(void **state) {
+  (void)state;
+  enum { QUORUM = 3 };
+  aq_qbft_msg just[5], m = {.type = AQ_QBFT_PRE_PREPARE, .round = 3, .value = {{7}}, .just = just, .just_cnt = 3};
+  for (uint32_t i = 0; i < 5; i++)
+    just[i] = (aq_qbft_msg){.type = AQ_QBFT_PREPARE, .from = i % NODES, .round = 2, .value = {{7}}};
+  assert_true(aq_value_certified(&m, QUORUM));
+  just[2].value.b[0] = 8;
+  assert_false(aq_value_certified(&m, QUORUM));
+  just[2].value.b[0] = 7, just[2].round = 1;
+  assert_false(aq_value_certified(&m, QUORUM));
+  just[2].round = 2, just[2].type = AQ_QBFT_ROUND_CHANGE;
+  assert_false(aq_value_certified(&m, QUORUM));
+  just[2].type = AQ_QBFT_PREPARE, just[2].from = 0;
+  assert_false(aq_value_certified(&m, QUORUM));
+  m.just_cnt = 4; /* a ROUND-CHANGE's place does not matter */
+  just[0].type = AQ_QBFT_ROUND_CHANGE, just[0].round = 3;
+  assert_true(aq_value_certified(&m, QUORUM));
+  m.round = 2;
+  assert_false(aq_value_certified(&m, QUORUM));
+  m.just_cnt = 0;
+  assert_false(aq_value_certified(&m, QUORUM));
+}
+
+static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)line, (void)len; }
+
+int main(void) {
+  aq_log_start(AQ_LOG_ERROR, quiet, NULL);
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(verdicts_come_later),
+      cmocka_unit_test(owed_verdicts_end),
+      cmocka_unit_test(prepared_values_are_named),
+      cmocka_unit_test(commits_end_the_wait),
+      cmocka_unit_test(certificates),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
