@@ -47,7 +47,7 @@ typedef struct {
 struct aq_judge {
   aq_judge_cfg cfg;
   aq_list views;
-  uint64_t justified; /* highest source epoch that our beacon node named */
+  uint64_t justified; /* source epoch that our beacon node named last */
   aq_duty warned;     /* about its fee recipient */
 };
 
@@ -101,7 +101,7 @@ static view *view_get(aq_judge *j, aq_duty duty) {
 static void take_votes(view *v, const votes *own) {
   v->known = true;
   v->own = *own;
-  if (own->source.epoch > v->j->justified) v->j->justified = own->source.epoch;
+  v->j->justified = own->source.epoch;
 }
 
 /* Once all that was asked is answered; the view may be gone after it. */
@@ -121,7 +121,8 @@ static bool votes_good(void *arg, const aq_bn_answer *ans) {
   yyjson_doc_free(doc);
   aq_buf_free(&ssz);
   v->fresh = votes_of(&d);
-  return good && d.slot == v->duty.slot && d.target_epoch == aq_epoch_of(&chain->clock, d.slot);
+  return good && d.slot == v->duty.slot && d.target_epoch == aq_epoch_of(&chain->clock, d.slot) &&
+         (d.source_epoch < d.target_epoch || d.target_epoch == 0);
 }
 
 static void votes_answer(void *arg, aq_status st, const aq_bn_answer *ans) {
@@ -186,7 +187,7 @@ static void ask_again(void *arg) {
 
 /* Why the votes cannot be prepared, as far as our beacon node has answered; NULL: they can. */
 static const char *against(const view *v, const votes *got, bool is_early) {
-  if (got->source.epoch > v->j->justified)
+  if (got->source.epoch > (v->known ? v->own.source.epoch : v->j->justified))
     return v->known ? "a source that our beacon node has not justified"
                     : "our beacon node does not say what it justified";
   if (!is_early) return NULL;

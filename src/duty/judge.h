@@ -1,7 +1,7 @@
 /* duty/judge.h - what a proposed value must be before this node prepares it, as far as the lock, our own schedule and
    our own beacon node tell; validity.h has the rest. Spec: consensus.md 5.1. Sets of attestations:
    - in every round: validators of the lock, each with the duty that our schedule has for it; no source epoch above what
-     our beacon node ever named as justified. While it names none, nothing above what it named before is prepared;
+     our beacon node has justified. While it does not answer, that is what it named last;
    - in rounds 1 to f+1, of which an honest node leads one: all validators of our schedule are there, the source is our
      beacon node's, the target is or is a block that it knows of an epoch's first slot or the epoch before. Honest
      beacon nodes can differ here for a moment; nodes that stay apart decide in round f+2, where this is not asked.
