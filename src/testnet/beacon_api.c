@@ -418,9 +418,41 @@ static void get_block(aq_sim_call *c) {
   aq_sim_json(c, &out);
 }
 
+/* Of a block, or of the state before all blocks. The roots of state and body are not kept: zero. */
+static void get_header(aq_sim_call *c) {
+  static const uint8_t zero[96];
+  const aq_beacon *b = c->b;
+  const char *id = c->param[0];
+  const aq_sim_block *block = block_id(b, id);
+  uint8_t root[32];
+  bool genesis =
+      strcmp(id, "genesis") == 0 || (strcmp(id, "head") == 0 && b->head_slot == 0) ||
+      (aq_hex_decode(root, 32, aq_bytes_str(id), AQ_HEX_PREFIX) == AQ_OK && memcmp(root, b->genesis_root, 32) == 0);
+  if (!block && !genesis) {
+    aq_sim_error(c, 404, "NotFound");
+    return;
+  }
+  aq_buf out = AQ_BUF(4096);
+  aq_buf_put_str(&out, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":{\"root\":");
+  put_hex(&out, block ? block->root : b->genesis_root, 32);
+  aq_buf_printf(&out, ",\"canonical\":true,\"header\":{\"message\":{\"slot\":\"%llu\",\"proposer_index\":\"%llu\",",
+                (ull)(block ? block->slot : 0), (ull)(block ? block->proposer : 0));
+  aq_buf_put_str(&out, "\"parent_root\":");
+  put_hex(&out, block ? block->parent : zero, 32);
+  aq_buf_put_str(&out, ",\"state_root\":");
+  put_hex(&out, zero, 32);
+  aq_buf_put_str(&out, ",\"body_root\":");
+  put_hex(&out, zero, 32);
+  aq_buf_put_str(&out, "},\"signature\":");
+  put_hex(&out, zero, 96);
+  aq_buf_put_str(&out, "}}}");
+  aq_sim_json(c, &out);
+}
+
 static void get_finality(aq_sim_call *c) {
   const aq_beacon *b = c->b;
-  uint64_t epoch = aq_epoch_of(&b->chain.clock, aq_sim_now_slot(b)), back[3] = {2, 1, 2};
+  uint64_t now = aq_epoch_of(&b->chain.clock, aq_sim_now_slot(b)), back[3] = {2, 1, 2};
+  uint64_t epoch = aq_beacon_justified(b, now) + 1;
   static const char *const name[] = {"previous_justified", "current_justified", "finalized"};
   aq_buf out = AQ_BUF(4096);
   aq_buf_put_str(&out, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":{");
@@ -567,6 +599,7 @@ const aq_sim_route aq_sim_routes[] = {
     {"POST", V1 "beacon/blocks", aq_sim_post_block},
     {"POST", V2 "beacon/blocks", aq_sim_post_block},
     {"GET", V1 "beacon/blocks/{}/root", get_block_root},
+    {"GET", V1 "beacon/headers/{}", get_header},
     {"GET", V2 "beacon/blocks/{}", get_block},
     {"POST", V1 "validator/beacon_committee_subscriptions", ignore},
     {"POST", V1 "validator/sync_committee_subscriptions", ignore},

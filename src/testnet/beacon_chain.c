@@ -71,8 +71,22 @@ const aq_sim_epoch *aq_sim_seats(aq_beacon *b, uint64_t epoch) {
 
 uint64_t aq_sim_proposer(const aq_beacon *b, uint64_t slot) { return mix(slot ^ 0x5bd1e995u) % b->cfg.validator_cnt; }
 
+/* Everything is justified at once, but during a leak. */
+uint64_t aq_beacon_justified(const aq_beacon *b, uint64_t epoch) {
+  if (epoch >= b->leak_from && epoch < b->leak_until) epoch = b->leak_from - 1;
+  return epoch ? epoch - 1 : 0;
+}
+
+const uint8_t *aq_beacon_genesis(const aq_beacon *b) { return b->genesis_root; }
+
+void aq_beacon_unjustified(aq_beacon *b, uint64_t from, uint64_t until) {
+  AQ_ASSERT(from > 0);
+  b->leak_from = from;
+  b->leak_until = until;
+}
+
 void aq_sim_att_data(const aq_beacon *b, uint64_t slot, uint64_t index, aq_att_data *out) {
-  uint64_t spe = b->cfg.slots_per_epoch, epoch = slot / spe, source = epoch ? epoch - 1 : 0;
+  uint64_t spe = b->cfg.slots_per_epoch, epoch = slot / spe, source = aq_beacon_justified(b, epoch);
   *out = (aq_att_data){.slot = slot, .index = index, .source_epoch = source, .target_epoch = epoch};
   memcpy(out->beacon_block_root, aq_sim_root_at(b, slot), 32);
   memcpy(out->source_root, aq_sim_root_at(b, source * spe), 32);

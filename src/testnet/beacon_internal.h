@@ -82,7 +82,8 @@ struct aq_beacon {
   uint32_t stream_cnt;
   aq_sim_fault fault[AQ_SIM_FAULTS_MAX];
   aq_timer slot_timer;
-  uint64_t checked_slot; /* misses are counted up to here, exclusive */
+  uint64_t leak_from, leak_until; /* epochs */
+  uint64_t checked_slot;          /* misses are counted up to here, exclusive */
   uint64_t missed_att[AQ_SIM_MISSES_MAX], missed_block[AQ_SIM_MISSES_MAX];
   uint32_t missed_att_cnt, missed_block_cnt;
   char last_bad[200];
