@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { AQ_SIM_KINDS_MAX = 48 };
+enum { AQ_SIM_KINDS_MAX = 64, AQ_SIM_TRICKS_MAX = 16 };
 
 typedef struct {
   uint64_t seed;
@@ -25,12 +25,14 @@ typedef struct {
   uint64_t hash; /* of everything that happened */
   uint64_t injected[AQ_SIM_KINDS_MAX]; /* faults that had an effect, by kind */
   uint64_t scheduled[AQ_SIM_KINDS_MAX];
-  char why[400]; /* broken promise; empty: none */
+  uint64_t tricks[AQ_SIM_TRICKS_MAX]; /* lies about values that were told, by kind */
+  char why[400];                      /* broken promise; empty: none */
 } aq_sim_result;
 
 /* false: a promise was broken. */
 bool aq_sim_cluster_run(const aq_sim_opts *opts, aq_sim_result *out);
-const char *aq_sim_kind_name(uint32_t kind); /* NULL: no such kind */
+const char *aq_sim_kind_name(uint32_t kind);   /* NULL: no such kind */
+const char *aq_sim_trick_name(uint32_t trick); /* the same */
 
 /* The fault script of a seed, one line a fault; returns their number. */
 uint32_t aq_sim_cluster_script(const aq_sim_opts *opts, bool print);

@@ -93,19 +93,47 @@ static void heard(void *arg) {
   gossip_free(g);
 }
 
+/* Views that differ at an epoch's begin: the first block comes only after the attestations of its slot are asked for. Of
+   every second such fault another block stands in its place until then. NULL: nothing of the kind. */
+static const sim_fault *split_at(sim_world *w, uint64_t slot, uint32_t op) {
+  for (uint32_t i = 0; i < w->fault_cnt && slot % w->slots_per_epoch == 0; i++) {
+    const sim_fault *f = &w->fault[i];
+    if (f->on && f->kind == SIM_SPLIT && f->p >> op & 1) return f;
+  }
+  return NULL;
+}
+
+static void split_root(uint8_t out[32], const uint8_t root[32]) { other_root(out, root, UINT8_MAX); }
+
+static void reach(sim_world *w, const aq_beacon_block *b, uint32_t op, uint64_t ms) {
+  gossip *g = calloc(1, sizeof *g);
+  AQ_ASSERT(g);
+  g->w = w, g->op = op, g->block = *b;
+  g->ssz = AQ_BUF(1 << 20);
+  aq_buf_put_bytes(&g->ssz, b->ssz);
+  aq_list_push(&w->blocks, &g->link);
+  aq_timer_set(&w->own.env, &g->timer, w->now_ns + AQ_MILLIS(ms), heard, g);
+}
+
+static void reach_split(sim_world *w, const aq_beacon_block *b, uint32_t op, uint64_t ms, const sim_fault *f) {
+  uint64_t at_ns = w->genesis_ns + b->slot * w->slot_ns + w->slot_ns / 3 + AQ_MILLIS(f->b);
+  aq_beacon_block other = *b;
+  split_root(other.root, b->root);
+  if (f->a % 2 == 1) reach(w, &other, op, ms);
+  sim_count_fault(w, SIM_SPLIT);
+  reach(w, b, op, at_ns > w->now_ns + AQ_MILLIS(ms) ? (at_ns - w->now_ns) / AQ_NS_PER_MS : ms + 1);
+}
+
 static void spread(sim_world *w, const aq_beacon_block *b, uint32_t not_op) {
   for (uint32_t op = 0; op < w->n; op++) {
     if (op == not_op) continue;
-    gossip *g = calloc(1, sizeof *g);
-    AQ_ASSERT(g);
-    g->w = w, g->op = op, g->block = *b;
-    g->ssz = AQ_BUF(1 << 20);
-    aq_buf_put_bytes(&g->ssz, b->ssz);
-    aq_list_push(&w->blocks, &g->link);
     uint64_t ms = sim_between(w, 30, 900);
-    const sim_fault *late = sim_fault_of(w, SIM_BN_LATE, op);
+    const sim_fault *late = sim_fault_of(w, SIM_BN_LATE, op), *split = split_at(w, b->slot, op);
     if (late) ms += late->p, sim_count_fault(w, SIM_BN_LATE);
-    aq_timer_set(&w->own.env, &g->timer, w->now_ns + AQ_MILLIS(ms), heard, g);
+    if (split)
+      reach_split(w, b, op, ms, split);
+    else
+      reach(w, b, op, ms);
   }
 }
 
@@ -142,12 +170,14 @@ static void slot_tick(void *arg) {
 
 static void attested(void *arg, uint64_t validator, const aq_att_data *data, const uint8_t root[32]) {
   const sim_seat *s = arg;
+  if (s->w->over) return;
   sim_trace(s->w, "attested", s->op, validator, aq_bytes_of(root, 32));
   sim_check_attested(s->w, validator, data, root);
 }
 
 static void proposed(void *arg, const aq_beacon_block *b) {
   const sim_seat *s = arg;
+  if (s->w->over) return;
   sim_trace(s->w, "proposed", s->op, b->slot, aq_bytes_of(b->root, 32));
   sim_check_proposed(s->w, b);
   if (first_of(s->w, b->slot, b->root)) spread(s->w, b, s->op);
@@ -155,6 +185,7 @@ static void proposed(void *arg, const aq_beacon_block *b) {
 
 static void forged(void *arg, uint64_t slot, uint64_t validator) {
   const sim_seat *s = arg;
+  if (s->w->over) return;
   sim_check_forged(s->w, s->op, slot, validator);
 }
 
@@ -167,6 +198,31 @@ void sim_chain_heal(sim_world *w, uint32_t op) {
     memcpy(b.root, w->root_seen[slot], 32);
     if (w->has_root[slot]) aq_beacon_import(w->bn[op], &b);
   }
+}
+
+void sim_chain_leak(sim_world *w, const sim_fault *f) {
+  uint64_t epoch_ns = w->slots_per_epoch * w->slot_ns, now = w->now_ns, until = f->until_ns;
+  uint64_t from = now > w->genesis_ns ? (now - w->genesis_ns) / epoch_ns + 1 : 1;
+  uint64_t to = until > w->genesis_ns ? (until - w->genesis_ns) / epoch_ns + 1 : 1;
+  for (uint32_t op = 0; op < w->n; op++) aq_beacon_unjustified(w->bn[op], from, to);
+  if (to > from) sim_count_fault(w, SIM_LEAK);
+}
+
+static bool root_before(const sim_world *w, const uint8_t root[32], uint64_t slot) {
+  enum { DEPTH = 64 };
+  for (uint64_t s = slot + 1; s-- > 0 && slot - s <= DEPTH;) {
+    uint8_t other[32];
+    if (s >= SIM_SLOTS_MAX || !w->has_root[s]) continue;
+    split_root(other, w->root_seen[s]); /* lost in the end: an honest vote all the same */
+    if (memcmp(w->root_seen[s], root, 32) == 0 || memcmp(other, root, 32) == 0) return true;
+  }
+  return slot < DEPTH && memcmp(root, aq_beacon_genesis(w->bn[0]), 32) == 0;
+}
+
+bool sim_chain_counts(const sim_world *w, const aq_att_data *d) {
+  uint64_t spe = w->slots_per_epoch;
+  return d->source_epoch == aq_beacon_justified(w->bn[0], d->target_epoch) &&
+         root_before(w, d->source_root, d->source_epoch * spe) && root_before(w, d->target_root, d->target_epoch * spe);
 }
 
 /* A lie about what to attest to. Each part is changed with some chance. */
@@ -216,6 +272,7 @@ void sim_chain_start(sim_world *w) {
 }
 
 void sim_chain_free(sim_world *w) {
+  w->over = true; /* verifications under way end, when other beacon nodes are gone already */
   aq_timer_cancel(&w->own.env, &w->slot_timer);
   AQ_LIST_EACH(&w->blocks, g, gossip, link) gossip_free(g);
   for (uint32_t op = 0; op < w->n; op++) {

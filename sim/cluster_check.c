@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "cluster/eip712.h"
 #include "codec/pb.h"
 #include "consensus/instance.h"
 #include "consensus/qbft_wire.h"
@@ -103,12 +104,24 @@ void sim_check_attested(sim_world *w, uint64_t validator, const aq_att_data *d, 
              (unsigned long long)old->source, (unsigned long long)old->target, (unsigned long long)d->source_epoch,
              (unsigned long long)d->target_epoch);
   }
-  if (d->slot < SIM_SLOTS_MAX) c->attested[validator][d->slot] = true;
+  if (d->slot < SIM_SLOTS_MAX && sim_chain_counts(w, d)) c->attested[validator][d->slot] = true;
+}
+
+/* A block with its content pays who the lock says. */
+static void check_fee(sim_world *w, const aq_beacon_block *b) {
+  uint8_t want[20];
+  const aq_ssz_type *t = aq_t_signed_block(b->fork);
+  if (b->ssz.len == 0) return;
+  AQ_ASSERT(aq_address_parse(want, w->addresses[b->proposer].fee_recipient) == AQ_OK);
+  aq_bytes got = aq_ssz_get(t, b->ssz, "message.body.execution_payload.fee_recipient");
+  if (!aq_bytes_eq(got, aq_bytes_of(want, sizeof want)))
+    sim_fail(w, "the block of slot %llu pays a stranger", (unsigned long long)b->slot);
 }
 
 void sim_check_proposed(sim_world *w, const aq_beacon_block *b) {
   sim_checks *c = checks(w);
   if (b->slot >= SIM_SLOTS_MAX || b->proposer >= w->validators) return;
+  check_fee(w, b);
   c->proposed[b->slot] = true;
   if (c->has_block[b->slot] && memcmp(c->block[b->slot], b->root, 32) != 0)
     sim_fail(w, "SLASHABLE: two blocks of slot %llu signed", (unsigned long long)b->slot);
@@ -147,6 +160,31 @@ static void check_proposed(sim_node *n, const aq_store_decided *d) {
            aq_duty_name(d->duty.type));
 }
 
+static uint64_t slots_before_ns(const sim_world *w, uint64_t slot, uint64_t before) {
+  return slot > before ? w->genesis_ns + (slot - before) * w->slot_ns : 0;
+}
+
+/* Operators that a fault touched from some slots before this one on to its end. Who could not be told of a fork in
+   the epoch before it, because of a fault, is in trouble for the fork's first epoch. */
+static uint32_t in_trouble(const sim_world *w, uint64_t slot) {
+  uint32_t mask = sim_faulty_ops(w, slots_before_ns(w, slot, GRACE_SLOTS), w->genesis_ns + (slot + 1) * w->slot_ns);
+  if (slot / w->slots_per_epoch == w->fork_epoch) {
+    uint64_t fork_slot = w->fork_epoch * w->slots_per_epoch, before = w->slots_per_epoch + GRACE_SLOTS;
+    mask |= w->unlearnt & sim_faulty_ops(w, slots_before_ns(w, fork_slot, before), slots_before_ns(w, fork_slot, 0));
+  }
+  return mask;
+}
+
+/* Where only liars trouble the cluster they cost a round each, and honest views that differ one more. */
+static void check_round(const sim_node *n, const aq_store_decided *d) {
+  sim_world *w = n->w;
+  bool judged = d->duty.type == AQ_DUTY_ATTESTER || d->duty.type == AQ_DUTY_PROPOSER;
+  if (!judged || w->slot_ns <= AQ_SECONDS(5) || in_trouble(w, d->duty.slot) & ~w->liars) return;
+  if (d->round > w->f + 2)
+    sim_fail(w, "node %u decided in round %llu, later than f+2: slot %llu %s", n->op, (unsigned long long)d->round,
+             (unsigned long long)d->duty.slot, aq_duty_name(d->duty.type));
+}
+
 void sim_check_decided(sim_node *n, const aq_store_decided *d) {
   sim_world *w = n->w;
   sim_checks *c = checks(w);
@@ -160,6 +198,7 @@ void sim_check_decided(sim_node *n, const aq_store_decided *d) {
     return;
   }
   check_proposed(n, d);
+  check_round(n, d);
   remember(&c->decisions, d->duty, d->hash, n->op);
 }
 
@@ -298,26 +337,11 @@ void sim_check_slot(sim_world *w, uint64_t slot) {
   if (memory_used() > SIM_MEMORY_MAX) sim_fail(w, "the cluster's memory grew over %d MiB", SIM_MEMORY_MAX >> 20);
 }
 
-static uint64_t slots_before_ns(const sim_world *w, uint64_t slot, uint64_t before) {
-  return slot > before ? w->genesis_ns + (slot - before) * w->slot_ns : 0;
-}
-
-/* How many operators a fault touched from some slots before this one on to its end. Who could not be told of a fork in
-   the epoch before it, because of a fault, is in trouble for the fork's first epoch. */
-static uint32_t in_trouble(const sim_world *w, uint64_t slot) {
-  uint32_t mask = sim_faulty_ops(w, slots_before_ns(w, slot, GRACE_SLOTS), w->genesis_ns + (slot + 1) * w->slot_ns);
-  if (slot / w->slots_per_epoch == w->fork_epoch) {
-    uint64_t fork_slot = w->fork_epoch * w->slots_per_epoch, before = w->slots_per_epoch + GRACE_SLOTS;
-    mask |= w->unlearnt & sim_faulty_ops(w, slots_before_ns(w, fork_slot, before), slots_before_ns(w, fork_slot, 0));
-  }
-  return (uint32_t)__builtin_popcount(mask);
-}
-
 /* With at most f operators in trouble every duty is done. */
 static void check_done(sim_world *w) {
   sim_checks *c = checks(w);
   for (uint64_t slot = 1; slot < w->slots - TAIL_SLOTS; slot++) {
-    uint32_t faulty = in_trouble(w, slot);
+    uint32_t faulty = (uint32_t)__builtin_popcount(in_trouble(w, slot));
     bool must = faulty <= w->f;
     /* In 5 s slots Charon's table leaves a proposal 2.08 s, of which a dead leader takes 1.5; shorter ones are no
        better (docs/decisions/003). */

@@ -18,7 +18,7 @@ typedef struct {
 
 typedef struct {
   uint64_t runs, failed, first_failed, slots, steps, messages, requests, duties, done, must, liars, hash;
-  uint64_t injected[AQ_SIM_KINDS_MAX], scheduled[AQ_SIM_KINDS_MAX];
+  uint64_t injected[AQ_SIM_KINDS_MAX], scheduled[AQ_SIM_KINDS_MAX], tricks[AQ_SIM_TRICKS_MAX];
   char why[400];
 } totals;
 
@@ -94,6 +94,7 @@ static void count(totals *t, uint64_t seed, const aq_sim_result *r) {
   t->duties += r->duties, t->done += r->done, t->must += r->must, t->liars += r->liars > 0;
   t->hash = t->hash * UINT64_C(0x9e3779b97f4a7c15) + r->hash;
   for (size_t k = 0; k < AQ_SIM_KINDS_MAX; k++) t->injected[k] += r->injected[k], t->scheduled[k] += r->scheduled[k];
+  for (size_t k = 0; k < AQ_SIM_TRICKS_MAX; k++) t->tricks[k] += r->tricks[k];
   if (!r->why[0]) return;
   if (t->failed++ == 0) {
     t->first_failed = seed;
@@ -111,6 +112,9 @@ static void print_json(const totals *t, double took) {
          t->duties, t->done, t->must, t->liars, t->hash);
   for (uint32_t k = 0; aq_sim_kind_name(k); k++)
     printf("%s\"%s\":[%" PRIu64 ",%" PRIu64 "]", k ? "," : "", aq_sim_kind_name(k), t->scheduled[k], t->injected[k]);
+  printf("},\"lies\":{");
+  for (uint32_t k = 0; aq_sim_trick_name(k); k++)
+    printf("%s\"%s\":%" PRIu64, k ? "," : "", aq_sim_trick_name(k), t->tricks[k]);
   printf("},\"seconds\":%.2f,\"slots_per_core_second\":%.0f}\n", took,
          (double)t->slots / cli_seconds(CLOCK_PROCESS_CPUTIME_ID));
 }
@@ -130,7 +134,9 @@ static void print_totals(const totals *t, double took) {
       printf("  %-18s %8" PRIu64 " scheduled %10" PRIu64 " effects\n", aq_sim_kind_name(k), t->scheduled[k],
              t->injected[k]);
   }
-  printf("  %u of %u kinds of faults had an effect\n", seen, kinds);
+  printf("  %u of %u kinds of faults had an effect\n  lies about values:", seen, kinds);
+  for (uint32_t k = 0; aq_sim_trick_name(k); k++) printf(" %s %" PRIu64, aq_sim_trick_name(k), t->tricks[k]);
+  printf("\n");
   if (t->failed)
     printf("first: seed %" PRIu64 ": %s\nlook at it: aequa-sim cluster --seed %" PRIu64
            " --shrink, then --keep MASK --trace\n",

@@ -26,15 +26,15 @@ const sim_fault *sim_fault_of(const sim_world *w, sim_fault_kind k, uint32_t op)
 
 void sim_count_fault(sim_world *w, sim_fault_kind k) { w->out->injected[k]++; }
 
-/* Whom it touches: a small side of a partition; everybody where no side is small. A beacon node that lies about what to
-   attest to costs all an attestation when its node leads: followers do not judge it (docs/KNOWN_RISKS.md). */
+/* Whom it touches: a small side of a partition; everybody where no side is small. */
 static uint32_t touched(const sim_world *w, const sim_fault *f) {
   uint32_t all = (1u << w->n) - 1, side = (uint32_t)f->p & all, other = all & ~side;
   switch ((int)f->kind) {
-    case SIM_DUPLICATE: return 0;
+    case SIM_DUPLICATE:
+    case SIM_SPLIT:
+    case SIM_LEAK: return 0;
     case SIM_LOSS:
     case SIM_REORDER:
-    case SIM_BN_LIE:
     case SIM_CRASH_ALL: return all;
     case SIM_SKEW:
     case SIM_STEP: return AQ_MILLIS(f->p) > w->slot_ns / 20 ? all : 1u << f->a;
@@ -96,6 +96,9 @@ static uint64_t size_of(sim_world *w, sim_fault_kind k) {
     case SIM_LIE_MUTATE:
     case SIM_LIE_SHARES:
     case SIM_LIE_REPLAY:
+    case SIM_LIE_VALUES:
+    case SIM_SPLIT:
+    case SIM_LEAK:
     case SIM_FAULT_CNT: break;
   }
   return 0;
@@ -108,7 +111,16 @@ static uint32_t nth_set(uint32_t mask, uint32_t nth) {
   return 0;
 }
 
-static bool of_liar(sim_fault_kind k) { return k >= SIM_TWIN; }
+static bool of_liar(sim_fault_kind k) { return k >= SIM_TWIN && k <= SIM_LIE_VALUES; }
+
+/* Neither side is a quorum. Honest views come together within a round where a liar may lead the one after; else they may
+   stay apart for long. That troubles nobody. */
+static void split_views(sim_world *w, sim_fault *f) {
+  uint32_t quorum = (2 * w->n + 2) / 3, side = w->n - quorum + 1;
+  for (f->p = 0; (uint32_t)__builtin_popcount((uint32_t)f->p) < side;) f->p |= 1u << sim_random(w, w->n);
+  f->b = (uint32_t)sim_between(w, 1, w->slot_ns / (w->liars ? 24 : 2) / AQ_NS_PER_MS);
+  f->until_ns = w->end_ns;
+}
 
 /* An operator that loses its node's records keeps its client's, and the other way round: both at once is more than a
    faulty machine, and is one of the f. */
@@ -121,15 +133,30 @@ static bool sensible(sim_world *w, sim_fault *f) {
     if (w->doubled || (uint32_t)__builtin_popcount(w->liars) >= w->f || w->liars >> f->a & 1) return false;
     w->doubled |= 1u << f->a;
   }
+  if (f->kind == SIM_LEAK) {
+    for (uint32_t i = 0; i < w->fault_cnt; i++) {
+      if (w->fault[i].kind == SIM_LEAK) return false;
+    }
+    f->until_ns = w->end_ns; /* of several epochs; it troubles nobody */
+  }
+  if (f->kind == SIM_SPLIT) split_views(w, f);
   if (f->kind == SIM_DISK_LOST && f->a % 2 == 0) return false;
   if (f->kind == SIM_VC_OLD_DB && f->a % 2 == 1) return false;
   return true;
+}
+
+/* A liar leads one duty of n: a short lie about values would hardly ever be told. This one does not end where the faults
+   do: it costs its rounds, no more. */
+static void lie_all_along(sim_world *w, uint64_t start_ns) {
+  sim_fault f = {.kind = SIM_LIE_VALUES, .from_ns = start_ns, .until_ns = w->end_ns};
+  if (sensible(w, &f)) w->fault[w->fault_cnt++] = f;
 }
 
 void sim_faults_make(sim_world *w) {
   uint64_t span = w->heal_ns - w->genesis_ns + AQ_SECONDS(2), start = w->genesis_ns - AQ_SECONDS(2);
   uint32_t want = w->opts.calm ? 0 : (uint32_t)sim_between(w, 2, 16), tries = 0;
   uint32_t twins = 0;
+  if (want && w->liars && sim_chance(w, 800)) lie_all_along(w, start);
   while (w->fault_cnt < want && tries++ < 200) {
     sim_fault f = {.kind = (sim_fault_kind)sim_random(w, SIM_FAULT_CNT)};
     f.a = (uint32_t)sim_random(w, w->n);
@@ -272,6 +299,7 @@ static void toggle(void *arg) {
   sim_say(w, "%s: %s", f->on ? "FAULT" : "healed", line);
   sim_trace(w, f->on ? "fault" : "healed", (uint64_t)f->kind, f->a, aq_bytes_of(&f->p, sizeof f->p));
   sim_node *n = w->node[f->a];
+  if (f->on && f->kind == SIM_LEAK) sim_chain_leak(w, f);
   if (f->on) {
     aq_timer_set(&w->own.env, &f->timer, f->until_ns, toggle, f);
     if (f->kind == SIM_SKEW || f->kind == SIM_STEP) shift(n, f, false);

@@ -95,7 +95,7 @@ static bool spoil_shares(sim_node *n, aq_bytes msg, aq_buf *out) {
 }
 
 bool sim_lie(sim_node *n, aq_net_proto proto, aq_bytes msg, aq_buf *out) {
-  if (proto == AQ_PROTO_QBFT) return mutate(n, msg, out);
+  if (proto == AQ_PROTO_QBFT) return sim_lie_values(n, msg, out) || mutate(n, msg, out);
   if (proto == AQ_PROTO_PARSIGEX) return spoil_shares(n, msg, out);
   return false;
 }
@@ -155,6 +155,7 @@ void sim_liar_arm(sim_node *n) {
 }
 
 void sim_liar_free(sim_node *n) {
+  sim_values_free(n);
   if (!n->memory) return;
   for (size_t i = 0; i < HEARD_MAX; i++) aq_buf_free(&n->memory->item[i].data);
   free(n->memory);

@@ -161,6 +161,7 @@ struct sim_node {
   const char *endpoint[1];
   aq_timer teardown, vc_teardown, restart, vc_restart, replay;
   struct sim_memory *memory; /* a liar's, of what it heard */
+  struct sim_lies *lies;     /* and of what it said about values */
 };
 
 /* ---- faults ---- */
@@ -200,7 +201,10 @@ struct sim_node {
   X(LIE_MUTATE, "liar_mutates")    /* a liar's consensus messages are changed and signed again */       \
   X(LIE_SHARES, "liar_bad_shares") /* a liar's partial signatures are spoilt */                         \
   X(LIE_REPLAY, "liar_replays")    /* a liar repeats what it heard to everybody */                      \
-  X(LIE_FLOOD, "liar_floods")      /* a liar sends garbage, much and large */
+  X(LIE_FLOOD, "liar_floods")      /* a liar sends garbage, much and large */                           \
+  X(LIE_VALUES, "liar_values")     /* a liar proposes values that are not those of its beacon node */   \
+  X(SPLIT, "split_views")          /* beacon nodes of mask p see an epoch's first block late by b ms */ \
+  X(LEAK, "leak")                  /* the chain justifies nothing */
 
 typedef enum {
 #define X(name, text) SIM_##name,
@@ -208,6 +212,27 @@ typedef enum {
 #undef X
       SIM_FAULT_CNT
 } sim_fault_kind;
+
+/* What a liar about values proposes: cluster_values.c. */
+#define SIM_TRICK_MAP(X)                                                                          \
+  X(LEFT_OUT, "left_out")             /* a validator is missing */                                \
+  X(TWO_SOURCES, "two_sources")       /* in one set */                                            \
+  X(TWO_HEADS, "two_heads")           /* in one committee */                                      \
+  X(WRONG_INDEX, "wrong_index")       /* not what the fork wants */                               \
+  X(FOR_ITSELF, "for_itself")         /* source and target are the epoch */                       \
+  X(NOT_JUSTIFIED, "not_justified")   /* a source above the chain's, while it justifies none */   \
+  X(SOURCE_ZERO, "source_zero")       /* though the chain is further */                           \
+  X(FOREIGN_SOURCE, "foreign_source") /* a root that nobody has */                                \
+  X(FOREIGN_TARGET, "foreign_target") /* the same */                                              \
+  X(FALSE_DUTY, "false_duty")         /* a validator's index, its committee's size or its seat */ \
+  X(OTHER_FEE, "other_fee")           /* a block that pays the liar */
+
+typedef enum {
+#define X(name, text) SIM_##name,
+  SIM_TRICK_MAP(X)
+#undef X
+      SIM_TRICK_CNT
+} sim_trick;
 
 typedef struct {
   sim_world *w;
@@ -243,11 +268,18 @@ void sim_liar_heard(sim_node *n, aq_net_proto proto, aq_bytes msg);
 void sim_liar_arm(sim_node *n);
 void sim_liar_free(sim_node *n);
 
+/* cluster_values.c: a proposal, or a vote for one, with another value; false: as it is. */
+bool sim_lie_values(sim_node *n, aq_bytes msg, aq_buf *out);
+void sim_values_free(sim_node *n);
+
 /* cluster_chain.c: one beacon node a operator, blocks of the validators that are not ours, who heard what when. */
 void sim_chain_shape(sim_world *w); /* the fork of the run */
 void sim_chain_start(sim_world *w);
 void sim_chain_free(sim_world *w);
-void sim_chain_heal(sim_world *w, uint32_t op); /* blocks that only it saw go */
+void sim_chain_heal(sim_world *w, uint32_t op);        /* blocks that only it saw go */
+void sim_chain_leak(sim_world *w, const sim_fault *f); /* nothing is justified from the next epoch on to its end */
+/* Would the chain count this vote? Its source is the justified one, its target a block at the epoch's begin or before. */
+bool sim_chain_counts(const sim_world *w, const aq_att_data *d);
 bool sim_chain_answer(sim_world *w, uint32_t op, const aq_http_req *req,
                       aq_buf *out); /* BN_LIE: an answer of its own */
 
@@ -322,7 +354,7 @@ struct sim_world {
   aq_list blocks; /* on their way between beacon nodes */
   bool forked[SIM_NODES_MAX][SIM_SLOTS_MAX];
   uint8_t root_seen[SIM_SLOTS_MAX][32]; /* the chain's block of a slot */
-  bool has_root[SIM_SLOTS_MAX];
+  bool has_root[SIM_SLOTS_MAX], over;   /* over: nothing that comes still counts */
 
   sim_fault fault[SIM_FAULTS_MAX];
   uint32_t fault_cnt;
