@@ -177,5 +177,17 @@ void aq_health_check(aq_health *h, const aq_health_in *in) {
   /* Steps of some milliseconds are normal where a slot has hundreds of validators; those add up to far less. */
   judge("warning", "event_loop_stalled", "Long steps held up the event loop for more than 1.5 seconds in five minutes.",
         h->stalls[now] - h->stalls[then] > 1.5);
+  judge("critical", "beacon_node_fork_mismatch",
+        "No beacon node of this node's chain and fork: upgrade or replace it (msg=beacon_node_unfit).",
+        in->fork_mismatch);
+  judge("warning", "beacon_nodes_disagree",
+        "Beacon nodes differ in chain or forks to come: upgrade those that the log names.", in->beacon_disagree);
+  judge("warning", "beacon_node_unfit_answers",
+        "Answers of a beacon node do not decode or do not fit: check its address and version.", in->beacon_unfit);
+  judge("critical", "store_write_failures", "The store cannot be written: make room or replace the disk.",
+        in->store_failing);
+  judge("warning", "disk_space_low", "Less than 256 MiB are free on the store's disk: make room.", in->disk_low);
+  judge("warning", "cluster_lock_changed", "The cluster lock on disk is not the one in use: restart the node.",
+        in->lock_changed);
   h->calls++;
 }

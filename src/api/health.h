@@ -14,6 +14,8 @@ typedef struct {
   uint32_t connected, needed; /* other peers: now, and for a quorum with this node */
   uint32_t validator_cnt;
   bool beacon_syncing, builder_api;
+  bool fork_mismatch, beacon_disagree, beacon_unfit;
+  bool store_failing, disk_low, lock_changed;
 } aq_health_in;
 
 typedef struct {

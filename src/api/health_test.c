@@ -5,22 +5,30 @@
 
 static double failing(const char *severity, const char *name) {
   double out = -1;
-  static const char *const about[] = {"The beacon node is syncing.",
-                                      "Fewer peers were connected for minutes than a quorum needs.",
-                                      "Validators of the cluster wait for their activation.",
-                                      "Builder registrations fail.",
-                                      "A family of metrics has too many series.",
-                                      "The beacon node takes more than a second to answer.",
-                                      "The beacon node takes more than two seconds for a block.",
-                                      "A peer's clock is more than 200 ms apart.",
-                                      "A peer takes more than 150 ms to answer a ping.",
-                                      "A fallback beacon node is used.",
-                                      "Consensus saw too few round changes.",
-                                      "The last attester or proposer decision took more than one round.",
-                                      "The last block was local although the builder API is on.",
-                                      "Partial attestations come later than two seconds into the slot.",
-                                      "Partial proposals come later than three seconds into the slot.",
-                                      "Long steps held up the event loop for more than 1.5 seconds in five minutes."};
+  static const char *const about[] = {
+      "The beacon node is syncing.",
+      "Fewer peers were connected for minutes than a quorum needs.",
+      "Validators of the cluster wait for their activation.",
+      "Builder registrations fail.",
+      "A family of metrics has too many series.",
+      "The beacon node takes more than a second to answer.",
+      "The beacon node takes more than two seconds for a block.",
+      "A peer's clock is more than 200 ms apart.",
+      "A peer takes more than 150 ms to answer a ping.",
+      "A fallback beacon node is used.",
+      "Consensus saw too few round changes.",
+      "The last attester or proposer decision took more than one round.",
+      "The last block was local although the builder API is on.",
+      "Partial attestations come later than two seconds into the slot.",
+      "Partial proposals come later than three seconds into the slot.",
+      "No beacon node of this node's chain and fork: upgrade or replace it "
+      "(msg=beacon_node_unfit).",
+      "Beacon nodes differ in chain or forks to come: upgrade those that the log names.",
+      "Answers of a beacon node do not decode or do not fit: check its address and version.",
+      "The store cannot be written: make room or replace the disk.",
+      "Less than 256 MiB are free on the store's disk: make room.",
+      "The cluster lock on disk is not the one in use: restart the node.",
+      "Long steps held up the event loop for more than 1.5 seconds in five minutes."};
   aq_buf all = AQ_BUF(8 << 20);
   aq_metrics_write(&all);
   for (size_t i = 0; i < AQ_COUNT(about); i++) {
@@ -59,7 +67,13 @@ static const char *const names[][2] = {{"critical", "beacon_node_syncing"},
                                        {"warning", "local_block_proposal"},
                                        {"warning", "high_parsigdb_store_latency"},
                                        {"warning", "high_parsigdb_store_latency_proposer"},
-                                       {"warning", "event_loop_stalled"}};
+                                       {"warning", "event_loop_stalled"},
+                                       {"critical", "beacon_node_fork_mismatch"},
+                                       {"warning", "beacon_nodes_disagree"},
+                                       {"warning", "beacon_node_unfit_answers"},
+                                       {"critical", "store_write_failures"},
+                                       {"warning", "disk_space_low"},
+                                       {"warning", "cluster_lock_changed"}};
 
 static void make_ill(const char *name, aq_health_in *in) {
   const aq_metric_id bn = AQ_M_APP_ETH2_LATENCY_SECONDS, store = AQ_M_CORE_PARSIGDB_STORE;
@@ -90,6 +104,12 @@ static void make_ill(const char *name, aq_health_in *in) {
     in->builder_api = true;
     aq_metric_set(AQ_M_CORE_FETCHER_PROPOSAL_BLINDED, 2, AQ_NO_LABELS);
   }
+  if (strcmp(name, "beacon_node_fork_mismatch") == 0) in->fork_mismatch = true;
+  if (strcmp(name, "beacon_nodes_disagree") == 0) in->beacon_disagree = true;
+  if (strcmp(name, "beacon_node_unfit_answers") == 0) in->beacon_unfit = true;
+  if (strcmp(name, "store_write_failures") == 0) in->store_failing = true;
+  if (strcmp(name, "disk_space_low") == 0) in->disk_low = true;
+  if (strcmp(name, "cluster_lock_changed") == 0) in->lock_changed = true;
   if (strcmp(name, "high_parsigdb_store_latency") == 0) aq_metric_observe(store, 2.01, AQ_LABELS("attester", "1"));
   if (strcmp(name, "high_parsigdb_store_latency_proposer") == 0)
     aq_metric_observe(store, 3.01, AQ_LABELS("proposer", "1"));

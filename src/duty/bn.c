@@ -129,6 +129,7 @@ static bool is_judged(const aq_bn_call_rec *c) { return c->req.good && !c->req.f
 static void call_fail(aq_bn_call_rec *c, aq_status st, const aq_bn_answer *ans) {
   call_account(c, false);
   if (st == AQ_E_FORMAT && is_judged(c)) c->bn->unfit_run++;
+  if (!ans) c->bn->unfit_run = 0; /* it is away */
   aq_bn_fn fn = c->fn;
   void *arg = c->arg;
   c->answered = true;

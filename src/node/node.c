@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "adapter/sandbox.h"
@@ -13,6 +12,7 @@
 #include "base/utf8.h"
 #include "base/version.h"
 #include "crypto/aead.h"
+#include "crypto/hash.h"
 #include "p2p/peerinfo_version.h"
 
 aq_status aq_host_port_parse(const char *text, char *host, size_t host_len, uint16_t *port) {
@@ -78,6 +78,7 @@ static aq_status load_cluster(aq_node *n, aq_err *err) {
   aq_buf text = AQ_BUF(AQ_LOCK_BYTES_MAX);
   st = aq_file_read(&text, n->lock_path, err);
   if (st == AQ_OK) {
+    aq_sha256(n->lock_file_hash, aq_buf_bytes(&text));
     aq_err why = {0};
     const aq_lock_opts opts = {.no_verify = n->cfg->no_verify, .network = n->cfg->network};
     st = aq_lock_load(&n->lock, aq_buf_bytes(&text), &opts, &why);

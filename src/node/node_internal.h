@@ -2,6 +2,8 @@
 #ifndef AQ_NODE_NODE_INTERNAL_H
 #define AQ_NODE_NODE_INTERNAL_H
 
+#include <sys/stat.h>
+
 #include "adapter/adapters.h"
 #include "api/health.h"
 #include "api/monitor.h"
@@ -9,6 +11,7 @@
 #include "cluster/lock.h"
 #include "node/core.h"
 #include "node/node.h"
+#include "node/ready.h"
 #include "node/throwaway.h"
 #include "p2p/host.h"
 #include "p2p/peerinfo.h"
@@ -45,8 +48,11 @@ typedef struct {
   aq_health health;
   uint64_t health_ns;     /* next check of it, monotonic */
   uint32_t quorum_misses; /* evaluations in a row without a quorum of peers */
-  int ready_state;
-  const char *ready_text;
+  aq_ready ready;
+  aq_ready_store store_seen;
+  uint8_t lock_file_hash[32]; /* of the lock file as it was read */
+  struct stat lock_seen;      /* when it was looked at last */
+  bool lock_differs;
   int exit_code;
 } aq_node;
 

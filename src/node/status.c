@@ -2,23 +2,15 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/metrics.h"
 #include "base/version.h"
+#include "crypto/hash.h"
 #include "node/node_internal.h"
 
-enum { QUORUM_MISSES_MAX = 6, SYNC_DISTANCE_MAX = 320 };
-
-typedef enum {
-  READY = 1,
-  BN_DOWN = 2,
-  BN_SYNCING = 3,
-  NO_QUORUM = 4,
-  NO_VC = 5,
-  BN_NO_PEERS = 7,
-  BN_FAR_BEHIND = 8
-} readiness;
+enum { QUORUM_MISSES_MAX = 6 };
 
 static bool vc_seen(const aq_node *n, uint64_t now_ns) {
   uint64_t epoch_ns = n->core.chain.clock.slot_ns * n->core.chain.clock.slots_per_epoch;
@@ -27,29 +19,57 @@ static bool vc_seen(const aq_node *n, uint64_t now_ns) {
   return now_ns < since_ns + 2 * epoch_ns;
 }
 
+static void add_count(void *arg, const char *const *label, double value, uint64_t cnt) {
+  (void)label, (void)value;
+  *(uint64_t *)arg += cnt;
+}
+
+static uint64_t disk_free(const aq_node *n) {
+  struct statvfs fs;
+  return statvfs(n->cfg->data_dir, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : UINT64_MAX;
+}
+
 static void evaluate(aq_node *n) {
-  aq_bn_health bn = {0};
-  if (n->core.bn) aq_bn_health_get(n->core.bn, &bn);
+  uint64_t commits = 0;
+  aq_metric_each(AQ_M_STATE_PERSIST_MS, add_count, &commits);
+  aq_ready_store_see(&n->store_seen, aq_metric_value(AQ_M_STATE_PERSIST_ERRORS_TOTAL, AQ_NO_LABELS), commits);
   uint32_t cnt = n->lock->def.operator_cnt, quorum = (2 * cnt + 2) / 3;
   if (aq_host_connected(n->host) + 1 >= quorum)
     n->quorum_misses = 0;
   else
     n->quorum_misses++;
-  n->ready_state = READY, n->ready_text = "ok";
-  if (!n->core.chain_known || !bn.reachable)
-    n->ready_state = BN_DOWN, n->ready_text = "beacon node down";
-  else if (bn.syncing)
-    n->ready_state = BN_SYNCING, n->ready_text = "beacon node not synced";
-  else if (bn.peers_known && bn.peers == 0)
-    n->ready_state = BN_NO_PEERS, n->ready_text = "beacon node has zero peers";
-  else if (bn.sync_distance > SYNC_DISTANCE_MAX)
-    n->ready_state = BN_FAR_BEHIND, n->ready_text = "beacon node far behind";
-  else if (n->quorum_misses >= QUORUM_MISSES_MAX)
-    n->ready_state = NO_QUORUM, n->ready_text = "quorum peers not connected";
-  else if (!vc_seen(n, aq_now_ns(n->env)))
-    n->ready_state = NO_VC, n->ready_text = "vc not connected";
-  else if (!n->cfg->enable_tss)
-    n->ready_text = "ok (threshold signing off: other nodes submit)";
+  aq_ready_in in = {.chain_known = n->core.chain_known,
+                    .quorum = n->quorum_misses < QUORUM_MISSES_MAX,
+                    .vc_seen = vc_seen(n, aq_now_ns(n->env)),
+                    .enable_tss = n->cfg->enable_tss,
+                    .store_failing = n->store_seen.failing,
+                    .disk_free = disk_free(n)};
+  if (n->core.bn) aq_bn_health_get(n->core.bn, &in.bn);
+  bool was_healthy = n->ready.healthy;
+  aq_ready_judge(&n->ready, &in);
+  aq_vapi_unhealthy(n->core.vapi, n->ready.healthy ? NULL : n->ready.text);
+  if (was_healthy && !n->ready.healthy) AQ_LOG(AQ_LOG_ERROR, "node_unhealthy", AQ_STR("err", n->ready.text));
+}
+
+/* The lock was read at the start. Another one on the disk counts once the node is started again: said once a change. */
+static bool lock_changed(aq_node *n) {
+  struct stat st;
+  if (stat(n->lock_path, &st) != 0) return n->lock_differs; /* away for a moment, or for good: ours is in memory */
+  bool same_file = st.st_mtim.tv_sec == n->lock_seen.st_mtim.tv_sec && st.st_size == n->lock_seen.st_size &&
+                   st.st_mtim.tv_nsec == n->lock_seen.st_mtim.tv_nsec && st.st_ino == n->lock_seen.st_ino;
+  n->lock_seen = st;
+  if (same_file) return n->lock_differs;
+  aq_buf text = AQ_BUF(AQ_LOCK_BYTES_MAX);
+  uint8_t hash[32] = {0};
+  if (aq_file_read(&text, n->lock_path, NULL) == AQ_OK) aq_sha256(hash, aq_buf_bytes(&text));
+  aq_buf_free(&text);
+  n->lock_differs = memcmp(hash, n->lock_file_hash, 32) != 0;
+  if (n->lock_differs)
+    AQ_LOG(AQ_LOG_WARN, "lock_changed", AQ_STR("path", n->lock_path),
+           AQ_STR("note",
+                  "the cluster lock on disk is another than the one in use: restart the node to use it, or put "
+                  "the former one back"));
+  return n->lock_differs;
 }
 
 static void check_health(aq_node *n) {
@@ -63,6 +83,12 @@ static void check_health(aq_node *n) {
                            .needed = (2 * cnt + 2) / 3 - 1,
                            .validator_cnt = n->lock->validator_cnt,
                            .beacon_syncing = bn.reachable && bn.syncing,
+                           .fork_mismatch = bn.fork_mismatch,
+                           .beacon_disagree = bn.disagree,
+                           .beacon_unfit = bn.unfit || bn.some_unfit,
+                           .store_failing = n->store_seen.failing,
+                           .disk_low = disk_free(n) < AQ_DISK_LOW_BYTES,
+                           .lock_changed = lock_changed(n),
                            .builder_api = n->cfg->builder_api};
   aq_health_check(&n->health, &in);
 }
@@ -76,8 +102,7 @@ static void status_tick(void *arg) {
 }
 
 void aq_node_status_start(aq_node *n) {
-  n->ready_state = NO_QUORUM;
-  n->ready_text = "ready check uninitialised";
+  n->ready = (aq_ready){AQ_READY_NO_QUORUM, "ready check uninitialised", true};
   n->quorum_misses = QUORUM_MISSES_MAX;
   status_tick(n);
 }
@@ -110,8 +135,8 @@ static void process_figures(void) {
 int aq_node_ready(void *arg, const char **text) {
   aq_node *n = arg;
   process_figures();
-  *text = n->ready_text;
-  return n->ready_state;
+  *text = n->ready.text;
+  return n->ready.state;
 }
 
 void aq_node_set_info(const aq_node *n) {
