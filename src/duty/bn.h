@@ -22,6 +22,7 @@ typedef struct {
      passes that node over, and ends the load when there is no other. NULL: any chain. */
   void *arg;
   aq_status (*accepts)(void *arg, const aq_chain *chain, aq_err *err);
+  void (*opened)(void *arg); /* an event stream opened: that node may be a restarted one. NULL: nobody wants to know */
 } aq_bn_cfg;
 
 typedef struct {

@@ -128,6 +128,8 @@ static void stream_head(void *arg, int code, const aq_http_headers *h) {
   AQ_LOG(AQ_LOG_INFO, "beacon_node_events", AQ_STR("addr", ep->addr));
   aq_bn_version_ask(ep);
   aq_bn_watch_ask(ep);
+  const aq_bn_cfg *cfg = &ep->bn->cfg;
+  if (cfg->opened) cfg->opened(cfg->arg);
 }
 
 static void stream_event(void *arg, const char *name, aq_bytes data) { aq_bn_event(arg, name, data); }

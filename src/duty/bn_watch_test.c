@@ -35,7 +35,7 @@ typedef struct {
   char why[AQ_ERR_TEXT_MAX];
   char lines[16384]; /* of the log */
   uint8_t wanted_root;
-  int calls;
+  int calls, opened;
   aq_status st;
 } fixture;
 
@@ -122,6 +122,8 @@ static aq_status accepts(void *arg, const aq_chain *chain, aq_err *err) {
   return aq_fail(err, AQ_E_UNKNOWN, "not our network");
 }
 
+static void opened(void *arg) { ((fixture *)arg)->opened++; }
+
 static void nodes(fixture *f, size_t primary_cnt, size_t spare_cnt) {
   memset(f, 0, sizeof *f);
   aq_log_start(AQ_LOG_INFO, line, f);
@@ -143,7 +145,8 @@ static void nodes(fixture *f, size_t primary_cnt, size_t spare_cnt) {
                                  .fallbacks = spare,
                                  .fallback_cnt = spare_cnt,
                                  .arg = f,
-                                 .accepts = accepts});
+                                 .accepts = accepts,
+                                 .opened = opened});
 }
 
 static void watch(fixture *f) {
@@ -245,10 +248,12 @@ static void learns_in_time(void **state) {
   to_slot(&f, NOW_EPOCH + 1, 3);
   fake_ex *stream = fake_http_find(&f.http, "/eth/v1/events");
   assert_non_null(stream);
+  int opens = f.opened;
   f.host[0].fulu = NOW_EPOCH + 2;
   fake_http_fail(stream, 0, AQ_E_CLOSED);
   fake_env_run_for(&f.env, AQ_MILLIS(1100)); /* it comes back after a second */
   assert_true(f.chain.fork[AQ_FULU].epoch == NOW_EPOCH + 2);
+  assert_int_equal(f.opened, opens + 1);
   done(&f);
 }
 

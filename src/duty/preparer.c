@@ -79,6 +79,10 @@ aq_preparer *aq_preparer_new(const aq_preparer_cfg *cfg) {
 
 void aq_preparer_start(aq_preparer *p) { aq_timer_set(p->cfg.env, &p->timer, aq_now_ns(p->cfg.env), prepare, p); }
 
+void aq_preparer_again(aq_preparer *p) {
+  if (!p->call) aq_preparer_start(p);
+}
+
 void aq_preparer_free(aq_preparer *p) {
   if (!p) return;
   aq_timer_cancel(p->cfg.env, &p->timer);

@@ -1,6 +1,6 @@
 /* duty/preparer.h - tells every beacon node the fee recipients of the cluster's validators, at start and in each
-   first slot of an epoch, until it is taken. Spec: core.md 10.3. Addresses are the cluster definition's. Does not send
-   builder registrations. */
+   first slot of an epoch, until it is taken, and when one may have been restarted. Spec: core.md 10.3. Addresses are
+   the cluster definition's. Does not send builder registrations. */
 #ifndef AQ_DUTY_PREPARER_H
 #define AQ_DUTY_PREPARER_H
 
@@ -18,6 +18,7 @@ typedef struct {
 typedef struct aq_preparer aq_preparer;
 aq_preparer *aq_preparer_new(const aq_preparer_cfg *cfg);
 void aq_preparer_start(aq_preparer *p);
-void aq_preparer_free(aq_preparer *p); /* before the beacon node client */
+void aq_preparer_again(aq_preparer *p); /* a beacon node may have forgotten them */
+void aq_preparer_free(aq_preparer *p);  /* before the beacon node client */
 
 #endif

@@ -32,7 +32,7 @@ static void handle(void *arg, fake_ex *ex) {
 
 /* Goal: a beacon node that is away or refuses is told the fee recipients once it is back, not an epoch later or never:
    its blocks would pay somebody else, and the cluster would not sign them. Method: connections that fail, then errors;
-   after that once an epoch. */
+   after that once an epoch, and when it may have forgotten. */
 static void test_asked_until_taken(void **state) {
   (void)state;
   world *w = world_new(0, 0);
@@ -51,9 +51,14 @@ static void test_asked_until_taken(void **state) {
   assert_int_equal(b.asked, 6);
   run_to(w, 2 * SPE + 1, 0);
   assert_int_equal(b.asked, 7);
-  aq_preparer_free(p);
+  aq_preparer_again(p);
+  run_to(w, 2 * SPE + 2, 0);
+  assert_int_equal(b.asked, 8);
   run_to(w, 3 * SPE + 1, 0);
-  assert_int_equal(b.asked, 7);
+  assert_int_equal(b.asked, 9);
+  aq_preparer_free(p);
+  run_to(w, 4 * SPE + 1, 0);
+  assert_int_equal(b.asked, 9);
   world_free(w);
 }
 

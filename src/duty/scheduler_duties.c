@@ -426,6 +426,15 @@ void aq_sched_duties_forget(aq_scheduler *s, uint64_t after_epoch) {
   }
 }
 
+void aq_sched_duties_renew(aq_scheduler *s) {
+  AQ_LIST_EACH(&s->cache, d, aq_sched_duties, link) {
+    if (d->kind == AQ_DUTIES_PROPOSER || !d->asked || d->epoch < aq_sched_epoch_now(s)) continue;
+    if (d->call_id) aq_bn_cancel(s->cfg.bn, d->call_id);
+    d->call_id = 0;
+    ask(d);
+  }
+}
+
 void aq_sched_duties_init(aq_scheduler *s) {
   aq_list_init(&s->cache);
   s->refused.s = s;

@@ -110,6 +110,7 @@ void aq_sched_duties_free(aq_scheduler *s);
 void aq_sched_resolve(aq_scheduler *s, uint64_t epoch, bool again); /* again: although it is known */
 void aq_sched_duties_trim(aq_scheduler *s);
 void aq_sched_duties_forget(aq_scheduler *s, uint64_t after_epoch);
+void aq_sched_duties_renew(aq_scheduler *s); /* other validators than those asked for are active now */
 void aq_sched_duties_validators(aq_scheduler *s, aq_status st); /* the validators became known, or did not */
 const aq_sched_epoch *aq_sched_epoch_of(const aq_scheduler *s, uint64_t epoch); /* NULL */
 bool aq_sched_resolved(const aq_scheduler *s, uint64_t epoch);

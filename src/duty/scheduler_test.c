@@ -30,6 +30,7 @@ typedef struct {
   aq_scheduler *s;
   /* the beacon node */
   bool down, no_post, no_next_proposers, garbage;
+  const char *status;        /* of validator 2; NULL: active. Other than active: it has no duties */
   bool same_index, same_key; /* validator 1 has validator 0's index, or its key */
   const char *raw_attester;  /* instead of the made answer */
   uint64_t shift;            /* moves all attester duties: a changed shuffling */
@@ -47,32 +48,34 @@ static void put_key(aq_buf *out, uint32_t i) {
   aq_buf_put_str(out, "\"");
 }
 
-static void validators_json(aq_buf *out, const char *asked) {
+static void validators_json(const fixture *f, aq_buf *out, const char *asked) {
   size_t n = 0;
   aq_buf_put_str(out, "{\"execution_optimistic\":false,\"data\":[");
   for (uint32_t i = 0; i < 3; i++) {
     char hex[97];
     for (int b = 0; b < 48; b++) snprintf(hex + 2 * b, 3, "%02x", keys[i][b]);
     if (!strstr(asked, hex)) continue;
-    aq_buf_printf(
-        out, "%s{\"index\":\"%u\",\"balance\":\"32000000000\",\"status\":\"active_ongoing\",\"validator\":{\"pubkey\":",
-        n++ ? "," : "", 10 + i);
+    aq_buf_printf(out, "%s{\"index\":\"%u\",\"balance\":\"32000000000\",\"status\":\"%s\",\"validator\":{\"pubkey\":",
+                  n++ ? "," : "", 10 + i, i == 2 && f->status ? f->status : "active_ongoing");
     put_key(out, i);
-    aq_buf_put_str(out, ",\"activation_epoch\":\"0\"}}");
+    aq_buf_printf(out, ",\"activation_epoch\":\"%s\"}}", i == 2 && f->status ? "18446744073709551615" : "0");
   }
   aq_buf_put_str(out, "]}");
 }
 
 /* Validator i attests in slot 3 i + shift of the epoch; validator 1 proposes slot 5, a stranger slot 6. */
-static void attesters_json(fixture *f, aq_buf *out, uint64_t epoch) {
+static void attesters_json(fixture *f, aq_buf *out, uint64_t epoch, const char *asked) {
   aq_buf_printf(out, "{\"dependent_root\":\"0x%064llx\",\"execution_optimistic\":false,\"data\":[",
                 (unsigned long long)(epoch + f->shift));
-  for (uint32_t i = 0; i < 3; i++) {
+  for (uint32_t i = 0, n = 0; i < 3; i++) {
+    char index[16];
+    snprintf(index, sizeof index, "\"%u\"", 10 + i);
+    if (!strstr(asked, index)) continue;
     aq_buf_printf(
         out,
         "%s{\"slot\":\"%llu\",\"validator_index\":\"%u\",\"committee_index\":\"%u\",\"committee_length\":\"9\","
         "\"committees_at_slot\":\"4\",\"validator_committee_index\":\"%u\",\"pubkey\":",
-        i ? "," : "", (unsigned long long)(epoch * SPE + (3 * i + f->shift) % SPE), 10 + i, i, i + 1);
+        n++ ? "," : "", (unsigned long long)(epoch * SPE + (3 * i + f->shift) % SPE), 10 + i, i, i + 1);
     put_key(out, i);
     aq_buf_put_str(out, "}");
   }
@@ -120,13 +123,13 @@ static void handle(void *arg, fake_ex *ex) {
     if (f->no_post && strcmp(ex->method, "POST") == 0)
       code = 404;
     else
-      validators_json(&out, ex->body.len ? aq_buf_cstr(&ex->body) : ex->url);
+      validators_json(f, &out, ex->body.len ? aq_buf_cstr(&ex->body) : ex->url);
     if (out.len) contradict(f, (char *)(uintptr_t)aq_buf_cstr(&out));
   } else if (duties && strstr(duties, "attester")) {
     if (f->raw_attester)
       aq_buf_put_str(&out, f->raw_attester);
     else
-      attesters_json(f, &out, epoch);
+      attesters_json(f, &out, epoch, aq_buf_cstr(&ex->body));
   } else if (duties && strstr(duties, "proposer")) {
     if (f->no_next_proposers && epoch > now_epoch(f))
       code = 400;
@@ -604,6 +607,31 @@ static void validators(void **state) {
   close_fixture(&f);
 }
 
+/* Goal: a validator that becomes active has its duties from that epoch on, one that leaves has none.
+   Method: validator 2 waits, with its duty in the second slot of an epoch; is active in epoch 1; has left in epoch 3. */
+static void activation(void **state) {
+  (void)state;
+  static fixture f;
+  open_fixture(&f, start_of(0), BOTH);
+  f.shift = 3;
+  f.status = "pending_queued";
+  aq_scheduler_start(f.s);
+  fake_env_run_until(&f.env, start_of(SPE - 1));
+  assert_null(find(&f, 1, AQ_DUTY_ATTESTER));
+  f.status = NULL;
+  fake_env_run_until(&f.env, start_of(3 * SPE - 1));
+  for (uint64_t e = 1; e < 3; e++) {
+    const fired *t = find(&f, e * SPE + 1, AQ_DUTY_ATTESTER);
+    assert_non_null(t);
+    assert_int_equal(t->def[0].validator, 2);
+  }
+  f.status = "exited_unslashed";
+  fake_env_run_until(&f.env, start_of(4 * SPE));
+  assert_null(find(&f, 3 * SPE + 1, AQ_DUTY_ATTESTER));
+  assert_non_null(find(&f, 3 * SPE + 3, AQ_DUTY_ATTESTER));
+  close_fixture(&f);
+}
+
 /* Goal: two of our validators under one index, or one under two, is not believed: a duty would go to the wrong one.
    Method: such answers at the start, then the truth. */
 static void contradictions(void **state) {
@@ -638,6 +666,7 @@ int main(void) {
       cmocka_unit_test(duties_for_the_api),
       cmocka_unit_test(duties_are_bounded),
       cmocka_unit_test(validators),
+      cmocka_unit_test(activation),
       cmocka_unit_test(contradictions),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,6 +110,17 @@ static void key_labels(char full[99], char brief[8], const uint8_t pubkey[48]) {
   brief[7] = 0;
 }
 
+/* Who is asked for may be another set: what was answered for the old one is asked for again. */
+static bool asked_change(const aq_scheduler *s, const aq_validator_state *old, const uint64_t *old_activation) {
+  if (!s->validators_known) return false; /* nothing was asked yet */
+  for (uint32_t i = 0; i < s->cfg.validator_cnt; i++) {
+    const aq_validator_state *v = &s->state[i];
+    if (v->known != old[i].known || v->active != old[i].active || v->index != old[i].index) return true;
+    if (!v->active && s->activation[i] != old_activation[i]) return true;
+  }
+  return false;
+}
+
 static void account(aq_scheduler *s, const aq_validator_state *old) {
   uint32_t active = 0, known = 0;
   bool changed = !s->validators_known;
@@ -162,7 +173,7 @@ static void refresh_end(aq_scheduler *s, aq_status st, const char *why) {
     return;
   }
   aq_validator_state *old = s->state;
-  free(s->activation);
+  uint64_t *old_activation = s->activation;
   aq_map_free(&s->by_index);
   s->by_index = map;
   s->state = s->refresh.state;
@@ -170,8 +181,11 @@ static void refresh_end(aq_scheduler *s, aq_status st, const char *why) {
   s->refresh = (aq_sched_refresh){0};
   s->refresh_due = false;
   account(s, old);
+  bool renew = asked_change(s, old, old_activation);
   s->validators_known = true;
   states_free(s, old);
+  free(old_activation);
+  if (renew) aq_sched_duties_renew(s);
   aq_sched_validators_done(s, AQ_OK);
 }
 

@@ -25,6 +25,11 @@ static aq_status accepts(void *arg, const aq_chain *chain, aq_err *err) {
                  "the beacon node is on another network: the cluster's fork version 0x%s is not in its schedule", text);
 }
 
+static void stream_opened(void *arg) {
+  aq_core *c = arg;
+  if (c->preparer) aq_preparer_again(c->preparer);
+}
+
 void aq_core_init(aq_core *c, const aq_core_cfg *cfg) {
   *c = (aq_core){.cfg = *cfg};
   if (cfg->http) {
@@ -38,7 +43,8 @@ void aq_core_init(aq_core *c, const aq_core_cfg *cfg) {
                                    .timeout_ns = cfg->beacon_timeout_ns,
                                    .submit_timeout_ns = cfg->beacon_submit_timeout_ns,
                                    .arg = c,
-                                   .accepts = accepts});
+                                   .accepts = accepts,
+                                   .opened = stream_opened});
   }
   c->vapi = aq_vapi_new(&(aq_vapi_cfg){.env = cfg->env,
                                        .http = cfg->http,
