@@ -1,5 +1,5 @@
 /* Answers of a beacon node: the input, by its first byte, answers one route with one status; the others answer well.
-   Chain, scheduler, fetcher, preparer and the health questions run for two slots and must refuse or take it. */
+   The chain's routes with the SSZ bit set answer so once the chain is loaded: its watch reads them. Chain, scheduler, fetcher, preparer and the health questions run for two slots and must refuse or take it. */
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-enum { ROUTES = 14 };
+enum { ROUTES = 14, CHAIN_ROUTES = 3 };
 static const char *const route[ROUTES] = {
     "/beacon/genesis",       "/config/spec",      "/config/fork_schedule",   "/node/syncing",   "states/head",
     "duties/attester",       "attestation_data?", "/validator/blocks/",      "duties/proposer", "duties/sync",
@@ -58,7 +58,8 @@ static void handle(void *arg, fake_ex *ex) {
   world *w = arg;
   for (int i = 0; i < ROUTES; i++) {
     if (!strstr(ex->url, route[i])) continue;
-    if (i == w->which)
+    bool later = w->ssz && i < CHAIN_ROUTES && !w->loaded;
+    if (i == w->which && !later)
       fake_http_answer_h(ex, 1, w->code, w->ssz ? "application/octet-stream" : "application/json",
                          aq_bytes_of(w->data, w->len), "Eth-Consensus-Version", "fulu");
     else
@@ -124,6 +125,7 @@ static void run_duties(world *w) {
   aq_scheduler_start(s);
   aq_preparer_start(p);
   aq_scheduler_duties(s, AQ_DUTIES_SYNC, 0, duties, NULL);
+  aq_bn_watch_chain(w->bn, &w->chain);
   aq_bn_subscribe(w->bn, &(aq_bn_events){w, on_head, on_reorg});
   const aq_duty block = {0, AQ_DUTY_PROPOSER};
   aq_signed_data randao = {.duty = AQ_DUTY_RANDAO};
