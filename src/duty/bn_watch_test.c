@@ -21,7 +21,7 @@ static const char *const spare[] = {"http://c:3"};
 typedef struct {
   bool down, garbage;
   uint8_t root, fulu_version;
-  uint64_t genesis_s, spe, electra, fulu, strange; /* epochs */
+  uint64_t late_ms, genesis_s, spe, electra, fulu, strange; /* epochs */
   const char *block_version;
 } host;
 
@@ -105,7 +105,7 @@ static void handle(void *arg, fake_ex *ex) {
     aq_buf_put_str(&out, "{\"data\":{\"is_syncing\":false,\"sync_distance\":\"0\"}}");
   else
     aq_buf_printf(&out, "{\"version\":\"%s\"}", h->block_version ? h->block_version : "electra");
-  fake_http_answer(ex, AQ_MILLIS(1), 200, aq_buf_cstr(&out));
+  fake_http_answer(ex, AQ_MILLIS(1 + h->late_ms), 200, aq_buf_cstr(&out));
   aq_buf_free(&out);
 }
 
@@ -403,22 +403,25 @@ static void wrong_from_the_start(void **state) {
 }
 
 /* Goal: genesis, spec and schedule are all of one beacon node.
-   Method: a dies after its genesis was taken; b's chain is another. */
+   Method: b's chain is another; a is the first with its genesis and the last with the rest; then it dies between. */
 static void parts_of_one(void **state) {
   (void)state;
-  static fixture f;
-  nodes(&f, 2, 0);
-  f.host[1].down = true, f.host[1].root = 0x22, f.host[1].spe = 16;
-  aq_bn_load_chain(f.bn, loaded, &f);
-  fake_env_run_for(&f.env, AQ_MILLIS(1));
-  assert_int_equal(fake_http_count(&f.http, "a:1/key/eth/v1/config/spec"), 1);
-  f.host[0].down = true, f.host[1].down = false;
-  fake_http_fail(fake_http_find(&f.http, "config/spec"), 0, AQ_E_CLOSED);
-  fake_env_run_for(&f.env, AQ_SECONDS(2));
-  assert_true(f.loaded);
-  assert_int_equal(f.chain.genesis_validators_root[0], 0x22);
-  assert_int_equal(f.chain.clock.slots_per_epoch, 16);
-  done(&f);
+  for (int dies = 0; dies < 2; dies++) {
+    static fixture f;
+    nodes(&f, 2, 0);
+    f.host[1].late_ms = 5, f.host[1].root = 0x22, f.host[1].spe = 16;
+    aq_bn_load_chain(f.bn, loaded, &f);
+    fake_env_run_for(&f.env, AQ_MILLIS(1));
+    assert_int_equal(fake_http_count(&f.http, "a:1/key/eth/v1/config/spec"), 1);
+    f.host[0].late_ms = 10;
+    f.host[0].down = dies;
+    if (dies) fake_http_fail(fake_http_find(&f.http, "a:1/key/eth/v1/config/spec"), 0, AQ_E_CLOSED);
+    fake_env_run_for(&f.env, AQ_SECONDS(2));
+    assert_true(f.loaded);
+    assert_int_equal(f.chain.genesis_validators_root[0], dies ? 0x22 : 0x21);
+    assert_int_equal(f.chain.clock.slots_per_epoch, dies ? 16 : SPE);
+    done(&f);
+  }
 }
 
 /* Goal: a fork that this program does not know is announced while it is to come, and keeps the node from being ready
