@@ -8,13 +8,18 @@
 #include "cluster/datadir.h"
 #include "cmd/cmd.h"
 #include "crypto/aead.h"
-#include "crypto/hash.h"
 #include "testnet/vc.h"
 
 typedef struct {
   const char *api, *keys_dir, *data_dir;
-  bool ssz_blocks, no_sandbox;
+  bool ssz_blocks, accept_empty, no_sandbox;
 } validator_cfg;
+
+/* failed: the client will do nothing, the process ends with status 1. */
+typedef struct {
+  aq_loop *loop;
+  bool failed;
+} client;
 
 static const aq_option options[] = {
     {.flag = "beacon-api",
@@ -37,6 +42,11 @@ static const aq_option options[] = {
      .off = offsetof(validator_cfg, ssz_blocks),
      .def = "true",
      .help = "post blocks as SSZ instead of JSON"},
+    {.flag = "accept-empty-store",
+     .kind = AQ_OPT_BOOL,
+     .off = offsetof(validator_cfg, accept_empty),
+     .def = "false",
+     .help = "start although the slashing protection database and its backup are damaged"},
     AQ_NO_SANDBOX_OPTION(validator_cfg, no_sandbox),
 };
 
@@ -45,13 +55,22 @@ static void on_signal(void *arg, int signo) {
   aq_loop_stop(arg);
 }
 
+static void on_failed(void *arg, const char *why) {
+  client *me = arg;
+  (void)why; /* the client has logged it */
+  me->failed = true;
+  aq_loop_stop(me->loop);
+}
+
 static int serve(const validator_cfg *c, aq_loop *loop, const aq_keys *keys) {
   char path[1024];
+  client me = {.loop = loop};
   snprintf(path, sizeof path, "%s/validator.db", c->data_dir);
-  aq_sqlite_cfg sc = {.path = path, .accept_empty = false};
-  aq_sha256(sc.lock_hash, aq_bytes_str("aequa validator client"));
+  aq_sqlite_cfg sc = {.path = path, .accept_empty = c->accept_empty};
+  aq_sqlite_client_hash(sc.lock_hash);
   aq_sqlite *db = NULL;
   aq_err err = {0};
+  if (aq_dir_create(c->data_dir, 0755, &err) != AQ_OK) return aq_cmd_fail("%s", err.text);
   if (aq_sqlite_open(&db, loop, &sc, &err) != AQ_OK) return aq_cmd_fail("%s", err.text);
   aq_curl *curl = aq_curl_new(loop);
   const aq_vc_cfg vc = {.env = aq_loop_env(loop),
@@ -60,7 +79,9 @@ static int serve(const validator_cfg *c, aq_loop *loop, const aq_keys *keys) {
                         .url = c->api,
                         .secret = (const uint8_t(*)[32])keys->secret,
                         .key_cnt = keys->cnt,
-                        .ssz_blocks = c->ssz_blocks};
+                        .ssz_blocks = c->ssz_blocks,
+                        .arg = &me,
+                        .failed = on_failed};
   aq_vc *v = aq_vc_new(&vc);
   aq_loop_on_signal(loop, on_signal, loop);
   aq_vc_start(v);
@@ -69,7 +90,7 @@ static int serve(const validator_cfg *c, aq_loop *loop, const aq_keys *keys) {
   aq_vc_free(v);
   aq_curl_free(curl);
   aq_sqlite_close(db);
-  return AQ_EXIT_OK;
+  return me.failed ? AQ_EXIT_FAILED : AQ_EXIT_OK;
 }
 
 static int run(const aq_cmd_ctx *ctx, void *cfg) {
@@ -80,9 +101,11 @@ static int run(const aq_cmd_ctx *ctx, void *cfg) {
   aq_metrics_init();
   aq_keys keys = {0};
   aq_err err = {0};
-  if (aq_keys_load(&keys, c->keys_dir, &err) != AQ_OK) return aq_cmd_fail("%s", err.text);
-  if (keys.cnt == 0) return aq_cmd_fail("%s holds no keystore-*.json", c->keys_dir);
   aq_log_start(AQ_LOG_INFO, NULL, NULL);
+  if (aq_keys_load(&keys, c->keys_dir, &err) != AQ_OK) {
+    aq_log_stop();
+    return aq_cmd_fail("%s: --keys-dir is the directory of the key shares", err.text);
+  }
   aq_loop *loop = aq_loop_new(1);
   int rc = serve(c, loop, &keys);
   aq_loop_free(loop);

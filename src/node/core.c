@@ -101,12 +101,16 @@ static void chain_loaded(void *arg, aq_status st, const aq_chain *chain, const c
   }
   c->chain = *chain;
   c->chain_known = true;
+  aq_err err = {0};
+  if (cfg->store->pin && cfg->store->pin(cfg->store->ctx, chain->genesis_validators_root, &err) != AQ_OK) {
+    cfg->failed(cfg->arg, err.text);
+    return;
+  }
   const aq_network *net = aq_core_network(cfg->lock, cfg->network);
   memcpy(c->chain.genesis_version, cfg->lock->def.fork_version, 4);
   if (net) memcpy(c->chain.capella_version, net->capella_version, 4);
   aq_bn_watch_chain(c->bn, &c->chain);
   uint64_t start_ns = aq_mono_ns(cfg->env);
-  aq_err err = {0};
   if (start_workflow(c, &err) != AQ_OK) {
     cfg->failed(cfg->arg, err.text);
     return;

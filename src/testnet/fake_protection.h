@@ -16,6 +16,10 @@ typedef struct {
   aq_status disk; /* what every write ends with */
   aq_store_sign record[PROTECTION_MAX];
   size_t cnt;
+  uint64_t pruned_slot; /* of the latest prune */
+  uint32_t prunes, backups;
+  bool pinned;
+  uint8_t chain[32]; /* when pinned */
 } fake_protection;
 
 typedef struct {
@@ -55,9 +59,29 @@ static inline void protection_sign_(void *ctx, const aq_store_sign *s, uint32_t 
   fake_env_timer_set_(p->env, &c->timer, p->env->wall_ns + AQ_MILLIS(1), protection_done_, c);
 }
 
+static inline void protection_prune_(void *ctx, uint64_t before_slot) {
+  fake_protection *p = ctx;
+  p->pruned_slot = before_slot;
+  p->prunes++;
+}
+
+static inline void protection_backup_(void *ctx) { ((fake_protection *)ctx)->backups++; }
+
+static inline aq_status protection_pin_(void *ctx, const uint8_t root[32], aq_err *err) {
+  fake_protection *p = ctx;
+  if (p->pinned && memcmp(p->chain, root, 32) != 0) return aq_fail(err, AQ_E_UNKNOWN, "another chain");
+  memcpy(p->chain, root, 32);
+  p->pinned = true;
+  return AQ_OK;
+}
+
 static inline void fake_protection_init(fake_protection *p, fake_env *env) {
-  p->env = env, p->disk = AQ_OK, p->cnt = 0;
-  p->store = (aq_store){.ctx = p, .sign = protection_sign_};
+  p->env = env, p->disk = AQ_OK, p->cnt = 0, p->prunes = p->backups = 0, p->pinned = false;
+  p->store = (aq_store){.ctx = p,
+                        .sign = protection_sign_,
+                        .prune = protection_prune_,
+                        .backup = protection_backup_,
+                        .pin = protection_pin_};
 }
 
 #endif

@@ -38,6 +38,18 @@ static int key_by_hex(const aq_vc *v, const char *text) {
 
 /* ---- the slot's work ---- */
 
+/* As the node does (contract.md 13.6): a journal that was lost or put back knows nothing of what was signed before. */
+static bool abstains(aq_vc *v, aq_duty duty) {
+  bool yes = v->unproven_ns != 0 && aq_duty_start_ns(&v->chain.clock, duty) <= v->unproven_ns;
+  if (yes && !v->abstain_logged) {
+    v->abstain_logged = true;
+    AQ_LOG(AQ_LOG_WARN, "abstain",
+           AQ_STR("note", "no record of earlier signatures: duties that began before the start are not signed"),
+           AQ_UINT("until_slot", aq_slot_at(&v->chain.clock, v->unproven_ns)));
+  }
+  return yes;
+}
+
 static void run_slot(aq_vc *v) {
   uint64_t now_ns = aq_now_ns(v->cfg.env);
   if (!v->ready || now_ns < v->chain.clock.genesis_ns) return;
@@ -46,12 +58,12 @@ static void run_slot(aq_vc *v) {
   if (!e->asked || e->epoch != epoch) return;
   if (e->prop_known && v->prop_slot <= slot) {
     v->prop_slot = slot + 1;
-    aq_vc_propose(v, slot, e);
+    if (!abstains(v, (aq_duty){slot, AQ_DUTY_PROPOSER})) aq_vc_propose(v, slot, e);
   }
   if (e->att_known && v->att_slot <= slot &&
       now_ns >= aq_duty_start_ns(&v->chain.clock, (aq_duty){slot, AQ_DUTY_ATTESTER})) {
     v->att_slot = slot + 1;
-    aq_vc_attest(v, slot, e);
+    if (!abstains(v, (aq_duty){slot, AQ_DUTY_ATTESTER})) aq_vc_attest(v, slot, e);
   }
 }
 
@@ -217,6 +229,15 @@ static void ask_epoch(aq_vc *v, uint64_t epoch) {
 
 static void ask_keys(void *arg);
 
+/* Once an epoch: old records become watermarks, so that a check reads few of them, and the copy is made that takes the
+   place of a damaged database. */
+static void keep_journal(aq_vc *v, uint64_t slot, uint64_t epoch) {
+  if (v->kept_epoch == epoch + 1) return;
+  v->kept_epoch = epoch + 1;
+  v->cfg.store->prune(v->cfg.store->ctx, slot);
+  v->cfg.store->backup(v->cfg.store->ctx);
+}
+
 static void slot_tick(void *arg) {
   aq_vc *v = arg;
   const aq_clock *c = &v->chain.clock;
@@ -227,6 +248,7 @@ static void slot_tick(void *arg) {
   ask_epoch(v, epoch);
   if (slot % c->slots_per_epoch >= c->slots_per_epoch / 2) ask_epoch(v, epoch + 1);
   if (!begun) return;
+  keep_journal(v, slot, epoch);
   aq_timer_set(v->cfg.env, &v->att_timer, aq_duty_start_ns(c, (aq_duty){slot, AQ_DUTY_ATTESTER}), att_tick, v);
   run_slot(v);
 }
@@ -303,8 +325,15 @@ static void ask_keys(void *arg) {
 
 static void chain_known(void *arg, aq_status st, const aq_chain *chain, const char *why) {
   aq_vc *v = arg;
+  aq_err err = {AQ_OK, ""};
+  if (st == AQ_OK && v->cfg.store->pin) {
+    st = v->cfg.store->pin(v->cfg.store->ctx, chain->genesis_validators_root, &err);
+    why = err.text;
+  }
   if (st != AQ_OK) {
-    AQ_LOG(AQ_LOG_ERROR, "vc_start", AQ_STR("err", why ? why : aq_status_text(st)));
+    if (!why || !*why) why = aq_status_text(st);
+    AQ_LOG(AQ_LOG_ERROR, "vc_start", AQ_STR("err", why));
+    if (v->cfg.failed) v->cfg.failed(v->cfg.arg, why);
     return;
   }
   v->chain = *chain;
@@ -316,6 +345,7 @@ aq_vc *aq_vc_new(const aq_vc_cfg *cfg) {
   aq_vc *v = calloc(1, sizeof *v);
   AQ_ASSERT(v);
   v->cfg = *cfg;
+  v->unproven_ns = aq_store_unproven_until_ns(cfg->store, aq_now_ns(cfg->env));
   v->key = calloc(cfg->key_cnt + 1, sizeof *v->key);
   AQ_ASSERT(v->key);
   for (uint32_t i = 0; i < cfg->key_cnt; i++) aq_bls_secret_to_pubkey(v->key[i].pubkey, cfg->secret[i]);

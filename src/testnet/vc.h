@@ -13,11 +13,14 @@
 typedef struct {
   const aq_env *env;
   const aq_httpc *http;
-  const aq_store *store;       /* AQ_SIGN_PARTIAL records of own keys: the slashing protection */
+  const aq_store *store;       /* AQ_SIGN_PARTIAL records of own keys: the slashing protection. Pruned and copied each
+                                  epoch; duties that began before it knows of are not done */
   const char *url;             /* base URL of the beacon API */
   const uint8_t (*secret)[32]; /* guarded memory, borrowed */
   uint32_t key_cnt;
   bool ssz_blocks; /* post blocks as SSZ */
+  void *arg;
+  void (*failed)(void *arg, const char *why); /* nothing will be done: a line for the operator; or NULL */
 } aq_vc_cfg;
 
 typedef struct {

@@ -45,7 +45,10 @@ struct aq_vc {
   aq_vc_epoch epoch[2]; /* by epoch mod 2 */
   aq_timer slot_timer, att_timer, retry_timer;
   uint64_t att_slot, prop_slot; /* next slot whose duty was not started yet */
-  uint32_t busy;                /* jobs and journal writes under way: freed when they are back */
+  uint64_t unproven_ns;         /* duties that began up to here may have been signed before, without a record */
+  bool abstain_logged;
+  uint64_t kept_epoch; /* one after the epoch in which the journal was pruned and copied last */
+  uint32_t busy;       /* jobs and journal writes under way: freed when they are back */
   bool closing;
   aq_vc_stats stats;
 };

@@ -30,6 +30,7 @@ typedef struct {
   aq_test_rng rng;
   fake_bridge bridge;
   fake_protection protection;
+  uint32_t failures; /* calls of the client's failed */
   aq_vc *vc;
   uint8_t secret[VALIDATORS][32], pubkey[VALIDATORS][48];
 } world;
@@ -101,6 +102,11 @@ static size_t any_body(void *arg, const char *method, const char *path) {
 
 /* ---- world ---- */
 
+static void vc_failed(void *arg, const char *why) {
+  assert_true(*why);
+  ((world *)arg)->failures++;
+}
+
 static void vc_up(world *w, bool ssz) {
   w->vc = aq_vc_new(&(aq_vc_cfg){.env = &w->env.env,
                                  .http = &w->bridge.http,
@@ -108,7 +114,9 @@ static void vc_up(world *w, bool ssz) {
                                  .url = "http://sim",
                                  .secret = (const uint8_t(*)[32])w->secret,
                                  .key_cnt = VALIDATORS,
-                                 .ssz_blocks = ssz});
+                                 .ssz_blocks = ssz,
+                                 .arg = w,
+                                 .failed = vc_failed});
   aq_vc_start(w->vc);
 }
 
@@ -300,6 +308,82 @@ static void test_protection(void **state) {
   }
 }
 
+/* Goal: a client whose journal was lost, made anew or put back from a copy signs nothing of duties that began before.
+   Method: it attests and proposes in a slot; the journal is emptied in each of the ways a store can say it, the head
+   changes, and a new client starts in the same slot. With a journal that says nothing it would vote twice. */
+static void test_lost_journal(void **state) {
+  (void)state;
+  for (int way = 0; way < 4; way++) {
+    world *w = world_new(AQ_FULU);
+    vc_up(w, true);
+    run_to(w, SPE + 2, AQ_SECONDS(11));
+    fault(w, "/validator/blocks/", "late", 6000, 1);
+    run_to(w, SPE + 3, AQ_SECONDS(8)); /* attested to the head before the block, which came */
+    uint64_t attested = chain(w).attestations_ok;
+    vc_down(w);
+    fake_env_run_for(&w->env, AQ_MILLIS(5));
+    w->protection.cnt = 0;
+    w->protection.store.state = way == 1 ? AQ_STORE_MISS : way == 2 ? AQ_STORE_FALLBACK : AQ_STORE_OK;
+    w->protection.store.since_ns = way == 3 ? w->env.wall_ns : 0;
+    vc_up(w, true);
+    run_to(w, SPE + 3, AQ_SECONDS(11));
+    if (way == 0) {
+      assert_true(client(w).attestations > 0 && chain(w).slashable > 0);
+    } else {
+      assert_true(client(w).attestations == 0 && client(w).blocks == 0 && client(w).refused_by_protection == 0);
+      assert_true(chain(w).slashable == 0 && chain(w).attestations_ok == attested);
+      run_to(w, 2 * SPE + 1, AQ_SECONDS(1)); /* and life goes on */
+      assert_true(chain(w).attestations_missed == 0 && chain(w).slashable == 0 && chain(w).bad == 0);
+    }
+    world_free(w);
+  }
+}
+
+/* Goal: the journal is pruned and copied once an epoch, and never past the present slot.
+   Method: counted over the slots of four epochs, and by a client that starts in the middle of one. */
+static void test_keeps_journal(void **state) {
+  (void)state;
+  world *w = world_new(AQ_FULU);
+  vc_up(w, true);
+  run_to(w, 0, 0);
+  for (uint64_t slot = 0; slot < 4 * (uint64_t)SPE; slot++) {
+    run_to(w, slot, AQ_SECONDS(6));
+    assert_int_equal(w->protection.prunes, slot / SPE + 1);
+    assert_int_equal(w->protection.backups, slot / SPE + 1);
+    assert_true(w->protection.pruned_slot <= slot);
+  }
+  vc_down(w);
+  vc_up(w, true);
+  run_to(w, 4 * SPE, AQ_SECONDS(1));
+  assert_int_equal(w->protection.prunes, 6);
+  world_free(w);
+}
+
+/* Goal: a journal of one chain does no duty on another, and says so once.
+   Method: a client records its chain; another is pinned in its place; then the first again. */
+static void test_other_chain(void **state) {
+  (void)state;
+  world *w = world_new(AQ_FULU);
+  vc_up(w, true);
+  run_to(w, 1, AQ_SECONDS(6));
+  assert_true(w->protection.pinned && w->failures == 0 && w->protection.cnt > 0);
+  vc_down(w);
+  fake_env_run_for(&w->env, AQ_MILLIS(5));
+  size_t records = w->protection.cnt;
+  uint64_t done = chain(w).attestations_ok;
+  w->protection.chain[0] ^= 1;
+  vc_up(w, true);
+  run_to(w, SPE, AQ_SECONDS(6));
+  assert_int_equal(w->failures, 1);
+  assert_true(w->protection.cnt == records && chain(w).attestations_ok == done);
+  vc_down(w);
+  w->protection.chain[0] ^= 1;
+  vc_up(w, true);
+  run_to(w, 2 * SPE, AQ_SECONDS(6));
+  assert_true(w->failures == 1 && chain(w).attestations_ok > done && chain(w).slashable == 0);
+  world_free(w);
+}
+
 /* Goal: a journal that cannot be written means no signature leaves.
    Method: every write fails; then the disk is back. */
 static void test_disk(void **state) {
@@ -458,8 +542,10 @@ int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_three_epochs), cmocka_unit_test(test_fork_on_the_way),
                                      cmocka_unit_test(test_fork_learnt),  cmocka_unit_test(test_keys_appear),
                                      cmocka_unit_test(test_protection),   cmocka_unit_test(test_disk),
-                                     cmocka_unit_test(test_faults),       cmocka_unit_test(test_lies),
-                                     cmocka_unit_test(test_no_list),      cmocka_unit_test(test_no_beacon),
-                                     cmocka_unit_test(test_other_slot),   cmocka_unit_test(test_free_anywhere)};
+                                     cmocka_unit_test(test_lost_journal), cmocka_unit_test(test_keeps_journal),
+                                     cmocka_unit_test(test_other_chain),  cmocka_unit_test(test_faults),
+                                     cmocka_unit_test(test_lies),         cmocka_unit_test(test_no_list),
+                                     cmocka_unit_test(test_no_beacon),    cmocka_unit_test(test_other_slot),
+                                     cmocka_unit_test(test_free_anywhere)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
