@@ -72,7 +72,8 @@ static void remove_all(const char *path) {
 
 static aq_status copy_file(const char *from, const char *to) {
   uint8_t chunk[16384];
-  int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  int in = open(from, O_RDONLY | O_CLOEXEC | O_NONBLOCK),
+      out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   bool good = in >= 0 && out >= 0;
   while (good) {
     ssize_t len = read(in, chunk, sizeof chunk);
@@ -202,6 +203,7 @@ static found look(sqlite3 **out, const char *path, const aq_sqlite_cfg *cfg, uin
   struct stat info;
   *out = NULL;
   if (stat(path, &info) != 0) return errno == ENOENT ? FOUND_NONE : FOUND_DENIED;
+  if (!S_ISREG(info.st_mode)) return FOUND_DENIED; /* a pipe or a device has no length either */
   if (info.st_size == 0) return FOUND_NONE;
   sqlite3 *h = NULL;
   int rc = sqlite3_open_v2(path, &h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
@@ -372,7 +374,8 @@ static aq_status start(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now_ns, aq_
                      AQ_DB_SCHEMA);
     case FOUND_FOREIGN: return aq_fail(err, AQ_E_UNKNOWN, "%s belongs to another cluster or operator", cfg->path);
     case FOUND_LOCKED: return aq_fail(err, AQ_E_EXISTS, "another process has %s locked", cfg->path);
-    case FOUND_DENIED: return aq_fail(err, AQ_E_IO, "cannot open the store %s", cfg->path);
+    case FOUND_DENIED:
+      return aq_fail(err, AQ_E_IO, "cannot open the store %s: it must be a file that this user may write", cfg->path);
     case FOUND_NONE:
     case FOUND_DAMAGED: break;
   }
@@ -394,7 +397,9 @@ aq_status aq_db_view(aq_db *db, const char *path, bool write, aq_err *err) {
       st = aq_fail(err, AQ_E_UNSUPPORTED, "%s was written by a newer version", path);
     } else if (f != FOUND_SOUND) {
       bool bad = f == FOUND_DAMAGED || f == FOUND_NONE;
-      st = aq_fail(err, AQ_E_IO, bad ? "%s is damaged or no store" : "cannot open %s", path);
+      st = aq_fail(err, AQ_E_IO,
+                   bad ? "%s is damaged or no store" : "cannot open %s: it must be a file that this user may write",
+                   path);
     }
   }
   if (st == AQ_OK && write) st = configure(db, path, err);

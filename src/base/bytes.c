@@ -136,6 +136,14 @@ void aq_rd_copy(aq_rd *r, void *out, size_t len) {
     memset(out, 0, len);
 }
 
+bool aq_rd_line(aq_rd *r, aq_bytes *line) {
+  if (r->failed || r->left == 0) return false;
+  const uint8_t *end = memchr(r->ptr, '\n', r->left);
+  *line = aq_rd_bytes(r, end ? (size_t)(end - r->ptr) : r->left);
+  if (end) (void)aq_rd_bytes(r, 1);
+  return true;
+}
+
 uint8_t aq_rd_u8(aq_rd *r) {
   aq_bytes b = aq_rd_bytes(r, 1);
   return b.len ? b.ptr[0] : 0;

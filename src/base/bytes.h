@@ -70,6 +70,7 @@ static inline bool aq_rd_ok(const aq_rd *r) { return !r->failed; }
 static inline bool aq_rd_done(const aq_rd *r) { return !r->failed && r->left == 0; } /* everything was consumed */
 aq_bytes aq_rd_bytes(aq_rd *r, size_t len);       /* a view into the input; empty on failure */
 void aq_rd_copy(aq_rd *r, void *out, size_t len); /* zeros on failure */
+bool aq_rd_line(aq_rd *r, aq_bytes *line);        /* text up to the next line feed, without it; false: no more */
 uint8_t aq_rd_u8(aq_rd *r);
 uint16_t aq_rd_be16(aq_rd *r);
 uint32_t aq_rd_be32(aq_rd *r);

@@ -169,9 +169,34 @@ static void test_status(void **state) {
   assert_int_equal(aq_fail(NULL, AQ_E_IO, "%s", text), AQ_E_IO);
 }
 
+/* Goal: lines of a text, whatever ends it. Method: texts with and without a last line feed, empty lines, zero bytes. */
+static void lines(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    size_t len;
+    const char *line[4];
+    size_t cnt;
+  } row[] = {{"", 0, {""}, 0},
+             {"\n", 1, {""}, 1},
+             {"a", 1, {"a"}, 1},
+             {"a\n\nb", 4, {"a", "", "b"}, 3},
+             {"a\nb\n", 4, {"a", "b"}, 2},
+             {"a\0b\nc", 5, {"a\0b", "c"}, 2}};
+  for (size_t i = 0; i < AQ_COUNT(row); i++) {
+    aq_rd r = aq_rd_of(aq_bytes_of(row[i].text, row[i].len));
+    aq_bytes line;
+    size_t cnt = 0;
+    for (; aq_rd_line(&r, &line); cnt++) assert_memory_equal(line.ptr, row[i].line[cnt], line.len);
+    assert_int_equal(cnt, row[i].cnt);
+    assert_true(aq_rd_done(&r) && !aq_rd_line(&r, &line));
+  }
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_views),        cmocka_unit_test(test_buffer),
-                                     cmocka_unit_test(test_buffer_edges), cmocka_unit_test(test_cursor),
-                                     cmocka_unit_test(test_endian),       cmocka_unit_test(test_status)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(lines),       cmocka_unit_test(test_views),
+                                     cmocka_unit_test(test_buffer), cmocka_unit_test(test_buffer_edges),
+                                     cmocka_unit_test(test_cursor), cmocka_unit_test(test_endian),
+                                     cmocka_unit_test(test_status)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,9 +6,11 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/hex.h"
+#include "base/log.h"
 #include "base/time.h"
 #include "cluster/json_out.h"
 #include "cluster/rfc3339.h"
@@ -37,10 +39,33 @@ static aq_status read_fd(int fd, aq_buf *out) {
   }
 }
 
+static const char *kind_name(mode_t mode) {
+  return S_ISDIR(mode) ? "a directory" : S_ISFIFO(mode) ? "a pipe" : S_ISSOCK(mode) ? "a socket" : "a device";
+}
+
+/* Looks before it opens: a pipe would wait for a writer, a device may act on being opened and never end. */
+static aq_status open_file(int *out, struct stat *info, const char *path, aq_err *err) {
+  if (stat(path, info) != 0) return fail_errno(err, path, "cannot open");
+  int fd = S_ISREG(info->st_mode) ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
+  if (S_ISREG(info->st_mode) && (fd < 0 || fstat(fd, info) != 0)) {
+    aq_status st = fail_errno(err, path, "cannot open");
+    if (fd >= 0) close(fd);
+    return st;
+  }
+  if (!S_ISREG(info->st_mode)) { /* seen at once, or put there meanwhile */
+    if (fd >= 0) close(fd);
+    return aq_fail(err, AQ_E_IO, "%s: is %s, not a file", path, kind_name(info->st_mode));
+  }
+  *out = fd;
+  return AQ_OK;
+}
+
 aq_status aq_file_read(aq_buf *out, const char *path, aq_err *err) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return fail_errno(err, path, "cannot open");
-  aq_status st = read_fd(fd, out);
+  int fd;
+  struct stat info;
+  aq_status st = open_file(&fd, &info, path, err);
+  if (st != AQ_OK) return st;
+  st = read_fd(fd, out);
   if (st == AQ_E_IO)
     st = fail_errno(err, path, "cannot read");
   else if (st != AQ_OK)
@@ -49,21 +74,55 @@ aq_status aq_file_read(aq_buf *out, const char *path, aq_err *err) {
   return st;
 }
 
-aq_status aq_secret_file_read(uint8_t *out, size_t *len, size_t max, const char *path, aq_err *err) {
+static aq_status check_private(int fd, const struct stat *info, const char *path, aq_err *err) {
+  struct statvfs fs;
+  unsigned mode = (unsigned)info->st_mode & 0777;
+  if (!(mode & 077)) return AQ_OK;
+  bool fixed = fstatvfs(fd, &fs) == 0 && (fs.f_flag & ST_RDONLY);
+  if (!fixed) return aq_fail(err, AQ_E_IO, "others can use this secret (mode %04o): chmod 600 %s", mode, path);
+  char text[8];
+  snprintf(text, sizeof text, "%04o", mode);
+  AQ_LOG(AQ_LOG_WARN, "secret_mode", AQ_STR("mode", text),
+         AQ_STR("note", "others can read this secret; taken, since its file system is read-only"),
+         AQ_STR("path", path));
+  return AQ_OK;
+}
+
+static aq_status read_secret(uint8_t *out, size_t *len, size_t max, const char *path, bool private, aq_err *err) {
   uint8_t more;
   ssize_t n;
+  int fd;
+  struct stat info;
   *len = 0;
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return fail_errno(err, path, "cannot open");
-  for (;;) {
+  aq_status st = open_file(&fd, &info, path, err);
+  if (st != AQ_OK) return st;
+  if (private) st = check_private(fd, &info, path, err);
+  while (st == AQ_OK) {
     n = *len < max ? read(fd, out + *len, max - *len) : read(fd, &more, 1);
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0 || *len == max) break;
+    if (n < 0) st = fail_errno(err, path, "cannot read");
+    if (n > 0 && *len == max) st = aq_fail(err, AQ_E_LIMIT, "%s: over %zu bytes", path, max);
+    if (n <= 0 || st != AQ_OK) break;
     *len += (size_t)n;
   }
-  aq_status st = AQ_OK;
-  if (n < 0) st = fail_errno(err, path, "cannot read");
-  if (n > 0) st = aq_fail(err, AQ_E_LIMIT, "%s: over %zu bytes", path, max);
+  close(fd);
+  return st;
+}
+
+aq_status aq_secret_file_read(uint8_t *out, size_t *len, size_t max, const char *path, aq_err *err) {
+  return read_secret(out, len, max, path, true, err);
+}
+
+aq_status aq_secret_file_try(uint8_t *out, size_t *len, size_t max, const char *path, aq_err *err) {
+  return read_secret(out, len, max, path, false, err);
+}
+
+aq_status aq_secret_file_private(const char *path, aq_err *err) {
+  int fd;
+  struct stat info;
+  aq_status st = open_file(&fd, &info, path, err);
+  if (st != AQ_OK) return st;
+  st = check_private(fd, &info, path, err);
   close(fd);
   return st;
 }

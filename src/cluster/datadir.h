@@ -11,14 +11,20 @@
 #define AQ_LOCK_FILE "cluster-lock.json"
 #define AQ_KEYS_DIR "validator_keys"
 
-AQ_NODISCARD aq_status aq_file_read(aq_buf *out, const char *path, aq_err *err); /* at most out->max bytes */
+/* Every file is read by this or aq_secret_file_*: a FIFO, a device, a socket or a directory is refused by name
+   (AQ_E_IO) without being opened. At most out->max bytes, AQ_E_LIMIT over it. */
+AQ_NODISCARD aq_status aq_file_read(aq_buf *out, const char *path, aq_err *err);
 AQ_NODISCARD aq_status aq_file_write(const char *path, aq_bytes data, int mode,
                                      aq_err *err); /* temp file, fsync, rename */
 
 /* A file with a secret, read into `out` (guarded memory of the caller) without a copy elsewhere. AQ_E_LIMIT: over
-   max. */
+   max. Refused (AQ_E_IO) when others than its owner may use it, but only warned about on a read-only file system, where
+   containers mount secrets with modes that nobody can change. try: whoever may use it, for a file that may not hold a
+   secret at all; once it did, private says what read would have. */
 enum { AQ_PASSWORD_FILE_MAX = 2048 };
 AQ_NODISCARD aq_status aq_secret_file_read(uint8_t *out, size_t *len, size_t max, const char *path, aq_err *err);
+AQ_NODISCARD aq_status aq_secret_file_try(uint8_t *out, size_t *len, size_t max, const char *path, aq_err *err);
+AQ_NODISCARD aq_status aq_secret_file_private(const char *path, aq_err *err);
 
 /* Creates the directory and its missing parents with that mode; one that is there is fine. */
 AQ_NODISCARD aq_status aq_dir_create(const char *path, int mode, aq_err *err);

@@ -1,7 +1,9 @@
 #include "cluster/datadir.h"
 
 #include <dirent.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "aq_test.h"
@@ -47,6 +49,30 @@ static unsigned mode_of(const char *path) {
   struct stat st;
   assert_int_equal(stat(path, &st), 0);
   return st.st_mode & 07777;
+}
+
+/* The files of git have the modes of a checkout: a secret among them is copied as its owner would keep it. */
+static void copy_secret(const char *to, const char *from) {
+  aq_buf text = AQ_BUF(1 << 16);
+  aq_err err = {AQ_OK, ""};
+  if (aq_file_read(&text, from, &err) != AQ_OK || aq_file_write(to, aq_buf_bytes(&text), 0600, &err) != AQ_OK)
+    fail_msg("%s", err.text);
+  aq_buf_free(&text);
+}
+
+static void copy_secrets(const char *to, const char *from) {
+  aq_err err = {AQ_OK, ""};
+  char a[1024], b[1024];
+  assert_int_equal(aq_dir_create(to, 0755, &err), AQ_OK);
+  DIR *d = opendir(from);
+  assert_non_null(d);
+  for (struct dirent *e; (e = readdir(d));) {
+    if (e->d_name[0] == '.') continue;
+    snprintf(a, sizeof a, "%s/%s", to, e->d_name);
+    snprintf(b, sizeof b, "%s/%s", from, e->d_name);
+    copy_secret(a, b);
+  }
+  closedir(d);
 }
 
 /* Goal: a written file has its content and mode at once, replaces what was there, and leaves no temporary file.
@@ -100,8 +126,8 @@ static void identity(void **state) {
   assert_int_equal(aq_file_read(&text, path, &err), AQ_OK);
   assert_int_equal(text.len, 64);
   aq_buf_free(&text);
-  assert_int_equal(aq_identity_load(&key, AQ_VECTORS "/cluster/golden/hoodi-4x2/node0/charon-enr-private-key", &err),
-                   AQ_OK);
+  copy_secret(in_dir("golden"), AQ_VECTORS "/cluster/golden/hoodi-4x2/node0/charon-enr-private-key");
+  assert_int_equal(aq_identity_load(&key, in_dir("golden"), &err), AQ_OK);
   aq_k1_key_free(key);
   static const struct {
     const char *text;
@@ -190,7 +216,9 @@ static void golden_keys(void **state) {
     aq_keys keys;
     aq_err err = {AQ_OK, ""};
     snprintf(path, sizeof path, "%s/cluster/%s/node0/validator_keys", AQ_VECTORS, aq_test_str(it, "directory"));
-    if (aq_keys_load(&keys, path, &err) != AQ_OK) fail_msg("%s", err.text);
+    const char *copy = in_dir(aq_test_str(it, "name"));
+    copy_secrets(copy, path);
+    if (aq_keys_load(&keys, copy, &err) != AQ_OK) fail_msg("%s", err.text);
     assert_true(keys.sequenced);
     yyjson_arr_foreach(yyjson_obj_get(yyjson_arr_get(yyjson_obj_get(it, "nodes"), 0), "share_secrets"), k, cnt,
                        secret) {
@@ -269,13 +297,126 @@ static void long_texts(void **state) {
   assert_non_null(strstr(err.text, "costly.json"));
 }
 
+/* Goal: where a file is meant, nothing else is opened or waited for, and the text says what is there.
+   Method: a pipe, a socket, a device and a directory, themselves and behind a link, for each kind of reader; a link to a
+   file is a file. The pipe has no writer: who opens it waits for ever. */
+static void not_files(void **state) {
+  (void)state;
+  static const struct {
+    const char *name, *what;
+  } row[] = {{"pipe", "a pipe"}, {"socket", "a socket"}, {"device", "a device"}, {"folder", "a directory"}};
+  uint8_t secret[64];
+  size_t len;
+  aq_err err = {AQ_OK, ""};
+  aq_k1_key *key = NULL;
+  assert_int_equal(mkfifo(in_dir("pipe"), 0600), 0);
+  struct sockaddr_un addr = {.sun_family = AF_UNIX};
+  int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  snprintf(addr.sun_path, sizeof addr.sun_path, "%s", in_dir("socket"));
+  assert_int_equal(bind(s, (const struct sockaddr *)&addr, sizeof addr), 0);
+  assert_int_equal(symlink("/dev/zero", in_dir("device")), 0);
+  assert_int_equal(mkdir(in_dir("folder"), 0700), 0);
+  for (size_t i = 0; i < AQ_COUNT(row); i++) {
+    const char *path[] = {in_dir(row[i].name), in_dir("link")};
+    assert_int_equal(symlink(row[i].name, path[1]), 0);
+    for (size_t k = 0; k < AQ_COUNT(path); k++) {
+      aq_buf out = AQ_BUF(64);
+      assert_int_equal(aq_file_read(&out, path[k], &err), AQ_E_IO);
+      assert_non_null(strstr(err.text, row[i].what));
+      assert_int_equal(aq_secret_file_read(secret, &len, sizeof secret, path[k], &err), AQ_E_IO);
+      assert_non_null(strstr(err.text, row[i].what));
+      assert_int_equal(aq_secret_file_try(secret, &len, sizeof secret, path[k], &err), AQ_E_IO);
+      assert_int_equal(aq_secret_file_private(path[k], &err), AQ_E_IO);
+      assert_int_equal(aq_identity_load(&key, path[k], &err), AQ_E_IO);
+      assert_non_null(strstr(err.text, row[i].what));
+      aq_buf_free(&out);
+    }
+    assert_int_equal(unlink(path[1]), 0);
+  }
+  close(s);
+  assert_int_equal(aq_file_write(in_dir("real"), aq_bytes_str("x"), 0600, &err), AQ_OK);
+  assert_int_equal(symlink("real", in_dir("link")), 0);
+  assert_int_equal(aq_secret_file_read(secret, &len, sizeof secret, in_dir("link"), &err), AQ_OK);
+  assert_int_equal(len, 1);
+}
+
+/* Goal: a secret that others can use is refused, with the mend; what is no secret is read whoever may.
+   Method: every mode of an identity key and of a password, each bit of group and others alone; a keystore may be read
+   by all, and so may a text beside keystores that turns out to be no password. */
+static void private_files(void **state) {
+  (void)state;
+  uint8_t secret[1][32] = {{[31] = 7}};
+  aq_keys keys;
+  aq_k1_key *key = NULL;
+  aq_err err = {AQ_OK, ""};
+  const char *id = in_dir("node/charon-enr-private-key"), *dir_keys = in_dir("keys");
+  const char *password = in_dir("keys/keystore-insecure-0.txt");
+  assert_int_equal(aq_identity_create(&key, id, &err), AQ_OK);
+  aq_k1_key_free(key);
+  assert_int_equal(aq_keys_store(dir_keys, (const uint8_t(*)[32])secret, 1, true, &err), AQ_OK);
+  assert_int_equal(aq_file_write(in_dir("keys/README.txt"), aq_bytes_str("hello"), 0644, &err), AQ_OK);
+  for (unsigned bit = 0; bit < 9; bit++) {
+    unsigned mode = 0400 | 1u << bit;
+    bool good = !(mode & 077);
+    char want[16];
+    snprintf(want, sizeof want, "%04o", mode);
+    assert_int_equal(chmod(id, mode), 0);
+    assert_int_equal(chmod(password, mode), 0);
+    assert_int_equal(aq_identity_load(&key, id, &err), good ? AQ_OK : AQ_E_IO);
+    if (good) aq_k1_key_free(key);
+    if (!good) assert_true(strstr(err.text, "chmod 600") && strstr(err.text, id) && strstr(err.text, want));
+    assert_int_equal(aq_keys_load(&keys, dir_keys, &err), good ? AQ_OK : AQ_E_IO);
+    if (good) aq_keys_free(&keys);
+    if (!good) assert_true(strstr(err.text, "chmod 600") && strstr(err.text, password));
+    assert_int_equal(aq_keys_load_any(&keys, dir_keys, &err), good ? AQ_OK : AQ_E_IO);
+    if (good) aq_keys_free(&keys);
+    if (!good) assert_true(strstr(err.text, "chmod 600") && strstr(err.text, password));
+  }
+  assert_int_equal(chmod(password, 0400), 0);
+  assert_int_equal(chmod(in_dir("keys/keystore-insecure-0.json"), 0666), 0);
+  assert_int_equal(aq_keys_load(&keys, dir_keys, &err), AQ_OK);
+  aq_keys_free(&keys);
+}
+
+/* Goal: whose shares a directory holds is known without a password.
+   Method: three stored keys; their passwords are taken away; a keystore that names no key is left out, one that is no
+   JSON is refused by name. */
+static void named_keys(void **state) {
+  (void)state;
+  uint8_t secret[3][32] = {{[31] = 1}, {[31] = 2}, {[31] = 3}}, want[48], (*pubkey)[48];
+  uint32_t cnt;
+  aq_err err = {AQ_OK, ""};
+  const char *path = in_dir("keys");
+  assert_int_equal(aq_keys_pubkeys(&pubkey, &cnt, path, &err), AQ_E_NOTFOUND);
+  assert_int_equal(aq_keys_store(path, (const uint8_t(*)[32])secret, 3, true, &err), AQ_OK);
+  for (int i = 0; i < 3; i++) {
+    char name[64];
+    snprintf(name, sizeof name, "keys/keystore-insecure-%d.txt", i);
+    assert_int_equal(unlink(in_dir(name)), 0);
+  }
+  assert_int_equal(aq_file_write(in_dir("keys/keystore-9.json"), aq_bytes_str("{}"), 0644, &err), AQ_OK);
+  assert_int_equal(aq_keys_pubkeys(&pubkey, &cnt, path, &err), AQ_OK);
+  assert_int_equal(cnt, 3);
+  for (uint32_t i = 0; i < cnt; i++) {
+    aq_bls_secret_to_pubkey(want, secret[i]);
+    assert_memory_equal(pubkey[i], want, 48);
+  }
+  free(pubkey);
+  assert_int_equal(aq_file_write(in_dir("keys/keystore-9.json"), aq_bytes_str("{"), 0644, &err), AQ_OK);
+  assert_int_equal(aq_keys_pubkeys(&pubkey, &cnt, path, &err), AQ_E_FORMAT);
+  assert_non_null(strstr(err.text, "keystore-9.json"));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(files, setup, teardown),
       cmocka_unit_test_setup_teardown(identity, setup, teardown),
       cmocka_unit_test_setup_teardown(places, setup, teardown),
       cmocka_unit_test_setup_teardown(key_lock, setup, teardown),
-      cmocka_unit_test(golden_keys),
+      cmocka_unit_test_setup_teardown(golden_keys, setup, teardown),
+      cmocka_unit_test_setup_teardown(not_files, setup, teardown),
+      cmocka_unit_test_setup_teardown(private_files, setup, teardown),
+      cmocka_unit_test_setup_teardown(named_keys, setup, teardown),
       cmocka_unit_test_setup_teardown(store_and_load, setup, teardown),
       cmocka_unit_test_setup_teardown(long_texts, setup, teardown),
   };

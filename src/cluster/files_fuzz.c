@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,6 +37,7 @@ static void put(const char *path, aq_bytes in) {
   FILE *f = fopen(path, "wb");
   AQ_ASSERT(f);
   if (in.len) fwrite(in.ptr, 1, in.len, f);
+  AQ_ASSERT(fchmod(fileno(f), 0600) == 0); /* what others can read is no key */
   fclose(f);
 }
 

@@ -76,11 +76,12 @@ static aq_status try_password(uint8_t secret[32], aq_bytes json, const char *pat
   uint8_t *password = aq_guarded_alloc(1, AQ_PASSWORD_FILE_MAX);
   size_t len = 0;
   if (!password) return aq_fail(why, AQ_E_IO, "out of memory for a password");
-  aq_status st = aq_secret_file_read(password, &len, AQ_PASSWORD_FILE_MAX, path, why);
+  aq_status st = aq_secret_file_try(password, &len, AQ_PASSWORD_FILE_MAX, path, why);
   /* A text that is too long is not the password, whatever it is. */
   bool is_long = st == AQ_E_LIMIT || (st == AQ_OK && len > AQ_KEYSTORE_PASSWORD_MAX);
   if (is_long) st = aq_fail(why, AQ_E_AUTH, "%s: too long for a password", path);
   if (st == AQ_OK) st = aq_keystore_read(secret, json, aq_bytes_of(password, len), why);
+  if (st == AQ_OK) st = aq_secret_file_private(path, why); /* only now it is known to be a password */
   aq_guarded_free(password);
   return st;
 }
@@ -95,6 +96,7 @@ static aq_status open_keystore(uint8_t secret[32], aq_bytes json, const char *pa
     if (strcmp(txt->path[i], own) != 0) st = try_password(secret, json, txt->path[i], &why);
   }
   if (st == AQ_E_AUTH || st == AQ_E_NOTFOUND) return aq_fail(err, st, "%s: no .txt file there has its password", path);
+  if (st == AQ_E_IO) return aq_fail(err, st, "%s", why.text); /* of a file that it names */
   return st == AQ_OK ? AQ_OK : aq_fail(err, st, "%s: %s", path, why.text);
 }
 

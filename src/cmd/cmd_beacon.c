@@ -73,7 +73,8 @@ static const aq_option options[] = {
     AQ_NETWORK_OPTIONS(beacon_cmd_cfg, custom),
 };
 
-enum { PUBKEYS_MAX = 100000 };
+/* A line is a key of 98 characters and its end. */
+enum { PUBKEYS_MAX = 100000, PUBKEYS_FILE_MAX = 128 * PUBKEYS_MAX };
 
 typedef struct {
   uint8_t (*key)[48];
@@ -105,17 +106,17 @@ static int add_lock(chain_keys *k, const char *path, const aq_network *network) 
 }
 
 static int add_file(chain_keys *k, const char *path) {
-  char line[256];
-  FILE *f = fopen(path, "r");
-  if (!f) return aq_cmd_fail("cannot read %s", path);
-  int rc = 0;
-  while (!rc && k->cnt < PUBKEYS_MAX && fgets(line, sizeof line, f)) {
-    line[strcspn(line, " \t\r\n")] = 0;
-    if (!line[0]) continue;
-    if (aq_hex_decode(k->key[k->cnt++], 48, aq_bytes_str(line), AQ_HEX_EITHER) != AQ_OK)
-      rc = aq_cmd_fail("%s: not a public key: %.60s", path, line);
+  aq_buf text = AQ_BUF(PUBKEYS_FILE_MAX);
+  aq_err err = {AQ_OK, ""};
+  aq_bytes line;
+  int rc = aq_file_read(&text, path, &err) == AQ_OK ? 0 : aq_cmd_fail("%s", err.text);
+  for (aq_rd r = aq_rd_of(aq_buf_bytes(&text)); !rc && k->cnt < PUBKEYS_MAX && aq_rd_line(&r, &line);) {
+    while (line.len && strchr(" \t\r", line.ptr[line.len - 1])) line.len--;
+    if (line.len && aq_hex_decode(k->key[k->cnt++], 48, line, AQ_HEX_EITHER) != AQ_OK)
+      rc =
+          aq_cmd_fail("%s: not a public key: %.*s", path, (int)(line.len < 60 ? line.len : 60), (const char *)line.ptr);
   }
-  fclose(f);
+  aq_buf_free(&text);
   return rc;
 }
 

@@ -2,9 +2,13 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "cluster/datadir.h"
 #include "cmd/cmd.h"
 #include "cmd/network.h"
 #include "node/node.h"
+
+/* Far more lines than entries are taken (AQ_NODE_LIST_MAX), so that comments have room. */
+enum { PEERS_FILE_MAX = 1 << 20 };
 
 typedef struct {
   const char *data_dir, *validator_api, *monitoring, *key_file, *lock_file, *external_ip, *external_host, *nickname,
@@ -158,25 +162,24 @@ static int copy_list(aq_node_list *out, const aq_opt_list *in, const char *flag,
 
 extern const aq_command aq_cmd_run;
 
-/* A single entry that names a readable file is that file: one address a line, '#' starts a comment (contract.md
-   1.1). */
+/* A single entry that names a file is that file: one address a line, '#' starts a comment (contract.md 1.1). */
 static int read_peers(aq_node_cfg *out, const run_cfg *c, aq_arena *arena) {
   if (c->peers.cnt != 1 || !exists(c->peers.item[0]))
     return copy_list(&out->p2p_peers, &c->peers, "p2p-peers", &aq_cmd_run);
-  FILE *f = fopen(c->peers.item[0], "r");
-  if (!f) return aq_cmd_fail("--p2p-peers: cannot read %s", c->peers.item[0]);
-  char line[512];
-  int rc = 0;
-  while (!rc && fgets(line, sizeof line, f)) {
-    line[strcspn(line, "#\r\n")] = 0;
-    char *start = line + strspn(line, " \t");
-    size_t len = strcspn(start, " \t");
-    if (len == 0) continue;
-    const char *item = aq_arena_str(arena, aq_bytes_of(start, len));
+  aq_buf text = AQ_BUF(PEERS_FILE_MAX);
+  aq_err err = {AQ_OK, ""};
+  aq_bytes line;
+  int rc = aq_file_read(&text, c->peers.item[0], &err) == AQ_OK ? 0 : aq_cmd_fail("--p2p-peers: %s", err.text);
+  for (aq_rd r = aq_rd_of(aq_buf_bytes(&text)); !rc && aq_rd_line(&r, &line);) {
+    size_t from = 0, to = 0;
+    while (from < line.len && strchr(" \t", line.ptr[from])) from++;
+    for (to = from; to < line.len && !strchr(" \t\r#", line.ptr[to]);) to++;
+    if (to == from) continue;
+    const char *item = aq_arena_str(arena, aq_bytes_of(line.ptr + from, to - from));
     const aq_opt_list one = {&item, 1};
-    rc = copy_list(&out->p2p_peers, &one, "p2p-peers", &aq_cmd_run);
+    rc = item ? copy_list(&out->p2p_peers, &one, "p2p-peers", &aq_cmd_run) : aq_cmd_fail("out of memory");
   }
-  fclose(f);
+  aq_buf_free(&text);
   return rc;
 }
 

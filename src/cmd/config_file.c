@@ -33,23 +33,47 @@ static aq_status pairs_of_json(aq_opt_pair **out, size_t *cnt, aq_arena *arena, 
   return st;
 }
 
-aq_status aq_config_file_load(const aq_opt_pair **out, size_t *cnt, aq_arena *arena, aq_err *err) {
+aq_status aq_config_file_load(aq_config_file *out, aq_arena *arena, aq_err *err) {
   static const char *const name[] = {"charon.json", "charon.toml", "charon.yaml", "charon.yml"};
-  *out = NULL;
-  *cnt = 0;
-  size_t i = 0;
-  while (i < AQ_COUNT(name) && access(name[i], F_OK) != 0) i++;
-  if (i == AQ_COUNT(name)) return AQ_OK;
+  *out = (aq_config_file){.name = NULL};
+  for (size_t i = 0; i < AQ_COUNT(name); i++) {
+    if (access(name[i], F_OK) != 0) continue;
+    if (!out->name)
+      out->name = name[i];
+    else if (!out->ignored)
+      out->ignored = name[i];
+  }
+  if (!out->name) return AQ_OK;
   aq_buf text = AQ_BUF(AQ_CONFIG_FILE_MAX);
   aq_opt_pair *pair = NULL;
   aq_err why = {AQ_OK, ""};
-  aq_status st = aq_file_read(&text, name[i], err);
+  aq_status st = aq_file_read(&text, out->name, err);
   if (st == AQ_OK) {
-    st = i == 0 ? pairs_of_json(&pair, cnt, arena, aq_buf_bytes(&text), &why)
-                : aq_options_file(&pair, cnt, arena, aq_buf_bytes(&text), &why);
-    if (st != AQ_OK) aq_fail(err, st, "%s: %s", name[i], why.text);
+    st = out->name == name[0] ? pairs_of_json(&pair, &out->cnt, arena, aq_buf_bytes(&text), &why)
+                              : aq_options_file(&pair, &out->cnt, arena, aq_buf_bytes(&text), &why);
+    if (st != AQ_OK) aq_fail(err, st, "%s: %s", out->name, why.text);
   }
-  *out = pair;
+  out->pair = pair;
   aq_buf_free(&text);
   return st;
+}
+
+bool aq_config_file_announce(char out[AQ_CONFIG_LINE_MAX], const aq_config_file *f) {
+  if (!f->name) return false;
+  char names[96] = "";
+  size_t len = 0;
+  for (size_t i = 0; i < f->cnt; i++) {
+    const char *more = len ? ", " : "";
+    if (len + strlen(more) + strlen(f->pair[i].key) + sizeof ", ..." > sizeof names) {
+      snprintf(names + len, sizeof names - len, "%s...", more);
+      break;
+    }
+    len += (size_t)snprintf(names + len, sizeof names - len, "%s%s", more, f->pair[i].key);
+  }
+  for (char *c = names; *c; c++) {
+    if ((unsigned char)*c < ' ' || (unsigned char)*c >= 0x7f) *c = '?';
+  }
+  snprintf(out, AQ_CONFIG_LINE_MAX, "%s of the current directory sets %s%s%s%s", f->name, names[0] ? names : "nothing",
+           f->ignored ? "; " : "", f->ignored ? f->ignored : "", f->ignored ? " is not read" : "");
+  return true;
 }

@@ -105,7 +105,13 @@ static void run_all(char *part[PARTS], uint8_t form) {
   if (*part[1]) put(name[form % AQ_COUNT(name)], part[1]);
   put("peers", part[2]);
   split_words(part[0], &in, argv, env);
-  aq_status st = aq_config_file_load(&in.file, &in.file_cnt, &arena, &err);
+  aq_config_file file;
+  char line[AQ_CONFIG_LINE_MAX];
+  aq_status st = aq_config_file_load(&file, &arena, &err);
+  in.file = file.pair, in.file_cnt = file.cnt;
+  bool said = aq_config_file_announce(line, &file);
+  AQ_ASSERT(said == (*part[1] != 0) && (!said || strstr(line, file.name)));
+  for (const char *c = line; said && *c; c++) AQ_ASSERT(*c >= ' ' && *c < 0x7f);
   if (st == AQ_OK) st = aq_options_parse(&opt, &cfg, &arena, options, AQ_COUNT(options), &in, &err);
   AQ_ASSERT(st == AQ_OK || err.text[0]);
   if (st == AQ_OK && !opt.help) {

@@ -121,7 +121,12 @@ static int run_command(const aq_command *cmd, const char *program, int argc, cha
   void *cfg = aq_arena_alloc(&arena, cmd->cfg_size ? cmd->cfg_size : 1);
   if (!cfg) return aq_cmd_fail("out of memory");
   int rc = AQ_EXIT_OK;
-  if (aq_config_file_load(&in.file, &in.file_cnt, &arena, &err) != AQ_OK) {
+  aq_config_file file;
+  char line[AQ_CONFIG_LINE_MAX];
+  aq_status st = aq_config_file_load(&file, &arena, &err);
+  if (aq_config_file_announce(line, &file)) fprintf(stderr, "aequa: %s\n", line);
+  in.file = file.pair, in.file_cnt = file.cnt;
+  if (st != AQ_OK) {
     rc = aq_cmd_fail("%s", err.text);
   } else if (aq_options_parse(&opt, cfg, &arena, cmd->option, cmd->option_cnt, &in, &err) != AQ_OK) {
     fprintf(stderr, "aequa: %s\n", err.text);

@@ -16,7 +16,7 @@ def expect(rc, *args, err=None, **kw):
         check(err in p.stderr, f"{' '.join(args)}: \"{err}\" is not in: {p.stderr}")
     return p
 
-def vectors():
+def vectors(tmp):
     for e in json.load(open(f"{V}/invalid/index.json")):
         if not e["file"]:
             continue
@@ -36,12 +36,12 @@ def vectors():
     for e in json.load(open(f"{V}/golden/expected.json")):
         extra = AEQUANET if "testnet" in e["directory"] else []
         for n in e["nodes"]:
-            d = f"{V}/{e['directory']}/node{n['node']}"
+            d = own_files(f"{V}/{e['directory']}/node{n['node']}", f"{tmp}/golden")
             r = json.loads(expect(0, "cluster", "check", "--json", d, *extra).stdout)
             check(r["lock_hash"] == e["lock_hash"] and r["node_index"] == n["peer_index"], d)
             check(r["keystores"] == len(e["validators"]), f"{d}: keystores")
             check(expect(0, "enr", "--data-dir", d).stdout == n["enr"] + "\n", f"{d}: ENR")
-    expect(1, "cluster", "check", f"{V}/golden/testnet-7x1/node0", err="signatures: fork_version")
+    expect(1, "cluster", "check", own_files(f"{V}/golden/testnet-7x1/node0", f"{tmp}/golden"), err="signatures: fork_version")
     expect(1, "cluster", "check", "no-such-file", err="read: ")
 
 def skeleton(v):
@@ -105,14 +105,15 @@ def spoiled(d):
         shutil.rmtree(f"{d}/bad", ignore_errors=True)
         shutil.copytree(f"{src}/node0", f"{d}/bad")
         return f"{d}/bad"
-    b = copy(); shutil.copy(f"{V}/golden/hoodi-4x2/node1/charon-enr-private-key", b)
+    other = own_files(f"{V}/golden/hoodi-4x2/node1", f"{d}/golden")
+    b = copy(); shutil.copy(f"{other}/charon-enr-private-key", b)
     expect(1, "cluster", "check", b, err="identity: ")
     b = copy(); os.remove(f"{b}/charon-enr-private-key")
     expect(1, "cluster", "check", b, err="identity: ")
     b = copy(); shutil.rmtree(f"{b}/validator_keys"); shutil.copytree(f"{src}/node1/validator_keys", f"{b}/validator_keys")
     expect(1, "cluster", "check", b, err="keystores: key 0 is the share of node 1")
     b = copy(); shutil.rmtree(f"{b}/validator_keys")
-    shutil.copytree(f"{V}/golden/hoodi-4x2/node0/validator_keys", f"{b}/validator_keys")
+    shutil.copytree(own_files(f"{V}/golden/hoodi-4x2/node0", f"{d}/golden") + "/validator_keys", f"{b}/validator_keys")
     expect(1, "cluster", "check", b, err="is no share of this cluster")
     b = copy(); os.remove(f"{b}/validator_keys/keystore-insecure-1.json")
     expect(1, "cluster", "check", b, err="keystores: 1 keys for 2 validators")
@@ -129,7 +130,7 @@ def spoiled(d):
 
 def split(d):
     """Existing keys, of the reference and of ours, keep their public keys and their order."""
-    keys = f"{V}/golden/hoodi-4x2/node0/validator_keys"
+    keys = own_files(f"{V}/golden/hoodi-4x2/node0", f"{d}/split-from") + "/validator_keys"
     want = [json.load(open(f"{keys}/keystore-insecure-{i}.json"))["pubkey"] for i in range(2)]
     base = ["create", "cluster", "--split-existing-keys", f"--split-keys-dir={keys}", "--nodes=4", "--network=hoodi", "--insecure-keys",
             f"--fee-recipient-addresses={FEE}"]
@@ -213,17 +214,73 @@ def command_line(d):
         os.mkdir(c)
         open(f"{c}/{name}", "w").write(text)
         check(expect(0, "enr", cwd=c).stdout == enr + "\n", name)
+        check(f"{name} of the current directory sets data-dir" in expect(0, "enr", cwd=c).stderr, f"{name} is announced")
+        os.mkfifo(f"{c}/charon.toml") if name == "charon.yaml" else None  # comes first, and never ends
+        if name == "charon.yaml":
+            p = expect(1, "enr", cwd=c, err="charon.toml: is a pipe")
+            check("charon.yaml is not read" in p.stderr, f"the file that is passed over is named: {p.stderr}")
+            os.remove(f"{c}/charon.toml")
         open(f"{c}/{name}", "w").write("{[")
         expect(1, "enr", cwd=c, err=name)
     expect(1, "create", "enr", f"--data-dir={k}", err="not replaced")
+    check("current directory" not in expect(0, "enr", f"--data-dir={k}", cwd=d).stderr, "no file, no line")
+
+def wrong_files(d):
+    """What others can read is no secret, and what never ends is no file, whichever command meets it."""
+    src = f"{d}/hoodi-4x2/node0"
+    def copy():
+        shutil.rmtree(f"{d}/wrong", ignore_errors=True)
+        shutil.copytree(src, f"{d}/wrong")
+        return f"{d}/wrong"
+    w = copy(); key = f"{w}/charon-enr-private-key"; os.chmod(key, 0o640)
+    for args in (["cluster", "check", w], ["enr", "--data-dir", w]):
+        expect(1, *args, err=f"others can use this secret (mode 0640): chmod 600 {key}")
+    p = expect(1, "run", "--data-dir", w)
+    check(f"chmod 600 {key}" in p.stdout, f"run: {p.stdout}")
+    os.chmod(key, 0o600)
+    expect(0, "cluster", "check", w)
+    password = f"{w}/validator_keys/keystore-insecure-0.txt"; os.chmod(password, 0o444)
+    expect(1, "cluster", "check", w, err=f"chmod 600 {password}")
+    expect(1, "validator", f"--keys-dir={w}/validator_keys", f"--data-dir={w}", err=f"chmod 600 {password}")
+    expect(1, "create", "cluster", "--split-existing-keys", f"--split-keys-dir={w}/validator_keys", "--nodes=4", "--network=hoodi",
+           f"--fee-recipient-addresses={FEE}", f"--withdrawal-addresses={TO}", f"--cluster-dir={d}/x", "--insecure-keys", err=f"chmod 600 {password}")
+    for name, args in (("charon-enr-private-key", ["cluster", "check"]), ("cluster-lock.json", ["cluster", "check"]),
+                       ("validator_keys/keystore-insecure-1.json", ["cluster", "check"]), ("validator_keys/keystore-insecure-1.txt", ["cluster", "check"])):
+        for make, what in ((os.mkfifo, "a pipe"), (os.mkdir, "a directory"), (lambda x: os.symlink("/dev/zero", x), "a device")):
+            w = copy(); os.remove(f"{w}/{name}"); make(f"{w}/{name}")
+            expect(1, *args, w, err=f"{name}: is {what}, not a file", timeout=20)
+    w = copy(); os.mkfifo(f"{w}/pipe")
+    p = expect(1, "run", "--data-dir", w, f"--p2p-peers={w}/pipe", err="is a pipe", timeout=20)
+    expect(1, "beacon", f"--pubkeys-file={w}/pipe", err="is a pipe", timeout=20)
+    expect(1, "create", "cluster", f"--definition-file={w}/pipe", f"--cluster-dir={d}/x", err="is a pipe", timeout=20)
+    expect(1, "store", "import", f"--store={w}/validator.db", f"{w}/pipe", err="is a pipe", timeout=20)
+    os.mkfifo(f"{w}/aequa.db")
+    for command in ("check", "dump", "export"):
+        expect(1, "store", command, "--data-dir", w, timeout=20)
+    p = expect(1, "run", "--data-dir", w, timeout=20)
+    check("aequa.db: it must be a file" in p.stdout, f"run with a pipe for a store: {p.stdout}")
+
+def read_only(d):
+    """Secrets that a container mounts have modes that nobody can change: a warning, not a refusal."""
+    w = f"{d}/mounted"; shutil.copytree(f"{d}/hoodi-4x2/node0", w)
+    os.chmod(f"{w}/charon-enr-private-key", 0o444); os.chmod(f"{w}/validator_keys/keystore-insecure-0.txt", 0o440)
+    script = f'mount --bind "{w}" "{w}" && mount -o remount,bind,ro "{w}" && exec "{AEQUA}" cluster check "{w}"'
+    p = subprocess.run(["unshare", "--mount", "--map-root-user", "sh", "-c", script], capture_output=True, text=True, timeout=60)
+    if "mount" in p.stderr or "unshare" in p.stderr:
+        print("not tried, no mounts here:", p.stderr.strip())
+        return
+    check(p.returncode == 0 and "is valid" in p.stdout, f"a read-only mount of secrets: {p.stdout} {p.stderr}")
+    check(p.stdout.count('"msg":"secret_mode"') == 2 and '"level":"warn"' in p.stdout, f"one warning a file: {p.stdout}")
 
 with workdir("cluster") as d:
     os.umask(0o022)
-    vectors()
+    vectors(d)
     like_golden(d)
     spoiled(d)
     split(d)
     definition(d)
     refused(d)
     command_line(d)
+    wrong_files(d)
+    read_only(d)
 print("ok")

@@ -25,6 +25,15 @@ def workdir(name):
     else:
         shutil.rmtree(path, ignore_errors=True)
 
+def own_files(source, target):
+    """A copy of a node's files with the modes that its owner would give them; a checkout leaves secrets readable for all."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target)
+    for base, _, names in os.walk(target):
+        for n in names:
+            os.chmod(os.path.join(base, n), 0o600 if n == "charon-enr-private-key" or n.endswith(".txt") else 0o644)
+    return target
+
 def run(*args, timeout=120, **kw):
     return subprocess.run([AEQUA, *args], capture_output=True, text=True, timeout=timeout, **kw)
 

@@ -10,6 +10,6 @@ for (let i = 0; i < count; i++) {
   const sk = st.interopSecretKey(first + i), pk = sk.toPublicKey().toBytes(), password = randomBytes(8).toString("hex");
   const ks = await Keystore.create(password, sk.toBytes(), pk, "m/12381/3600/0/0/0");
   fs.writeFileSync(`${out}/keystore-${i}.json`, ks.stringify());
-  fs.writeFileSync(`${out}/keystore-${i}.txt`, password);
+  fs.writeFileSync(`${out}/keystore-${i}.txt`, password, {mode: 0o600});
   console.log("0x" + Buffer.from(pk).toString("hex"));
 }
