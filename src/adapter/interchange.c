@@ -238,7 +238,7 @@ static aq_status check_root(import *m, yyjson_val *metadata, aq_err *err) {
                    text);
   }
   m->stats->network_known = want || proven;
-  aq_status st = recorded && !other ? AQ_OK : aq_db_chain_put(m->db, file, false);
+  aq_status st = aq_db_chain_say(m->db, file);
   return st == AQ_OK ? st : aq_fail(err, st, "cannot write the store: %s", sqlite3_errmsg(m->db->h));
 }
 

@@ -45,7 +45,7 @@ static void once(void) {
 
 static void empty(void) {
   static const char text[] =
-      "DELETE FROM sign; DELETE FROM mark; DELETE FROM meta WHERE key IN ('genesis_validators_root', 'chain_proven')";
+      "DELETE FROM sign; DELETE FROM mark; DELETE FROM meta WHERE key IN ('genesis_validators_root', 'chain_from')";
   for (int i = 0; i < 2; i++) AQ_ASSERT(sqlite3_exec(store[i].h, text, NULL, NULL, NULL) == SQLITE_OK);
 }
 

@@ -361,7 +361,7 @@ static void test_fits_nothing(void **state) {
    bars nothing else.
    Method: files of chains 1 and 2, with and without knowing which is right, before and after a beacon node says. */
 static void test_chain(void **state) {
-  static const uint8_t key[1][48] = {{0x10}}, one[32] = {1}, two[32] = {2};
+  static const uint8_t key[1][48] = {{0x10}}, other[1][48] = {{0x11}}, one[32] = {1}, two[32] = {2};
   char first[4096], second[4096];
   uint8_t root[32];
   bool proven;
@@ -374,7 +374,12 @@ static void test_chain(void **state) {
   assert_int_equal(import_text(NULL, second), AQ_E_UNKNOWN); /* which of the two is right? */
   assert_int_equal(aq_db_chain_pin(&g_db, two, &err), AQ_E_UNKNOWN);
   assert_non_null(strstr(err.text, "import the right file"));
+  assert_int_equal(sign_as(key[0], AQ_SIGN_PARTIAL, 9), AQ_E_SLASH);
+  text_of(second, 2, other, 1);
   assert_int_equal(import_text(two, second), AQ_OK); /* the wrong file did not bar the right one */
+  assert_int_equal(sign_as(other[0], AQ_SIGN_PARTIAL, 9), AQ_E_SLASH);
+  assert_int_equal(sign_as(key[0], AQ_SIGN_PARTIAL, 9), AQ_OK); /* nor the validator */
+  text_of(second, 2, key, 1);
   assert_true(aq_db_chain_get(&g_db, root, &proven) == AQ_OK && root[0] == 2 && !proven);
   assert_int_equal(aq_db_chain_pin(&g_db, two, NULL), AQ_OK);
   assert_true(aq_db_chain_get(&g_db, root, &proven) == AQ_OK && root[0] == 2 && proven);
@@ -390,6 +395,12 @@ static void test_chain(void **state) {
   assert_int_equal(export_all(one, &out, &stats), AQ_E_UNKNOWN);
   assert_int_equal(export_all(two, &out, &stats), AQ_OK);
   aq_buf_free(&out);
+  teardown(state), setup(state);
+  assert_int_equal(sign_as(other[0], AQ_SIGN_PARTIAL, 20), AQ_OK); /* a journal of before chains were recorded */
+  assert_int_equal(import_text(NULL, first), AQ_OK);
+  assert_int_equal(import_text(two, second), AQ_OK);
+  assert_int_equal(sign_as(key[0], AQ_SIGN_PARTIAL, 9), AQ_E_SLASH); /* whose watermarks these are is not known: kept */
+  assert_int_equal(sign_as(other[0], AQ_SIGN_PARTIAL, 20 - 1), AQ_OK);
   teardown(state), setup(state);
   assert_int_equal(aq_db_chain_pin(&g_db, one, NULL), AQ_OK); /* nothing recorded before */
   assert_true(aq_db_chain_get(&g_db, root, &proven) == AQ_OK && root[0] == 1 && proven);

@@ -23,9 +23,10 @@ static aq_status verify_sig(const char *who, const char *what, const char *addre
   aq_status st = aq_eip712_verify(address, sig, digest);
   if (st == AQ_OK) return AQ_OK;
   if (st == AQ_E_UNSUPPORTED) {
-    return aq_fail(err, st,
-                   "%s: %s is of a contract wallet, which only an execution client can check (see --no-verify)", who,
-                   what);
+    return aq_fail(
+        err, st,
+        "%s: %s is of a contract wallet, which only an execution client can check (see --no-verify of aequa run)", who,
+        what);
   }
   return aq_fail(err, st, "%s: %s is not by the address %.42s", who, what, address);
 }

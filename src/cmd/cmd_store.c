@@ -34,11 +34,13 @@ static const aq_option plain_options[] = {OPTION_DIR, OPTION_STORE};
 static const aq_option export_options[] = {
     OPTIONS_MOVE("which keys the file names: share (default), as validator clients do, or group",
                  "of the network, in hex; default what the store or the lock says"),
+    OPTION("force", AQ_OPT_BOOL, force, "write for another network than the lock's"),
 };
 static const aq_option import_options[] = {
     OPTIONS_MOVE("which keys of the file count: share or group; default both",
                  "that the file must have, in hex; default what the store or the lock says"),
     OPTION("force", AQ_OPT_BOOL, force, "take a file although it names none of this operator's keys"),
+    OPTION("accept-empty-store", AQ_OPT_BOOL, accept_empty, "make a new store although its backup is damaged"),
 };
 
 extern const aq_command aq_cmd_store_export, aq_cmd_store_import;
@@ -118,6 +120,15 @@ static bool kind_of_keys(const char *text, aq_key_kind *out, bool *given) {
   return !*given || strcmp(text, "group") == 0 || strcmp(text, "share") == 0;
 }
 
+/* 0, or the status of a usage error. */
+static int check_flags(const aq_command *cmd, const aq_store_flags *f, aq_key_kind *kind, bool *given) {
+  uint8_t root[32];
+  if (!kind_of_keys(f->keys, kind, given)) return aq_cmd_usage_error(cmd, "--keys is share or group");
+  if (f->root[0] && aq_hex_decode(root, 32, aq_bytes_str(f->root), AQ_HEX_EITHER) != AQ_OK)
+    return aq_cmd_usage_error(cmd, "--genesis-validators-root takes 32 bytes of hex");
+  return 0;
+}
+
 static aq_status export_scope(aq_store_scope *s, const aq_store_flags *f, aq_key_kind as, aq_err *err) {
   aq_status st = aq_store_scope_open(s, f, err);
   if (st != AQ_OK || !s->found)
@@ -139,7 +150,8 @@ static int run_export(const aq_cmd_ctx *ctx, void *cfg) {
   aq_db db = {.lock_fd = -1};
   aq_key_kind as;
   bool given;
-  if (!kind_of_keys(f->keys, &as, &given)) return aq_cmd_usage_error(&aq_cmd_store_export, "--keys is share or group");
+  int rc = check_flags(&aq_cmd_store_export, f, &as, &given);
+  if (rc) return rc;
   aq_log_start(AQ_LOG_WARN, to_stderr, NULL);
   aq_buf out = AQ_BUF(AQ_INTERCHANGE_MAX);
   aq_status st = export_scope(&s, f, as, &err);
@@ -153,7 +165,7 @@ static int run_export(const aq_cmd_ctx *ctx, void *cfg) {
                     "--beacon-node-endpoints asks");
     }
   }
-  int rc = st == AQ_OK ? write_out(file, aq_buf_bytes(&out)) : refused(st, &err);
+  rc = st == AQ_OK ? write_out(file, aq_buf_bytes(&out)) : refused(st, &err);
   aq_buf_free(&out);
   if (rc == AQ_EXIT_OK) {
     fprintf(stderr, "%zu validators, %zu blocks, %zu attestations; by %s keys\n", stats.validators, stats.blocks,
@@ -177,13 +189,14 @@ static aq_status read_in(const char *path, aq_buf *out, aq_err *err) {
 }
 
 /* The store that is there, or a new one; *made: nothing was there before, so that a failed import takes it away. */
-static aq_status open_to_write(aq_db *db, const aq_store_scope *s, bool *made, aq_err *err) {
+static aq_status open_to_write(aq_db *db, const aq_store_scope *s, bool accept_empty, bool *made, aq_err *err) {
   char dir[AQ_DB_PATH_MAX];
   struct timespec now;
   aq_sqlite_cfg cfg;
   *made = false;
   if (s->found) return aq_db_view(db, s->path, true, err);
   aq_status st = aq_store_scope_cfg(&cfg, s, err);
+  cfg.accept_empty = accept_empty;
   snprintf(dir, sizeof dir, "%s", s->path);
   char *slash = strrchr(dir, '/');
   if (st == AQ_OK && slash && slash != dir) {
@@ -242,7 +255,7 @@ static aq_status import_file(const aq_store_scope *s, const aq_store_flags *f, a
   aq_db db = {.lock_fd = -1};
   (void)kind_of_keys(f->keys, &kind, &given);
   cfg.only_shares = given && kind == AQ_KEYS_SHARE, cfg.only_groups = given && kind == AQ_KEYS_GROUP;
-  aq_status st = open_to_write(&db, s, &made, err);
+  aq_status st = open_to_write(&db, s, f->accept_empty, &made, err);
   if (st != AQ_OK) return st;
   st = aq_interchange_import(&db, &cfg, text, &stats, err);
   aq_db_close(&db);
@@ -261,8 +274,8 @@ static int run_import(const aq_cmd_ctx *ctx, void *cfg) {
   aq_store_scope s;
   aq_key_kind kind;
   bool given;
-  if (!kind_of_keys(f->keys, &kind, &given))
-    return aq_cmd_usage_error(&aq_cmd_store_import, "--keys is share or group");
+  int rc = check_flags(&aq_cmd_store_import, f, &kind, &given);
+  if (rc) return rc;
   aq_log_start(AQ_LOG_WARN, to_stderr, NULL);
   aq_buf text = AQ_BUF(AQ_INTERCHANGE_MAX);
   aq_status st = read_in(file, &text, &err);
@@ -273,7 +286,7 @@ static int run_import(const aq_cmd_ctx *ctx, void *cfg) {
   st = import_scope(&s, f, &err);
   if (st == AQ_OK) st = import_file(&s, f, aq_buf_bytes(&text), &err);
   aq_buf_free(&text);
-  int rc = st == AQ_OK ? AQ_EXIT_OK : refused(st, &err);
+  rc = st == AQ_OK ? AQ_EXIT_OK : refused(st, &err);
   aq_store_scope_close(&s);
   return rc;
 }

@@ -53,7 +53,7 @@ static bool find_beside(char out[AQ_DB_PATH_MAX], const aq_store_flags *f, const
 /* ---- whose store ---- */
 
 static aq_status look_at_store(aq_store_scope *s, uint8_t lock_hash[32], aq_err *err) {
-  uint8_t client[32];
+  uint8_t client[32], known[32];
   aq_db db;
   if (access(s->path, F_OK) != 0) {
     s->client = ends_in(s->path, client_name);
@@ -65,6 +65,7 @@ static aq_status look_at_store(aq_store_scope *s, uint8_t lock_hash[32], aq_err 
   if (st != AQ_OK) return st;
   s->found = true;
   st = aq_db_owner(&db, lock_hash, &s->self);
+  (void)!aq_db_chain_get(&db, known, &s->proven);
   aq_db_close(&db);
   aq_sqlite_client_hash(client);
   s->client = st == AQ_OK && memcmp(client, lock_hash, 32) == 0;
@@ -210,7 +211,8 @@ static aq_status ask_beacon_node(uint8_t root[32], const aq_opt_list *urls, aq_e
   return q.known ? AQ_OK : aq_fail(err, AQ_E_IO, "%s does not tell its genesis validators root", urls->item[0]);
 }
 
-/* A flag or a beacon node says more than the fork version of the lock, but not against it. */
+/* A flag says more than the fork version of the lock, but not against it. A beacon node is only asked when nothing else
+   is known: its address may be there for the node. */
 static aq_status find_network(aq_store_scope *s, const aq_store_flags *f, const aq_network *custom, aq_err *err) {
   uint8_t built_in[32];
   const aq_network *net = s->lock ? aq_definition_network(&s->lock->def, custom) : NULL;
@@ -221,7 +223,7 @@ static aq_status find_network(aq_store_scope *s, const aq_store_flags *f, const 
       return aq_fail(err, AQ_E_FORMAT, "--genesis-validators-root takes 32 bytes of hex");
     snprintf(s->network, sizeof s->network, "--genesis-validators-root");
     s->has_root = true;
-  } else if (f->beacon.cnt > 0) {
+  } else if (f->beacon.cnt > 0 && !has_built_in && !s->proven) {
     aq_status st = ask_beacon_node(s->root, &f->beacon, err);
     if (st != AQ_OK) return st;
     snprintf(s->network, sizeof s->network, "the beacon node");

@@ -11,7 +11,7 @@
 typedef struct {
   const char *data_dir, *store, *lock_file, *keys_dir, *root, *keys;
   aq_opt_list beacon;
-  bool force;
+  bool force, accept_empty;
   aq_network_flags custom;
 } aq_store_flags;
 
@@ -19,6 +19,7 @@ typedef struct {
   char path[AQ_DB_PATH_MAX];
   bool found;  /* a store is there */
   bool client; /* the built-in client's database; else a node's store */
+  bool proven; /* a beacon node has told the store its chain */
   aq_lock *lock;
   char lock_path[AQ_DB_PATH_MAX]; /* of the lock, or where it was looked for */
   uint32_t self;                  /* operator index, when there are keys of a lock */
