@@ -160,6 +160,15 @@ static void write_some(aq_db *db, const aq_store_sign *s) {
 static void use(aq_db *db) {
   static const aq_store_visitor visitor = {NULL, on_vote, on_blob, on_decided, on_peer};
   static const uint8_t root[32] = {1};
+  static const aq_key_pair pair = {{1}, {2}};
+  static const char interchange[] =
+      "{\"metadata\":{\"interchange_format_version\":\"5\",\"genesis_validators_root\":\"0x"
+      "0300000000000000000000000000000000000000000000000000000000000000\"},\"data\":[]}";
+  const aq_interchange_keys keys = {&pair, 1, AQ_KEYS_GROUP};
+  const aq_interchange_import_cfg cfg = {.network = "", .keys = keys, .force = true};
+  uint8_t hash[32];
+  uint32_t self;
+  bool proven;
   const aq_store_sign s = {AQ_SIGN_PARTIAL, {1}, {5, AQ_DUTY_PROPOSER}, 0, {1}, 0, 0};
   aq_interchange_stats stats;
   aq_buf out = AQ_BUF(FILE_MAX);
@@ -167,7 +176,11 @@ static void use(aq_db *db) {
   st = aq_db_load(db, UINT64_MAX, &visitor);
   st = aq_db_check(db, &out);
   st = aq_db_dump(db, on_line, NULL);
-  st = aq_interchange_export(db, root, &out, &stats, NULL);
+  st = aq_interchange_export(db, root, &keys, AQ_KEYS_SHARE, &out, &stats, NULL);
+  st = aq_db_owner(db, hash, &self);
+  st = aq_db_chain_get(db, hash, &proven);
+  st = aq_db_chain_pin(db, root, NULL);
+  st = aq_interchange_import(db, &cfg, aq_bytes_str(interchange), &stats, NULL);
   write_some(db, &s);
   (void)st;
   aq_buf_free(&out);

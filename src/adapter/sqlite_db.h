@@ -71,8 +71,8 @@ AQ_NODISCARD aq_status aq_db_meta_put(aq_db *db, const char *key, aq_bytes value
 /* Whose store it is. AQ_E_NOTFOUND: the rows are not there. */
 AQ_NODISCARD aq_status aq_db_owner(aq_db *db, uint8_t lock_hash[32], uint32_t *self);
 /* The genesis validators root of the chain that the journal is of. proven: a beacon node said so, not only a file.
-   get: AQ_E_NOTFOUND when none is recorded. say: what a file names, inside a transaction, never against a beacon node
-   (asserted); when it takes the place of another file's, and the store has nothing but what files brought, their
+   get: AQ_E_NOTFOUND when none is recorded. say: what a file names, inside a transaction, never against a beacon
+   node (AQ_E_IO); when it takes the place of another file's, and the store has nothing but what files brought, their
    watermarks go. pin: what the beacon node says; records it the first time, AQ_E_UNKNOWN with the mend when the journal
    is of another chain. */
 AQ_NODISCARD aq_status aq_db_chain_get(aq_db *db, uint8_t root[32], bool *proven);
