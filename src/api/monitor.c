@@ -4,12 +4,14 @@
 
 #include "api/trace_id.h"
 #include "base/assert.h"
+#include "base/line_limit.h"
 #include "base/log.h"
 #include "base/metrics.h"
 
 struct aq_monitor {
   aq_monitor_cfg cfg;
   aq_http_handler handler;
+  aq_line_flow lines; /* of requests */
 };
 
 static size_t body_max(void *arg, const char *method, const char *path) {
@@ -41,8 +43,10 @@ static void metrics(aq_monitor *m, const aq_http_req *req, aq_http_res *res, con
   aq_buf_free(&out);
   double ms = (double)(aq_mono_ns(m->cfg.env) - start_ns) / 1e6;
   aq_metric_observe(AQ_M_API_LATENCY_MS, ms, AQ_LABELS("/metrics"));
-  AQ_LOG(AQ_LOG_INFO, "api_request", AQ_INT("code", 200), AQ_INT("latency_ms", (int64_t)ms), AQ_STR("result", "ok"),
-         AQ_STR("route", "/metrics"), AQ_STR("trace_id", trace_id));
+  if (!aq_line_flows(&m->lines, aq_mono_ns(m->cfg.env))) return;
+  AQ_LOG(AQ_LOG_INFO, "api_request", AQ_INT("code", 200), AQ_INT("latency_ms", (int64_t)ms),
+         AQ_UINT(m->lines.more ? "more" : NULL, m->lines.more), AQ_STR("result", "ok"), AQ_STR("route", "/metrics"),
+         AQ_STR("trace_id", trace_id));
 }
 
 static void handle(void *arg, const aq_http_req *req, aq_http_res *res, const aq_http_server_vt *vt) {

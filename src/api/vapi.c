@@ -63,9 +63,13 @@ void aq_call_done(aq_call *c, int code, const char *err) {
     }
   }
   const char *result = code >= 400 ? "error" : code == 202 ? "accepted" : "ok";
-  AQ_LOG(code >= 400 ? AQ_LOG_ERROR : AQ_LOG_INFO, "api_request", AQ_INT("bytes", (int64_t)c->body_len),
-         AQ_INT("code", code), AQ_STR("err", err), AQ_INT("latency_ms", (int64_t)ms), AQ_STR("result", result),
-         AQ_STR("route", c->label), AQ_STR("trace_id", c->trace_id));
+  aq_line_flow *lines = &c->v->lines;
+  if (aq_line_flows(lines, aq_mono_ns(env))) {
+    AQ_LOG(code >= 400 ? AQ_LOG_ERROR : AQ_LOG_INFO, "api_request", AQ_INT("bytes", (int64_t)c->body_len),
+           AQ_INT("code", code), AQ_STR("err", err), AQ_INT("latency_ms", (int64_t)ms),
+           AQ_UINT(lines->more ? "more" : NULL, lines->more), AQ_STR("result", result), AQ_STR("route", c->label),
+           AQ_STR("trace_id", c->trace_id));
+  }
   call_release(c);
 }
 

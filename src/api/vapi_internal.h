@@ -4,6 +4,7 @@
 
 #include "api/trace_id.h"
 #include "api/vapi.h"
+#include "base/line_limit.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -48,6 +49,7 @@ struct aq_vapi {
   aq_map group;   /* group key -> validator + 1 */
   aq_map foreign; /* other nodes' public shares -> operator + 1 */
   uint64_t last_request_ns;
+  aq_line_flow lines; /* of requests */
   char user_agent[AQ_VAPI_AGENT_MAX + 1]; /* of the last request */
   char why[AQ_VAPI_TEXT_MAX];             /* "" = healthy */
 };

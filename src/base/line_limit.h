@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/bucket.h"
 #include "base/time.h"
 
 #define AQ_LINE_EVERY_NS AQ_SECONDS(10)
@@ -26,6 +27,25 @@ static inline bool aq_line_due(aq_line_limit *l, uint64_t now_ns) {
   l->next_ns = now_ns + AQ_LINE_EVERY_NS;
   l->more = l->left_out;
   l->left_out = 0;
+  return true;
+}
+
+/* Lines each of which is wanted while they are few, as the one of a request: AQ_LINE_BURST at once, then AQ_LINE_RATE a
+   second, 400 MB a day. Zeroed at the start. */
+enum { AQ_LINE_BURST = 1000, AQ_LINE_RATE = 20 };
+typedef struct {
+  aq_bucket bucket;
+  uint64_t left_out, more;
+} aq_line_flow;
+
+static inline bool aq_line_flows(aq_line_flow *f, uint64_t now_ns) {
+  static const aq_bucket_size size = {AQ_LINE_BURST, AQ_LINE_RATE, AQ_NS_PER_SEC};
+  if (!aq_bucket_take(&f->bucket, &size, now_ns, 1)) {
+    f->left_out++;
+    return false;
+  }
+  f->more = f->left_out;
+  f->left_out = 0;
   return true;
 }
 

@@ -3,17 +3,17 @@
 #include "consensus/qbft_wire.h"
 #include "duty/fake_nodes.h"
 
-enum { ALL = 0xf, LAST = 2 * SPE - 1, FAILED_LINES_MAX = 64 };
+enum { ALL = 0xf, LAST = 2 * SPE - 1, KEPT_MAX = 64 };
 static const aq_duty info = {LAST, AQ_DUTY_INFO_SYNC};
 
-static char line_of[FAILED_LINES_MAX][1024];
+static char line_of[KEPT_MAX][1024];
 static size_t line_cnt;
 
 static void on_log(void *arg, const char *line, size_t len) {
   (void)arg;
   bool ours = strstr(line, "\"msg\":\"infosync\"") || strstr(line, "\"duty\":\"info_sync\"");
   if (!ours || len >= sizeof line_of[0]) return;
-  assert_true(line_cnt < FAILED_LINES_MAX);
+  assert_true(line_cnt < KEPT_MAX);
   memcpy(line_of[line_cnt], line, len);
   line_of[line_cnt++][len] = 0;
 }
