@@ -237,7 +237,7 @@ static bool refused(aq_vapi_events *e, const upstream *u) {
 
 /* The next beacon node, or a pause. Who waits goes: a client asks again as long as it likes. */
 static void failed(aq_vapi_events *e) {
-  if (aq_bn_nth(e->v->cfg.bn, ++e->tries)) {
+  if (aq_vapi_upstream(e->v, ++e->tries)) {
     look_at(e, 0);
     return;
   }
@@ -283,7 +283,7 @@ static void done(void *arg, aq_status st, const aq_httpc_res *res) {
 
 static void connect_to(aq_vapi_events *e, uint32_t wanted) {
   const aq_vapi_cfg *cfg = &e->v->cfg;
-  const char *base = aq_bn_nth(cfg->bn, e->tries), *join = "?topics=";
+  const char *base = aq_vapi_upstream(e->v, e->tries), *join = "?topics=";
   aq_buf url = AQ_BUF(1 << 16);
   upstream *u = calloc(1, sizeof *u);
   AQ_ASSERT(u && base);

@@ -209,7 +209,7 @@ static void test_restart(void **state) {
   fake_http_fail(up, 0, AQ_E_CLOSED);
   fake_env_run_for(&w->f->env, AQ_SECONDS(60));
   size_t tries = fake_http_count(&w->f->http, "/eth/v1/events") - 2;
-  assert_true(tries >= 8 && tries <= 12);
+  assert_true(tries >= 16 && tries <= 24); /* each time twice */
   assert_true(!a->ended && !b->ended);
   fake_res *late = join(w, "head"); /* who comes now is told after a while */
   fake_env_run_for(&w->f->env, AQ_SECONDS(10));

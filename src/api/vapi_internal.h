@@ -78,6 +78,7 @@ struct aq_call {
   aq_sched_waiter epoch_wait;
   void (*epoch_ready)(aq_call *c);
   uint64_t duties_id, proxy_id, bn_id;
+  bool far; /* duties of an epoch that the schedule does not have */
   /* A call that is forwarded or an event stream; its place among the others of the client. */
   aq_list proxy_link;
   uint64_t proxy_client; /* 0: neither */
@@ -127,6 +128,9 @@ static inline uint64_t aq_vapi_hash(uint64_t h, aq_bytes in) {
 uint64_t aq_vapi_client(const aq_http_req *req); /* who asks; never 0 */
 /* Whether one more fits into a list of calls (by proxy_link): max in all, each of one client. */
 bool aq_vapi_room(aq_list *list, uint64_t client, size_t max, size_t each);
+/* The beacon node for the nth (from 0) try of a read; NULL: no more tries. A lone one is tried twice: it may have closed
+   the kept connection that the request was sent on. */
+const char *aq_vapi_upstream(const aq_vapi *v, size_t nth);
 void aq_vapi_proxy_leave(aq_call *c); /* gives its place away; harmless when it has none */
 
 /* ---- parsing ---- */

@@ -57,6 +57,11 @@ static size_t filter(aq_http_header *out, size_t cnt, const aq_http_headers *in,
 
 /* ---- turns ---- */
 
+const char *aq_vapi_upstream(const aq_vapi *v, size_t nth) {
+  const char *base = aq_bn_nth(v->cfg.bn, nth);
+  return base || nth != 1 ? base : aq_bn_nth(v->cfg.bn, 0);
+}
+
 /* One program on one machine, as far as a request shows it. */
 uint64_t aq_vapi_client(const aq_http_req *req) {
   const char *agent = aq_http_header_get(&req->headers, "User-Agent");
@@ -205,7 +210,7 @@ static void count_proxied(const aq_call *c) {
 /* A read that one beacon node did not begin to answer is tried at the next, while the client waits. */
 static bool try_next(aq_call *c) {
   bool read = c->req->body.len == 0 && strcmp(c->req->method, "POST") != 0;
-  if (!read || aq_call_until(c) <= aq_now_ns(c->v->cfg.env) || !aq_bn_nth(c->v->cfg.bn, c->proxy_try + 1)) return false;
+  if (!read || aq_call_until(c) <= aq_now_ns(c->v->cfg.env) || !aq_vapi_upstream(c->v, c->proxy_try + 1)) return false;
   c->proxy_try++;
   start(c);
   return true;
@@ -243,7 +248,7 @@ static void drained(void *arg) {
 /* The normal form, never what was received: its characters need no escape. */
 static void start(aq_call *c) {
   const aq_bn *bn = c->v->cfg.bn;
-  const char *base = aq_bn_nth(bn, c->proxy_try), *user = strstr(base, "://");
+  const char *base = aq_vapi_upstream(c->v, c->proxy_try), *user = strstr(base, "://");
   bool gated = user && user[3 + strcspn(user + 3, "/@")] == '@';
   aq_buf url = AQ_BUF(URL_MAX);
   aq_http_header out[HEADERS_MAX];

@@ -275,6 +275,12 @@ void aq_vapi_get_validator(aq_call *c) { when_resolved(c, validator_ready); }
 
 /* ---- duties ---- */
 
+enum {
+  EPOCHS_BACK = 3 /* as the scheduler keeps */,
+  EPOCHS_AHEAD = 2 /* the next, and a clock that is behind */,
+  FAR_MAX = 4
+};
+
 /* Swaps the group key of each duty for the share key. false: a key that is none of the cluster's. */
 static bool map_keys(const aq_vapi *v, yyjson_mut_doc *doc) {
   yyjson_mut_val *list = yyjson_mut_obj_get(yyjson_mut_doc_get_root(doc), "data"), *item;
@@ -346,9 +352,29 @@ static void duties_answer(void *arg, aq_status st, yyjson_val *answer) {
   free(text);
 }
 
+/* Each epoch asks the beacon node over the node's own connections, and takes a place where the schedule has its own:
+   attesters and proposers are known for the next epoch only, sync committees for longer, a few of which may be asked
+   for at once. False: an answer was given. */
+static bool epoch_fits(aq_call *c, aq_duties_kind kind, uint64_t epoch) {
+  const aq_clock *clock = &c->v->cfg.chain->clock;
+  uint64_t now = aq_epoch_of(clock, aq_slot_at(clock, aq_now_ns(c->v->cfg.env)));
+  uint32_t far = 0;
+  if (epoch + EPOCHS_BACK >= now && epoch <= now + EPOCHS_AHEAD) return true;
+  if (kind != AQ_DUTIES_SYNC || epoch > UINT64_MAX - EPOCHS_BACK) {
+    aq_call_error(c, 400, "epoch %llu is not near the current epoch %llu", (unsigned long long)epoch,
+                  (unsigned long long)now);
+    return false;
+  }
+  AQ_LIST_EACH(&c->v->calls, other, aq_call, link) far += other->far && other->duties_id;
+  c->far = true;
+  if (far < FAR_MAX) return true;
+  aq_call_busy(c);
+  return false;
+}
+
 static void duties(aq_call *c, aq_duties_kind kind) {
   uint64_t epoch;
-  if (!aq_call_ready(c) || !aq_call_param_u64(c, 0, "epoch", &epoch)) return;
+  if (!aq_call_ready(c) || !aq_call_param_u64(c, 0, "epoch", &epoch) || !epoch_fits(c, kind, epoch)) return;
   if (kind != AQ_DUTIES_PROPOSER) {
     if (!aq_call_media(c, false)) return;
     yyjson_doc *body = aq_call_body_json(c);

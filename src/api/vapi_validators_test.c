@@ -40,6 +40,9 @@ static void test_lists(void **state) {
                {"?id=11&id=10", NULL, "11,10"},
                {"?id=%2010%20,,%2011", NULL, "10,11"},
                {"?id=12,11", NULL, "11"},
+               {"?id=11,10,11&id=11", NULL, "11,10"}, /* each once */
+               {"?id=10&status=active_exiting", "{\"statuses\":[\"active_ongoing\"]}", "10"},
+               {"?status=withdrawal,exited,active_slashed", NULL, ""},
                {"?id=18446744073709551615", NULL, ""},
                {"?status=active", NULL, "10,11"},
                {"?status=active_exiting", NULL, "11"},
@@ -77,6 +80,9 @@ static void test_bad_ids(void **state) {
     expect(fv_post_json(f, VALIDATORS, NULL, body), 400, "invalid validator id [");
   }
   expect(fv_get(f, VALIDATORS "?id=ten"), 400, "invalid validator id [ten]");
+  expect(fv_get(f, VALIDATORS "?id=10&id=%zz"), 400, "invalid query parameter id");
+  expect(fv_get(f, VALIDATORS "?id=%zz"), 400, "invalid query parameter id"); /* not: all */
+  expect(fv_get(f, VALIDATORS "?status=%"), 400, "invalid query parameter status");
   expect(fv_post_json(f, VALIDATORS, NULL, "{bad"), 400, "failed parsing json request body");
   expect(fv_send(f, "POST", VALIDATORS, NULL, "application/octet-stream", aq_bytes_str("x")), 415, "Cannot read");
   aq_buf many = AQ_BUF(1 << 20);
@@ -142,9 +148,42 @@ static void test_duties_wait(void **state) {
   fv_free(f);
 }
 
+/* Goal: clients cannot fill the places of the schedule, nor the connections of the node's own requests, with duties of
+   any epoch. Method: epochs around and far from now; a beacon node that is silent and a hundred sync epochs. */
+static void test_duties_far(void **state) {
+  enum { MANY = 100, FAR = 4 };
+  (void)state;
+  fv *f = fv_new(&(fv_cfg){.fork = AQ_ELECTRA, .slot = 10 * FV_SPE});
+  char target[96];
+  static const char *const kinds[] = {"attester", "proposer"};
+  for (uint64_t epoch = 5; epoch <= 15; epoch++) {
+    for (size_t k = 0; k < AQ_COUNT(kinds); k++) {
+      snprintf(target, sizeof target, "/eth/v1/validator/duties/%s/%llu", kinds[k], (unsigned long long)epoch);
+      fake_res *r = k == 0 ? fv_post_json(f, target, NULL, "[]") : fv_get(f, target);
+      bool near = epoch >= 7 && epoch <= 12;
+      if (r->code != (near ? 200 : 400)) fail_msg("%s: %d", target, r->code);
+      fake_res_free(r);
+    }
+  }
+  expect(fv_get(f, "/eth/v1/validator/duties/proposer/18446744073709551615"), 400, "is not near");
+  expect(fv_post_json(f, "/eth/v1/validator/duties/sync/18446744073709551615", NULL, "[]"), 400, "is not near");
+  f->bn_mute = true;
+  fake_res *r[MANY];
+  size_t open = 0;
+  for (uint32_t i = 0; i < MANY; i++) {
+    snprintf(target, sizeof target, "/eth/v1/validator/duties/sync/%u", 100 + i);
+    r[i] = fv_send(f, "POST", target, NULL, NULL, aq_bytes_str("[]"));
+    open += r[i]->code == 0;
+    assert_true(r[i]->code == 0 || (r[i]->code == 503 && fake_header(r[i], "Retry-After")));
+  }
+  assert_int_equal(open, FAR);
+  for (uint32_t i = 0; i < MANY; i++) fake_res_free(r[i]);
+  fv_free(f);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_lists), cmocka_unit_test(test_bad_ids),
-                                     cmocka_unit_test(test_single), cmocka_unit_test(test_duties),
-                                     cmocka_unit_test(test_duties_wait)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_lists),       cmocka_unit_test(test_bad_ids),
+                                     cmocka_unit_test(test_single),      cmocka_unit_test(test_duties),
+                                     cmocka_unit_test(test_duties_wait), cmocka_unit_test(test_duties_far)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

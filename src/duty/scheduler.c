@@ -16,11 +16,22 @@ static int kind_of(aq_duty_type type) {
   return type == AQ_DUTY_SYNC_CONTRIBUTION ? (int)AQ_DUTIES_SYNC : -1;
 }
 
+/* How many items are of earlier slots: they ascend. */
+static uint32_t before_slot(const aq_sched_defs *d, uint64_t slot) {
+  uint32_t from = 0, to = d->cnt;
+  while (from < to) {
+    uint32_t mid = from + (to - from) / 2;
+    if (d->slot[mid] < slot)
+      from = mid + 1;
+    else
+      to = mid;
+  }
+  return from;
+}
+
 static aq_duty_defs defs_of_slot(const aq_sched_defs *d, uint64_t slot) {
   if (!d->slot) return (aq_duty_defs){d->item, d->cnt};
-  uint32_t from = 0, to;
-  while (from < d->cnt && d->slot[from] < slot) from++;
-  for (to = from; to < d->cnt && d->slot[to] == slot;) to++;
+  uint32_t from = before_slot(d, slot), to = slot == UINT64_MAX ? d->cnt : before_slot(d, slot + 1);
   return (aq_duty_defs){d->item + from, to - from};
 }
 
@@ -37,13 +48,15 @@ aq_status aq_scheduler_defs(const aq_scheduler *s, aq_duty duty, aq_duty_defs *o
   return AQ_OK;
 }
 
+static int by_validator(const void *validator, const void *def) {
+  uint32_t a = *(const uint32_t *)validator, b = ((const aq_duty_def *)def)->validator;
+  return a < b ? -1 : a > b;
+}
+
 const aq_duty_def *aq_scheduler_def(const aq_scheduler *s, aq_duty duty, uint32_t validator) {
   aq_duty_defs defs;
   if (aq_scheduler_defs(s, duty, &defs) != AQ_OK) return NULL;
-  for (uint32_t i = 0; i < defs.cnt; i++) {
-    if (defs.item[i].validator == validator) return &defs.item[i];
-  }
-  return NULL;
+  return bsearch(&validator, defs.item, defs.cnt, sizeof *defs.item, by_validator);
 }
 
 /* ---- triggers ---- */
