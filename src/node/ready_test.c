@@ -25,6 +25,14 @@ static void test_causes(void **state) {
   aq_ready_in in = well;
   in.enable_tss = false;
   expect(&in, AQ_READY, "threshold signing off", true);
+  in = well, in.disk_free = 0;
+  expect(&in, AQ_READY_STORE, "disk full", false);
+  in = well, in.store_failing = true;
+  expect(&in, AQ_READY_STORE, "store cannot be written", false);
+  in = well, in.bn.fork_mismatch = true;
+  expect(&in, AQ_READY_BN_FORK, "beacon node fork mismatch", false);
+  in = well, in.bn.unfit = true;
+  expect(&in, AQ_READY_BN_UNFIT, "beacon node answers do not fit", false);
   in = (aq_ready_in){.disk_free = AQ_DISK_FULL_BYTES - 1, .store_failing = true};
   in.bn.fork_mismatch = in.bn.unfit = in.bn.syncing = in.bn.peers_known = true;
   in.bn.sync_distance = 321;
