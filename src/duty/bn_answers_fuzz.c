@@ -1,5 +1,6 @@
 /* Answers of a beacon node: the input, by its first byte, answers one route with one status; the others answer well.
-   The chain's routes with the SSZ bit set answer so once the chain is loaded: its watch reads them. Chain, scheduler, fetcher, preparer and the health questions run for two slots and must refuse or take it. */
+   The chain's routes with the SSZ bit set answer so once the chain is loaded: its watch reads them. Chain, scheduler,
+   fetcher, preparer and the health questions run for two slots and must refuse or take it. */
 #include <stdlib.h>
 
 #include "base/log.h"

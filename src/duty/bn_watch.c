@@ -23,8 +23,8 @@ bool aq_bn_usable(const aq_bn_endpoint *ep) {
 /* Whose word counts for what is to come. */
 static bool counts(const aq_bn_endpoint *ep) { return ep->view.has_known && ep->view.fit != AQ_BN_OTHER_CHAIN; }
 
-/* Of a fork that did not begin for us: one that began elsewhere begins here with the next epoch, so that nothing changes
-   under a duty that is under way. */
+/* Of a fork that did not begin for us: one that began elsewhere begins here with the next epoch, so that nothing
+   changes under a duty that is under way. */
 static uint64_t begins(const aq_bn_endpoint *ep, aq_fork f, uint64_t epoch) {
   uint64_t told = ep->view.known.chain.fork[f].epoch;
   return told > epoch ? told : epoch + 1;
@@ -246,7 +246,8 @@ static void start_over(aq_bn_endpoint *ep) {
   part_ask(ep);
 }
 
-/* A byte that was turned on its way must not move a fork: what is new is asked for once more, at once the first time. */
+/* A byte that was turned on its way must not move a fork: what is new is asked for once more, the first time at
+   once. */
 static void told_all(aq_bn_endpoint *ep) {
   aq_bn_view *v = &ep->view;
   bool old = v->has_known && same_told(&v->told, &v->known);

@@ -608,7 +608,7 @@ static void validators(void **state) {
 }
 
 /* Goal: a validator that becomes active has its duties from that epoch on, one that leaves has none.
-   Method: validator 2 waits, with its duty in the second slot of an epoch; is active in epoch 1; has left in epoch 3. */
+   Method: validator 2 waits, with its duty in the second slot of an epoch; is active in epoch 1; has left in 3. */
 static void activation(void **state) {
   (void)state;
   static fixture f;

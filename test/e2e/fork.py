@@ -1,8 +1,8 @@
 """Goal: forks that the beacon node learns while nodes and clients run are taken part in, Electra with its other attestations and Fulu after
 it; a beacon node that lacks a fork which began is named by /readyz and /health, with the mend, for as long.
 Method: a cluster of four on a chain of Deneb; both forks are scheduled in epoch 1; duties of two epochs after each are counted. Then the
-schedule forgets Fulu, and has it again."""
-import time, urllib.error
+schedule forgets Fulu, and has it again. Meanwhile the lock file of one node changes on the disk, which that node must say."""
+import re, time, urllib.error
 from common import *
 
 GENESIS, SLOT, EPOCH = int(time.time()) + 6, 1, 8
@@ -36,6 +36,8 @@ def main(d, procs):
     cluster.ready()
     for i in range(4):
         cluster.start_vc(i)
+    with open(f"{d}/node3/cluster-lock.json", "a") as f:
+        f.write("\n")
     stats = lambda slot: wait_for(f"slot {slot}", 60, lambda: (s := get_json(beacon + "/sim/stats")) and s["slot"] >= slot and s)
     stats(EPOCH)
     post(beacon + "/sim/fork", {"fork": "electra", "epoch": "2"})
@@ -54,6 +56,10 @@ def main(d, procs):
     wait_for("a node that is not ready", 20, lambda: answer(ready) == (500, wrong) and answer(health) == (503, wrong))
     post(beacon + "/sim/fork", {"fork": "fulu", "epoch": "3"})
     wait_for("readiness again", 20, lambda: answer(ready) == (200, "ok") and answer(health) == (200, "ok"))
+    row = re.compile(r'app_health_checks\{[^}]*name="cluster_lock_changed"[^}]*\} 1$', re.M)
+    wait_for("the lock on disk being noticed", 40, lambda: row.search(answer(f"http://127.0.0.1:{cluster.monitor[3]}/metrics")[1]))
+    check('"msg":"lock_changed"' in procs.log("node3"), "no line about the lock on disk")
+    check('"msg":"lock_changed"' not in procs.log("node2"), "a line about a lock that is the same")
 
 with workdir("fork") as d, Procs(d) as procs:
     main(d, procs)
