@@ -119,6 +119,15 @@ void aq_instance_close(aq_instance *in) {
   free(in);
 }
 
+/* A recorded decision needs no vote of ours. */
+void aq_instance_begin(aq_instance *in) {
+  if (in->running) return;
+  if (!in->recorded && aq_votes_must_wait(in->c, in->duty))
+    in->wants_start = true;
+  else
+    aq_instance_start(in);
+}
+
 bool aq_consensus_must_abstain(const aq_consensus *c, aq_duty duty) {
   return c->abstain_until_ns && aq_duty_start_ns(&c->cfg.chain->clock, duty) <= c->abstain_until_ns;
 }
@@ -135,13 +144,10 @@ static void make_room(aq_consensus *c, uint32_t peer) {
   if (!oldest) return;
   drop_held(oldest, peer);
   aq_values_drop_peer(oldest, peer);
-  if (aq_list_empty(&oldest->held)) aq_instance_close(oldest);
+  if (aq_list_empty(&oldest->held) && !oldest->wants_start) aq_instance_close(oldest);
 }
 
-static void on_start(void *arg) {
-  aq_instance *in = arg;
-  if (!in->running) aq_instance_start(in);
-}
+static void on_start(void *arg) { aq_instance_begin(arg); }
 
 static aq_status hold(aq_instance *in, uint32_t peer, const aq_qbft_wire *w) {
   aq_consensus *c = in->c;
@@ -207,7 +213,7 @@ static void log_foreign(aq_consensus *c, const aq_instance *here, aq_duty duty, 
 }
 
 /* 7.3: our key is used elsewhere, or our journal is older than what we sent. */
-static void own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer) {
+void aq_consensus_own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer) {
   uint64_t now = aq_now_ns(c->cfg.env);
   aq_instance *here = aq_instance_open(c, duty);
   bool known = here && here->foreign_own;
@@ -272,17 +278,19 @@ static void accept(const aq_qbft_wire *w, aq_status st) {
 void aq_consensus_step(aq_consensus *c, uint32_t peer, const aq_qbft_wire *w) {
   const aq_qbft_msg *own = unknown_own(c, w);
   if (own) {
-    own_from_outside(c, w->duty, own, peer);
+    aq_consensus_own_from_outside(c, w->duty, own, peer);
     aq_consensus_refuse(w, "error", "own vote that the journal does not know");
     return;
   }
   aq_instance *in = aq_instance_find(c, w->duty);
   if (in && in->running) {
+    aq_votes_note(in, &w->msg);
     accept(w, aq_instance_recv(in, peer, w));
     return;
   }
   if (!(in && in->held_cnt[peer]) && c->waiting_cnt[peer] >= AQ_INST_WAITING_PER_PEER) make_room(c, peer);
   in = aq_instance_open(c, w->duty);
+  if (in) aq_votes_note(in, &w->msg);
   if (!in || hold(in, peer, w) != AQ_OK) {
     aq_consensus_refuse(w, "error", "too many messages before the duty starts");
     return;
@@ -319,12 +327,14 @@ aq_consensus *aq_consensus_new(const aq_consensus_cfg *cfg) {
                   "after its start"));
   }
   aq_ingress_start(c);
+  aq_votes_init(c);
   return c;
 }
 
 void aq_consensus_free(aq_consensus *c) {
   if (!c) return;
   aq_ingress_stop(c);
+  aq_votes_free(c);
   AQ_LIST_EACH(&c->all, in, aq_instance, node) { aq_instance_close(in); }
   aq_outbox_free(c);
   AQ_LIST_EACH(&c->records, r, aq_inst_record, node) {
@@ -358,7 +368,7 @@ aq_status aq_consensus_participate(aq_consensus *c, aq_duty duty) {
   if (!in) return AQ_E_LIMIT;
   if (in->participated) return AQ_E_EXISTS;
   in->participated = true;
-  if (!in->running) aq_instance_start(in);
+  aq_instance_begin(in);
   duty_event(c, start, in);
   return AQ_OK;
 }
@@ -372,7 +382,8 @@ static aq_status propose(aq_consensus *c, aq_duty duty, const aq_hash *hash, aq_
   if (!aq_value_keep(in, c->cfg.self, hash, value)) return AQ_E_LIMIT;
   in->proposed = true;
   in->propose_ns = aq_now_ns(c->cfg.env);
-  if (!in->running) aq_instance_start(in);
+  aq_instance_begin(in);
+  aq_instance_machine(in); /* it may wait: the value is there when it starts */
   aq_instance_propose(in, hash);
   duty_event(c, start, in);
   return AQ_OK;
@@ -413,5 +424,7 @@ void aq_consensus_judge(aq_consensus *c, aq_duty duty) {
   aq_instance *in = aq_instance_find(c, duty);
   if (in && in->running) aq_instance_judge(in);
 }
+
+uint64_t aq_consensus_unproven_until_ns(const aq_consensus *c) { return c->votes.stale_ns; }
 
 uint32_t aq_consensus_instances(const aq_consensus *c) { return (uint32_t)c->by_duty.cnt; }

@@ -65,5 +65,8 @@ AQ_NODISCARD aq_status aq_consensus_propose_info(aq_consensus *c, aq_duty duty, 
 /* What `valid` waited for came: it is asked again. Not from inside `valid`; harmless for a duty that waits for nothing. */
 void aq_consensus_judge(aq_consensus *c, aq_duty duty);
 uint32_t aq_consensus_instances(const aq_consensus *c);
+/* Peers showed a vote of this node that its store lacks: duties that began up to this time (Unix; 0: none) may have been
+   signed for without a record here. Beside aq_store_unproven_until_ns. */
+uint64_t aq_consensus_unproven_until_ns(const aq_consensus *c);
 
 #endif

@@ -41,7 +41,8 @@ typedef struct {
   aq_env env;
   aq_net net;
   aq_store store;
-  aq_net_handler handler;
+  aq_net_handler handler, votes;
+  bool mute; /* does not answer for votes, as peers of another make do not */
   aq_consensus *c;
   aq_k1_key *key;
   fake_record *rec;
@@ -59,10 +60,11 @@ typedef enum { FAKE_PASS, FAKE_DROP, FAKE_REPLACE, FAKE_ERROR } fake_verdict;
 
 typedef struct {
   uint64_t at_ns, seq;
-  int kind; /* 1 message, 2 network answer, 3 store answer, 4 end of a job */
+  int kind; /* 1 message, 2 network answer, 3 store answer, 4 end of a job, 5 request, 6 answer to it */
   uint32_t from, to, life;
   aq_buf bytes;
   void (*done)(void *arg, aq_status st);
+  aq_net_answer answer;
   void *arg;
   aq_status st;
   size_t first_rec, rec_cnt;
@@ -94,9 +96,11 @@ struct fake_cluster {
 
 static inline uint64_t fake_now(void *ctx) { return ((fake_node *)ctx)->w->now_ns; }
 static inline uint64_t fake_mono(void *ctx) { return ((fake_node *)ctx)->w->now_ns; }
-static inline void fake_random(void *ctx, void *out, size_t len) {
-  (void)ctx;
+static inline void fake_random(void *ctx, void *out, size_t len) { /* never twice the same */
+  fake_node *n = ctx;
   memset(out, 7, len);
+  n->w->seq++;
+  memcpy(out, &n->w->seq, len < sizeof n->w->seq ? len : sizeof n->w->seq);
 }
 
 static inline void fake_timer_cancel(void *ctx, aq_timer *t) {
@@ -200,8 +204,42 @@ static inline void fake_send(void *ctx, uint32_t peer, aq_net_proto proto, aq_by
 }
 
 static inline void fake_handle(void *ctx, aq_net_proto proto, const aq_net_handler *h) {
-  AQ_ASSERT(proto == AQ_PROTO_QBFT);
-  ((fake_node *)ctx)->handler = *h;
+  AQ_ASSERT(proto == AQ_PROTO_QBFT || proto == AQ_PROTO_VOTES);
+  *(proto == AQ_PROTO_QBFT ? &((fake_node *)ctx)->handler : &((fake_node *)ctx)->votes) = *h;
+}
+
+static inline void fake_request(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_answer fn,
+                                void *arg) {
+  fake_node *n = ctx;
+  AQ_ASSERT(proto == AQ_PROTO_VOTES && peer < n->w->n && peer != n->idx);
+  fake_event *e = fake_event_add(n->w, 5, n->w->delay_ns[n->idx][peer]);
+  e->from = n->idx, e->to = peer, e->life = n->life, e->answer = fn, e->arg = arg, e->st = AQ_E_CLOSED;
+  e->bytes = AQ_BUF(AQ_QBFT_MSG_MAX);
+  aq_buf_put_bytes(&e->bytes, msg);
+}
+
+/* The reply is the request's event; what stands in it then is the answer. */
+static inline void fake_respond(void *ctx, aq_net_reply *reply, aq_bytes answer) {
+  fake_event *e = (fake_event *)(void *)reply;
+  (void)ctx;
+  e->st = AQ_OK;
+  aq_buf_reset(&e->bytes);
+  aq_buf_put_bytes(&e->bytes, answer);
+}
+
+static inline void fake_refuse(void *ctx, aq_net_reply *reply) { (void)ctx, (void)reply; }
+
+static inline void fake_serve(fake_cluster *w, fake_event *e) {
+  fake_node *to = &w->node[e->to];
+  aq_buf in = e->bytes;
+  e->bytes = AQ_BUF(AQ_QBFT_MSG_MAX);
+  if (to->up && !to->mute && to->votes.serve)
+    to->votes.serve(to->votes.arg, e->from, aq_buf_bytes(&in), (aq_net_reply *)(void *)e);
+  aq_buf_free(&in);
+  fake_event *back = fake_event_add(w, 6, w->delay_ns[e->to][e->from]);
+  back->from = e->from, back->to = e->to, back->life = e->life, back->answer = e->answer, back->arg = e->arg;
+  back->st = e->st, back->bytes = e->bytes;
+  e->bytes = AQ_BUF(0);
 }
 
 static inline bool fake_connected(void *ctx, uint32_t peer) { return ((fake_node *)ctx)->w->node[peer].up; }
@@ -349,7 +387,13 @@ static inline void fake_boot(fake_cluster *w, uint32_t i, aq_store_state state) 
   fake_node *n = &w->node[i];
   n->up = true;
   n->env = (aq_env){n, fake_now, fake_mono, fake_random, fake_timer_set, fake_timer_cancel, fake_work};
-  n->net = (aq_net){.ctx = n, .send = fake_send, .handle = fake_handle, .connected = fake_connected};
+  n->net = (aq_net){.ctx = n,
+                    .send = fake_send,
+                    .request = fake_request,
+                    .respond = fake_respond,
+                    .refuse = fake_refuse,
+                    .handle = fake_handle,
+                    .connected = fake_connected};
   n->store = (aq_store){
       .ctx = n, .state = state, .vote = fake_store_vote, .decided = fake_store_decided, .load = fake_store_load};
   aq_consensus_cfg cfg = {.env = &n->env,
@@ -464,6 +508,10 @@ static inline void fake_fire(fake_cluster *w, fake_event *e) {
     if (w->node[e->from].life == e->life && e->done) e->done(e->arg, e->st);
   } else if (e->kind == 4) {
     fake_job_end(e);
+  } else if (e->kind == 5) {
+    fake_serve(w, e);
+  } else if (e->kind == 6) {
+    if (w->node[e->from].life == e->life) e->answer(e->arg, e->st, aq_buf_bytes(&e->bytes));
   } else {
     fake_store_answer(w, e);
   }

@@ -1,7 +1,8 @@
 /* consensus/instance.h - one duty's instance around the pure machine: held messages, values, journal, sends, timer,
    decision. Spec: consensus.md 2.3, 4.6, 7.2, 8.5. Private to the component: consensus.c (instances, receipt,
    quotas), instance.c (effects of the machine), values.c (bytes behind the hashes), outbox.c (what leaves and is
-   repeated), recovery.c (restart), ingress.c (what comes in, until its signatures are known). */
+   repeated), recovery.c (restart), ingress.c (what comes in, until its signatures are known), votes.c (what peers know of
+   us). */
 #ifndef AQ_CONSENSUS_INSTANCE_H
 #define AQ_CONSENSUS_INSTANCE_H
 
@@ -12,6 +13,7 @@
 #include "consensus/consensus.h"
 #include "consensus/qbft_wire.h"
 #include "consensus/timer.h"
+#include "consensus/votes.h"
 
 enum {
   AQ_INST_WAITING_PER_PEER = 64,    /* instances that did not start, 2.3 */
@@ -69,11 +71,13 @@ typedef struct aq_instance {
   uint16_t held_cnt[AQ_QBFT_NODES_MAX], value_cnt[AQ_QBFT_NODES_MAX];
   uint8_t bad_decided[AQ_QBFT_NODES_MAX];
   bool running, participated, proposed, abstain, foreign_own;
-  struct aq_inst_record *record;         /* the decision is on its way to disk */
-  bool recorded, delivered, contradicts; /* it is there; it was handed on; the journal holds another one */
-  bool short_of_changes;                 /* a round above 1 ended with too few ROUND-CHANGEs */
-  uint32_t answer_later;                 /* peers to answer once the decision is on disk */
-  uint32_t committed;                    /* peers whose COMMIT for the decided value came */
+  bool wants_start;                       /* waits for what the peers know of us */
+  struct aq_inst_record *record;          /* the decision is on its way to disk */
+  bool recorded, delivered, contradicts;  /* it is there; it was handed on; the journal holds another one */
+  bool short_of_changes;                  /* a round above 1 ended with too few ROUND-CHANGEs */
+  uint32_t answer_later;                  /* peers to answer once the decision is on disk */
+  uint32_t committed;                     /* peers whose COMMIT for the decided value came */
+  aq_votes_seen *seen[AQ_QBFT_NODES_MAX]; /* newest votes of the others, in the arena; NULL: none */
   uint64_t propose_ns, timer_at_ns;
   aq_timer round_timer, end_timer, start_timer, retry_timer, offer_timer;
   int64_t timer_round;
@@ -99,6 +103,7 @@ struct aq_consensus {
   size_t waiting_bytes[AQ_QBFT_NODES_MAX], held_bytes[AQ_QBFT_NODES_MAX];
   aq_list tx_all, records; /* under way, also those whose instance is gone */
   struct aq_ingress *ingress;
+  aq_votes votes;
 };
 
 #define AQ_QBFT_PROTOCOL "/charon/consensus/qbft/2.0.0"
@@ -107,6 +112,9 @@ struct aq_consensus {
 aq_instance *aq_instance_find(const aq_consensus *c, aq_duty duty);
 aq_instance *aq_instance_open(aq_consensus *c, aq_duty duty); /* finds or creates; NULL: out of room */
 void aq_instance_close(aq_instance *in);                      /* frees it */
+void aq_instance_begin(aq_instance *in); /* starts it, or lets it wait for what the peers know of us */
+/* A vote with our index, signed by our key, that the journal lacks: ends our voting in what began up to now. */
+void aq_consensus_own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer);
 bool aq_consensus_must_abstain(const aq_consensus *c, aq_duty duty);
 const char *aq_qbft_type_label(aq_qbft_type type, int64_t round);              /* metric label `type` */
 void aq_consensus_step(aq_consensus *c, uint32_t peer, const aq_qbft_wire *w); /* a message with good signatures */

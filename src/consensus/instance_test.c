@@ -55,6 +55,7 @@ static fake_cluster *cluster(uint32_t away) {
     fake_boot(w, i, AQ_STORE_OK);
     assert_int_equal(aq_consensus_participate(w->node[i].c, duty), AQ_OK);
   }
+  fake_run_until(w, w->now_ns + AQ_MILLIS(50)); /* the peers' first answers */
   return w;
 }
 

@@ -146,9 +146,10 @@ aq_status aq_consensus_recover(aq_consensus *c) {
          AQ_UINT("last_h", l.last_slot), AQ_INT("last_r", l.last_round), AQ_STR("result", st == AQ_OK ? "ok" : "error"),
          AQ_STR("err", st == AQ_OK ? NULL : aq_status_text(st)));
   if (st != AQ_OK) return st;
+  aq_votes_ask(c);
   AQ_LIST_EACH(&c->all, in, aq_instance, node) {
     if (!in->q) aq_instance_machine(in);
-    aq_instance_start(in);
+    aq_instance_begin(in);
     /* A decision is handed on again next turn: it may have died between record and delivery. */
     const aq_qbft_msg *d = aq_qbft_decided(in->q);
     if (d && in->recorded && !aq_value_find(in, &d->value))

@@ -43,6 +43,7 @@ typedef enum {
   SVC_PARSIGEX,
   SVC_PEERINFO,
   SVC_PRIORITY,
+  SVC_VOTES,
   SVC_PRIORITY_OLD,
   SVC_IDENTIFY,
   SVC_PUSH,
@@ -56,7 +57,7 @@ typedef struct {
   bool request;
 } host_proto;
 extern const host_proto host_protos[AQ_PROTO_CNT];
-aq_net_proto host_svc_proto(int svc); /* of one of the first five */
+aq_net_proto host_svc_proto(int svc); /* of one before identify */
 
 typedef struct {
   uint32_t idx;

@@ -110,6 +110,11 @@ static void op_start(hop *op) {
   }
   aq_status st;
   aq_list_push(&p->active, &op->node);
+  /* Ours alone: a peer of another make is not bothered once it has said what it speaks. */
+  if (op->proto == AQ_PROTO_VOTES && p->info.heard && !(p->info.known & (1u << SVC_VOTES))) {
+    host_op_end(op, AQ_E_CLOSED);
+    return;
+  }
   hstream *s = host_stream_open(hc, STREAM_OP, &st);
   if (!s) {
     host_op_end(op, st);

@@ -7,14 +7,22 @@
 #include "base/metrics.h"
 
 const char *const host_svc_name[SVC_CNT] = {
-    "/charon/consensus/qbft/2.0.0", "/charon/parsigex/2.0.0", "/charon/peerinfo/2.0.0", "/charon/priority/2.0.0",
-    "charon/priority/2.0.0",        "/ipfs/id/1.0.0",         "/ipfs/id/push/1.0.0",    "/ipfs/ping/1.0.0",
+    "/charon/consensus/qbft/2.0.0",
+    "/charon/parsigex/2.0.0",
+    "/charon/peerinfo/2.0.0",
+    "/charon/priority/2.0.0",
+    "/aequa/votes/1.0.0",
+    "charon/priority/2.0.0",
+    "/ipfs/id/1.0.0",
+    "/ipfs/id/push/1.0.0",
+    "/ipfs/ping/1.0.0",
 };
 const host_proto host_protos[AQ_PROTO_CNT] = {
     [AQ_PROTO_QBFT] = {"aequa/qbft/v1", 32u << 20, false},
     [AQ_PROTO_PARSIGEX] = {"aequa/parsigex/v1", 32u << 20, false},
     [AQ_PROTO_PEERINFO] = {"aequa/peerinfo/v1", 64u << 10, true},
     [AQ_PROTO_PRIORITY] = {"aequa/priority/v1", 1u << 20, true},
+    [AQ_PROTO_VOTES] = {"aequa/votes/v1", 128u << 10, true},
 };
 
 /* Per peer. Consensus and the exchange of signatures have budgets of their own by what a message costs; a busy honest

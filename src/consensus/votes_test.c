@@ -1,0 +1,234 @@
+#include "aq_test.h"
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "consensus/fake_cluster.h"
+#include "consensus/instance.h"
+#include "eth/payload.h"
+
+/* Four nodes and an attester duty whose round 1 node 1 leads; node 0's store is put back. */
+enum { NODES = 4, SLOT = 6 };
+
+static const aq_duty duty = {SLOT, AQ_DUTY_ATTESTER};
+
+static void propose(fake_cluster *w, uint32_t node, aq_duty of) {
+  uint8_t ssz[128];
+  aq_buf data = AQ_BUF(4096);
+  aq_att_data att = {.slot = of.slot};
+  aq_unsigned item = {.pubkey = {1}};
+  aq_att_data_put(ssz, &att);
+  aq_unsigned_data d = {.duty = AQ_DUTY_ATTESTER, .value = aq_bytes_of(ssz, sizeof ssz), .attester = {.slot = of.slot}};
+  d.attester.pubkey[0] = 1;
+  assert_int_equal(aq_unsigned_encode(&data, &d), AQ_OK);
+  item.data = aq_buf_bytes(&data);
+  assert_int_equal(aq_consensus_propose(w->node[node].c, of, &(aq_unsigned_set){&item, 1}), AQ_OK);
+  aq_buf_free(&data);
+}
+
+static void run_ms(fake_cluster *w, uint64_t ms) { fake_run_until(w, w->now_ns + AQ_MILLIS(ms)); }
+
+/* COMMITs reach their receivers but for node 0's quorum: nobody decides. */
+static fake_verdict no_decision(fake_cluster *w, uint32_t from, uint32_t to, const aq_qbft_wire *m, aq_buf *out,
+                                uint64_t *extra_ns) {
+  (void)w, (void)to, (void)out, (void)extra_ns;
+  return m->msg.type == AQ_QBFT_COMMIT && from != 0 ? FAKE_DROP : FAKE_PASS;
+}
+
+static bool has(const fake_node *n, uint8_t type) {
+  for (size_t i = 0; i < n->rec_cnt; i++) {
+    if (n->rec[i].kind == 1 && n->rec[i].durable && n->rec[i].vote.msg_type == type) return true;
+  }
+  return false;
+}
+
+/* Node 0 has sent its COMMIT; then it starts again with the store as it was before that. */
+static fake_cluster *rolled_back(bool put_back, uint32_t mute) {
+  fake_cluster *w = fake_cluster_new(NODES, AQ_DENEB);
+  w->commit_ns = AQ_MILLIS(2);
+  w->filter = no_decision;
+  fake_run_until(w, aq_duty_start_ns(&w->chain.clock, duty) - AQ_MILLIS(100));
+  for (uint32_t i = 0; i < NODES; i++) {
+    fake_boot(w, i, AQ_STORE_OK);
+    assert_int_equal(aq_consensus_participate(w->node[i].c, duty), AQ_OK);
+  }
+  run_ms(w, 100);
+  propose(w, 1, duty);
+  fake_node *n = &w->node[0];
+  for (int ms = 0; ms < 200 && !has(n, AQ_QBFT_PREPARE); ms++) run_ms(w, 1);
+  size_t copy = n->rec_cnt;
+  for (int ms = 0; ms < 200 && !has(n, AQ_QBFT_COMMIT); ms++) run_ms(w, 1);
+  assert_true(has(n, AQ_QBFT_COMMIT) && !has(n, AQ_QBFT_ROUND_CHANGE));
+  run_ms(w, 50);
+  fake_kill(w, 0);
+  while (put_back && n->rec_cnt > copy) {
+    fake_record *r = &n->rec[--n->rec_cnt];
+    aq_buf_free(&r->a), aq_buf_free(&r->b);
+  }
+  for (uint32_t i = 0; i < NODES; i++) w->node[i].mute = mute >> i & 1;
+  n->sends = 0;
+  fake_boot(w, 0, AQ_STORE_OK);
+  assert_int_equal(aq_consensus_participate(n->c, duty), AQ_OK);
+  return w;
+}
+
+/* Goal: a node whose store was put back hears from its peers what it sent meanwhile, sends nothing more for duties that
+   were alive when it started, says so, and votes for later ones (docs/decisions/007). Method: node 0 forgets its COMMIT;
+   one peer that answers is enough. */
+static void an_old_store_is_noticed(void **state) {
+  (void)state;
+  double before = aq_metric_value(AQ_M_STATE_STALE_TOTAL, AQ_LABELS("peer"));
+  fake_cluster *w = rolled_back(true, 1u << 1 | 1u << 2);
+  fake_node *n = &w->node[0];
+  run_ms(w, 5000);
+  assert_int_equal(n->sends, 0);
+  assert_true(aq_instance_find(n->c, duty)->abstain);
+  assert_true(aq_consensus_unproven_until_ns(n->c) >= n->c->cfg.started_ns);
+  assert_true(aq_metric_value(AQ_M_STATE_STALE_TOTAL, AQ_LABELS("peer")) == before + 1);
+  w->filter = NULL;
+  const aq_duty later = {SLOT + 2, AQ_DUTY_ATTESTER};
+  fake_run_until(w, aq_duty_start_ns(&w->chain.clock, later));
+  for (uint32_t i = 0; i < NODES; i++) propose(w, i, later);
+  run_ms(w, 2000);
+  assert_true(n->sends > 0);
+  for (uint32_t i = 0; i < NODES; i++) assert_non_null(fake_decision_of(w, i, later));
+  fake_cluster_free(w);
+}
+
+/* Goal: peers that cannot answer change nothing, and a duty waits for them no longer than its bound; with a sound store
+   nobody abstains. Method: all peers mute with the sound store; then one that answers. The votes that were recorded are
+   sent again, none before the answers or the bound. */
+static void a_sound_store_goes_on(void **state) {
+  (void)state;
+  for (int mute = 0; mute < 2; mute++) {
+    fake_cluster *w = rolled_back(false, mute ? 0xe : 0x6);
+    fake_node *n = &w->node[0];
+    if (mute) { /* what is refused is an answer; who is silent holds the duty up to the bound */
+      for (uint32_t i = 1; i < NODES; i++) w->delay_ns[i][0] = AQ_SECONDS(4);
+    }
+    run_ms(w, 15);
+    assert_int_equal(n->sends, 0);
+    run_ms(w, AQ_VOTES_ASK_MS);
+    assert_true(n->sends > 0);
+    assert_false(aq_instance_find(n->c, duty)->abstain);
+    assert_true(aq_consensus_unproven_until_ns(n->c) == 0);
+    fake_cluster_free(w);
+  }
+}
+
+static aq_buf lie;
+
+static void tell_lies(void *arg, uint32_t from, aq_bytes msg, aq_net_reply *reply) {
+  (void)from, (void)msg;
+  fake_respond(arg, reply, aq_buf_bytes(&lie));
+}
+
+/* Goal: nobody makes a node abstain with votes that it did not sign, nor stop with a hello that is not from its key, or
+   from a process that ended before it began. Method: node 1 answers with a vote of its own under node 0's index, and
+   with hellos. */
+static void lies_change_nothing(void **state) {
+  (void)state;
+  for (int which = 0; which < 3; which++) {
+    fake_cluster *w = rolled_back(false, 0xe);
+    fake_node *n = &w->node[0], *liar = &w->node[1];
+    aq_qbft_msg m = {.type = AQ_QBFT_COMMIT, .from = 0, .round = 3, .value = {{9}}};
+    aq_votes_hello h = {.id = {5}, .started_ns = 1};
+    uint8_t raw[AQ_QBFT_RAW_MAX];
+    memcpy(h.sees, n->c->votes.own.id, which == 1 ? sizeof h.sees : 0);
+    aq_votes_hello_sign(&h, which == 1 ? liar->key : n->key, n->c->votes.cluster);
+    lie = AQ_BUF(AQ_VOTES_ANSWER_MAX);
+    aq_votes_put_answer(&lie, which ? &h : NULL, which ? 0 : 1);
+    if (which == 0) aq_votes_put_vote(&lie, aq_bytes_of(raw, aq_qbft_wire_sign(raw, liar->key, duty, &m)));
+    liar->mute = false;
+    liar->votes = (aq_net_handler){.arg = liar, .serve = tell_lies};
+    n->c->double_told = false;
+    run_ms(w, 40000);
+    assert_false(n->c->double_told);
+    assert_true(aq_consensus_unproven_until_ns(n->c) == 0);
+    aq_buf_free(&lie);
+    fake_cluster_free(w);
+  }
+}
+
+static uint32_t stopped;
+
+static void on_double(void *arg, const char *why) {
+  (void)arg;
+  assert_non_null(strstr(why, "another instance with this identity is running"));
+  stopped++;
+}
+
+/* The other process of node 0's identity says hello to node 1, and takes what it is told. */
+static void other_says_hello(fake_cluster *w, aq_votes_hello *h) {
+  fake_node *n = &w->node[0], *peer = &w->node[1];
+  fake_event reply = {.bytes = AQ_BUF(AQ_QBFT_MSG_MAX)};
+  aq_buf msg = AQ_BUF(AQ_VOTES_REQUEST_LEN);
+  aq_votes_answer a;
+  aq_votes_hello_sign(h, n->key, n->c->votes.cluster);
+  aq_votes_put_request(&msg, h, false);
+  peer->votes.serve(peer->votes.arg, 0, aq_buf_bytes(&msg), (aq_net_reply *)(void *)&reply);
+  assert_int_equal(aq_votes_read_answer(&a, aq_buf_bytes(&reply.bytes)), AQ_OK);
+  if (a.has_other) memcpy(h->sees, a.other.id, sizeof h->sees);
+  aq_buf_free(&reply.bytes), aq_buf_free(&msg);
+}
+
+/* Goal: of two live processes of one identity that reach the same peer the one that began later stops, within a few
+   slots and without a vote of either; an earlier run that is gone stops nobody (contract.md 13.6). Method: another
+   process says hello to node 1 each slot, or only before node 0 begins. */
+static void one_of_two_processes_stops(void **state) {
+  (void)state;
+  for (int later = 0; later < 3; later++) {
+    fake_cluster *w = fake_cluster_new(NODES, AQ_DENEB);
+    for (uint32_t i = 0; i < NODES; i++) fake_boot(w, i, AQ_STORE_OK);
+    aq_votes_hello h = {.id = {5}, .started_ns = w->now_ns + (later == 1)};
+    if (later != 1) h.started_ns = 1;
+    w->node[0].c->cfg.live_double = on_double;
+    stopped = 0;
+    other_says_hello(w, &h);
+    for (int slot = 0; slot < 6 && !stopped; slot++) {
+      run_ms(w, 12000);
+      if (later != 2) other_says_hello(w, &h);
+    }
+    assert_int_equal(stopped, later == 0);
+    assert_int_equal(w->node[0].c->votes.earlier_told, later == 1);
+    fake_cluster_free(w);
+  }
+}
+
+/* Goal: a peer gets its votes only so often, and bytes that are no request get no answer. Method: one request more
+   than fit a window, the next window; a broken one. */
+static void answers_are_rationed(void **state) {
+  (void)state;
+  fake_cluster *w = rolled_back(false, 0);
+  fake_node *n = &w->node[2];
+  run_ms(w, AQ_VOTES_WINDOW_S * 1000);
+  aq_votes_hello h = {.id = {5}};
+  aq_buf msg = AQ_BUF(AQ_VOTES_REQUEST_LEN);
+  aq_votes_put_request(&msg, &h, true);
+  for (int i = 0; i < AQ_VOTES_GIVEN_MAX + 3; i++) {
+    bool broken = i == AQ_VOTES_GIVEN_MAX + 2;
+    fake_event reply = {.bytes = AQ_BUF(AQ_QBFT_MSG_MAX), .st = AQ_E_CLOSED};
+    if (i == AQ_VOTES_GIVEN_MAX + 1) run_ms(w, AQ_VOTES_WINDOW_S * 1000);
+    if (broken) msg.len--;
+    n->votes.serve(n->votes.arg, 0, aq_buf_bytes(&msg), (aq_net_reply *)(void *)&reply);
+    aq_votes_answer a;
+    assert_int_equal(reply.st, broken ? AQ_E_CLOSED : AQ_OK);
+    if (!broken) assert_int_equal(aq_votes_read_answer(&a, aq_buf_bytes(&reply.bytes)), AQ_OK);
+    if (!broken) assert_int_equal(a.cnt > 0, i != AQ_VOTES_GIVEN_MAX);
+    aq_buf_free(&reply.bytes);
+  }
+  aq_buf_free(&msg);
+  fake_cluster_free(w);
+}
+
+static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)line, (void)len; }
+
+int main(void) {
+  aq_metrics_init();
+  aq_log_start(AQ_LOG_ERROR, quiet, NULL);
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(an_old_store_is_noticed), cmocka_unit_test(a_sound_store_goes_on),
+      cmocka_unit_test(lies_change_nothing),     cmocka_unit_test(one_of_two_processes_stops),
+      cmocka_unit_test(answers_are_rationed),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
