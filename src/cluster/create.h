@@ -7,6 +7,7 @@
 #include "cluster/datadir.h"
 #include "cluster/deposit.h"
 #include "cluster/lock.h"
+#include "cluster/threshold.h"
 
 typedef struct {
   const aq_definition
@@ -32,8 +33,6 @@ void aq_cluster_free(aq_cluster *c);
    node directory has a key or lock already. */
 AQ_NODISCARD aq_status aq_cluster_write(const aq_cluster *c, const char *dir, bool insecure_keys, aq_err *err);
 
-/* ceil(2n/3) */
-static inline uint32_t aq_threshold_default(uint32_t nodes) { return (2 * nodes + 2) / 3; }
 /* A random version-4 UUID, upper case. */
 void aq_uuid_random(char out[37]);
 

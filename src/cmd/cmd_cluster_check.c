@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "cluster/datadir.h"
 #include "cluster/json_out.h"
+#include "cluster/threshold.h"
 #include "cmd/cmd.h"
 #include "cmd/network.h"
 #include "codec/json.h"
@@ -61,7 +62,10 @@ static aq_status check_file(check *k, const char *path) {
     if (st == AQ_OK) snprintf(k->warning, sizeof k->warning, "%s", k->err.text);
   }
   aq_buf_free(&json);
-  return st;
+  if (st != AQ_OK) return st;
+  const aq_definition *d = &k->lock->def;
+  st = aq_threshold_check(d->operator_cnt, d->threshold, &why);
+  return st == AQ_OK ? AQ_OK : aq_fail(&k->err, st, "threshold: %.220s", why.text);
 }
 
 static aq_status check_identity(check *k, const char *path) {
@@ -156,6 +160,8 @@ static void print_text(const check *k, const char *path) {
   printf("  name        %s\n  hash        0x%s\n  network     %s (fork version 0x%s)\n", name, hash,
          n ? n->name : "unknown", fork);
   printf("  nodes       %u, threshold %u\n  validators  %u\n", d->operator_cnt, d->threshold, d->validator_cnt);
+  char unusual[160];
+  if (!aq_threshold_usual(d->operator_cnt, d->threshold, unusual)) printf("  WARNING     %s\n", unusual);
   if (k->node >= 0) printf("  this node   %d (share %d)\n", k->node, k->node + 1);
   if (k->has_keys)
     printf("  keystores   %u, all of this node\n", k->key_cnt);
@@ -200,6 +206,8 @@ static void put_summary(aq_json_out *o, const check *k) {
   if (k->node >= 0) aq_json_out_u64(o, "node_index", (uint64_t)k->node);
   if (k->is_dir) aq_json_out_u64(o, "keystores", k->key_cnt);
   if (k->warning[0]) aq_json_out_str(o, "warning", k->warning);
+  char unusual[160];
+  if (!aq_threshold_usual(d->operator_cnt, d->threshold, unusual)) aq_json_out_str(o, "threshold_warning", unusual);
 }
 
 /* "stage: reason" apart. */

@@ -175,6 +175,9 @@ static aq_status check_counts(job *j) {
   }
   d->operator_cnt = (uint32_t)c->nodes;
   d->threshold = c->threshold ? (uint32_t)c->threshold : aq_threshold_default(d->operator_cnt);
+  aq_err why = {AQ_OK, ""};
+  if (aq_threshold_check(d->operator_cnt, d->threshold, &why) != AQ_OK)
+    return aq_fail(&j->err, AQ_E_FORMAT, "--threshold: %.220s", why.text);
   d->validator_cnt = c->split_existing ? j->keys.cnt : (uint32_t)c->validators;
   return AQ_OK;
 }
@@ -204,8 +207,9 @@ static aq_status check_definition(job *j) {
   const aq_definition *d = &j->def;
   if (d->validator_cnt == 0) return refuse(j, "the definition has no validators");
   if (d->operator_cnt < (j->custom_network ? 1u : 3u)) return refuse(j, "the definition has fewer than 3 operators");
-  if (d->threshold < 1 || d->threshold > d->operator_cnt)
-    return refuse(j, "the threshold of the definition is out of range");
+  aq_err why = {AQ_OK, ""};
+  if (aq_threshold_check(d->operator_cnt, d->threshold, &why) != AQ_OK)
+    return aq_fail(&j->err, AQ_E_FORMAT, "the definition's %.220s", why.text);
   if (!*d->name) return refuse(j, "the definition has no name");
   if (j->c->split_existing && j->keys.cnt != d->validator_cnt) {
     return aq_fail(&j->err, AQ_E_FORMAT, "%u keys for the %u validators of the definition", j->keys.cnt,
@@ -292,6 +296,8 @@ static void print_summary(const job *j, const aq_cluster *made) {
   aq_hex_encode(hash, aq_bytes_of(made->lock->lock_hash, 32));
   printf("Created a cluster of %u nodes, threshold %u, with %u validator%s on %s.\n", d->operator_cnt, d->threshold,
          d->validator_cnt, d->validator_cnt == 1 ? "" : "s", j->network->name);
+  char unusual[160];
+  if (!aq_threshold_usual(d->operator_cnt, d->threshold, unusual)) printf("WARNING: %s\n", unusual);
   printf("lock hash: 0x%s\n", hash);
   printf("%s/\n", j->c->cluster_dir);
   for (uint32_t i = 0; i < d->operator_cnt; i++)

@@ -11,6 +11,7 @@
 #include "base/metrics.h"
 #include "base/utf8.h"
 #include "base/version.h"
+#include "cluster/threshold.h"
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "p2p/peerinfo_version.h"
@@ -72,6 +73,17 @@ static void paths(aq_node *n) {
   snprintf(n->store_path, sizeof n->store_path, "%s/aequa.db", c->data_dir);
 }
 
+static aq_status check_threshold(const aq_node *n, aq_err *err) {
+  const aq_definition *d = &n->lock->def;
+  aq_err why = {0};
+  char unusual[160];
+  aq_status st = aq_threshold_check(d->operator_cnt, d->threshold, &why);
+  if (st != AQ_OK) return aq_fail(err, st, "%.60s: %.180s", n->lock_path, why.text);
+  if (!aq_threshold_usual(d->operator_cnt, d->threshold, unusual))
+    AQ_LOG(AQ_LOG_WARN, "threshold", AQ_STR("note", unusual));
+  return AQ_OK;
+}
+
 static aq_status load_cluster(aq_node *n, aq_err *err) {
   aq_status st = aq_identity_load(&n->key, n->key_path, err);
   if (st != AQ_OK) return st;
@@ -85,6 +97,7 @@ static aq_status load_cluster(aq_node *n, aq_err *err) {
     if (st != AQ_OK) st = aq_fail(err, st, "%.100s: %.130s", n->lock_path, why.text);
   }
   aq_buf_free(&text);
+  if (st == AQ_OK) st = check_threshold(n, err);
   if (st != AQ_OK) return st;
   uint8_t pubkey[33];
   aq_k1_pubkey(pubkey, n->key);

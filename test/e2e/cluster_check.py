@@ -162,6 +162,20 @@ def definition(d):
     expect(1, "create", "cluster", f"--cluster-dir={d}/x", f"--definition-file={V}/invalid/12.json", err="parse: ")
     expect(1, "create", "cluster", f"--cluster-dir={d}/x", "--definition-file=https://example.org/d", err="download")
 
+def threshold(d):
+    """What f operators could sign alone is refused wherever a cluster is met; what is unusual is said."""
+    create = ["create", "cluster", "--insecure-keys", "--num-validators=1", "--network=hoodi", f"--fee-recipient-addresses={FEE}",
+              f"--withdrawal-addresses={TO}"]
+    p = expect(0, *create, "--nodes=7", "--threshold=3", f"--cluster-dir={d}/three")
+    check("WARNING: threshold 3 of 7 where 5" in p.stdout, p.stdout)
+    check("WARNING     threshold 3 of 7" in expect(0, "cluster", "check", f"{d}/three/node0").stdout, "cluster check warns")
+    check("WARNING" not in expect(0, *create, "--nodes=7", f"--cluster-dir={d}/usual").stdout, "nothing is unusual")
+    lock = open(f"{d}/three/node0/cluster-lock.json").read()
+    os.chmod(f"{d}/three/node0/cluster-lock.json", 0o600)
+    open(f"{d}/three/node0/cluster-lock.json", "w").write(lock.replace('"threshold": 3', '"threshold": 2'))
+    expect(1, "cluster", "check", f"{d}/three/node0", "--no-verify", err="threshold: ")
+    expect(1, "run", f"--data-dir={d}/three/node0", "--no-verify", err="could sign alone")
+
 def refused(d):
     ok = {"nodes": "4", "num-validators": "1", "network": "hoodi", "fee-recipient-addresses": FEE, "withdrawal-addresses": TO,
           "cluster-dir": f"{d}/x"}
@@ -170,7 +184,7 @@ def refused(d):
         return ["create", "cluster", *(f"--{k}={v}" for k, v in a.items() if v is not None)]
     for kw, err in [
         (dict(nodes=None), "--nodes"), (dict(nodes="2"), "--nodes"), (dict(nodes="33"), "--nodes"), (dict(threshold="1"), "--threshold"),
-        (dict(threshold="5"), "--threshold"), (dict(num_validators=None), "--num-validators"), (dict(network="nowhere"), "--network"),
+        (dict(threshold="5"), "--threshold"), (dict(nodes="7", threshold="2"), "could sign alone"), (dict(num_validators=None), "--num-validators"), (dict(network="nowhere"), "--network"),
         (dict(withdrawal_addresses=None), "--withdrawal-addresses"), (dict(fee_recipient_addresses=f"{FEE},{FEE}"), "--fee-recipient"),
         (dict(withdrawal_addresses=TO[:-1] + "b"), "checksum"), (dict(withdrawal_addresses="0x12"), "40 hex digits"),
         (dict(network="mainnet", withdrawal_addresses="0x" + "0" * 40), "zero address"), (dict(deposit_amounts="31"), "32 ETH"),
@@ -279,6 +293,7 @@ with workdir("cluster") as d:
     spoiled(d)
     split(d)
     definition(d)
+    threshold(d)
     refused(d)
     command_line(d)
     wrong_files(d)
