@@ -44,7 +44,15 @@ typedef struct {
   uint8_t root[32];
 } block_share;
 
+/* A consensus vote as it left an operator's node, whichever process of it. */
+typedef struct {
+  aq_list link;
+  aq_duty duty;
+  aq_qbft_msg m; /* without justification */
+} sent_vote;
+
 struct sim_checks {
+  aq_list sent[SIM_NODES_MAX][SIM_SLOTS_MAX];
   votes group[SIM_VALIDATORS_MAX];                  /* what the chain has seen signed */
   votes share[SIM_NODES_MAX][SIM_VALIDATORS_MAX];   /* what a node sent to others */
   bool attested[SIM_VALIDATORS_MAX][SIM_SLOTS_MAX]; /* by slot */
@@ -59,6 +67,9 @@ static sim_checks *checks(sim_world *w) {
   if (w->checks) return w->checks;
   w->checks = calloc(1, sizeof *w->checks);
   AQ_ASSERT(w->checks);
+  for (uint32_t op = 0; op < SIM_NODES_MAX; op++) {
+    for (uint32_t slot = 0; slot < SIM_SLOTS_MAX; slot++) aq_list_init(&w->checks->sent[op][slot]);
+  }
   aq_list_init(&w->checks->decisions);
   aq_list_init(&w->checks->proposals);
   aq_list_init(&w->checks->block_shares);
@@ -202,6 +213,24 @@ void sim_check_decided(sim_node *n, const aq_store_decided *d) {
   remember(&c->decisions, d->duty, d->hash, n->op);
 }
 
+/* Faults that bring a validator client, or the cluster, to sign what an earlier record forbids. */
+static bool signs_wrongly(const sim_world *w) {
+  for (uint32_t i = 0; i < w->fault_cnt; i++) {
+    sim_fault_kind k = w->fault[i].kind;
+    bool wrong = k == SIM_BN_LIE || k == SIM_BN_FORK || k == SIM_VC_OLD_DB || k == SIM_OLD_STORE || k == SIM_DISK_LOST;
+    if (wrong && w->opts.keep >> i & 1) return true;
+  }
+  return w->liars != 0;
+}
+
+/* An honest node makes nothing that its own journal forbids: the guard is for what no test found. */
+void sim_check_refused(sim_node *n, bool of_consensus, aq_duty duty) {
+  sim_world *w = n->w;
+  if (n->nature != SIM_HONEST || w->doubled >> n->op & 1 || (!of_consensus && signs_wrongly(w))) return;
+  sim_fail(w, "the journal of node %u refused its own %s: slot %llu %s", n->op, of_consensus ? "vote" : "signature",
+           (unsigned long long)duty.slot, aq_duty_name(duty.type));
+}
+
 /* Nobody could hand it on after a restart. */
 void sim_check_bytes(sim_node *n, aq_duty duty) {
   sim_fail(n->w, "node %u recorded a decision without its bytes: slot %llu %s", n->op, (unsigned long long)duty.slot,
@@ -219,6 +248,80 @@ bool sim_first_vote(aq_bytes *raw, size_t *end, aq_bytes msg) {
   *raw = aq_bytes_sub(msg, 1 + used, (size_t)len);
   *end = 1 + used + (size_t)len;
   return true;
+}
+
+static bool same_vote(const aq_qbft_msg *a, const aq_qbft_msg *b) {
+  return a->type == b->type && a->round == b->round && a->prepared_round == b->prepared_round &&
+         aq_hash_eq(&a->value, &b->value) && aq_hash_eq(&a->prepared_value, &b->prepared_value);
+}
+
+/* m came after o, of the same duty: does it say that o was not? */
+static bool contradicts(const aq_qbft_msg *o, const aq_qbft_msg *m) {
+  bool moves = m->type == AQ_QBFT_PREPARE || m->type == AQ_QBFT_COMMIT, changes = m->type == AQ_QBFT_ROUND_CHANGE;
+  if (o->type == m->type && o->round == m->round) return true;
+  if (moves && o->type == AQ_QBFT_ROUND_CHANGE && m->round < o->round) return true;
+  if (changes && o->type == AQ_QBFT_COMMIT && m->prepared_round < o->round) return true;
+  return changes && o->type == AQ_QBFT_ROUND_CHANGE && m->prepared_round < o->prepared_round;
+}
+
+/* Faults in which the peers may not have the votes that an old copy of the store lacks, or cannot say so in time. */
+static bool hides_from_peers(sim_fault_kind k) {
+  switch ((int)k) {
+    case SIM_LOSS:
+    case SIM_DELAY:
+    case SIM_REORDER:
+    case SIM_PARTITION:
+    case SIM_ONE_WAY:
+    case SIM_ISOLATE:
+    case SIM_RESET:
+    case SIM_SKEW:
+    case SIM_STEP:
+    case SIM_CRASH:
+    case SIM_CRASH_ALL:
+    case SIM_UPGRADE:
+    case SIM_DISK_LOST:
+    case SIM_OLD_STORE:
+    case SIM_DOUBLE:
+    case SIM_TWIN: return true;
+    default: return false;
+  }
+}
+
+/* The node's store was put back while nobody could tell it. */
+static bool unknowing(const sim_node *n) {
+  const sim_world *w = n->w;
+  if (n->old_ns[1] == 0) return false;
+  uint64_t from_ns = n->old_ns[0] - w->slot_ns, until_ns = n->old_ns[1] + AQ_SECONDS(3);
+  for (uint32_t i = 0; i < w->fault_cnt; i++) {
+    const sim_fault *f = &w->fault[i];
+    if (!(w->opts.keep >> i & 1) || !hides_from_peers(f->kind)) continue;
+    if (f->kind == SIM_OLD_STORE && f->a == n->op && f->until_ns <= n->old_ns[1]) continue;
+    if (f->from_ns < until_ns && (f->kind == SIM_STEP || f->until_ns + w->slot_ns > from_ns)) return true;
+  }
+  return false;
+}
+
+/* No node takes back what it said, restarts included. */
+static void check_contradiction(sim_node *n, aq_duty duty, const aq_qbft_msg *m) {
+  sim_world *w = n->w;
+  if (duty.slot >= SIM_SLOTS_MAX || w->doubled >> n->op & 1) return;
+  aq_list *sent = &checks(w)->sent[n->op][duty.slot];
+  const aq_qbft_msg *against = NULL;
+  AQ_LIST_EACH(sent, s, sent_vote, link) {
+    if (!aq_duty_eq(s->duty, duty)) continue;
+    if (same_vote(&s->m, m)) return;
+    if (contradicts(&s->m, m)) against = &s->m;
+  }
+  if (against && !unknowing(n)) {
+    sim_fail(w, "node %u contradicts itself: slot %llu %s, type %d of round %lld after type %d of round %lld", n->op,
+             (unsigned long long)duty.slot, aq_duty_name(duty.type), (int)m->type, (long long)m->round,
+             (int)against->type, (long long)against->round);
+  }
+  sent_vote *s = calloc(1, sizeof *s);
+  AQ_ASSERT(s);
+  s->duty = duty, s->m = *m;
+  s->m.raw = aq_bytes_of(NULL, 0), s->m.just = NULL, s->m.just_cnt = 0;
+  aq_list_push(sent, &s->link);
 }
 
 /* A vote that leaves is on the disk. */
@@ -240,6 +343,8 @@ static void check_vote(sim_node *n, aq_bytes msg) {
   else if (m.from == n->op && m.type != AQ_QBFT_DECIDED && !sim_disk_has_vote(&n->disk, duty, raw))
     sim_fail(w, "node %u sent a vote that is not on its disk: slot %llu %s type %d round %lld", n->op,
              (unsigned long long)duty.slot, aq_duty_name(duty.type), (int)m.type, (long long)m.round);
+  else if (m.from == n->op && m.type != AQ_QBFT_DECIDED)
+    check_contradiction(n, duty, &m);
   aq_arena_free(&a);
 }
 
@@ -369,6 +474,11 @@ void sim_check_end(sim_world *w) {
 
 void sim_check_free(sim_world *w) {
   if (!w->checks) return;
+  for (uint32_t op = 0; op < SIM_NODES_MAX; op++) {
+    for (uint32_t slot = 0; slot < SIM_SLOTS_MAX; slot++) {
+      AQ_LIST_EACH(&w->checks->sent[op][slot], s, sent_vote, link) free(s);
+    }
+  }
   AQ_LIST_EACH(&w->checks->decisions, d, decision, link) free(d);
   AQ_LIST_EACH(&w->checks->proposals, p, decision, link) free(p);
   AQ_LIST_EACH(&w->checks->block_shares, s, block_share, link) free(s);

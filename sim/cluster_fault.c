@@ -72,6 +72,7 @@ static uint64_t size_of(sim_world *w, sim_fault_kind k) {
     case SIM_VC_CRASH:
     case SIM_CRASH_ALL:
     case SIM_DISK_LOST: return sim_between(w, 1, 60);
+    case SIM_OLD_STORE: return sim_between(w, 0, 1500);
     case SIM_WRITE_ERROR: return sim_between(w, 50, 700);
     case SIM_SLOW_DISK: return sim_between(w, 20, 1500);
     case SIM_BN_ERROR:
@@ -140,7 +141,8 @@ static bool sensible(sim_world *w, sim_fault *f) {
     f->until_ns = w->end_ns; /* of several epochs; it troubles nobody */
   }
   if (f->kind == SIM_SPLIT) split_views(w, f);
-  if (f->kind == SIM_DISK_LOST && f->a % 2 == 0) return false;
+  if ((f->kind == SIM_DISK_LOST || f->kind == SIM_OLD_STORE) && f->a % 2 == 0) return false;
+  if (f->kind == SIM_OLD_STORE && f->until_ns > w->heal_ns) return false;
   if (f->kind == SIM_VC_OLD_DB && f->a % 2 == 1) return false;
   return true;
 }
@@ -150,6 +152,13 @@ static bool sensible(sim_world *w, sim_fault *f) {
 static void lie_all_along(sim_world *w, uint64_t start_ns) {
   sim_fault f = {.kind = SIM_LIE_VALUES, .from_ns = start_ns, .until_ns = w->end_ns};
   if (sensible(w, &f)) w->fault[w->fault_cnt++] = f;
+}
+
+/* A copy hides votes of live duties only when it is young: it is made about when an attestation is decided. */
+static void shortly(const sim_world *w, sim_fault *f) {
+  uint64_t slot = f->from_ns < w->genesis_ns ? 0 : (f->from_ns - w->genesis_ns) / w->slot_ns;
+  f->from_ns = w->genesis_ns + slot * w->slot_ns + w->slot_ns / 3 + AQ_MILLIS(f->p) / 6;
+  f->until_ns = f->from_ns + AQ_MILLIS(50 + f->p);
 }
 
 void sim_faults_make(sim_world *w) {
@@ -166,6 +175,7 @@ void sim_faults_make(sim_world *w) {
              last = sim_chance(w, 700) ? sim_random(w, 3 * w->slot_ns) : sim_random(w, room);
     f.until_ns = f.from_ns + (last < room ? last : room);
     f.p = size_of(w, f.kind);
+    if (f.kind == SIM_OLD_STORE) shortly(w, &f);
     if (!sensible(w, &f)) continue;
     if ((f.kind == SIM_TWIN || f.kind == SIM_DOUBLE) && twins++ >= SIM_INSTANCES_MAX - SIM_NODES_MAX) continue;
     w->fault[w->fault_cnt++] = f;
@@ -246,6 +256,10 @@ static void begin_process(sim_world *w, sim_fault *f) {
     case SIM_VC_CRASH:
       if (n->vc_up && !n->vc_proc.dead) n->vc_proc.effects_left = f->p, sim_count_fault(w, f->kind);
       break;
+    case SIM_OLD_STORE:
+      sim_disk_copy(&n->old, &n->disk);
+      n->copied_ns = w->now_ns;
+      break;
     case SIM_VC_OLD_DB: sim_disk_copy(&n->vc_old, &n->vc_disk); break;
     case SIM_DOUBLE:
     case SIM_TWIN:
@@ -255,6 +269,13 @@ static void begin_process(sim_world *w, sim_fault *f) {
       break;
     default: break;
   }
+}
+
+/* The disk is again what it was when the fault began; effect: the node had written meanwhile. */
+static void put_back(sim_node *n) {
+  if (!n->up || n->leaving) return;
+  n->old_back = !sim_disk_same_size(&n->old, &n->disk);
+  sim_node_kill(n, AQ_MILLIS(20));
 }
 
 static void end_process(sim_world *w, sim_fault *f) {
@@ -273,6 +294,7 @@ static void end_process(sim_world *w, sim_fault *f) {
       n->disk.since_ns = w->now_ns + (uint64_t)n->proc.skew_ns;
       sim_node_start(n);
       break;
+    case SIM_OLD_STORE: put_back(n); break;
     case SIM_VC_SILENT:
     case SIM_VC_CRASH: vc_come_back(n); break;
     case SIM_VC_OLD_DB:

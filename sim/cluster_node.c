@@ -64,6 +64,12 @@ void sim_node_start(sim_node *n) {
   sim_world *w = n->w;
   if (n->leaving) aq_timer_set(&w->own.env, &n->restart, w->now_ns + AQ_NS_PER_MS, start_again, n);
   if (n->leaving || n->up) return;
+  if (n->old_back) {
+    sim_disk_copy(&n->disk, &n->old);
+    n->old_ns[0] = n->copied_ns, n->old_ns[1] = w->now_ns;
+    sim_count_fault(w, SIM_OLD_STORE);
+  }
+  n->old_back = false;
   sim_proc_init(&n->proc, w, n->idx);
   n->proc.died = node_died, n->proc.died_arg = n;
   n->life++;
@@ -167,6 +173,7 @@ sim_node *sim_instance(sim_world *w, uint32_t op, sim_nature nature) {
   AQ_ASSERT(n);
   n->w = w, n->idx = w->node_cnt, n->op = op, n->nature = nature;
   sim_disk_init(&n->disk);
+  sim_disk_init(&n->old);
   sim_disk_init(&n->vc_disk);
   sim_disk_init(&n->vc_old);
   snprintf(n->bn_url, sizeof n->bn_url, "http://b%u", n->op);
@@ -186,6 +193,7 @@ void sim_nodes_free(sim_world *w) {
   }
   for (uint32_t i = 0; i < w->node_cnt; i++) {
     sim_disk_free(&w->node[i]->disk);
+    sim_disk_free(&w->node[i]->old);
     sim_disk_free(&w->node[i]->vc_disk);
     sim_disk_free(&w->node[i]->vc_old);
     sim_liar_free(w->node[i]);

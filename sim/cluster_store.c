@@ -99,6 +99,17 @@ void sim_disk_copy(sim_disk *out, const sim_disk *in) {
   }
 }
 
+static size_t size_of(const sim_disk *d) {
+  size_t cnt = 0;
+  for (size_t i = 0; i <= SIM_SLOTS_MAX; i++) {
+    const aq_list *l = i < SIM_SLOTS_MAX ? &d->slot[i] : &d->far;
+    for (const aq_list *it = l->next; it != l; it = it->next) cnt++;
+  }
+  return cnt;
+}
+
+bool sim_disk_same_size(const sim_disk *a, const sim_disk *b) { return size_of(a) == size_of(b); }
+
 bool sim_disk_has_vote(const sim_disk *d, aq_duty duty, aq_bytes msg) {
   AQ_LIST_EACH(bucket((sim_disk *)(uintptr_t)d, duty.slot), r, sim_record, link) {
     if (r->kind == REC_VOTE && aq_duty_eq(r->u.vote.duty, duty) && aq_bytes_eq(r->u.vote.msg, msg)) return true;
@@ -296,6 +307,15 @@ static void op_free(op *o) {
   free(o);
 }
 
+static void refused(sim_store *s, op *o) {
+  AQ_LIST_EACH(&o->records, r, sim_record, link) {
+    if (r->kind == REC_BLOB) continue;
+    aq_duty duty = r->kind == REC_VOTE ? r->u.vote.duty : r->kind == REC_DECIDED ? r->u.decided.duty : r->u.sign.duty;
+    sim_check_refused(s->node, r->kind != REC_SIGN, duty);
+    return;
+  }
+}
+
 static void commit(void *arg) {
   sim_store *s = arg;
   sim_world *w = s->proc->w;
@@ -311,6 +331,7 @@ static void commit(void *arg) {
       o->st = AQ_E_IO;
     else
       apply(s, o);
+    if (o->st == AQ_E_SLASH && !s->client) refused(s, o);
     sim_trace(w, fails ? "write_err" : "write", s->proc->id, (uint64_t)o->kind, aq_bytes_of(&o->st, sizeof o->st));
     aq_list_remove(&o->link);
     aq_list_push(&done, &o->link);

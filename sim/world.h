@@ -97,6 +97,7 @@ void sim_disk_free(sim_disk *d);
 void sim_disk_copy(sim_disk *out, const sim_disk *in);
 void sim_store_open(sim_store *s, sim_disk *d, sim_proc *proc, sim_node *node, bool client);
 void sim_store_close(sim_store *s, bool killed); /* killed: what was on its way may be there or not, in order */
+bool sim_disk_same_size(const sim_disk *a, const sim_disk *b); /* as many records */
 /* Is this vote, or root under this share, on the disk for good? */
 bool sim_disk_has_vote(const sim_disk *d, aq_duty duty, aq_bytes msg);
 bool sim_disk_has_decision(const sim_disk *d, aq_duty duty);
@@ -152,8 +153,11 @@ struct sim_node {
   uint32_t life;
   aq_core core;
   aq_vc *vc;
-  sim_disk disk, vc_disk, vc_old; /* vc_old: a copy from earlier */
-  bool vc_put_back;               /* vc_old takes the place of vc_disk at the next start */
+  sim_disk disk, old, vc_disk, vc_old; /* old, vc_old: copies from earlier */
+  bool old_back;                       /* old takes the place of disk at the next start */
+  uint64_t old_ns[2];                  /* the copy that was put back last: when it was made, when it came; 0: none */
+  uint64_t copied_ns;                  /* when old was made */
+  bool vc_put_back;                    /* vc_old takes the place of vc_disk at the next start */
   sim_store store, vc_store;
   sim_httpc http, vc_http;
   sim_link link;
@@ -184,6 +188,7 @@ struct sim_node {
   X(SLOW_DISK, "slow_disk")        /* commits of a take up to p ms */                                   \
   X(DISK_FULL, "disk_full")        /* all commits of a fail */                                          \
   X(DISK_LOST, "disk_lost")        /* a dies and comes back without its records */                      \
+  X(OLD_STORE, "old_store")        /* a dies and comes back with its records of earlier */              \
   X(BN_ERROR, "bn_error")          /* p per mille of the answers of a's beacon node are errors */       \
   X(BN_SILENT, "bn_silent")        /* a's beacon node does not answer */                                \
   X(BN_SLOW, "bn_slow")            /* it answers late by up to p ms */                                  \
@@ -291,6 +296,8 @@ AQ_NODISCARD aq_status sim_read_shares(aq_parsigex_set *out, aq_arena *a, sim_no
 void sim_check_sent(sim_node *n, uint32_t to, aq_net_proto proto, aq_bytes msg);
 void sim_check_voted(sim_node *n, const aq_store_vote *v);
 void sim_check_decided(sim_node *n, const aq_store_decided *d);
+/* The journal of an honest node refused what that node made. */
+void sim_check_refused(sim_node *n, bool of_consensus, aq_duty duty);
 void sim_check_bytes(sim_node *n, aq_duty duty); /* a decision reached the disk, its value did not */
 void sim_check_attested(sim_world *w, uint64_t validator, const aq_att_data *d, const uint8_t root[32]);
 void sim_check_proposed(sim_world *w, const aq_beacon_block *b);
