@@ -86,6 +86,7 @@ static void on_vote(void *arg, const aq_store_vote *v) {
     return;
   }
   aq_inst_sent_add(in, &m);
+  aq_votes_note(in, &m);
   implied_sent(in, &m);
   l->votes++;
   if (v->duty.slot >= l->last_slot) {
@@ -128,6 +129,7 @@ static void on_decided(void *arg, const aq_store_decided *d) {
   aq_qbft_msg m = {
       .type = AQ_QBFT_DECIDED, .from = l->c->cfg.self, .round = (int64_t)d->round, .just = commits, .just_cnt = cnt};
   memcpy(m.value.b, d->hash, sizeof m.value.b);
+  aq_votes_note(in, &m);
   for (uint32_t i = 0; i < cnt; i++) in->committed |= UINT32_C(1) << commits[i].from;
   aq_qbft_restore_decided(in->q, &m);
   in->recorded = true;
