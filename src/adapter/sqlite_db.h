@@ -13,6 +13,7 @@ enum {
   AQ_DB_APPLICATION_ID = 0x61657161, /* "aeqa" */
   AQ_DB_SCHEMA = 1,
   AQ_DB_PATH_MAX = 1024,
+  AQ_DB_LINE_LEN = 16,
   /* Signed roots stay this many slots longer than the rest; then the validator's watermark speaks for them. */
   AQ_DB_JOURNAL_SLOTS = 1024,
 };
@@ -37,6 +38,7 @@ typedef enum {
   AQ_DB_MARK_GET,
   AQ_DB_PEER_PUT,
   AQ_DB_PEER_DEL,
+  AQ_DB_COUNT_PUT, /* sqlite_stamp.c */
   AQ_DB_STMT_CNT
 } aq_db_stmt;
 
@@ -48,6 +50,9 @@ typedef struct {
   uint64_t compacted_slot;
   aq_store_refusal refusal; /* of the last AQ_E_SLASH of aq_db_sign */
   sqlite3_stmt *stmt[AQ_DB_STMT_CNT];
+  int stamp_fd; /* < 0: none is kept */
+  uint8_t line[AQ_DB_LINE_LEN];
+  uint64_t commits, inode;
 } aq_db;
 
 /* As aq_sqlite_open; counts state_recovery_total. now_ns: Unix. */
@@ -78,6 +83,21 @@ AQ_NODISCARD aq_status aq_db_owner(aq_db *db, uint8_t lock_hash[32], uint32_t *s
 AQ_NODISCARD aq_status aq_db_chain_get(aq_db *db, uint8_t root[32], bool *proven);
 AQ_NODISCARD aq_status aq_db_chain_say(aq_db *db, const uint8_t root[32]);
 AQ_NODISCARD aq_status aq_db_chain_pin(aq_db *db, const uint8_t root[32], aq_err *err);
+
+/* sqlite_stamp.c: what the file beside the database says about it. open: reads both and keeps the file. begin: a new line
+   of commits from here on, outside a transaction. count: inside the transaction that will be commits + 1; written:
+   that one is durable. */
+typedef enum {
+  AQ_DB_STAMP_OK,
+  AQ_DB_STAMP_NEW,     /* the database counts no commits: made by an earlier version, or just now */
+  AQ_DB_STAMP_MISSING, /* it does, and the file is missing or unreadable */
+  AQ_DB_STAMP_MOVED,   /* a copy, as new as the file says */
+  AQ_DB_STAMP_STALE    /* older than the file says, or of another line */
+} aq_db_stamp;
+AQ_NODISCARD aq_status aq_db_stamp_open(aq_db *db, const char *path, aq_db_stamp *found);
+AQ_NODISCARD aq_status aq_db_stamp_begin(aq_db *db, const char *path);
+AQ_NODISCARD aq_status aq_db_stamp_count(aq_db *db);
+void aq_db_stamp_written(aq_db *db);
 
 /* AQ_E_IO: the transaction must be rolled back. */
 AQ_NODISCARD aq_status aq_db_run(aq_db *db, aq_db_stmt id);

@@ -384,7 +384,7 @@ static aq_status start(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now_ns, aq_
 
 aq_status aq_db_view(aq_db *db, const char *path, bool write, aq_err *err) {
   bool restored;
-  *db = (aq_db){.lock_fd = -1};
+  *db = (aq_db){.lock_fd = -1, .stamp_fd = -1};
   aq_status st = access(path, F_OK) == 0
                      ? AQ_OK
                      : aq_fail(err, AQ_E_NOTFOUND, "there is no store %s: --data-dir or --store names it", path);
@@ -420,11 +420,47 @@ aq_status aq_db_meta_get(aq_db *db, const char *key, void *out, size_t len) {
   return good ? AQ_OK : AQ_E_NOTFOUND;
 }
 
+/* Why a sound database may lack what this node sent; NULL: it does not. */
+static const char *distrusted(aq_db_stamp mark) {
+  switch (mark) {
+    case AQ_DB_STAMP_STALE:
+      return "an older copy of the database was put back: never do that (docs/operate.md). Duties that began before "
+             "now "
+             "are left out";
+    case AQ_DB_STAMP_MISSING:
+      return "aequa.db.stamp is missing or unreadable, so the database may be an older copy: duties that began before "
+             "now "
+             "are left out. Move and keep the two together";
+    case AQ_DB_STAMP_MOVED:
+      return "the database is a copy, as after a move or a restore: duties that began before now are left out";
+    case AQ_DB_STAMP_OK:
+    case AQ_DB_STAMP_NEW: break;
+  }
+  return NULL;
+}
+
+/* A database that may be older than what was sent speaks as a restored one does. */
+static aq_status check_stamp(aq_db *db, const char *path, uint64_t now_ns, aq_err *err) {
+  aq_db_stamp mark;
+  aq_status st = aq_db_stamp_open(db, path, &mark);
+  bool told = db->since_ns == now_ns; /* made or restored just now */
+  const char *why = st == AQ_OK && !told ? distrusted(mark) : NULL;
+  if (why) {
+    aq_db_log(mark == AQ_DB_STAMP_STALE ? AQ_LOG_ERROR : AQ_LOG_WARN, "load", "error", db->commits, why);
+    if (mark == AQ_DB_STAMP_STALE) aq_metric_add(AQ_M_STATE_STALE_TOTAL, 1, AQ_LABELS("stamp"));
+    st = put_since(db->h, now_ns, true);
+    db->state = AQ_STORE_FALLBACK, db->since_ns = now_ns;
+  }
+  if (st == AQ_OK && mark != AQ_DB_STAMP_OK) st = aq_db_stamp_begin(db, path);
+  return st == AQ_OK ? AQ_OK : aq_fail(err, st, "cannot write the stamp of the store, %s.stamp", path);
+}
+
 aq_status aq_db_open(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now_ns, aq_err *err) {
-  *db = (aq_db){.lock_fd = -1};
+  *db = (aq_db){.lock_fd = -1, .stamp_fd = -1};
   aq_status st = take_lock(db, cfg->path, err);
   if (st == AQ_OK) st = start(db, cfg, now_ns, err);
   if (st == AQ_OK) st = configure(db, cfg->path, err);
+  if (st == AQ_OK) st = check_stamp(db, cfg->path, now_ns, err);
   if (st != AQ_OK) {
     aq_db_log(AQ_LOG_ERROR, "load", "error", 0, err ? err->text : aq_status_text(st));
     aq_db_close(db);
@@ -435,6 +471,7 @@ aq_status aq_db_open(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now_ns, aq_er
 void aq_db_close(aq_db *db) {
   for (size_t i = 0; i < AQ_COUNT(db->stmt); i++) sqlite3_finalize(db->stmt[i]);
   sqlite3_close(db->h);
+  if (db->stamp_fd >= 0) close(db->stamp_fd);
   if (db->lock_fd >= 0) close(db->lock_fd);
-  *db = (aq_db){.lock_fd = -1};
+  *db = (aq_db){.lock_fd = -1, .stamp_fd = -1};
 }

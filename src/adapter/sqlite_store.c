@@ -152,6 +152,7 @@ static void commit_batch(aq_sqlite *s, op *head) {
     if (o->kind == OP_SIGN && o->st == AQ_E_SLASH) o->refusal = s->db.refusal;
     if (o->st == AQ_E_IO) st = AQ_E_IO;
   }
+  if (st == AQ_OK) st = aq_db_stamp_count(&s->db);
   if (st == AQ_OK) st = aq_db_run(&s->db, AQ_DB_COMMIT);
   if (st != AQ_OK) {
     char why[160];
@@ -163,6 +164,7 @@ static void commit_batch(aq_sqlite *s, op *head) {
     log_save(head, st, why);
     return;
   }
+  aq_db_stamp_written(&s->db);
   double ms = (double)(aq_mono_ns(s->env) - start_ns) / (double)AQ_NS_PER_MS;
   aq_metric_observe(AQ_M_STATE_PERSIST_MS, ms, AQ_NO_LABELS);
   log_save(head, AQ_OK, NULL);

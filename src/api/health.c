@@ -146,6 +146,8 @@ void aq_health_check(aq_health *h, const aq_health_in *in) {
   judge("critical", "beacon_node_syncing", "The beacon node is syncing.", in->beacon_syncing);
   judge("critical", "insufficient_connected_peers", "Fewer peers were connected for minutes than a quorum needs.",
         most_connected(h) < in->needed);
+  judge("critical", "old_store", "An older copy of the store was put back, or another node uses this key.",
+        total(AQ_M_STATE_STALE_TOTAL) > 0);
   judge("info", "pending_validators", "Validators of the cluster wait for their activation.",
         any(AQ_M_CORE_SCHEDULER_VALIDATOR_STATUS, find_pending));
   judge("warning", "high_registration_failures_rate", "Builder registrations fail.",

@@ -189,12 +189,15 @@ static bool compare(fire *f, const holding *h) {
 }
 
 /* contract.md 7.1 and 13.6: the state says how the database was found, and the time covers what it cannot prove. */
-static bool check_state(fire *f, uint64_t first_ns) {
+static bool check_state(fire *f, uint64_t first_ns, bool shaken) {
   aq_store_state state = f->port->state;
   uint64_t now = f->env.wall_ns, until = aq_store_unproven_until_ns(f->port, now), margin = AQ_SECONDS(2);
   bool lost = f->fresh || f->damaged;
   if (lost) f->restored = f->damaged && !f->fresh, f->restored_ns = now, f->lost_ns = first_ns;
   if (lost) f->lost_until_ns = now + margin;
+  /* A power cut or a start that failed may leave a stamp that proves nothing: the store says so, and has all. */
+  bool doubted = shaken && !lost && state == AQ_STORE_FALLBACK;
+  if (doubted) f->restored = true, f->restored_ns = now, f->lost_until_ns = now + margin;
   bool recent = f->restored && now < f->restored_ns + AQ_SECONDS(600);
   if (f->fresh && state == AQ_STORE_FALLBACK) return fire_wrong(f, "a new store says that it was restored");
   if (!f->fresh && state == AQ_STORE_MISS) return fire_wrong(f, "an empty store where there was one");
@@ -224,14 +227,14 @@ static bool check_uncertain(fire *f, bool garbled) {
   return true;
 }
 
-static bool accepted(fire *f, uint64_t first_ns) {
+static bool accepted(fire *f, uint64_t first_ns, bool shaken) {
   holding h;
   fault_disk_arm(0, 0, 0);
   f->out->opens++;
   f->cfg.accept_empty = false;
   fire_say(f, "open: state %d", (int)f->port->state);
   fire_observe(f, f->port->state);
-  if (!check_state(f, first_ns)) return false;
+  if (!check_state(f, first_ns, shaken)) return false;
   if (!look(f, &h)) return fire_wrong(f, "after recovery: the store cannot be read");
   if (!compare(f, &h)) return false;
   f->fresh = f->damaged = false;
@@ -259,7 +262,7 @@ static void prepare_attempt(fire *f, int attempt) {
 }
 
 bool fire_open(fire *f) {
-  bool garbled = f->uncertain;
+  bool garbled = f->uncertain, shaken = fault_disk_dead();
   if (fault_disk_dead()) {
     fault_disk_power_on();
     if (lied(f)) f->uncertain = true;
@@ -277,7 +280,8 @@ bool fire_open(fire *f) {
     if (st == AQ_OK) f->port = aq_sqlite_port(f->store);
     bool dead = fault_disk_dead(), hit = fire_injected() != before;
     if (f->uncertain) return check_uncertain(f, garbled);
-    if (st == AQ_OK && !dead) return accepted(f, first_ns);
+    if (st == AQ_OK && !dead) return accepted(f, first_ns, shaken);
+    shaken = true;
     if (st == AQ_OK) fire_close(f);
     fault_disk_arm(0, 0, 0);
     if (dead) fault_disk_power_on();
