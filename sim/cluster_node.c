@@ -101,6 +101,10 @@ void sim_node_start(sim_node *n) {
                            .unsafe = unsafe};
   aq_core_init(&n->core, &cfg);
   aq_core_start(&n->core);
+  for (uint32_t i = 0; i < w->node_cnt && !w->wires; i++) {
+    sim_node *o = w->node[i];
+    if (o->op != n->op && o->up && !o->leaving) aq_core_peer_up(&o->core, n->op);
+  }
 }
 
 void sim_node_kill(sim_node *n, uint64_t back_after_ns) {

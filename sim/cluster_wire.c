@@ -127,6 +127,8 @@ void sim_wire_free(sim_world *w) {
   w->wires = NULL;
 }
 
+static void peer_up(void *arg, uint32_t peer) { aq_core_peer_up(&((sim_node *)arg)->core, peer); }
+
 void sim_wire_start(sim_node *n) {
   sim_world *w = n->w;
   wire *x = calloc(1, sizeof *x);
@@ -142,6 +144,7 @@ void sim_wire_start(sim_node *n) {
                            .peers = w->peers,
                            .agent = "aequa/sim",
                            .conns_max = 128,
+                           .peer_up = peer_up,
                            .arg = n};
   x->host = aq_host_new(&cfg);
   n->link.net = (aq_net){n, net_send, net_request, net_respond, net_refuse, net_handle, net_connected, net_fault};

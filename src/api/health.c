@@ -148,6 +148,8 @@ void aq_health_check(aq_health *h, const aq_health_in *in) {
         most_connected(h) < in->needed);
   judge("critical", "old_store", "An older copy of the store was put back, or another node uses this key.",
         total(AQ_M_STATE_STALE_TOTAL) > 0);
+  judge("warning", "refused_by_journal", "An earlier record forbids a vote or signature that was made.",
+        total(AQ_M_STATE_REFUSED_TOTAL) > 0);
   judge("info", "pending_validators", "Validators of the cluster wait for their activation.",
         any(AQ_M_CORE_SCHEDULER_VALIDATOR_STATUS, find_pending));
   judge("warning", "high_registration_failures_rate", "Builder registrations fail.",

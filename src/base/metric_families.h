@@ -49,6 +49,8 @@
   X(STATE_PERSIST_ERRORS_TOTAL, "state_persist_errors_total", AQ_M_COUNTER, "", "", "failed writes of state") \
   X(STATE_STALE_TOTAL, "state_stale_total", AQ_M_COUNTER, "found_by", \
     "found_by=stamp|peer", "signs that an older copy of the store was put back") \
+  X(STATE_REFUSED_TOTAL, "state_refused_total", AQ_M_COUNTER, "kind", \
+    "kind=vote|decision|partial|group", "own votes and signatures that an earlier record forbids") \
   X(STATE_SYNC_VERIFIED_TOTAL, "state_sync_verified_total", AQ_M_COUNTER, "result", \
     "result=ok|fail|disabled", "synced headers checked") \
   /* contract.md 6.5: peers */ \

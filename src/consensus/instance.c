@@ -158,6 +158,7 @@ static void on_recorded(void *arg, aq_status st) {
   if (st != AQ_OK) {
     aq_metric_add(AQ_M_CORE_CONSENSUS_ERROR_TOTAL, 1, AQ_LABELS(AQ_QBFT_PROTOCOL));
     log_journal(in, aq_status_text(st), NULL);
+    if (st == AQ_E_SLASH) aq_metric_add(AQ_M_STATE_REFUSED_TOTAL, 1, AQ_LABELS("decision"));
     in->contradicts = st == AQ_E_SLASH; /* S5: another decision is recorded; this one must not be used */
     if (!in->contradicts) later(in, AQ_SECONDS(RETRY_S));
     return;

@@ -1,6 +1,7 @@
 #include "aq_test.h"
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "consensus/fake_cluster.h"
 #include "consensus/instance.h"
 #include "consensus/validity.h"
@@ -145,10 +146,12 @@ static void contradicting_decision(void **state) {
   (void)state;
   fake_cluster *w = cluster(0);
   w->node[2].store.decided = store_contradicts;
+  double refused = aq_metric_value(AQ_M_STATE_REFUSED_TOTAL, AQ_LABELS("decision"));
   propose(w, 1, 1);
   run_ms(w, 5000);
   for (uint32_t i = 0; i < NODES; i++) assert_true((fake_decision_of(w, i, duty) == NULL) == (i == 2));
   assert_true(aq_instance_find(w->node[2].c, duty)->contradicts);
+  assert_true(aq_metric_value(AQ_M_STATE_REFUSED_TOTAL, AQ_LABELS("decision")) == refused + 1);
   fake_run_until(w, aq_duty_deadline_ns(&w->chain.clock, duty) + 1);
   assert_null(fake_decision_of(w, 2, duty));
   assert_int_equal(w->node[2].failures, 1);
@@ -167,8 +170,10 @@ static void contradicting_votes(void **state) {
   (void)state;
   fake_cluster *w = cluster(0);
   w->node[2].store.vote = store_refuses;
+  double refused = aq_metric_value(AQ_M_STATE_REFUSED_TOTAL, AQ_LABELS("vote"));
   propose(w, 1, 1);
   run_ms(w, 80);
+  assert_true(aq_metric_value(AQ_M_STATE_REFUSED_TOTAL, AQ_LABELS("vote")) > refused);
   assert_int_equal(w->node[2].sends, 0);
   assert_true(aq_instance_find(w->node[2].c, duty)->abstain);
   run_ms(w, 1000);
@@ -430,6 +435,7 @@ static void calls_out_of_place(void **state) {
 static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)line, (void)len; }
 
 int main(void) {
+  aq_metrics_init();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(one_refusal_ends_voting),    cmocka_unit_test(failed_write_brings_nothing),
       cmocka_unit_test(nothing_after_the_deadline), cmocka_unit_test(contradicting_decision),

@@ -173,6 +173,7 @@ static void refused_by_store(aq_tx *tx, aq_status st) {
   aq_metric_add(AQ_M_CONSENSUS_BROADCAST_TOTAL, 1, AQ_LABELS(type, "error"));
   if (st == AQ_E_SLASH) {
     aq_metric_add(AQ_M_QBFT_WAL_GUARD_DROPS_TOTAL, 1, AQ_NO_LABELS);
+    aq_metric_add(AQ_M_STATE_REFUSED_TOTAL, 1, AQ_LABELS("vote"));
     AQ_LOG(AQ_LOG_ERROR, "qbft_wal_guard", AQ_STR("type", type), AQ_INT("round", tx->round),
            AQ_STR("trace_id", tx->in ? tx->in->trace : NULL), AQ_UINT("height", tx->in ? tx->in->duty.slot : 0),
            AQ_UINT("last_h", tx->in ? tx->in->duty.slot : 0),

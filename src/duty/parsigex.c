@@ -6,6 +6,7 @@
 #include "base/bucket.h"
 #include "base/hex.h"
 #include "base/line_limit.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "codec/pb.h"
@@ -18,7 +19,8 @@ enum {
   MESSAGE_MAX = 32 << 20, /* as the host's limit for the protocol */
   ARENA_SPARE = 1 << 20,
   SUBCOMMITTEES = 4,
-  REASONS_MAX = 20 /* statuses */
+  REASONS_MAX = 20, /* statuses */
+  AGAIN_MS = 1000 /* between two tries, and after a connection: a double dial is one */
 };
 
 typedef struct {
@@ -26,11 +28,31 @@ typedef struct {
   aq_line_limit line[REASONS_MAX]; /* by status */
 } source;
 
+typedef struct kept kept;
+typedef struct {
+  kept *k;
+  bool under_way, due;
+  uint32_t tries;
+} kept_peer;
+
+/* One of our messages, as it was sent. */
+struct kept {
+  aq_list node;
+  aq_parsigex *px;
+  uint64_t until_ns;
+  aq_buf msg;
+  kept_peer peer[];
+};
+
 struct aq_parsigex {
   aq_parsigex_cfg cfg;
   aq_map validators;
   aq_bucket_size budget;
   source *peer;
+  aq_list kept; /* oldest first */
+  uint32_t kept_cnt;
+  size_t kept_bytes;
+  aq_timer again;
 };
 
 /* Twice what tss grants (tss.md 3): 8 (V/32 + 8) partials a slot, at most 8 V + 512. One more a message, taken before
@@ -213,6 +235,7 @@ aq_parsigex *aq_parsigex_new(const aq_parsigex_cfg *cfg) {
   aq_parsigex *px = calloc(1, sizeof *px);
   if (!px) return NULL;
   px->cfg = *cfg;
+  aq_list_init(&px->kept);
   px->peer = calloc(cfg->lock->def.operator_cnt, sizeof *px->peer);
   if (!px->peer || aq_pubkeys_init(&px->validators, cfg->env, cfg->lock) != AQ_OK) {
     aq_map_free(&px->validators);
@@ -226,9 +249,100 @@ aq_parsigex *aq_parsigex_new(const aq_parsigex_cfg *cfg) {
   return px;
 }
 
+/* ---- what is kept ---- */
+
+static void drop(aq_parsigex *px, kept *k) {
+  px->kept_cnt--;
+  px->kept_bytes -= k->msg.len;
+  aq_list_remove(&k->node);
+  aq_buf_free(&k->msg);
+  free(k);
+}
+
+static bool idle(const kept *k) {
+  for (uint32_t i = 0; i < k->px->cfg.lock->def.operator_cnt; i++) {
+    if (k->peer[i].under_way) return false;
+  }
+  return true;
+}
+
+static void on_again(void *arg);
+
+static void arm(aq_parsigex *px) {
+  if (px->again.pos == 0)
+    aq_timer_set(px->cfg.env, &px->again, aq_now_ns(px->cfg.env) + AQ_MILLIS(AGAIN_MS), on_again, px);
+}
+
+static void on_sent(void *arg, aq_status st) {
+  kept_peer *p = arg;
+  p->under_way = false;
+  if (st != AQ_OK) p->due = true;
+  if (p->due && p->tries < AQ_PARSIGEX_TRIES) arm(p->k->px);
+}
+
+static void send_to(kept *k, uint32_t peer) {
+  const aq_net *net = k->px->cfg.net;
+  kept_peer *p = &k->peer[peer];
+  p->under_way = true, p->due = false;
+  p->tries++;
+  net->send(net->ctx, peer, AQ_PROTO_PARSIGEX, aq_buf_bytes(&k->msg), on_sent, p);
+}
+
+/* Frees what is over, repeats what is due. */
+static void on_again(void *arg) {
+  aq_parsigex *px = arg;
+  uint64_t now = aq_now_ns(px->cfg.env);
+  AQ_LIST_EACH(&px->kept, k, kept, node) {
+    if (now >= k->until_ns) {
+      if (idle(k)) drop(px, k);
+      continue;
+    }
+    for (uint32_t i = 0; i < px->cfg.lock->def.operator_cnt; i++) {
+      kept_peer *p = &k->peer[i];
+      if (p->due && !p->under_way && p->tries < AQ_PARSIGEX_TRIES) send_to(k, i);
+    }
+  }
+}
+
+void aq_parsigex_again(aq_parsigex *px, uint32_t peer) {
+  if (peer >= px->cfg.lock->def.operator_cnt || peer == px->cfg.self) return;
+  AQ_LIST_EACH(&px->kept, k, kept, node) k->peer[peer].due = true;
+  if (!aq_list_empty(&px->kept)) arm(px);
+}
+
+/* Those that are over make room first, then the oldest that nobody is being sent. */
+static void make_room(aq_parsigex *px, size_t len) {
+  uint64_t now = aq_now_ns(px->cfg.env);
+  AQ_LIST_EACH(&px->kept, k, kept, node) {
+    bool full = px->kept_cnt >= AQ_PARSIGEX_KEPT_MAX || px->kept_bytes + len > AQ_PARSIGEX_KEPT_BYTES_MAX;
+    if ((full || now >= k->until_ns) && idle(k)) drop(px, k);
+  }
+}
+
+static kept *keep(aq_parsigex *px, aq_duty duty, aq_bytes msg) {
+  const aq_clock *clock = &px->cfg.chain->clock;
+  uint32_t n = px->cfg.lock->def.operator_cnt;
+  make_room(px, msg.len);
+  kept *k = calloc(1, sizeof *k + n * sizeof k->peer[0]);
+  AQ_ASSERT(k);
+  k->px = px;
+  k->until_ns = aq_duty_deadline_ns(clock, duty);
+  if (k->until_ns == AQ_NEVER) k->until_ns = aq_now_ns(px->cfg.env) + clock->slots_per_epoch * clock->slot_ns;
+  k->msg = AQ_BUF(MESSAGE_MAX);
+  aq_buf_put_bytes(&k->msg, msg);
+  AQ_ASSERT(!k->msg.failed);
+  for (uint32_t i = 0; i < n; i++) k->peer[i].k = k;
+  px->kept_cnt++;
+  px->kept_bytes += msg.len;
+  aq_list_push(&px->kept, &k->node);
+  return k;
+}
+
 void aq_parsigex_free(aq_parsigex *px) {
   if (!px) return;
   px->cfg.net->handle(px->cfg.net->ctx, AQ_PROTO_PARSIGEX, &(aq_net_handler){0});
+  aq_timer_cancel(px->cfg.env, &px->again);
+  AQ_LIST_EACH(&px->kept, k, kept, node) drop(px, k);
   aq_map_free(&px->validators);
   free(px->peer);
   free(px);
@@ -245,9 +359,9 @@ void aq_parsigex_broadcast(aq_parsigex *px, aq_duty duty, const aq_parsig_set *s
     AQ_LOG(AQ_LOG_ERROR, "parsigex", AQ_STR("duty", aq_duty_name(duty.type)), AQ_STR("err", aq_status_text(st)),
            AQ_UINT("slot", duty.slot));
   }
-  for (uint32_t peer = 0; peer < px->cfg.lock->def.operator_cnt && st == AQ_OK; peer++) {
-    if (peer != px->cfg.self)
-      px->cfg.net->send(px->cfg.net->ctx, peer, AQ_PROTO_PARSIGEX, aq_buf_bytes(&out), NULL, NULL);
+  kept *k = st == AQ_OK ? keep(px, duty, aq_buf_bytes(&out)) : NULL;
+  for (uint32_t peer = 0; k && peer < px->cfg.lock->def.operator_cnt; peer++) {
+    if (peer != px->cfg.self) send_to(k, peer);
   }
   aq_broadcast_note(px->cfg.env, "aequa/parsigex/v1", start, st ? 0 : px->cfg.lock->def.operator_cnt - 1,
                     st ? aq_status_text(st) : NULL);

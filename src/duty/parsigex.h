@@ -35,12 +35,23 @@ typedef struct {
   void (*received)(void *arg, const aq_parsigex_set *set); /* valid during the call */
 } aq_parsigex_cfg;
 
+enum {
+  AQ_PARSIGEX_TRIES = 5,
+  AQ_PARSIGEX_KEPT_MAX = 128,           /* messages: a few a slot, for as long as duties live; the oldest goes */
+  AQ_PARSIGEX_KEPT_BYTES_MAX = 64 << 20 /* two of the largest */
+};
+
 typedef struct aq_parsigex aq_parsigex;
 aq_parsigex *aq_parsigex_new(const aq_parsigex_cfg *cfg); /* registers its handler with net */
-void aq_parsigex_free(aq_parsigex *px);                   /* sends under way end by themselves */
+void aq_parsigex_free(aq_parsigex *px);                   /* after the net ended what was under way */
 
-/* To every other node, without waiting. All items have this node's share index; one subcommittee a call. */
+/* To every other node, without waiting. All items have this node's share index; one subcommittee a call. It is kept while
+   the duty lives (an exit, which has no deadline: for an epoch) and sent again to whoever did not get it or came back,
+   at most AQ_PARSIGEX_TRIES times to each; receivers take an equal one for nothing new. */
 void aq_parsigex_broadcast(aq_parsigex *px, aq_duty duty, const aq_parsig_set *set);
+
+/* A connection to the peer was made: what is kept goes to it again, soon. */
+void aq_parsigex_again(aq_parsigex *px, uint32_t peer);
 
 /* The payload is of this duty, not of another one under its name: slot, epoch, subcommittee. */
 bool aq_parsigex_belongs(const aq_chain *c, aq_duty duty, const aq_signed_data *d);

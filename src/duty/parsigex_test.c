@@ -22,6 +22,8 @@ typedef struct {
   struct {
     uint32_t peer;
     aq_buf msg;
+    aq_net_done done;
+    void *arg;
   } sent[SENT_MAX];
   uint32_t sent_cnt, received, items;
   aq_parsigex_item last;
@@ -37,8 +39,8 @@ static uint32_t g_lines;
 
 static void net_send(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_done done, void *arg) {
   fixture *f = ctx;
-  (void)done, (void)arg;
   assert_true(proto == AQ_PROTO_PARSIGEX && f->sent_cnt < SENT_MAX);
+  f->sent[f->sent_cnt].done = done, f->sent[f->sent_cnt].arg = arg;
   f->sent[f->sent_cnt].peer = peer;
   f->sent[f->sent_cnt].msg = AQ_BUF(1 << 20);
   aq_buf_put_bytes(&f->sent[f->sent_cnt++].msg, msg);
@@ -274,6 +276,52 @@ static void test_broadcast(void **state) {
   yyjson_doc_free(doc);
 }
 
+static void end_send(fixture *f, uint32_t at, aq_status st) { f->sent[at].done(f->sent[at].arg, st); }
+
+/* Goal: who did not get our partial signatures, or comes back, gets the same bytes again while the duty lives, so often
+   and not at once; nobody else does, and nothing is sent of a duty that is over. Method: one send of three fails, then
+   again and again; another peer connects twice in a moment; then the deadline. */
+static void test_sent_again(void **state) {
+  (void)state;
+  yyjson_doc *doc = aq_test_json("tss/parsigex.json");
+  yyjson_val *all = yyjson_doc_get_root(doc), *v = by_name(all, "attester fulu");
+  fixture f;
+  open_px(&f, all);
+  aq_buf data = aq_test_hex_of(v, "data");
+  aq_duty duty = {aq_test_u64(v, "duty_slot"), AQ_DUTY_ATTESTER};
+  aq_parsig p = {.data = aq_buf_bytes(&data), .share_idx = f.cfg.self + 1};
+  memcpy(p.pubkey, f.validator[1].pubkey, 48);
+  at_slot(&f, duty.slot);
+  aq_parsigex_broadcast(f.px, duty, &(aq_parsig_set){&p, 1});
+  assert_int_equal(f.sent_cnt, 3);
+  end_send(&f, 0, AQ_OK), end_send(&f, 1, AQ_E_CLOSED), end_send(&f, 2, AQ_OK);
+  uint32_t lost = f.sent[1].peer, back = f.sent[2].peer, cnt = 3;
+  fake_env_run_for(&f.env, AQ_MILLIS(900));
+  assert_int_equal(f.sent_cnt, 3);
+  for (uint32_t i = 1; i < AQ_PARSIGEX_TRIES + 2; i++) {
+    fake_env_run_for(&f.env, AQ_MILLIS(1100));
+    if (i < AQ_PARSIGEX_TRIES) cnt++;
+    assert_int_equal(f.sent_cnt, cnt);
+    if (i >= AQ_PARSIGEX_TRIES) continue;
+    assert_int_equal(f.sent[cnt - 1].peer, lost);
+    assert_bytes(aq_buf_bytes(&f.sent[cnt - 1].msg), aq_buf_bytes(&f.sent[1].msg));
+    end_send(&f, cnt - 1, AQ_E_TIMEOUT);
+  }
+  aq_parsigex_again(f.px, back), aq_parsigex_again(f.px, back), aq_parsigex_again(f.px, f.cfg.self);
+  assert_int_equal(f.sent_cnt, cnt);
+  fake_env_run_for(&f.env, AQ_MILLIS(1100));
+  assert_int_equal(f.sent_cnt, ++cnt);
+  assert_int_equal(f.sent[cnt - 1].peer, back);
+  end_send(&f, cnt - 1, AQ_OK);
+  at_slot(&f, duty.slot + 200);
+  aq_parsigex_again(f.px, back);
+  fake_env_run_for(&f.env, AQ_MILLIS(1100));
+  assert_int_equal(f.sent_cnt, cnt);
+  aq_buf_free(&data);
+  close_px(&f);
+  yyjson_doc_free(doc);
+}
+
 /* Goal: a message for which there is no room, or that cannot be written, is an error and nothing else.
    Method: arenas from nothing up to what is enough, both ways. */
 static void test_no_room(void **state) {
@@ -343,6 +391,6 @@ int main(void) {
   aq_log_start(AQ_LOG_WARN, on_line, NULL);
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_vectors), cmocka_unit_test(test_refused),
                                      cmocka_unit_test(test_broadcast), cmocka_unit_test(test_no_room),
-                                     cmocka_unit_test(test_limit)};
+                                     cmocka_unit_test(test_limit),     cmocka_unit_test(test_sent_again)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

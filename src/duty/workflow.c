@@ -318,6 +318,8 @@ aq_status aq_workflow_start(aq_workflow *w, aq_err *err) {
   return AQ_OK;
 }
 
+void aq_workflow_peer_up(aq_workflow *w, uint32_t peer) { aq_parsigex_again(w->parsigex, peer); }
+
 aq_scheduler *aq_workflow_scheduler(aq_workflow *w) { return w->scheduler; }
 aq_dutydb *aq_workflow_dutydb(aq_workflow *w) { return w->dutydb; }
 aq_aggsigdb *aq_workflow_aggsigdb(aq_workflow *w) { return w->aggsigdb; }

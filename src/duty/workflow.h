@@ -38,6 +38,9 @@ aq_workflow *aq_workflow_new(const aq_workflow_cfg *cfg);
 void aq_workflow_free(aq_workflow *w);
 AQ_NODISCARD aq_status aq_workflow_start(aq_workflow *w, aq_err *err); /* recovers, then starts the scheduler */
 
+/* A connection to a peer was made: it gets the partial signatures of living duties again. */
+void aq_workflow_peer_up(aq_workflow *w, uint32_t peer);
+
 aq_scheduler *aq_workflow_scheduler(aq_workflow *w);
 aq_dutydb *aq_workflow_dutydb(aq_workflow *w);
 aq_aggsigdb *aq_workflow_aggsigdb(aq_workflow *w);

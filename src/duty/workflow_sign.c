@@ -204,6 +204,7 @@ static void journalled(void *arg, aq_status st) {
       it->why = journal_text(s->duty.type, store->refusal ? store->refusal(store->ctx) : AQ_REFUSAL_UNKNOWN);
     it->st = st;
     it->open = false;
+    if (st == AQ_E_SLASH) aq_metric_add(AQ_M_STATE_REFUSED_TOTAL, 1, AQ_LABELS("partial"));
     aq_tracker_partial(s->w->tracker, s->duty, s->w->cfg.self + 1, it->root, false, st);
     AQ_LOG(AQ_LOG_ERROR, "sign", AQ_STR("duty", aq_duty_name(s->duty.type)),
            AQ_STR("err", it->why ? it->why : aq_status_text(st)), AQ_UINT("slot", s->duty.slot),
@@ -421,6 +422,7 @@ static void group_journalled(void *arg, aq_status st) {
     group_free(g);
     return;
   }
+  if (st == AQ_E_SLASH) aq_metric_add(AQ_M_STATE_REFUSED_TOTAL, 1, AQ_LABELS("group"));
   if (st == AQ_OK) st = aq_aggsigdb_store(w->aggsigdb, g->key.duty, g->key.validator, g->key.sub, &g->data);
   aq_tracker_stored(w->tracker, g->key.duty, st);
   if (st != AQ_OK) {

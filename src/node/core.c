@@ -140,6 +140,10 @@ void aq_core_end_duties(aq_core *c) {
   c->workflow = NULL;
 }
 
+void aq_core_peer_up(aq_core *c, uint32_t peer) {
+  if (c->workflow) aq_workflow_peer_up(c->workflow, peer);
+}
+
 void aq_core_free(aq_core *c) {
   aq_vapi_free(c->vapi);
   if (c->bn) aq_bn_free(c->bn);

@@ -49,7 +49,8 @@ void aq_core_init(aq_core *c, const aq_core_cfg *cfg);
 void aq_core_start(aq_core *c); /* asks the beacon node for its chain; ready or failed follows */
 void aq_core_stop(aq_core *c);  /* no timer of its own fires any more; the validator API says so */
 void aq_core_end_duties(aq_core *c);
-void aq_core_free(aq_core *c); /* after end_duties; harmless on a zeroed one */
+void aq_core_peer_up(aq_core *c, uint32_t peer); /* a connection to it was made; at any time */
+void aq_core_free(aq_core *c);                   /* after end_duties; harmless on a zeroed one */
 
 /* The network of the lock: the custom one when its version fits, else a built-in one, NULL when unknown. */
 const aq_network *aq_core_network(const aq_lock *lock, const aq_network *custom);

@@ -145,6 +145,8 @@ static void peer_addr(void *arg, uint32_t peer, const char *addr) {
   if (n->store) n->store->peer(n->store->ctx, peer, addr);
 }
 
+static void peer_up(void *arg, uint32_t peer) { aq_core_peer_up(&((aq_node *)arg)->core, peer); }
+
 static void remembered_vote(void *arg, const aq_store_vote *v) { (void)arg, (void)v; }
 static void remembered_blob(void *arg, const aq_store_blob *b) { (void)arg, (void)b; }
 static void remembered_decided(void *arg, const aq_store_decided *d) { (void)arg, (void)d; }
@@ -217,6 +219,7 @@ static aq_status start_p2p(aq_node *n, aq_err *err) {
                            .rate_limit = n->cfg->p2p_rate_limit,
                            .score_threshold = n->cfg->p2p_score_threshold,
                            .peer_addr = peer_addr,
+                           .peer_up = peer_up,
                            .arg = n};
   n->host = aq_host_new(&cfg);
   aq_peerinfo_cfg info = {.env = n->env,

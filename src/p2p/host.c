@@ -209,6 +209,7 @@ static void io_up(void *arg) {
     if (h->cfg.peer_change) h->cfg.peer_change(h->cfg.arg, p->idx, true);
     host_ping_start(p);
   }
+  if (h->cfg.peer_up) h->cfg.peer_up(h->cfg.arg, p->idx);
   host_ops_go(p);
 }
 

@@ -47,6 +47,7 @@ typedef struct {
   int32_t score_threshold;                                       /* 0 off */
   void (*peer_addr)(void *arg, uint32_t peer, const char *addr); /* a dialled address worked: remember it */
   void (*peer_change)(void *arg, uint32_t peer, bool connected);
+  void (*peer_up)(void *arg, uint32_t peer); /* a new connection, also beside an older one */
   void *arg;
 } aq_host_cfg;
 
