@@ -339,6 +339,11 @@ static void identify_used(void **state) {
   run(w, AQ_SECONDS(1));
   assert_int_equal(w->answers, 1);
   assert_int_equal(w->st, AQ_OK);
+  net->request(net->ctx, 1, AQ_PROTO_VOTES, aq_bytes_str("q"), on_answer, w); /* it did not list our own protocol */
+  run(w, AQ_SECONDS(1));
+  assert_int_equal(w->answers, 2);
+  assert_int_equal(w->st, AQ_E_CLOSED);
+  assert_null(host_stream(w, "/aequa/votes/1.0.0", 0));
   row *push = stream(w, "/ipfs/id/push/1.0.0", aq_bytes_str(""), false); /* a push without addresses takes them back */
   own.addr_cnt = 0;
   aq_buf_reset(&msg), aq_buf_reset(&out);
