@@ -163,6 +163,7 @@ int __wrap_stat(const char *path, struct stat *out) {
     errno = ENOENT;
     return -1;
   }
+  out->st_mode = S_IFREG | 0600;
   out->st_size = (off_t)fault_disk_size(path);
   return 0;
 }
