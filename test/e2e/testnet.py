@@ -11,14 +11,26 @@ def replay(dir):
     print(p.stdout[-2000:], p.stderr[-500:])
     check(p.returncode == 0 and int(p.stdout.split("instances: ")[1].split()[0]) > 0, f"replay of the stores: status {p.returncode}")
 
-def testnet(name, *args, slots=20, rc=(0,)):
+def exports(dir):
+    """What a client signed, its node says by the same names: nothing of it was lost between the two journals."""
+    def rows(*where):
+        p = run("store", "export", *where)
+        check(p.returncode == 0, f"store export {where}: {p.stderr}")
+        data = json.loads(p.stdout)["data"]
+        return {(v["pubkey"], r.get("slot"), r.get("target_epoch"), r["signing_root"]) for v in data for r in v["signed_blocks"] + v["signed_attestations"]}
+    for node in sorted(glob.glob(os.path.join(dir, "node[0-9]"))):
+        client, own = rows("--store", f"{node}/validator.db"), rows("--data-dir", node)
+        print(f"{os.path.basename(node)}: the client signed {len(client)} objects, {len(client - own)} of them unknown to its node")
+        check(len(client) > 10 and not client - own, f"{node}: {sorted(client - own)[:3]}")
+
+def testnet(name, *args, slots=20, rc=(0,), after=replay):
     with workdir(name) as d:
         report = os.path.join(d, "r.json")
         p = run("testnet", "--slot-time", "2s", "--slots", str(slots), "--report", report, "--dir", d, *args, timeout=170)
         print(p.stdout[-3000:], p.stderr[-2000:])
         check(p.returncode in rc, f"exit status {p.returncode}, wanted one of {rc}")
         r = json.load(open(report))
-        replay(d)
+        after(d)
     check(r["slashable"] == 0, f"{r['slashable']} slashable messages")
     check(r["bad"] == 0, f"{r['bad']} messages that the chain refused")
     return r
@@ -30,7 +42,7 @@ def all_done(r, slots):
         check(d["ok"] >= slots - 2, f"{duty}: only {d['ok']} done in {slots} slots")
 
 def plain():
-    r = testnet("plain", "--nodes", "4", "--validators", "8", slots=20)
+    r = testnet("plain", "--nodes", "4", "--validators", "8", slots=20, after=lambda d: (replay(d), exports(d)))
     all_done(r, 20)
     for n in r["nodes"]:
         check(n["bytes_in"] > 0 and n["bytes_out"] > 0 and n["ready_ms"] > 0 and n["rss_kib_max"] > 0, f"figures of node {n['index']}")
