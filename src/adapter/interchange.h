@@ -41,9 +41,10 @@ typedef struct {
   bool force;                    /* takes a file that names none of the keys, or no validator at all */
 } aq_interchange_import_cfg;
 
-/* All or nothing. Keys of this operator are recorded under the journal's name of them, others as they are. AQ_E_UNKNOWN:
-   another network; AQ_E_NOTFOUND: none of the keys is known here; AQ_E_FORMAT, AQ_E_IO. A root that only an earlier import recorded
-   gives way to cfg->root, with what that import forbade; one that a beacon node has proven never does. */
+/* All or nothing. Keys of this operator are recorded under the journal's name of them, others as they are.
+   AQ_E_UNKNOWN: another network; AQ_E_NOTFOUND: none of the keys is known here; AQ_E_FORMAT, AQ_E_IO. A root that only
+   an earlier import recorded gives way to cfg->root, with what that import forbade; one that a beacon node has proven
+   never does. */
 AQ_NODISCARD aq_status aq_interchange_import(aq_db *db, const aq_interchange_import_cfg *cfg, aq_bytes text,
                                              aq_interchange_stats *stats, aq_err *err);
 

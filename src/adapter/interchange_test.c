@@ -251,8 +251,8 @@ static aq_status sign_as(const uint8_t key[48], aq_sign_kind kind, uint64_t targ
   return sign(&s);
 }
 
-/* Goal: what a client signed with its shares binds the node's journal of groups, and the reverse; whichever of its names
-   a file uses.
+/* Goal: what a client signed with its shares binds the node's journal of groups, and the reverse; whichever of its
+   names a file uses.
    Method: files of shares, of groups and of both into both kinds of journal; what the file forbids is refused under the
    journal's name, the next target is not, and a validator of no file is free. */
 static void test_names(void **state) {

@@ -1,12 +1,12 @@
-/* Whose journal it is, and of which chain: its genesis validators root, said by an import or proven by a beacon node. */
+/* Whose journal it is, and of which chain: the genesis validators root, said by a file or proven by a beacon node. */
 #include "adapter/sqlite_db.h"
 #include "base/hex.h"
 #include "crypto/hash.h"
 
 static const char root_key[] = "genesis_validators_root", from_key[] = "chain_from";
 
-/* Where the root is from. ONLY_FILES: the store held nothing when the first file came, and a beacon node is heard before
-   anything is signed: all watermarks are of files. */
+/* Where the root is from. ONLY_FILES: the store held nothing when the first file came, and a beacon node is heard
+   before anything is signed: all watermarks are of files. */
 enum { FROM_FILE = 0, FROM_BEACON_NODE = 1, FROM_ONLY_FILES = 2 };
 
 void aq_sqlite_client_hash(uint8_t out[32]) { aq_sha256(out, aq_bytes_str("aequa validator client")); }

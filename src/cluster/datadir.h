@@ -55,8 +55,8 @@ AQ_NODISCARD aq_status aq_keys_load(aq_keys *out, const char *dir, aq_err *err);
 /* Every *.json of the directory and those below it that is an object, each with the .txt of its name, then with every
    other .txt found; in no particular order, so `sequenced` is false. For keys that other programs wrote. */
 AQ_NODISCARD aq_status aq_keys_load_any(aq_keys *out, const char *dir, aq_err *err);
-/* The public keys that the keystores of aq_keys_load name, without opening them; those that name none are left out. *out
-   is the caller's to free. AQ_E_NOTFOUND: no keystores. */
+/* The public keys that the keystores of aq_keys_load name, without opening them; those that name none are left out.
+   *out is the caller's to free. AQ_E_NOTFOUND: no keystores. */
 AQ_NODISCARD aq_status aq_keys_pubkeys(uint8_t (**out)[48], uint32_t *cnt, const char *dir, aq_err *err);
 void aq_keys_free(aq_keys *k);
 /* keystore-<i>.json or keystore-insecure-<i>.json, and the password file beside it. Creates the directory. Slow unless

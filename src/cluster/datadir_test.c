@@ -298,8 +298,8 @@ static void long_texts(void **state) {
 }
 
 /* Goal: where a file is meant, nothing else is opened or waited for, and the text says what is there.
-   Method: a pipe, a socket, a device and a directory, themselves and behind a link, for each kind of reader; a link to a
-   file is a file. The pipe has no writer: who opens it waits for ever. */
+   Method: a pipe, a socket, a device and a directory, themselves and behind a link, for each kind of reader; a link to
+   a file is a file. The pipe has no writer: who opens it waits for ever. */
 static void not_files(void **state) {
   (void)state;
   static const struct {

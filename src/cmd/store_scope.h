@@ -1,6 +1,6 @@
-/* cmd/store_scope.h - what a store command works on: which database, whose keys it names and of which network it is, from
-   the flags and the files beside it. Reads the cluster lock for its keys only: its hash must hold, its signatures are
-   `aequa cluster check`'s business. */
+/* cmd/store_scope.h - what a store command works on: which database, whose keys it names and of which network it is,
+   from the flags and the files beside it. Reads the cluster lock for its keys only: its hash must hold, its signatures
+   are `aequa cluster check`'s business. */
 #ifndef AQ_CMD_STORE_SCOPE_H
 #define AQ_CMD_STORE_SCOPE_H
 
