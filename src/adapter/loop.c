@@ -30,7 +30,9 @@ struct aq_loop {
   uv_poll_t tick;
   uv_prepare_t prepare;
   uv_signal_t sig[2];
-  int tick_fd; /* timerfd on the wall clock: the kernel follows clock steps */
+  int tick_fd; /* timerfd on the wall clock: the kernel follows clock steps, and wakes us when one comes */
+  int64_t clock_off_ns; /* tests */
+  aq_clock_look look;
   aq_env env;
   aq_workers *workers;
   void (*on_signal)(void *arg, int signo);
@@ -56,10 +58,7 @@ static uint64_t clock_ns(clockid_t id) {
   return (uint64_t)t.tv_sec * AQ_NS_PER_SEC + (uint64_t)t.tv_nsec;
 }
 
-static uint64_t env_now(void *ctx) {
-  (void)ctx;
-  return clock_ns(CLOCK_REALTIME);
-}
+static uint64_t env_now(void *ctx) { return clock_ns(CLOCK_REALTIME) + (uint64_t)((aq_loop *)ctx)->clock_off_ns; }
 
 static uint64_t env_mono(void *ctx) {
   (void)ctx;
@@ -86,13 +85,19 @@ static void env_timer_set(void *ctx, aq_timer *t, uint64_t at_ns, void (*fn)(voi
   aq_timer_heap_remove(&l->timers, t);
   /* One set in the past by a timer of this turn must not come before the older ones that are due. */
   t->at_ns = at_ns < l->turn_ns ? l->turn_ns : at_ns;
-  t->fn = fn, t->arg = arg, t->seq = l->seq++;
+  t->fn = fn, t->arg = arg, t->seq = l->seq++, t->span = false;
   aq_timer_heap_add(&l->timers, t);
+}
+
+/* A step: what waits for the end of a span moves with the clock. */
+static void look_at_clock(aq_loop *l) {
+  int64_t step_ns = aq_clock_stepped(&l->env, &l->look);
+  if (step_ns != 0) aq_timer_heap_step(&l->timers, step_ns);
 }
 
 static void fire_timers(aq_loop *l) {
   uint64_t limit = l->seq;
-  l->turn_ns = clock_ns(CLOCK_REALTIME);
+  l->turn_ns = env_now(l);
   for (aq_timer *t; (t = aq_timer_heap_first(&l->timers)) && t->at_ns <= l->turn_ns && t->seq < limit;) {
     aq_timer_heap_remove(&l->timers, t);
     t->fn(t->arg);
@@ -105,19 +110,26 @@ static void on_tick(uv_poll_t *h, int status, int events) {
   aq_loop *l = h->data;
   uint64_t expirations;
   ssize_t got = read(l->tick_fd, &expirations, sizeof expirations);
-  if (got > 0) l->armed_ns = 0;
+  if (got > 0 || errno == ECANCELED) l->armed_ns = 0; /* the latter: the clock was set */
+  look_at_clock(l);
   fire_timers(l);
 }
 
+/* The answer ECANCELED: the clock was set since the last call. The timer is armed, but what waits may have moved. */
 static void arm_tick(aq_loop *l) {
-  const aq_timer *first = aq_timer_heap_first(&l->timers);
-  uint64_t at_ns = first ? first->at_ns : 0;
-  if (first && at_ns == 0) at_ns = 1; /* 0 would disarm */
-  if (at_ns == l->armed_ns) return;
-  uint64_t at = at_ns > INT64_MAX ? INT64_MAX : at_ns;
-  struct itimerspec spec = {.it_value = {(time_t)(at / AQ_NS_PER_SEC), (long)(at % AQ_NS_PER_SEC)}};
-  AQ_ASSERT(timerfd_settime(l->tick_fd, TFD_TIMER_ABSTIME, &spec, NULL) == 0);
-  l->armed_ns = at_ns;
+  for (bool again = true; again;) {
+    const aq_timer *first = aq_timer_heap_first(&l->timers);
+    uint64_t at_ns = first ? first->at_ns : 0;
+    if (first && at_ns == 0) at_ns = 1; /* 0 would disarm */
+    if (at_ns == l->armed_ns) return;
+    uint64_t at = at_ns == 0 ? 0 : at_ns - (uint64_t)l->clock_off_ns;
+    if (at_ns > INT64_MAX || at > INT64_MAX) at = INT64_MAX;
+    struct itimerspec spec = {.it_value = {(time_t)(at / AQ_NS_PER_SEC), (long)(at % AQ_NS_PER_SEC)}};
+    again = timerfd_settime(l->tick_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &spec, NULL) != 0;
+    AQ_ASSERT(!again || errno == ECANCELED);
+    if (again) look_at_clock(l);
+    l->armed_ns = again ? 0 : at_ns;
+  }
 }
 
 /* Before each wait for events: the watchdog looks at the step that ends here. */
@@ -131,6 +143,7 @@ static void on_prepare(uv_prepare_t *h) {
   }
   l->step_ns = now, l->step_idle_ns = idle;
   l->polls++;
+  look_at_clock(l);
   arm_tick(l);
 }
 
@@ -231,6 +244,11 @@ struct uv_loop_s *aq_loop_uv(aq_loop *l) {
 void aq_loop_run(aq_loop *l) { uv_run(&l->uv, UV_RUN_DEFAULT); }
 void aq_loop_stop(aq_loop *l) { uv_stop(&l->uv); }
 uint64_t aq_loop_turn(const aq_loop *l) { return l->polls; }
+
+void aq_loop_set_clock(aq_loop *l, int64_t off_ns) {
+  l->clock_off_ns = off_ns;
+  l->armed_ns = 0;
+}
 
 /* Lets closed handles end. A name that is still being resolved may hold the loop: then its memory is left to the end
    of the process. */

@@ -1,5 +1,5 @@
 /* adapter/loop.h - the production environment: a libuv loop, timers, the worker pool, signals. Implements
-   port/env.h. */
+   port/env.h. A wall clock that is set is noticed at once, by the kernel's word. */
 #ifndef AQ_ADAPTER_LOOP_H
 #define AQ_ADAPTER_LOOP_H
 
@@ -18,6 +18,8 @@ void aq_loop_stop(aq_loop *l);
 uint64_t aq_loop_turn(const aq_loop *l);
 /* SIGINT and SIGTERM: first call fn, a second signal exits at once with 130 or 143. */
 void aq_loop_on_signal(aq_loop *l, void (*fn)(void *arg, int signo), void *arg);
+/* For tests: the wall clock as this loop has it is off by so much from now on. */
+void aq_loop_set_clock(aq_loop *l, int64_t off_ns);
 /* Calls fn on the loop thread; from any thread. */
 void aq_loop_post(aq_loop *l, void (*fn)(void *arg), void *arg);
 

@@ -287,7 +287,7 @@ static bool parse_literal(struct sockaddr_storage *out, const char *host, uint16
 static uint64_t port_dial(void *ctx, const char *host, uint16_t port) {
   aq_uv_tcp *t = ctx;
   conn *c = conn_new(t);
-  aq_timer_set(t->env, &c->limit, aq_now_ns(t->env) + CONNECT_LIMIT_NS, on_limit, c);
+  aq_timer_after(t->env, &c->limit, CONNECT_LIMIT_NS, on_limit, c);
   if (parse_literal(&c->literal, host, port)) {
     start_connect(c, (struct sockaddr *)&c->literal);
     return c->id;

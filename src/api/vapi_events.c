@@ -80,7 +80,7 @@ static void look(void *arg);
 static void look_at(aq_vapi_events *e, uint64_t in_ns) {
   const aq_env *env = e->v->cfg.env;
   e->pausing = in_ns > 0;
-  aq_timer_set(env, &e->soon, aq_now_ns(env) + in_ns, look, e);
+  aq_timer_after(env, &e->soon, in_ns, look, e);
 }
 
 /* ---- streams ---- */
@@ -172,7 +172,7 @@ static void opened(upstream *u) {
          AQ_UINT("topics", (uint64_t)__builtin_popcount(u->topics)));
   upstream_free(&e->old);
   e->old = e->live;
-  if (e->old) aq_timer_set(env, &e->overlap, aq_now_ns(env) + OVERLAP_NS, overlap_over, e);
+  if (e->old) aq_timer_after(env, &e->overlap, OVERLAP_NS, overlap_over, e);
   e->live = u;
   e->probe = NULL;
   e->probe_for = NULL;
@@ -346,7 +346,7 @@ static void look(void *arg) {
 static void alive(void *arg) {
   aq_vapi_events *e = arg;
   const aq_env *env = e->v->cfg.env;
-  aq_timer_set(env, &e->alive, aq_now_ns(env) + ALIVE_NS, alive, e);
+  aq_timer_after(env, &e->alive, ALIVE_NS, alive, e);
   send_all(e, UINT32_MAX, aq_bytes_str(":\n\n"));
   uint32_t wanted = streamed(e);
   if (e->live && !e->probe && !e->old && wanted && wanted != e->live->topics) connect_to(e, wanted); /* fewer now */
@@ -395,7 +395,7 @@ void aq_vapi_get_events(aq_call *c) {
     aq_call_answer(c, 200, &(aq_http_headers){&type, 1}, aq_bytes_of("", 0), NULL);
     return;
   }
-  if (aq_list_empty(&e->clients)) aq_timer_set(env, &e->alive, aq_now_ns(env) + ALIVE_NS, alive, e);
+  if (aq_list_empty(&e->clients)) aq_timer_after(env, &e->alive, ALIVE_NS, alive, e);
   c->proxy_client = client;
   aq_list_push(&e->clients, &c->proxy_link);
   if (e->live && (c->topics & ~e->live->topics) == 0) {

@@ -107,7 +107,7 @@ void aq_vapi_proxy_leave(aq_call *c) {
   c->proxy_client = 0;
   aq_timer_cancel(v->cfg.env, &c->proxy_timer);
   aq_list_remove(&c->proxy_link);
-  if (!aq_list_empty(&v->proxy_waiting)) aq_timer_set(v->cfg.env, &v->proxy_turn, aq_now_ns(v->cfg.env), turn, v);
+  if (!aq_list_empty(&v->proxy_waiting)) aq_timer_after(v->cfg.env, &v->proxy_turn, 0, turn, v);
 }
 
 static void no_turn(void *arg) { aq_call_busy(arg); }
@@ -153,7 +153,7 @@ static void head(void *arg, int code, const aq_http_headers *h) {
   const aq_env *env = c->v->cfg.env;
   if (c->proxy_code) return;
   if (code < 200 || code > 599) { /* no answer to this request; not ended from inside here */
-    aq_timer_set(env, &c->proxy_timer, aq_now_ns(env), bad_head, c);
+    aq_timer_after(env, &c->proxy_timer, 0, bad_head, c);
     return;
   }
   c->proxy_code = code;
@@ -175,7 +175,7 @@ static bool data(void *arg, aq_bytes chunk) {
   if (c->proxy_code == 0 || bodiless(c)) return true;
   if (c->vt->write(c->res, chunk)) return true;
   const aq_env *env = c->v->cfg.env;
-  aq_timer_set(env, &c->proxy_timer, aq_now_ns(env) + STALL_NS, stalled, c);
+  aq_timer_after(env, &c->proxy_timer, STALL_NS, stalled, c);
   return false;
 }
 

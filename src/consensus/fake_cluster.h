@@ -117,7 +117,7 @@ static inline void fake_timer_set(void *ctx, aq_timer *t, uint64_t at_ns, void (
   fake_node *n = ctx;
   fake_timer_cancel(ctx, t);
   AQ_ASSERT(n->w->timer_cnt < FAKE_TIMERS_MAX);
-  t->fn = fn, t->arg = arg, t->at_ns = at_ns, t->seq = ++n->w->seq;
+  t->fn = fn, t->arg = arg, t->at_ns = at_ns, t->seq = ++n->w->seq, t->span = false;
   n->w->timer_owner[n->w->timer_cnt] = n->idx;
   n->w->timer[n->w->timer_cnt++] = t;
   t->pos = n->w->timer_cnt;

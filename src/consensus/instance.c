@@ -168,8 +168,7 @@ static void on_recorded(void *arg, aq_status st) {
   in->answer_later = 0;
   deliver(in);
   if (waiting) aq_outbox_decided(in, aq_qbft_decided(in->q), waiting);
-  uint64_t now = aq_now_ns(in->c->cfg.env);
-  aq_timer_set(in->c->cfg.env, &in->offer_timer, now + AQ_MILLIS(OFFER_MS), on_offer, in);
+  aq_timer_after(in->c->cfg.env, &in->offer_timer, AQ_MILLIS(OFFER_MS), on_offer, in);
 }
 
 void aq_instance_complete(aq_instance *in) {
@@ -338,7 +337,7 @@ static void on_round_timer(void *arg) {
   uint64_t now = aq_now_ns(in->c->cfg.env);
   if (!in->timer_deferred && now > in->timer_at_ns + AQ_MILLIS(LATE_MS)) {
     in->timer_deferred = true;
-    aq_timer_set(in->c->cfg.env, &in->round_timer, now, on_round_timer, in);
+    aq_timer_after(in->c->cfg.env, &in->round_timer, 0, on_round_timer, in);
     return;
   }
   aq_instance_explain(in);
@@ -367,7 +366,7 @@ static void on_retry(void *arg) {
 }
 
 static void later(aq_instance *in, uint64_t after_ns) {
-  aq_timer_set(in->c->cfg.env, &in->retry_timer, aq_now_ns(in->c->cfg.env) + after_ns, on_retry, in);
+  aq_timer_after(in->c->cfg.env, &in->retry_timer, after_ns, on_retry, in);
 }
 
 void aq_instance_wake(aq_instance *in) { later(in, 0); }

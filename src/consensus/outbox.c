@@ -142,7 +142,7 @@ static void on_sent(void *arg, aq_status st) {
     uint64_t wait_ms = p->tries == 0 ? RETRY_FIRST_MS : p->tries == 1 ? RETRY_SECOND_MS : RETRY_MS;
     p->tries++;
     tx->under_way++;
-    aq_timer_set(tx->c->cfg.env, &p->timer, aq_now_ns(tx->c->cfg.env) + AQ_MILLIS(wait_ms), on_retry, p);
+    aq_timer_after(tx->c->cfg.env, &p->timer, AQ_MILLIS(wait_ms), on_retry, p);
   }
   tx_release(tx);
 }

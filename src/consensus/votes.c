@@ -199,7 +199,7 @@ static void on_period(void *arg) {
   for (uint32_t i = 0; i < c->cfg.n; i++) {
     if (i != c->cfg.self && net->connected(net->ctx, i)) ask(c, i, false);
   }
-  aq_timer_set(c->cfg.env, &c->votes.period, aq_now_ns(c->cfg.env) + c->cfg.chain->clock.slot_ns, on_period, c);
+  aq_timer_after(c->cfg.env, &c->votes.period, c->cfg.chain->clock.slot_ns, on_period, c);
 }
 
 void aq_votes_ask(aq_consensus *c) {

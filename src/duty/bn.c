@@ -304,10 +304,10 @@ uint64_t aq_bn_call_on(aq_bn *b, aq_bn_endpoint *only, const aq_bn_req *req, aq_
   b->call_cnt++;
   if (b->ep_cnt == 0 || b->call_cnt > AQ_BN_CALLS_MAX) {
     c->best_st = b->ep_cnt ? AQ_E_LIMIT : AQ_E_CLOSED;
-    aq_timer_set(b->cfg.env, &c->timer, aq_now_ns(b->cfg.env), not_started, c);
+    aq_timer_after(b->cfg.env, &c->timer, 0, not_started, c);
   } else if (!call_start(c, b->ep, b->cfg.endpoint_cnt) && !start_fallbacks(c)) {
     c->best_st = AQ_E_CLOSED; /* none is of our chain */
-    aq_timer_set(b->cfg.env, &c->timer, aq_now_ns(b->cfg.env), not_started, c);
+    aq_timer_after(b->cfg.env, &c->timer, 0, not_started, c);
   }
   return c->id;
 }

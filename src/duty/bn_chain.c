@@ -55,7 +55,7 @@ static void again(aq_bn_load *l, const char *why) {
     l->step = AQ_BN_GENESIS;
     l->ep = NULL;
   }
-  aq_timer_set(l->bn->cfg.env, &l->timer, aq_now_ns(l->bn->cfg.env) + pause_ns, ask, l);
+  aq_timer_after(l->bn->cfg.env, &l->timer, pause_ns, ask, l);
 }
 
 static aq_status take_genesis(aq_bn_told *t, yyjson_val *data, aq_err *err) {

@@ -100,7 +100,7 @@ static void lost(aq_bn_endpoint *ep, const char *why) {
          AQ_STR("err", why), AQ_UINT("retry_ms", pause_ns / AQ_NS_PER_MS));
   s->opened = false;
   s->pause_ns = pause_ns;
-  aq_timer_set(env, &s->timer, aq_now_ns(env) + pause_ns, connect_stream, ep);
+  aq_timer_after(env, &s->timer, pause_ns, connect_stream, ep);
 }
 
 static void check_stall(void *arg) {
@@ -109,7 +109,7 @@ static void check_stall(void *arg) {
   const aq_bn_cfg *cfg = &ep->bn->cfg;
   uint64_t silent_ns = aq_mono_ns(cfg->env) - s->heard_ns, limit_ns = stall_ns(ep->bn);
   if (silent_ns < limit_ns) {
-    aq_timer_set(cfg->env, &s->timer, aq_now_ns(cfg->env) + (limit_ns - silent_ns), check_stall, ep);
+    aq_timer_after(cfg->env, &s->timer, (limit_ns - silent_ns), check_stall, ep);
     return;
   }
   /* Perhaps only empty slots: again at once, and no alarm. */
@@ -165,7 +165,7 @@ static void connect_stream(void *arg) {
   s->heard_ns = aq_mono_ns(cfg->env);
   s->http_id = cfg->http->start(cfg->http->ctx, &req, &cb);
   aq_buf_free(&url);
-  aq_timer_set(cfg->env, &s->timer, aq_now_ns(cfg->env) + stall_ns(ep->bn), check_stall, ep);
+  aq_timer_after(cfg->env, &s->timer, stall_ns(ep->bn), check_stall, ep);
 }
 
 /* ---- health ---- */

@@ -197,7 +197,7 @@ static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
          AQ_STR("err", t->why), AQ_UINT("retry_ms", pause_ns / AQ_NS_PER_MS));
   t->tries++;
   t->resends = 0;
-  aq_timer_set(env, &t->timer, now_ns + pause_ns, send, t);
+  aq_timer_after(env, &t->timer, pause_ns, send, t);
 }
 
 /* ---- requests ---- */
@@ -328,7 +328,7 @@ static void tell_later(aq_broadcaster *b, aq_duty duty, const uint32_t *validato
   t->cnt = cnt;
   t->st = st;
   snprintf(t->why, sizeof t->why, "%s", why);
-  aq_timer_set(b->cfg.env, &t->timer, aq_now_ns(b->cfg.env), tell, t);
+  aq_timer_after(b->cfg.env, &t->timer, 0, tell, t);
 }
 
 static void submit_block(aq_broadcaster *b, aq_duty duty, const aq_signed_data *d, const uint32_t *validators,
@@ -349,7 +349,7 @@ static void submit_block(aq_broadcaster *b, aq_duty duty, const aq_signed_data *
   t->is_block = true;
   t->type = d->type;
   aq_buf_put_bytes(&t->body, d->value);
-  aq_timer_set(b->cfg.env, &t->timer, aq_now_ns(b->cfg.env), send, t);
+  aq_timer_after(b->cfg.env, &t->timer, 0, send, t);
 }
 
 /* One request with all objects of a fork, in a JSON list; what cannot be sent gets its own verdict. */
@@ -370,7 +370,7 @@ static void submit_batch(aq_broadcaster *b, aq_duty duty, const aq_signed_data *
   }
   aq_buf_put_u8(&t->body, ']');
   if (t->cnt)
-    aq_timer_set(b->cfg.env, &t->timer, aq_now_ns(b->cfg.env), send, t);
+    aq_timer_after(b->cfg.env, &t->timer, 0, send, t);
   else
     task_free(t);
 }
@@ -384,7 +384,7 @@ static void submit_each(aq_broadcaster *b, aq_duty duty, const aq_signed_data *d
     t->fork = d[i].fork;
     t->st = put_object(&t->body, duty.type, &d[i]) ? AQ_OK : AQ_E_FORMAT;
     if (t->st != AQ_OK) memcpy(t->why, "no object", sizeof "no object");
-    aq_timer_set(b->cfg.env, &t->timer, aq_now_ns(b->cfg.env), t->st == AQ_OK ? send : tell, t);
+    aq_timer_after(b->cfg.env, &t->timer, 0, t->st == AQ_OK ? send : tell, t);
   }
 }
 

@@ -44,7 +44,7 @@ static inline void fake_env_timer_set_(void *ctx, aq_timer *t, uint64_t at_ns, v
   fake_env *f = ctx;
   fake_env_timer_cancel_(ctx, t);
   AQ_ASSERT(f->timer_cnt < FAKE_ENV_TIMERS_MAX);
-  t->fn = fn, t->arg = arg, t->at_ns = at_ns, t->seq = ++f->seq;
+  t->fn = fn, t->arg = arg, t->at_ns = at_ns, t->seq = ++f->seq, t->span = false;
   f->timer[f->timer_cnt++] = t;
   t->pos = f->timer_cnt;
 }
@@ -125,6 +125,11 @@ static inline void fake_env_run_until(fake_env *f, uint64_t at_ns) {
 static inline void fake_env_run_for(fake_env *f, uint64_t ns) { fake_env_run_until(f, f->wall_ns + ns); }
 
 /* The wall clock jumps (a machine that slept, NTP): no timer fires before the next drain or run. */
-static inline void fake_env_jump(fake_env *f, uint64_t wall_ns) { f->wall_ns = wall_ns; }
+static inline void fake_env_jump(fake_env *f, uint64_t wall_ns) {
+  for (size_t i = 0; i < f->timer_cnt; i++) {
+    if (f->timer[i]->span) f->timer[i]->at_ns += wall_ns - f->wall_ns;
+  }
+  f->wall_ns = wall_ns;
+}
 
 #endif

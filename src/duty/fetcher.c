@@ -104,7 +104,7 @@ static void try_end(aq_fetch_task *t) {
     task_free(t);
   } else {
     t->tries++;
-    aq_timer_set(cfg->env, &t->timer, now_ns + pause_ns, try_task, t);
+    aq_timer_after(cfg->env, &t->timer, pause_ns, try_task, t);
   }
   cfg->failed(cfg->arg, duty, st, why, final);
 }
@@ -226,8 +226,7 @@ void aq_fetcher_fetch(aq_fetcher *f, aq_duty duty, const aq_duty_defs *defs) {
   make_items(t);
   aq_list_push(&f->tasks, &t->link);
   f->task_cnt++;
-  uint64_t now_ns = aq_now_ns(f->cfg.env);
-  aq_timer_set(f->cfg.env, &t->timer, now_ns, try_task, t);
+  aq_timer_after(f->cfg.env, &t->timer, 0, try_task, t);
   if (duty.type == AQ_DUTY_AGGREGATOR || duty.type == AQ_DUTY_SYNC_CONTRIBUTION) {
     aq_timer_set(f->cfg.env, &t->cut_timer, aq_duty_start_ns(&f->cfg.chain->clock, duty) + CUT_AFTER_NS, cut_off, t);
   }

@@ -222,7 +222,7 @@ static void hold(aq_infosync *x, uint32_t peer, uint64_t slot, aq_bytes msg, aq_
   *h = (held){.x = x, .peer = peer, .slot = slot, .msg = AQ_BUF(AQ_PRIORITY_MSG_MAX), .reply = reply};
   aq_buf_put_bytes(&h->msg, msg);
   aq_list_push(&x->held, &h->node);
-  aq_timer_set(x->cfg.env, &h->timer, aq_now_ns(x->cfg.env) + HOLD_NS, held_refuse, h);
+  aq_timer_after(x->cfg.env, &h->timer, HOLD_NS, held_refuse, h);
 }
 
 /* The answer ends the request, and with it perhaps msg. */
@@ -267,7 +267,7 @@ static void begin(aq_infosync *x, uint64_t slot) {
   bool ok = write_own(x);
   AQ_ASSERT(ok);
   x->order[x->cnt++] = x->cfg.self;
-  aq_timer_set(env, &x->propose_timer, aq_now_ns(env) + EXCHANGE_NS, on_propose_timer, x);
+  aq_timer_after(env, &x->propose_timer, EXCHANGE_NS, on_propose_timer, x);
   aq_timer_set(env, &x->end_timer, aq_duty_deadline_ns(&x->cfg.chain->clock, duty_of(slot)), on_end_timer, x);
   for (uint32_t i = 0; i < x->cfg.cluster.n; i++) {
     if (i != x->cfg.self) ask_peer(x, i);

@@ -208,7 +208,7 @@ static bool ask_next(view *v, const votes *got, bool is_early) {
   if (v->votes_call || v->block_call || v->again.pos) return true;
   if (v->repeated) return false;
   v->repeated = true;
-  aq_timer_set(cfg->env, &v->again, aq_now_ns(cfg->env) + cfg->chain->clock.slot_ns / AGAIN_PART_OF_SLOT, ask_again, v);
+  aq_timer_after(cfg->env, &v->again, cfg->chain->clock.slot_ns / AGAIN_PART_OF_SLOT, ask_again, v);
   return true;
 }
 

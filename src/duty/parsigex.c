@@ -270,7 +270,7 @@ static void on_again(void *arg);
 
 static void arm(aq_parsigex *px) {
   if (px->again.pos == 0)
-    aq_timer_set(px->cfg.env, &px->again, aq_now_ns(px->cfg.env) + AQ_MILLIS(AGAIN_MS), on_again, px);
+    aq_timer_after(px->cfg.env, &px->again, AQ_MILLIS(AGAIN_MS), on_again, px);
 }
 
 static void on_sent(void *arg, aq_status st) {

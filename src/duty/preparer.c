@@ -23,7 +23,7 @@ static void next_epoch(aq_preparer *p) {
   aq_timer_set(p->cfg.env, &p->timer, aq_slot_start_ns(c, epoch * c->slots_per_epoch), prepare, p);
 }
 
-static void again(aq_preparer *p) { aq_timer_set(p->cfg.env, &p->timer, aq_now_ns(p->cfg.env) + RETRY_NS, prepare, p); }
+static void again(aq_preparer *p) { aq_timer_after(p->cfg.env, &p->timer, RETRY_NS, prepare, p); }
 
 static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
   aq_preparer *p = arg;
@@ -77,7 +77,7 @@ aq_preparer *aq_preparer_new(const aq_preparer_cfg *cfg) {
   return p;
 }
 
-void aq_preparer_start(aq_preparer *p) { aq_timer_set(p->cfg.env, &p->timer, aq_now_ns(p->cfg.env), prepare, p); }
+void aq_preparer_start(aq_preparer *p) { aq_timer_after(p->cfg.env, &p->timer, 0, prepare, p); }
 
 void aq_preparer_again(aq_preparer *p) {
   if (!p->call) aq_preparer_start(p);

@@ -274,5 +274,5 @@ void aq_scheduler_free(aq_scheduler *s) {
 void aq_scheduler_start(aq_scheduler *s) {
   AQ_ASSERT(!s->started);
   s->started = true;
-  aq_timer_set(s->cfg.env, &s->tick_timer, aq_now_ns(s->cfg.env), tick, s);
+  aq_timer_after(s->cfg.env, &s->tick_timer, 0, tick, s);
 }

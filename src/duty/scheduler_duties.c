@@ -281,7 +281,7 @@ static bool good(void *arg, const aq_bn_answer *ans) {
 
 static void deliver_soon(aq_sched_duties *d) {
   const aq_env *env = d->s->cfg.env;
-  if (!aq_list_empty(&d->calls)) aq_timer_set(env, &d->timer, aq_now_ns(env), hand_on, d);
+  if (!aq_list_empty(&d->calls)) aq_timer_after(env, &d->timer, 0, hand_on, d);
 }
 
 /* Proposers of a coming epoch: not needed yet, and not every beacon node can tell. Lodestar 1.5.1 answers with slots
@@ -466,7 +466,7 @@ uint64_t aq_scheduler_duties(aq_scheduler *s, aq_duties_kind kind, uint64_t epoc
   aq_metric_add(hit ? AQ_M_APP_CACHE_HITS_TOTAL : AQ_M_APP_CACHE_MISSES_TOTAL, 1, AQ_LABELS(kinds[kind].cache));
   aq_list_push(d ? &d->calls : &s->refused.calls, &c->link);
   if (!d)
-    aq_timer_set(s->cfg.env, &s->refused.timer, aq_now_ns(s->cfg.env), refused, &s->refused);
+    aq_timer_after(s->cfg.env, &s->refused.timer, 0, refused, &s->refused);
   else if (d->doc)
     deliver_soon(d);
   else

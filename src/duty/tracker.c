@@ -301,7 +301,7 @@ static void deadline(void *arg) {
   count_peers(t, r);
   if (r->duty.type == AQ_DUTY_SYNC_MESSAGE) count_cohorts(t, r);
   if (r->mixed) aq_metric_add(AQ_M_CORE_TRACKER_INCONSISTENT_PARSIGS_TOTAL, 1, AQ_LABELS(aq_duty_name(r->duty.type)));
-  aq_timer_set(t->cfg.env, &r->timer, aq_now_ns(t->cfg.env) + AQ_SECONDS(KEEP_S), track_over, r);
+  aq_timer_after(t->cfg.env, &r->timer, AQ_SECONDS(KEEP_S), track_over, r);
 }
 
 /* ---- events ---- */

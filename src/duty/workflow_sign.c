@@ -294,7 +294,7 @@ void aq_workflow_submit(aq_workflow *w, aq_duty duty, const aq_partial *p, uint3
     memcpy(list[open++].sig, it->data.sig, 96);
   }
   if (open == 0) {
-    aq_timer_set(w->cfg.env, &s->timer, aq_now_ns(w->cfg.env), finish, s);
+    aq_timer_after(w->cfg.env, &s->timer, 0, finish, s);
     return;
   }
   s->verifying = true;
@@ -411,7 +411,7 @@ static void flush(void *arg) {
       more = true;
   }
   if (!first) return;
-  if (more) aq_timer_set(w->cfg.env, &w->flush, aq_now_ns(w->cfg.env), flush, w);
+  if (more) aq_timer_after(w->cfg.env, &w->flush, 0, flush, w);
   submit_duty(w, first->key.duty, cnt);
 }
 
@@ -433,7 +433,7 @@ static void group_journalled(void *arg, aq_status st) {
     return;
   }
   g->stored = true;
-  aq_timer_set(w->cfg.env, &w->flush, aq_now_ns(w->cfg.env), flush, w);
+  aq_timer_after(w->cfg.env, &w->flush, 0, flush, w);
 }
 
 void aq_workflow_signature(void *arg, const aq_tss_key *key, const uint8_t root[32], const uint8_t sig[96]) {

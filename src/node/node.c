@@ -135,7 +135,7 @@ static void keylock_tick(void *arg) {
   if (aq_keylock_touch(n->key_path, "aequa run", n->lock->lock_hash_text, now_ns) != AQ_OK) {
     AQ_LOG(AQ_LOG_WARN, "key_lock", AQ_STR("err", "cannot refresh the key lock file"), AQ_STR("path", n->key_path));
   }
-  aq_timer_set(n->env, &n->keylock_timer, now_ns + AQ_SECONDS(1), keylock_tick, n);
+  aq_timer_after(n->env, &n->keylock_timer, AQ_SECONDS(1), keylock_tick, n);
 }
 
 /* ---- peers ---- */

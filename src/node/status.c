@@ -98,7 +98,7 @@ static void status_tick(void *arg) {
   evaluate(n);
   check_health(n);
   uint64_t step_ns = n->core.chain_known ? n->core.chain.clock.slot_ns : AQ_SECONDS(1);
-  aq_timer_set(n->env, &n->status_timer, aq_now_ns(n->env) + step_ns, status_tick, n);
+  aq_timer_after(n->env, &n->status_timer, step_ns, status_tick, n);
 }
 
 void aq_node_status_start(aq_node *n) {

@@ -200,14 +200,14 @@ static void await_children(void *arg) {
     aq_loop_stop(t->loop);
     return;
   }
-  aq_timer_set(t->env, &t->slot_timer, aq_now_ns(t->env) + AQ_MILLIS(10), await_children, t);
+  aq_timer_after(t->env, &t->slot_timer, AQ_MILLIS(10), await_children, t);
 }
 
 static void stop_children(aq_testnet *t) {
   if (t->stopping) return;
   t->stopping = true;
   for (uint32_t i = 0; i < t->child_cnt; i++) aq_child_signal(&t->child[i], SIGTERM);
-  aq_timer_set(t->env, &t->kill_timer, aq_now_ns(t->env) + STOP_GRACE_NS, kill_late, t);
+  aq_timer_after(t->env, &t->kill_timer, STOP_GRACE_NS, kill_late, t);
   await_children(t);
 }
 
@@ -335,7 +335,7 @@ static void chaos(aq_testnet *t) {
     start_node(t, (uint32_t)t->revive);
     if (t->node[t->revive]->running) t->revive = -1;
   } else if (t->slot % t->cfg->chaos_slots == 0) {
-    aq_timer_set(t->env, &t->kill_timer, aq_now_ns(t->env) + next_random(t) % t->cfg->slot_ns, chaos_kill, t);
+    aq_timer_after(t->env, &t->kill_timer, next_random(t) % t->cfg->slot_ns, chaos_kill, t);
   }
 }
 

@@ -190,7 +190,7 @@ static void arm(aq_conn *c) {
   if (c->blocked && c->stall_until_ns < at) at = c->stall_until_ns;
   if (c->mux && aq_yamux_deadline_ns(c->mux) < at) at = aq_yamux_deadline_ns(c->mux);
   uint64_t wait = at > now ? at - now : 0;
-  aq_timer_set(c->env, &c->timer, aq_now_ns(c->env) + wait, on_timer, c);
+  aq_timer_after(c->env, &c->timer, wait, on_timer, c);
 }
 
 /* ---- set-up ---- */

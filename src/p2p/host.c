@@ -25,7 +25,7 @@ void host_attempt(aq_gate_verdict v) {
   aq_metric_add(AQ_M_P2P_CONN_ATTEMPTS_TOTAL, 1, AQ_LABELS(aq_gate_verdict_name(v)));
 }
 
-static uint64_t now_ns(const aq_host *h) { return aq_now_ns(h->env); }
+static uint64_t now_ns(const aq_host *h) { return aq_mono_ns(h->env); } /* no deadline here is one of the chain */
 
 /* ---- next turn ---- */
 
@@ -347,7 +347,7 @@ static void on_tick(void *arg) {
     count_bytes(h, &h->peer[i]);
     count_streams(h, &h->peer[i]);
   }
-  aq_timer_set(h->env, &h->tick, now_ns(h) + TICK_NS, on_tick, h);
+  aq_timer_after(h->env, &h->tick, TICK_NS, on_tick, h);
 }
 
 /* ---- object ---- */
@@ -420,7 +420,7 @@ void aq_host_start(aq_host *h) {
     const char *addr = i < h->cfg.listen_addr_cnt ? h->cfg.listen_addrs[i] : "";
     AQ_LOG(AQ_LOG_INFO, "p2p_addr", AQ_STR("addr", addr), AQ_STR("result", "ok"), AQ_STR("self_id", id));
   }
-  aq_timer_set(h->env, &h->tick, now_ns(h) + TICK_NS, on_tick, h);
+  aq_timer_after(h->env, &h->tick, TICK_NS, on_tick, h);
   host_dial_soon(h);
 }
 

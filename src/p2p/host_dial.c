@@ -14,7 +14,7 @@ enum { UNKNOWN_DIALS_MAX = 8 };
 static aq_book *book_of(hconn *hc) { return hc->want < 0 ? &hc->h->unknown : &hc->h->peer[hc->want].book; }
 
 static void dial(aq_host *h, hpeer *p, aq_addr *a) {
-  uint64_t now = aq_now_ns(h->env);
+  uint64_t now = aq_mono_ns(h->env);
   aq_gate_verdict v = aq_gate_dial(&h->gate, p ? (int)p->idx : -1, now);
   host_attempt(v);
   if (v != AQ_GATE_ALLOWED) {
@@ -51,7 +51,7 @@ static void dial_unknown(aq_host *h, uint64_t now) {
 
 static void on_dial(void *arg) {
   aq_host *h = arg;
-  uint64_t now = aq_now_ns(h->env), next;
+  uint64_t now = aq_mono_ns(h->env), next;
   if (h->stopped) return;
   dial_unknown(h, now);
   next = h->unknown_dials < UNKNOWN_DIALS_MAX ? aq_book_next_ns(&h->unknown) : AQ_NEVER;
@@ -62,7 +62,7 @@ static void on_dial(void *arg) {
     uint64_t due = p->dial_cnt < HOST_DIALS_MAX ? aq_book_next_ns(&p->book) : AQ_NEVER;
     if (due < next) next = due;
   }
-  if (next != AQ_NEVER) aq_timer_set(h->env, &h->dial, next, on_dial, h);
+  if (next != AQ_NEVER) aq_timer_after(h->env, &h->dial, next > now ? next - now : 0, on_dial, h);
 }
 
 void host_dial_soon(aq_host *h) {
@@ -70,7 +70,7 @@ void host_dial_soon(aq_host *h) {
 }
 
 void host_dial_forced(aq_host *h, hpeer *p) {
-  uint64_t now = aq_now_ns(h->env);
+  uint64_t now = aq_mono_ns(h->env);
   if (!h->started || h->stopped || p->conn_cnt) return;
   if (p->forced_ns && now < p->forced_ns + FORCED_WAIT_NS) return;
   p->forced_ns = now;
@@ -88,7 +88,7 @@ static bool learned(hconn *hc, hpeer *p) {
   hc->want = (int)p->idx;
   p->dial_cnt++;
   host_dial_soon(h); /* room for another one */
-  if (aq_book_add(&p->book, hc->host, hc->port, AQ_ADDR_STATIC, aq_now_ns(h->env)) != AQ_OK) return true;
+  if (aq_book_add(&p->book, hc->host, hc->port, AQ_ADDR_STATIC, aq_mono_ns(h->env)) != AQ_OK) return true;
   aq_book_find(&p->book, hc->host, hc->port)->dialing = true;
   return p->conn_cnt == 0; /* a second connection would only be a duplicate */
 }
@@ -118,7 +118,7 @@ void host_dial_ended(hconn *hc) {
   aq_host *h = hc->h;
   host_dial_soon(h);
   if (hc->inbound) return;
-  uint64_t now = aq_now_ns(h->env);
+  uint64_t now = aq_mono_ns(h->env);
   *(hc->want < 0 ? &h->unknown_dials : &h->peer[hc->want].dial_cnt) -= 1;
   bool duplicate = hc->peer && hc->peer->conn_cnt > 0; /* ended for that reason */
   if (duplicate || (hc->up && now - hc->up_ns >= HOST_STABLE_NS)) {
@@ -156,7 +156,7 @@ aq_status aq_host_add_addr(aq_host *h, int peer, const char *addr, bool is_stati
   }
   if (peer == (int)h->cfg.self) return AQ_OK;
   aq_book *b = peer < 0 ? &h->unknown : &h->peer[peer].book;
-  aq_status st = aq_book_add(b, host, port, is_static ? AQ_ADDR_STATIC : AQ_ADDR_REMEMBERED, aq_now_ns(h->env));
+  aq_status st = aq_book_add(b, host, port, is_static ? AQ_ADDR_STATIC : AQ_ADDR_REMEMBERED, aq_mono_ns(h->env));
   if (st != AQ_OK) return aq_fail(err, st, "more than %u addresses for one peer", b->max);
   host_dial_soon(h);
   return AQ_OK;

@@ -175,7 +175,7 @@ void host_op_lost(hop *op) {
   }
   op->retried = true; /* wire.md 3.6 */
   const aq_env *env = op->h->env;
-  aq_timer_set(env, &op->retry, aq_now_ns(env) + HOST_RETRY_NS, on_retry, op);
+  aq_timer_after(env, &op->retry, HOST_RETRY_NS, on_retry, op);
 }
 
 void host_ops_go(hpeer *p) {
@@ -242,7 +242,7 @@ static void op_go(hop *op, aq_bytes msg) {
   }
   aq_delimited_put(&op->wire, msg);
   AQ_ASSERT(!op->wire.failed);
-  aq_timer_set(h->env, &op->timer, aq_now_ns(h->env) + HOST_SEND_LIMIT_NS, on_deadline, op);
+  aq_timer_after(h->env, &op->timer, HOST_SEND_LIMIT_NS, on_deadline, op);
   op_start(op);
 }
 

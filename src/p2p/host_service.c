@@ -78,7 +78,7 @@ void host_identify_done(hstream *s) {
   aq_book_drop_source(&p->book, AQ_ADDR_ANNOUNCED);
   for (uint32_t i = 0; i < p->info.addr_cnt; i++) {
     const aq_identify_addr *a = &p->info.addr[i];
-    aq_status st = aq_book_add(&p->book, a->host, a->port, AQ_ADDR_ANNOUNCED, aq_now_ns(h->env));
+    aq_status st = aq_book_add(&p->book, a->host, a->port, AQ_ADDR_ANNOUNCED, aq_mono_ns(h->env));
     if (st != AQ_OK) break; /* full of better ones */
   }
   AQ_LOG(AQ_LOG_DEBUG, "p2p_identify", AQ_UINT("addrs", p->info.addr_cnt), AQ_STR("agent", p->info.agent),
@@ -112,7 +112,7 @@ void host_ping_serve(hstream *s, aq_bytes in) {
 static void on_ping(void *arg);
 
 static void ping_again(aq_host *h, hpeer *p, uint64_t wait_ns) {
-  aq_timer_set(h->env, &p->ping, aq_now_ns(h->env) + wait_ns, on_ping, p);
+  aq_timer_after(h->env, &p->ping, wait_ns, on_ping, p);
 }
 
 void host_ping_failed(hstream *s) {

@@ -109,7 +109,7 @@ static void on_timer(void *arg) {
 
 void host_stream_timer(hstream *s, uint64_t wait_ns) {
   const aq_env *env = s->hc->h->env;
-  aq_timer_set(env, &s->timer, aq_now_ns(env) + wait_ns, on_timer, s);
+  aq_timer_after(env, &s->timer, wait_ns, on_timer, s);
 }
 
 /* ---- credit and memory ---- Short messages are credited as they come. A message over the first window gets one of

@@ -164,7 +164,7 @@ static void answered(void *arg, aq_status st, aq_bytes answer) {
 static void on_timer(void *arg) {
   aq_peerinfo *p = arg;
   const aq_peerinfo_cfg *cfg = &p->cfg;
-  aq_timer_set(cfg->env, &p->timer, aq_now_ns(cfg->env) + EVERY_NS, on_timer, p);
+  aq_timer_after(cfg->env, &p->timer, EVERY_NS, on_timer, p);
   aq_buf out = AQ_BUF(MSG_MAX);
   own_message(p, &out);
   for (uint32_t i = 0; i < cfg->peer_cnt; i++) {
@@ -202,7 +202,7 @@ aq_peerinfo *aq_peerinfo_new(const aq_peerinfo_cfg *cfg) {
 }
 
 void aq_peerinfo_start(aq_peerinfo *p) {
-  aq_timer_set(p->cfg.env, &p->timer, aq_now_ns(p->cfg.env) + EVERY_NS, on_timer, p);
+  aq_timer_after(p->cfg.env, &p->timer, EVERY_NS, on_timer, p);
 }
 
 void aq_peerinfo_free(aq_peerinfo *p) {

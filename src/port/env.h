@@ -7,13 +7,15 @@
 #include "base/bytes.h"
 #include "base/time.h"
 
-/* A timer is caller memory, zeroed before first use. It fires once. Re-arming an armed one replaces it. */
+/* A timer is caller memory, zeroed before first use. It fires once. Re-arming an armed one replaces it. When the wall
+   clock is set, a timer at a time waits for that time by the new clock; one after a span fires when the span is over. */
 typedef struct aq_timer {
   void (*fn)(void *arg);
   void *arg;
   uint64_t at_ns; /* Unix time; owned by the environment */
   uint64_t seq;   /* owned by the environment: equal times fire in the order of arming */
   size_t pos;     /* owned by the environment: 0 = not armed */
+  bool span;      /* owned by the environment: moves with the clock when that is set; timer_set clears it */
 } aq_timer;
 
 /* A job is caller memory, alive until done was called. run: on a worker, touches only the job. done: on the loop
@@ -44,7 +46,26 @@ static inline void aq_random(const aq_env *e, void *out, size_t len) { e->random
 static inline void aq_timer_set(const aq_env *e, aq_timer *t, uint64_t at_ns, void (*fn)(void *), void *arg) {
   e->timer_set(e->ctx, t, at_ns, fn, arg);
 }
+/* A span of time from now. */
+static inline void aq_timer_after(const aq_env *e, aq_timer *t, uint64_t after_ns, void (*fn)(void *), void *arg) {
+  e->timer_set(e->ctx, t, e->now_ns(e->ctx) + after_ns, fn, arg);
+  t->span = true;
+}
 static inline void aq_timer_cancel(const aq_env *e, aq_timer *t) { e->timer_cancel(e->ctx, t); }
 static inline void aq_work(const aq_env *e, aq_job *job) { e->work(e->ctx, job); }
+
+/* ---- a clock that is set ----
+   The wall clock steps (NTP, a hand, a machine that slept) while the monotonic one does not. Slewing is no step: 250 ms
+   between two looks is more than any daemon slews in a few seconds. */
+#define AQ_CLOCK_STEP_NS UINT64_C(250000000)
+
+/* Zeroed before first use. Each who must know of steps has its own. */
+typedef struct {
+  bool set;
+  uint64_t off_ns; /* wall minus monotonic, modulo 2^64 */
+} aq_clock_look;
+
+/* What the wall clock jumped by since the last look; 0: nothing worth the name. */
+int64_t aq_clock_stepped(const aq_env *e, aq_clock_look *l);
 
 #endif

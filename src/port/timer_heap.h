@@ -62,6 +62,20 @@ static inline void aq_timer_heap_remove(aq_timer_heap *h, aq_timer *t) {
   if (last->pos == pos) aq_timer_heap_down(h, pos, last);
 }
 
+/* The wall clock jumped: timers after a span keep what is left of it. */
+static inline void aq_timer_heap_step(aq_timer_heap *h, int64_t step_ns) {
+  for (size_t i = 0; i < h->cnt; i++) {
+    aq_timer *t = h->slot[i];
+    if (!t->span) continue;
+    uint64_t back_ns = step_ns < 0 ? -(uint64_t)step_ns : 0;
+    if (step_ns < 0)
+      t->at_ns = t->at_ns > back_ns ? t->at_ns - back_ns : 0;
+    else if (__builtin_add_overflow(t->at_ns, (uint64_t)step_ns, &t->at_ns))
+      t->at_ns = UINT64_MAX;
+  }
+  for (size_t pos = h->cnt / 2; pos > 0; pos--) aq_timer_heap_down(h, pos, h->slot[pos - 1]);
+}
+
 static inline void aq_timer_heap_free(aq_timer_heap *h) {
   free(h->slot);
   *h = (aq_timer_heap){0};

@@ -85,7 +85,7 @@ static void handle(void *arg, const aq_http_req *req, aq_http_res *res, const aq
   f->left--;
   switch (f->mode) {
     case AQ_FAULT_ERROR: aq_sim_error(c, 500, "simulated failure"); break;
-    case AQ_FAULT_LATE: aq_timer_set(b->cfg.env, &c->timer, aq_now_ns(b->cfg.env) + AQ_MILLIS(f->ms), late, c); break;
+    case AQ_FAULT_LATE: aq_timer_after(b->cfg.env, &c->timer, AQ_MILLIS(f->ms), late, c); break;
     case AQ_FAULT_DROP: break; /* never answered: the client's own limit ends it */
     case AQ_FAULT_WRONG:
       aq_sim_answer(c, 200, "application/json", aq_bytes_str("{\"data\":{\"slot\":\"no number\""));

@@ -289,7 +289,7 @@ static void keys_answer(void *arg, aq_status st, const aq_bn_answer *ans) {
   if (!doc) aq_vc_error(v, "validators", 0, st, ans);
   yyjson_doc_free(doc);
   if (known == 0 && !v->ready) {
-    aq_timer_set(v->cfg.env, &v->retry_timer, aq_now_ns(v->cfg.env) + RETRY_NS, ask_keys, v);
+    aq_timer_after(v->cfg.env, &v->retry_timer, RETRY_NS, ask_keys, v);
     return;
   }
   if (known > 0) v->keys_epoch = aq_epoch_of(&v->chain.clock, aq_slot_at(&v->chain.clock, aq_now_ns(v->cfg.env)));

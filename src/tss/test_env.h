@@ -44,7 +44,7 @@ static inline void test_env_set(void *ctx, aq_timer *t, uint64_t at_ns, void (*f
     e->timer = realloc(e->timer, e->timer_cap * sizeof(aq_timer *));
     AQ_ASSERT(e->timer);
   }
-  t->fn = fn, t->arg = arg, t->at_ns = at_ns, t->seq = ++e->seq;
+  t->fn = fn, t->arg = arg, t->at_ns = at_ns, t->seq = ++e->seq, t->span = false;
   e->timer[e->timer_cnt++] = t;
   t->pos = e->timer_cnt;
 }

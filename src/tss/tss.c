@@ -242,7 +242,7 @@ static void tick(void *arg) {
   for (uint32_t share = 1; share <= s->n; share++) (void)tss_suspect(s, share);
   if (now - s->last_end_ns >= AQ_SECONDS(TSS_SELFTEST_S)) tss_selftest_start(s);
   tss_kick(s);
-  aq_timer_set(s->cfg.env, &s->tick, aq_now_ns(s->cfg.env) + AQ_SECONDS(TSS_SELFTEST_S), tick, s);
+  aq_timer_after(s->cfg.env, &s->tick, AQ_SECONDS(TSS_SELFTEST_S), tick, s);
 }
 
 static void maps_init(aq_tss *s, size_t sessions_max) {
@@ -288,7 +288,7 @@ aq_tss *aq_tss_new(const aq_tss_cfg *cfg) {
     s->peer[i].level = ((uint64_t)4 * c->validator_cnt + 256) * cfg->clock->slot_ns;
   }
   aq_metric_set(AQ_M_TSS_SESSIONS_OPEN, 0, AQ_NO_LABELS);
-  aq_timer_set(cfg->env, &s->tick, aq_now_ns(cfg->env) + AQ_SECONDS(TSS_SELFTEST_S), tick, s);
+  aq_timer_after(cfg->env, &s->tick, AQ_SECONDS(TSS_SELFTEST_S), tick, s);
   aq_metric_observe(AQ_M_SERVICE_OP_MS, tss_ms(aq_mono_ns(cfg->env) - started), AQ_LABELS("tss", "start"));
   return s;
 }
