@@ -73,6 +73,11 @@ static void timer_set(void *ctx, aq_timer *t, uint64_t at_ns, void (*fn)(void *)
   aq_timer_heap_add(&p->timers, t);
 }
 
+void sim_proc_step(sim_proc *p, int64_t step_ns) {
+  p->skew_ns += step_ns;
+  aq_timer_heap_step(&p->timers, step_ns);
+}
+
 static uint64_t now_of(void *ctx) { return own_ns(ctx); }
 static uint64_t mono_of(void *ctx) { return ((sim_proc *)ctx)->w->now_ns; }
 
@@ -108,7 +113,7 @@ static void work_start(void *ctx, aq_job *job) {
   k->p = p, k->job = job;
   aq_list_push(&p->jobs, &k->link);
   job->run(job);
-  timer_set(p, &k->timer, own_ns(p) + sim_between(p->w, 100, 2000) * AQ_NS_PER_US, work_done, k);
+  aq_timer_after(&p->env, &k->timer, sim_between(p->w, 100, 2000) * AQ_NS_PER_US, work_done, k);
 }
 
 /* ---- life ---- */

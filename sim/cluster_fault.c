@@ -204,8 +204,8 @@ uint32_t sim_faults_print(const sim_world *w) {
 static void shift(sim_node *n, const sim_fault *f, bool back) {
   int64_t ns = (int64_t)AQ_MILLIS(f->p);
   if ((f->b % 2 == 1) != back) ns = -ns;
-  n->proc.skew_ns += ns;
-  n->vc_proc.skew_ns += ns;
+  sim_proc_step(&n->proc, ns);
+  sim_proc_step(&n->vc_proc, ns);
   sim_count_fault(n->w, f->kind);
 }
 

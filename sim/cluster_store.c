@@ -218,13 +218,15 @@ static aq_status check_sign(sim_disk *d, const aq_store_sign *s) {
 
 /* ---- writes ---- */
 
-typedef enum { OP_VOTE, OP_DECIDED, OP_SIGN, OP_PRUNE } op_kind;
+typedef enum { OP_VOTE, OP_DECIDED, OP_SIGN, OP_PRUNE, OP_FIND, OP_MARK } op_kind;
 
 typedef struct {
   aq_list link;
   op_kind kind;
   aq_list records; /* blob first, then what is checked; on the disk once committed */
-  uint64_t slot;   /* prune */
+  uint64_t slot;   /* prune; mark: the time */
+  aq_store_vote key;
+  aq_store_found found;
   aq_store_done done;
   void *arg;
   aq_status st;
@@ -278,10 +280,27 @@ static uint64_t record_slot(const sim_record *r) {
   return 0;
 }
 
+static aq_status find(sim_disk *d, aq_store_vote *v) {
+  AQ_LIST_EACH(bucket(d, v->duty.slot), r, sim_record, link) {
+    if (r->kind == REC_VOTE && aq_duty_eq(r->u.vote.duty, v->duty) && r->u.vote.msg_type == v->msg_type &&
+        r->u.vote.round == v->round) {
+      *v = r->u.vote;
+      return AQ_OK;
+    }
+    if (r->kind == REC_DECIDED && v->msg_type == 5 && aq_duty_eq(r->u.decided.duty, v->duty)) {
+      memcpy(v->value_hash, r->u.decided.hash, 32);
+      v->round = r->u.decided.round;
+      return AQ_OK;
+    }
+  }
+  return AQ_E_NOTFOUND;
+}
+
 /* All of an operation or nothing. */
 static void apply(sim_store *s, op *o) {
   sim_disk *d = s->disk;
-  o->st = AQ_OK;
+  o->st = o->kind == OP_FIND ? find(d, &o->key) : AQ_OK;
+  if (o->kind == OP_MARK) d->since_ns = o->slot;
   if (o->kind == OP_PRUNE) {
     prune(d, o->slot);
     return;
@@ -316,6 +335,16 @@ static void refused(sim_store *s, op *o) {
   }
 }
 
+/* Frees it: what it calls may bring more. */
+static void tell(op *o, aq_status st) {
+  op copy = *o;
+  aq_store_done fn = o->done;
+  aq_store_found found = o->found;
+  op_free(o);
+  if (fn) fn(copy.arg, st);
+  if (found) found(copy.arg, st, st == AQ_OK ? &copy.key : NULL);
+}
+
 static void commit(void *arg) {
   sim_store *s = arg;
   sim_world *w = s->proc->w;
@@ -336,16 +365,10 @@ static void commit(void *arg) {
     aq_list_remove(&o->link);
     aq_list_push(&done, &o->link);
   }
-  AQ_LIST_EACH(&done, o, op, link) {
-    aq_store_done fn = o->done;
-    void *fn_arg = o->arg;
-    aq_status st = o->st;
-    op_free(o);
-    if (fn) fn(fn_arg, st);
-  }
+  AQ_LIST_EACH(&done, o, op, link) { tell(o, o->st); }
 }
 
-static void enqueue(sim_store *s, op_kind kind, aq_list *records, uint64_t slot, aq_store_done done, void *arg) {
+static op *enqueue(sim_store *s, op_kind kind, aq_list *records, uint64_t slot, aq_store_done done, void *arg) {
   sim_world *w = s->proc->w;
   op *o = calloc(1, sizeof *o);
   AQ_ASSERT(o);
@@ -354,11 +377,12 @@ static void enqueue(sim_store *s, op_kind kind, aq_list *records, uint64_t slot,
   while (records && !aq_list_empty(records)) aq_list_push(&o->records, aq_list_pop(records));
   bool first = aq_list_empty(&s->queue);
   aq_list_push(&s->queue, &o->link);
-  if (!first || !sim_effect(s->proc)) return;
+  if (!first || !sim_effect(s->proc)) return o;
   const sim_fault *slow = sim_fault_of(w, SIM_SLOW_DISK, s->node->op);
   uint64_t us = sim_between(w, 200, 3000);
   if (slow) us += sim_random(w, slow->p * 1000 + 1), sim_count_fault(w, SIM_SLOW_DISK);
-  aq_timer_set(&s->proc->env, &s->commit, aq_now_ns(&s->proc->env) + us * AQ_NS_PER_US, commit, s);
+  aq_timer_after(&s->proc->env, &s->commit, us * AQ_NS_PER_US, commit, s);
+  return o;
 }
 
 static void put_vote(void *ctx, const aq_store_vote *v, const aq_store_blob *blob, aq_store_done done, void *arg) {
@@ -393,6 +417,17 @@ static void put_peer(void *ctx, uint32_t peer, const char *addr) { (void)ctx, (v
 static void put_prune(void *ctx, uint64_t before_slot) { enqueue(ctx, OP_PRUNE, NULL, before_slot, NULL, NULL); }
 static void backup(void *ctx) { (void)ctx; }
 
+static void put_find(void *ctx, aq_duty duty, uint8_t msg_type, uint64_t round, aq_store_found done, void *arg) {
+  op *o = enqueue(ctx, OP_FIND, NULL, 0, NULL, arg);
+  o->key = (aq_store_vote){.duty = duty, .msg_type = msg_type, .round = round};
+  o->found = done;
+}
+
+static void move_mark(void *ctx, uint64_t since_ns) {
+  ((sim_store *)ctx)->store.since_ns = since_ns;
+  enqueue(ctx, OP_MARK, NULL, since_ns, NULL, NULL);
+}
+
 static aq_status load(void *ctx, uint64_t from_slot, const aq_store_visitor *v) {
   sim_store *s = ctx;
   for (uint64_t i = from_slot < SIM_SLOTS_MAX ? from_slot : SIM_SLOTS_MAX; i <= SIM_SLOTS_MAX; i++) {
@@ -418,7 +453,9 @@ void sim_store_open(sim_store *s, sim_disk *d, sim_proc *proc, sim_node *node, b
                         .peer = put_peer,
                         .prune = put_prune,
                         .backup = backup,
-                        .load = load};
+                        .load = load,
+                        .find = put_find,
+                        .mark = move_mark};
   d->empty_again = false;
 }
 
@@ -430,10 +467,6 @@ void sim_store_close(sim_store *s, bool killed) {
     if (killed && lands) lands = !sim_chance(s->proc->w, 200);
     o->st = AQ_E_IO;
     if (lands) apply(s, o);
-    aq_store_done fn = o->done;
-    void *arg = o->arg;
-    aq_status st = killed ? AQ_E_IO : o->st;
-    op_free(o);
-    if (fn) fn(arg, st);
+    tell(o, killed ? AQ_E_IO : o->st);
   }
 }

@@ -52,8 +52,9 @@ typedef struct {
 /* cluster_env.c */
 void sim_proc_init(sim_proc *p, sim_world *w, uint32_t id);
 void sim_proc_end(sim_proc *p); /* ends jobs under way; timers that are still armed are a bug of their owner */
-bool sim_effect(sim_proc *p);   /* one more effect; false: dead, or dies right here */
-bool sim_step(sim_world *w);    /* the next timer of all; false: the end of the run is reached */
+void sim_proc_step(sim_proc *p, int64_t step_ns);  /* its clock is set: the environment moves the spans with it */
+bool sim_effect(sim_proc *p);                      /* one more effect; false: dead, or dies right here */
+bool sim_step(sim_world *w);                       /* the next timer of all; false: the end of the run is reached */
 uint64_t sim_random(sim_world *w, uint64_t below); /* 0 <= result < below */
 bool sim_chance(sim_world *w, uint32_t per_mille);
 uint64_t sim_between(sim_world *w, uint64_t low, uint64_t high);

@@ -27,6 +27,8 @@ typedef enum {
   AQ_DB_SAVE_END,
   AQ_DB_VOTE_GET,
   AQ_DB_VOTE_TOP,
+  AQ_DB_VOTE_FIND,
+  AQ_DB_VOTE_NEWEST,
   AQ_DB_VOTE_PUT,
   AQ_DB_BLOB_PUT,
   AQ_DB_DECIDED_GET,
@@ -108,6 +110,9 @@ AQ_NODISCARD aq_status aq_db_decided(aq_db *db, const aq_store_decided *d, const
 AQ_NODISCARD aq_status aq_db_sign(aq_db *db, const aq_store_sign *s, uint32_t cnt);
 AQ_NODISCARD aq_status aq_db_peer(aq_db *db, uint32_t peer, const char *addr);
 AQ_NODISCARD aq_status aq_db_prune(aq_db *db, uint64_t before_slot);
+/* Fills in what is recorded under the key in *v; msg views the row and is valid until the next call. AQ_E_NOTFOUND. */
+AQ_NODISCARD aq_status aq_db_find(aq_db *db, aq_store_vote *v);
+AQ_NODISCARD aq_status aq_db_since(aq_db *db, uint64_t since_ns);
 AQ_NODISCARD aq_status aq_db_load(aq_db *db, uint64_t from_slot, const aq_store_visitor *v);
 
 /* Raises the watermarks of a validator, both kinds; a negative number leaves that one. For imports. */

@@ -408,6 +408,10 @@ aq_status aq_db_view(aq_db *db, const char *path, bool write, aq_err *err) {
   return st;
 }
 
+aq_status aq_db_since(aq_db *db, uint64_t since_ns) {
+  return put_meta(db->h, "since_ns", (aq_bytes){NULL, 0}, (int64_t)since_ns);
+}
+
 aq_status aq_db_meta_put(aq_db *db, const char *key, aq_bytes value) { return put_meta(db->h, key, value, 0); }
 
 aq_status aq_db_meta_get(aq_db *db, const char *key, void *out, size_t len) {

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-enum { MSG_PREPARE = 2, MSG_COMMIT = 3, MSG_ROUND_CHANGE = 4, MSG_CNT = 5 };
+enum { MSG_PREPARE = 2, MSG_COMMIT = 3, MSG_ROUND_CHANGE = 4, MSG_CNT = 5, MSG_DECIDED = 5 };
 
 static const char *const sql[AQ_DB_STMT_CNT] = {
     [AQ_DB_BEGIN] = "BEGIN IMMEDIATE",
@@ -15,9 +15,13 @@ static const char *const sql[AQ_DB_STMT_CNT] = {
     [AQ_DB_VOTE_GET] = "SELECT msg, just, value_hash FROM vote WHERE slot=?1 AND type=?2 AND msg_type=?3 AND round=?4",
     [AQ_DB_VOTE_TOP] =
         "SELECT msg_type, max(round), max(prepared_round) FROM vote WHERE slot=?1 AND type=?2 GROUP BY 1",
+    [AQ_DB_VOTE_FIND] =
+        "SELECT prepared_round, value_hash, msg FROM vote WHERE slot=?1 AND type=?2 AND msg_type=?3 "
+        "AND round=?4",
+    [AQ_DB_VOTE_NEWEST] = "SELECT max(slot) FROM vote",
     [AQ_DB_VOTE_PUT] = "INSERT INTO vote VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     [AQ_DB_BLOB_PUT] = "INSERT OR IGNORE INTO blob(slot, type, hash, value) VALUES(?1, ?2, ?3, ?4)",
-    [AQ_DB_DECIDED_GET] = "SELECT hash FROM decided WHERE slot=?1 AND type=?2",
+    [AQ_DB_DECIDED_GET] = "SELECT hash, round FROM decided WHERE slot=?1 AND type=?2",
     [AQ_DB_DECIDED_PUT] = "INSERT INTO decided(slot, type, round, hash, commits) VALUES(?1, ?2, ?3, ?4, ?5)",
     [AQ_DB_SIGN_GET] = "SELECT root FROM sign WHERE kind=?1 AND pubkey=?2 AND type=?3 AND slot=?4 AND sub=?5",
     [AQ_DB_SIGN_PUT] = "INSERT INTO sign VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -195,6 +199,28 @@ aq_status aq_db_decided(aq_db *db, const aq_store_decided *d, const aq_store_blo
   return finish(s);
 }
 
+aq_status aq_db_find(aq_db *db, aq_store_vote *v) {
+  bool decision = v->msg_type == MSG_DECIDED;
+  if (!fits(v->duty.slot, v->round, 0)) return AQ_E_NOTFOUND;
+  sqlite3_stmt *s = get(db, decision ? AQ_DB_DECIDED_GET : AQ_DB_VOTE_FIND);
+  if (!s) return AQ_E_IO;
+  bind_duty(s, v->duty);
+  if (!decision) bind_u64(s, 3, v->msg_type), bind_u64(s, 4, v->round);
+  int rc = sqlite3_step(s);
+  if (rc != SQLITE_ROW) {
+    sqlite3_reset(s);
+    return rc == SQLITE_DONE ? AQ_E_NOTFOUND : AQ_E_IO;
+  }
+  column_fixed(s, decision ? 0 : 1, v->value_hash, sizeof v->value_hash);
+  if (decision) {
+    v->round = (uint64_t)sqlite3_column_int64(s, 1);
+    return AQ_OK;
+  }
+  v->prepared_round = (uint64_t)sqlite3_column_int64(s, 0);
+  v->msg = column_bytes(s, 2);
+  return AQ_OK;
+}
+
 /* ---- signed roots: EIP-3076 ---- */
 
 static void bind_signer(sqlite3_stmt *s, const aq_store_sign *r) {
@@ -348,12 +374,25 @@ static aq_status compact(aq_db *db, int64_t before) {
   return st;
 }
 
+static aq_status keep_newest(aq_db *db, uint64_t *before_slot) {
+  sqlite3_stmt *s = get(db, AQ_DB_VOTE_NEWEST);
+  if (!s) return AQ_E_IO;
+  int rc = sqlite3_step(s);
+  if (rc == SQLITE_ROW && sqlite3_column_type(s, 0) != SQLITE_NULL) {
+    uint64_t newest = (uint64_t)sqlite3_column_int64(s, 0);
+    uint64_t first = newest > AQ_STORE_KEEP_SLOTS ? newest - AQ_STORE_KEEP_SLOTS : 0;
+    if (*before_slot > first) *before_slot = first;
+  }
+  sqlite3_reset(s);
+  return rc == SQLITE_ROW ? AQ_OK : AQ_E_IO;
+}
+
 aq_status aq_db_prune(aq_db *db, uint64_t before_slot) {
   static const char *const step[] = {"DELETE FROM vote WHERE slot<?1", "DELETE FROM blob WHERE slot<?1",
                                      "DELETE FROM decided WHERE slot<?1"};
   if (before_slot > INT64_MAX) return AQ_E_LIMIT;
+  aq_status st = keep_newest(db, &before_slot);
   int64_t before = (int64_t)before_slot;
-  aq_status st = AQ_OK;
   for (size_t i = 0; i < AQ_COUNT(step) && st == AQ_OK; i++)
     st = run_with(db, step[i], &before, 1, (aq_bytes){NULL, 0});
   /* It reads the whole journal: in larger steps than the rest. */

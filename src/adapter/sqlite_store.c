@@ -11,7 +11,10 @@
 
 enum { THREAD_STACK = 512 * 1024, BACKUP_PAGES = 128, QUEUE_BYTES_MAX = 64 << 20 };
 
-typedef enum { OP_VOTE, OP_DECIDED, OP_SIGN, OP_PEER, OP_PRUNE, OP_BACKUP, OP_REFUSED } op_kind;
+/* A signed QBFTMsg (consensus/qbft.h): a longer row is no vote of ours. */
+enum { FOUND_MSG_MAX = 256 };
+
+typedef enum { OP_VOTE, OP_DECIDED, OP_SIGN, OP_PEER, OP_PRUNE, OP_BACKUP, OP_FIND, OP_MARK, OP_REFUSED } op_kind;
 
 /* One call of the port with copies of all it was given behind it. */
 typedef struct op {
@@ -33,8 +36,9 @@ typedef struct op {
       uint32_t peer;
       const char *addr;
     } peer;
-    uint64_t before_slot;
+    uint64_t before_slot, since_ns;
   } u;
+  aq_store_found found;
   bool has_blob;
   aq_store_blob blob;
 } op;
@@ -84,6 +88,7 @@ static void answer_all(aq_sqlite *s) {
     op *next = o->next;
     s->refusal = o->refusal;
     if (o->done) o->done(o->arg, o->st);
+    if (o->found) o->found(o->arg, o->st, o->st == AQ_OK ? &o->u.vote : NULL);
     free(o);
     o = next;
   }
@@ -110,7 +115,19 @@ static void deliver(void *arg) {
 
 /* ---- the store thread ---- */
 
-static aq_status apply(aq_sqlite *s, const op *o) {
+/* The row goes into the room behind the operation. */
+static aq_status find(aq_sqlite *s, op *o) {
+  aq_status st = aq_db_find(&s->db, &o->u.vote);
+  aq_bytes row = o->u.vote.msg;
+  o->u.vote.msg = aq_bytes_of(o + 1, 0);
+  if (st != AQ_OK) return st;
+  if (row.len > FOUND_MSG_MAX) return AQ_E_FORMAT;
+  if (row.len > 0) memcpy(o + 1, row.ptr, row.len);
+  o->u.vote.msg.len = row.len;
+  return AQ_OK;
+}
+
+static aq_status apply(aq_sqlite *s, op *o) {
   const aq_store_blob *blob = o->has_blob ? &o->blob : NULL;
   switch (o->kind) {
     case OP_VOTE: return aq_db_vote(&s->db, &o->u.vote, blob);
@@ -119,6 +136,8 @@ static aq_status apply(aq_sqlite *s, const op *o) {
     case OP_PEER: return aq_db_peer(&s->db, o->u.peer.peer, o->u.peer.addr);
     case OP_PRUNE: return aq_db_prune(&s->db, o->u.before_slot);
     case OP_BACKUP: return AQ_OK;
+    case OP_FIND: return find(s, o);
+    case OP_MARK: return aq_db_since(&s->db, o->u.since_ns);
     case OP_REFUSED: break;
   }
   return AQ_E_LIMIT;
@@ -355,6 +374,21 @@ static void port_prune(void *ctx, uint64_t before_slot) {
   op_submit(ctx, o);
 }
 
+static void port_find(void *ctx, aq_duty duty, uint8_t msg_type, uint64_t round, aq_store_found done, void *arg) {
+  op *o = op_new(ctx, OP_FIND, FOUND_MSG_MAX, NULL, arg);
+  o->found = done;
+  o->u.vote = (aq_store_vote){.duty = duty, .msg_type = msg_type, .round = round};
+  op_submit(ctx, o);
+}
+
+static void port_mark(void *ctx, uint64_t since_ns) {
+  aq_sqlite *s = ctx;
+  op *o = op_new(s, OP_MARK, 0, NULL, NULL);
+  o->u.since_ns = since_ns;
+  s->port.since_ns = since_ns;
+  op_submit(s, o);
+}
+
 static void port_backup(void *ctx) { op_submit(ctx, op_new(ctx, OP_BACKUP, 0, NULL, NULL)); }
 
 static aq_status port_load(void *ctx, uint64_t from_slot, const aq_store_visitor *v) {
@@ -405,7 +439,8 @@ aq_status aq_sqlite_open(aq_sqlite **out, aq_loop *l, const aq_sqlite_cfg *cfg, 
   }
   snprintf(s->path, sizeof s->path, "%s", cfg->path);
   s->port = (aq_store){s,         s->db.state, s->db.since_ns, port_vote, port_decided, port_sign,
-                       port_peer, port_prune,  port_backup,    port_load, port_pin,     port_refusal};
+                       port_peer, port_prune,  port_backup,    port_load, port_pin,     port_refusal,
+                       port_find, port_mark};
   pthread_mutex_init(&s->lock, NULL);
   pthread_mutex_init(&s->db_lock, NULL);
   pthread_cond_init(&s->work, NULL);

@@ -53,9 +53,23 @@ static void report_failure(aq_instance *in) {
   if (cfg->failed) cfg->failed(cfg->arg, in->duty, why);
 }
 
+static bool has_ended(const aq_consensus *c, aq_duty duty) {
+  for (size_t i = 0; i < AQ_INST_ENDED_MAX; i++) {
+    if (aq_duty_eq(c->ended[i], duty)) return true;
+  }
+  return false;
+}
+
+void aq_consensus_ended(aq_consensus *c, aq_duty duty) {
+  if (has_ended(c, duty)) return;
+  c->ended[c->ended_next] = duty;
+  c->ended_next = (c->ended_next + 1) % AQ_INST_ENDED_MAX;
+}
+
 static void on_end(void *arg) {
   aq_instance *in = arg;
   if (in->running && !in->delivered) report_failure(in);
+  if (in->recorded || !aq_list_empty(&in->sent)) aq_consensus_ended(in->c, in->duty);
   aq_instance_close(in);
 }
 
@@ -178,23 +192,24 @@ static aq_status hold(aq_instance *in, uint32_t peer, const aq_qbft_wire *w) {
 /* contract.md 13.6: of two live instances the later one stops. Both see votes of the other. Who runs for less than an
    epoch then takes itself for the later one; who has seen them for an epoch cannot rely on the other any more. Only a
    duty that began after our start counts: what an earlier run of ours sent, anybody may deliver again. */
-static const char *must_stop(aq_consensus *c, aq_duty duty, uint64_t now) {
+static const char *must_stop(aq_consensus *c, aq_duty duty) {
   const aq_clock *clock = &c->cfg.chain->clock;
   uint64_t start = aq_duty_start_ns(clock, duty), epoch = clock->slots_per_epoch * clock->slot_ns;
-  if (start <= c->cfg.started_ns + DOUBLE_MARGIN_NS) return NULL;
-  if (c->double_last_ns == 0 || now > c->double_last_ns + epoch) c->double_first_ns = now;
-  c->double_last_ns = now;
-  if (now <= c->cfg.started_ns + epoch)
+  uint64_t now = aq_now_ns(c->cfg.env), mono = aq_mono_ns(c->cfg.env), run = mono - c->started_mono_ns;
+  if (start + run <= now + DOUBLE_MARGIN_NS) return NULL;
+  if (c->double_last_ns == 0 || mono > c->double_last_ns + epoch) c->double_first_ns = mono;
+  c->double_last_ns = mono;
+  if (run <= epoch)
     return "another instance with this identity was running when this one started: stop it before this is started "
            "again";
-  if (start > c->double_first_ns + epoch)
+  if (start + (mono - c->double_first_ns) > now + epoch)
     return "another instance with this identity has been running for an epoch: one of the two must go for ever";
   return NULL;
 }
 
-static void look_for_double(aq_consensus *c, aq_duty duty, uint64_t now) {
+static void look_for_double(aq_consensus *c, aq_duty duty) {
   if (!c->cfg.live_double || c->double_told) return;
-  const char *why = must_stop(c, duty, now);
+  const char *why = must_stop(c, duty);
   if (!why) return;
   c->double_told = true;
   c->cfg.live_double(c->cfg.arg, why);
@@ -212,8 +227,9 @@ static void log_foreign(aq_consensus *c, const aq_instance *here, aq_duty duty, 
                 "store is older than what was sent"));
 }
 
-/* 7.3: our key is used elsewhere, or our journal is older than what we sent. */
-void aq_consensus_own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer) {
+/* 7.3: our key is used elsewhere, or our journal is older than what we sent. sure: the journal said so; it may also be
+   out of order. */
+static void own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer, bool sure) {
   uint64_t now = aq_now_ns(c->cfg.env);
   aq_instance *here = aq_instance_open(c, duty);
   bool known = here && here->foreign_own;
@@ -224,7 +240,78 @@ void aq_consensus_own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_
     if (in == here || aq_consensus_must_abstain(c, in->duty)) aq_instance_abstain(in, why);
   }
   if (!known) log_foreign(c, here, duty, m, peer);
-  look_for_double(c, duty, now);
+  if (sure) look_for_double(c, duty);
+}
+
+/* ---- an own vote that this process does not remember: the journal knows better (a clock was set back) ---- */
+
+typedef struct {
+  aq_list node;
+  aq_consensus *c;
+  aq_duty duty;
+  aq_qbft_msg m; /* without views */
+  uint32_t peer;
+  uint32_t left;   /* answers to come */
+  bool same, sure; /* what they said */
+} own_ask;
+
+static void ask_free(own_ask *k) {
+  aq_list_remove(&k->node);
+  k->c->ask_cnt--;
+  free(k);
+}
+
+static bool is_same(const own_ask *k, const aq_store_vote *v) {
+  aq_qbft_msg m;
+  uint32_t cnt;
+  aq_duty duty = v->duty;
+  bool implied = k->m.type == AQ_QBFT_PREPARE && v->msg_type == AQ_QBFT_COMMIT;
+  if (k->m.type == AQ_QBFT_DECIDED || implied) return memcmp(v->value_hash, k->m.value.b, 32) == 0;
+  aq_arena_reset(&k->c->scratch);
+  return aq_qbft_wire_read(&m, &cnt, 1, &duty, &k->c->scratch, k->c->cfg.n, v->msg, false) == AQ_OK &&
+         m.type == k->m.type && m.round == k->m.round && m.prepared_round == k->m.prepared_round &&
+         aq_hash_eq(&m.value, &k->m.value) && aq_hash_eq(&m.prepared_value, &k->m.prepared_value);
+}
+
+/* Ours, of before: it says nothing about another instance. But a machine that does not know it must not vote. */
+static void is_own(own_ask *k) {
+  aq_instance *in = aq_instance_find(k->c, k->duty);
+  if (in && !aq_instance_knows_own(in, &k->m))
+    aq_instance_abstain(in, "the journal has votes of this duty that are not in memory");
+  else if (!in)
+    aq_consensus_ended(k->c, k->duty);
+}
+
+static void on_found(void *arg, aq_status st, const aq_store_vote *v) {
+  own_ask *k = arg;
+  if (st == AQ_OK && is_same(k, v)) k->same = true;
+  if (st != AQ_OK && st != AQ_E_NOTFOUND) k->sure = false;
+  if (--k->left > 0) return;
+  if (k->same)
+    is_own(k);
+  else
+    own_from_outside(k->c, k->duty, &k->m, k->peer, k->sure);
+  ask_free(k);
+}
+
+/* The journal answers in the order of the calls: before any vote of ours that is recorded from now on may leave. */
+void aq_consensus_own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer) {
+  AQ_LIST_EACH(&c->asks, o, own_ask, node) {
+    if (aq_duty_eq(o->duty, duty) && o->m.type == m->type && o->m.round == m->round &&
+        o->m.prepared_round == m->prepared_round && aq_hash_eq(&o->m.value, &m->value))
+      return;
+  }
+  own_ask *k = c->ask_cnt < AQ_INST_ASKS_MAX ? calloc(1, sizeof *k) : NULL;
+  if (!k) return;                            /* it will come again, or is one of a flood */
+  bool prepare = m->type == AQ_QBFT_PREPARE; /* a COMMIT of the round implies it */
+  *k = (own_ask){.c = c, .duty = duty, .m = *m, .peer = peer, .left = prepare ? 2 : 1, .sure = true};
+  k->m.raw = aq_bytes_of(NULL, 0);
+  k->m.just = NULL, k->m.just_cnt = 0;
+  aq_list_push(&c->asks, &k->node);
+  c->ask_cnt++;
+  const aq_store *store = c->cfg.store;
+  if (prepare) store->find(store->ctx, duty, AQ_QBFT_COMMIT, (uint64_t)m->round, on_found, k);
+  store->find(store->ctx, duty, (uint8_t)m->type, (uint64_t)m->round, on_found, k);
 }
 
 static const aq_qbft_msg *unknown_own(const aq_consensus *c, const aq_qbft_wire *w) {
@@ -276,10 +363,14 @@ static void accept(const aq_qbft_wire *w, aq_status st) {
 }
 
 void aq_consensus_step(aq_consensus *c, uint32_t peer, const aq_qbft_wire *w) {
+  if (has_ended(c, w->duty)) {
+    aq_consensus_refuse(w, aq_qbft_wire_result(AQ_QBFT_WIRE_EXPIRED), aq_qbft_wire_name(AQ_QBFT_WIRE_EXPIRED));
+    return;
+  }
   const aq_qbft_msg *own = unknown_own(c, w);
   if (own) {
     aq_consensus_own_from_outside(c, w->duty, own, peer);
-    aq_consensus_refuse(w, "error", "own vote that the journal does not know");
+    aq_consensus_refuse(w, "error", "own vote that is not in memory");
     return;
   }
   aq_instance *in = aq_instance_find(c, w->duty);
@@ -316,6 +407,8 @@ aq_consensus *aq_consensus_new(const aq_consensus_cfg *cfg) {
   aq_list_init(&c->all);
   aq_list_init(&c->tx_all);
   aq_list_init(&c->records);
+  aq_list_init(&c->asks);
+  c->started_mono_ns = aq_mono_ns(cfg->env);
   aq_arena_init(&c->scratch, 1 << 20);
   c->abstain_until_ns = aq_store_unproven_until_ns(cfg->store, cfg->started_ns);
   if (cfg->store->state != AQ_STORE_OK) {
@@ -341,6 +434,7 @@ void aq_consensus_free(aq_consensus *c) {
     aq_list_remove(&r->node);
     free(r);
   }
+  AQ_LIST_EACH(&c->asks, k, own_ask, node) { ask_free(k); }
   aq_map_free(&c->by_duty);
   aq_arena_free(&c->scratch);
   free(c->cache);
@@ -357,6 +451,7 @@ static void duty_event(const aq_consensus *c, uint64_t start, const aq_instance 
 
 static aq_status usable(const aq_consensus *c, aq_duty duty) {
   if (!aq_duty_has_consensus(duty.type)) return AQ_E_UNSUPPORTED;
+  if (has_ended(c, duty)) return AQ_E_STALE;
   return aq_now_ns(c->cfg.env) >= aq_duty_deadline_ns(&c->cfg.chain->clock, duty) ? AQ_E_STALE : AQ_OK;
 }
 

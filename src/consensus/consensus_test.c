@@ -491,6 +491,7 @@ static void foreign_vote(scenario *s, uint64_t slot) {
   fake_run_until(s->w, aq_duty_start_ns(&s->w->chain.clock, duty) + AQ_MILLIS(10));
   aq_qbft_msg m = {.type = AQ_QBFT_PREPARE, .from = 0, .round = 1, .value = {{9}}};
   inject(s->w, 2, 0, duty, &m, aq_bytes_of(NULL, 0));
+  fake_run_until(s->w, s->w->now_ns + AQ_MILLIS(10));
 }
 
 static yyjson_doc *watched(scenario *s, uint64_t up_slots) {
@@ -499,7 +500,8 @@ static yyjson_doc *watched(scenario *s, uint64_t up_slots) {
   aq_consensus *c = s->w->node[0].c;
   doubles = 0;
   c->cfg.live_double = on_double;
-  c->cfg.started_ns = aq_slot_start_ns(&s->w->chain.clock, s->duty.slot) - up_slots * s->w->chain.clock.slot_ns;
+  c->started_mono_ns = fake_mono(&s->w->node[0]) - (s->w->now_ns - aq_slot_start_ns(&s->w->chain.clock, s->duty.slot)) -
+                       up_slots * s->w->chain.clock.slot_ns;
   return doc;
 }
 
@@ -557,12 +559,123 @@ static void own_votes_come_back(void **state) {
   aq_consensus *c = s.w->node[0].c;
   doubles = 0;
   c->cfg.live_double = on_double;
-  c->cfg.started_ns = aq_duty_start_ns(&s.w->chain.clock, s.duty) - AQ_SECONDS(10); /* as if the duty were new */
+  c->started_mono_ns -= AQ_SECONDS(20); /* as if the duty were new */
   for (int i = 0; i < 3; i++) inject(s.w, 1, 0, s.duty, &m, aq_bytes_of(NULL, 0));
+  fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(10));
   assert_int_equal(doubles, 0);
   m.value.b[0] ^= 1;
   inject(s.w, 1, 0, s.duty, &m, aq_bytes_of(NULL, 0));
+  fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(10));
   assert_int_equal(doubles, 1);
+  finish(&s, doc);
+}
+
+/* A decided duty, node 0 as if it had run for long, told of doubles. */
+static yyjson_doc *decided_and_watched(scenario *s) {
+  yyjson_doc *doc = happy(s);
+  scenario_run(s, 2000);
+  assert_non_null(fake_decision_of(s->w, 0, s->duty));
+  doubles = 0;
+  s->w->node[0].c->cfg.live_double = on_double;
+  s->w->node[0].c->started_mono_ns -= AQ_SECONDS(7200);
+  return doc;
+}
+
+/* All that node 0 showed of the duty, to node 0, by a member. */
+static void replay_own(scenario *s) {
+  assert_true(s->w->shown_cnt > 0);
+  for (size_t i = 0; i < s->w->shown_cnt; i++) {
+    if (s->w->shown[i].node != 0 || !aq_duty_eq(s->w->shown[i].duty, s->duty)) continue;
+    aq_qbft_msg m = s->w->shown[i].m;
+    m.just = NULL, m.just_cnt = 0, m.raw = aq_bytes_of(NULL, 0);
+    inject(s->w, 1, 0, s->duty, &m, aq_bytes_of(NULL, 0));
+  }
+  fake_run_until(s->w, s->w->now_ns + AQ_MILLIS(20));
+}
+
+/* Goal: what was forgotten when its time was over stays over when the clock is set back: own votes that come back then
+   stop nobody, hold nothing back, and the duty is not voted in afresh.
+   Method: a duty is decided and ends; 3 s back, half an epoch back; its messages come again, and its trigger. */
+static void clock_set_back(void **state) {
+  (void)state;
+  static const uint64_t back_s[] = {3, 190};
+  for (size_t i = 0; i < AQ_COUNT(back_s); i++) {
+    scenario s;
+    yyjson_doc *doc = decided_and_watched(&s);
+    fake_run_until(s.w, aq_duty_deadline_ns(&s.w->chain.clock, s.duty) + AQ_SECONDS(1));
+    aq_consensus *c = s.w->node[0].c;
+    assert_null(aq_instance_find(c, s.duty));
+    fake_step(s.w, -(int64_t)AQ_SECONDS(back_s[i]));
+    assert_true(s.w->now_ns < aq_duty_deadline_ns(&s.w->chain.clock, s.duty));
+    replay_own(&s);
+    assert_int_equal(doubles, 0);
+    assert_int_equal(c->abstain_until_ns, 0);
+    uint32_t sends = s.w->node[0].sends;
+    assert_int_equal(aq_consensus_participate(c, s.duty), AQ_E_STALE);
+    fake_run_until(s.w, s.w->now_ns + AQ_SECONDS(2));
+    assert_int_equal(s.w->node[0].sends, sends);
+    finish(&s, doc);
+  }
+}
+
+/* Goal: the journal is asked before a double is believed, in whatever way memory came to lack the vote.
+   Method: memory forgets a decided duty and that it ended; what the journal has (also only its COMMIT, which implies
+   the PREPARE) is ours, what it does not have is a double, and where it cannot answer nobody is told to stop. */
+static void journal_is_asked(void **state) {
+  (void)state;
+  scenario s;
+  yyjson_doc *doc = decided_and_watched(&s);
+  fake_node *n = &s.w->node[0];
+  aq_consensus *c = n->c;
+  c->started_mono_ns = fake_mono(n) - AQ_SECONDS(60);
+  aq_instance_close(aq_instance_find(c, s.duty));
+  replay_own(&s);
+  assert_int_equal(doubles, 0);
+  assert_int_equal(c->abstain_until_ns, 0);
+  aq_qbft_msg prepare = {0};
+  for (size_t i = 0; i < s.w->shown_cnt; i++) {
+    if (s.w->shown[i].node == 0 && s.w->shown[i].m.type == AQ_QBFT_PREPARE) prepare = s.w->shown[i].m;
+  }
+  assert_int_equal(prepare.type, AQ_QBFT_PREPARE);
+  for (size_t i = 0; i < n->rec_cnt; i++) {
+    if (n->rec[i].kind == 1 && n->rec[i].vote.msg_type == AQ_QBFT_PREPARE) n->rec[i].kind = 0;
+  }
+  memset(c->ended, 0, sizeof c->ended);
+  inject(s.w, 1, 0, s.duty, &prepare, aq_bytes_of(NULL, 0));
+  fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(20));
+  assert_int_equal(c->abstain_until_ns, 0);
+  memset(c->ended, 0, sizeof c->ended);
+  prepare.value.b[0] ^= 1;
+  n->store_fails = true;
+  inject(s.w, 1, 0, s.duty, &prepare, aq_bytes_of(NULL, 0));
+  fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(20));
+  assert_int_equal(doubles, 0);
+  assert_true(c->abstain_until_ns > 0);
+  n->store_fails = false;
+  inject(s.w, 1, 0, s.duty, &prepare, aq_bytes_of(NULL, 0));
+  fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(20));
+  assert_int_equal(doubles, 1);
+  finish(&s, doc);
+}
+
+/* Goal: a restart under a clock that is ahead takes the votes of live duties for over, not for unknown.
+   Method: a duty is decided; an hour forward, restart, an hour back; own votes come again, and the trigger. */
+static void restart_while_ahead(void **state) {
+  (void)state;
+  scenario s;
+  yyjson_doc *doc = happy(&s);
+  scenario_run(&s, 2000);
+  fake_step(s.w, (int64_t)AQ_SECONDS(3600));
+  fake_kill(s.w, 0);
+  fake_boot(s.w, 0, AQ_STORE_OK);
+  fake_step(s.w, -(int64_t)AQ_SECONDS(3600));
+  aq_consensus *c = s.w->node[0].c;
+  c->cfg.live_double = on_double;
+  doubles = 0;
+  replay_own(&s);
+  assert_int_equal(doubles, 0);
+  assert_int_equal(c->abstain_until_ns, 0);
+  assert_int_equal(aq_consensus_participate(c, s.duty), AQ_E_STALE);
   finish(&s, doc);
 }
 
@@ -723,6 +836,9 @@ int main(void) {
       cmocka_unit_test(later_double_stops),
       cmocka_unit_test(earlier_double_waits),
       cmocka_unit_test(own_votes_come_back),
+      cmocka_unit_test(clock_set_back),
+      cmocka_unit_test(journal_is_asked),
+      cmocka_unit_test(restart_while_ahead),
       cmocka_unit_test(bytes_are_asked_for),
       cmocka_unit_test(failed_sends_are_repeated),
       cmocka_unit_test(info_sync_of_a_charon_leader),

@@ -60,11 +60,14 @@ typedef enum { FAKE_PASS, FAKE_DROP, FAKE_REPLACE, FAKE_ERROR } fake_verdict;
 
 typedef struct {
   uint64_t at_ns, seq;
-  int kind; /* 1 message, 2 network answer, 3 store answer, 4 end of a job, 5 request, 6 answer to it */
+  /* 1 message, 2 network answer, 3 store answer, 4 end of a job, 5 request, 6 answer to it, 7 store looked up */
+  int kind;
   uint32_t from, to, life;
   aq_buf bytes;
   void (*done)(void *arg, aq_status st);
   aq_net_answer answer;
+  aq_store_found found;
+  aq_store_vote key;
   void *arg;
   aq_status st;
   size_t first_rec, rec_cnt;
@@ -73,6 +76,7 @@ typedef struct {
 struct fake_cluster {
   uint32_t n;
   uint64_t now_ns, seq, commit_ns;
+  uint64_t slept_ns; /* the wall clock minus what passed */
   uint64_t delay_ns[FAKE_NODES_MAX][FAKE_NODES_MAX];
   fake_node node[FAKE_NODES_MAX];
   uint8_t pubkey[FAKE_NODES_MAX][33];
@@ -95,7 +99,10 @@ struct fake_cluster {
 };
 
 static inline uint64_t fake_now(void *ctx) { return ((fake_node *)ctx)->w->now_ns; }
-static inline uint64_t fake_mono(void *ctx) { return ((fake_node *)ctx)->w->now_ns; }
+static inline uint64_t fake_mono(void *ctx) {
+  const fake_cluster *w = ((fake_node *)ctx)->w;
+  return w->now_ns - w->slept_ns;
+}
 static inline void fake_random(void *ctx, void *out, size_t len) { /* never twice the same */
   fake_node *n = ctx;
   memset(out, 7, len);
@@ -336,6 +343,32 @@ static inline aq_status fake_store_load(void *ctx, uint64_t from_slot, const aq_
   return AQ_OK;
 }
 
+static inline void fake_store_find(void *ctx, aq_duty duty, uint8_t msg_type, uint64_t round, aq_store_found done,
+                                   void *arg) {
+  fake_node *n = ctx;
+  fake_event *e = fake_event_add(n->w, 7, n->w->commit_ns);
+  e->from = n->idx, e->life = n->life, e->found = done, e->arg = arg;
+  e->key = (aq_store_vote){.duty = duty, .msg_type = msg_type, .round = round};
+}
+
+static inline void fake_found(fake_cluster *w, const fake_event *e) {
+  fake_node *n = &w->node[e->from];
+  aq_store_vote v = e->key;
+  aq_status st = n->store_fails ? AQ_E_IO : AQ_E_NOTFOUND;
+  if (n->life != e->life) return;
+  for (size_t i = 0; i < n->rec_cnt && st == AQ_E_NOTFOUND; i++) {
+    const fake_record *r = &n->rec[i];
+    if (!r->durable || !aq_duty_eq(r->duty, v.duty)) continue;
+    bool vote = r->kind == 1 && r->vote.msg_type == v.msg_type && r->vote.round == v.round;
+    bool decided = r->kind == 3 && v.msg_type == AQ_QBFT_DECIDED;
+    if (!vote && !decided) continue;
+    st = AQ_OK;
+    if (vote) v = r->vote, v.msg = aq_buf_bytes(&r->a);
+    if (decided) memcpy(v.value_hash, r->decided.hash, 32), v.round = r->decided.round;
+  }
+  e->found(e->arg, st, st == AQ_OK ? &v : NULL);
+}
+
 /* ---- nodes ---- */
 
 static inline aq_value_verdict fake_valid(void *arg, const aq_value_case *c, const aq_unsigned_set *set, aq_err *err) {
@@ -394,8 +427,12 @@ static inline void fake_boot(fake_cluster *w, uint32_t i, aq_store_state state) 
                     .refuse = fake_refuse,
                     .handle = fake_handle,
                     .connected = fake_connected};
-  n->store = (aq_store){
-      .ctx = n, .state = state, .vote = fake_store_vote, .decided = fake_store_decided, .load = fake_store_load};
+  n->store = (aq_store){.ctx = n,
+                        .state = state,
+                        .vote = fake_store_vote,
+                        .decided = fake_store_decided,
+                        .load = fake_store_load,
+                        .find = fake_store_find};
   aq_consensus_cfg cfg = {.env = &n->env,
                           .net = &n->net,
                           .store = &n->store,
@@ -512,6 +549,8 @@ static inline void fake_fire(fake_cluster *w, fake_event *e) {
     fake_serve(w, e);
   } else if (e->kind == 6) {
     if (w->node[e->from].life == e->life) e->answer(e->arg, e->st, aq_buf_bytes(&e->bytes));
+  } else if (e->kind == 7) {
+    fake_found(w, e);
   } else {
     fake_store_answer(w, e);
   }
@@ -565,6 +604,16 @@ static inline void fake_hand_over(fake_cluster *w, uint32_t to, uint32_t from, a
   fake_node *n = &w->node[to];
   n->handler.recv(n->handler.arg, from, msg);
   fake_jobs_end(w);
+}
+
+/* Everybody's wall clock jumps; what is on its way keeps what is left. */
+static inline void fake_step(fake_cluster *w, int64_t step_ns) {
+  w->now_ns += (uint64_t)step_ns;
+  w->slept_ns += (uint64_t)step_ns;
+  for (size_t i = 0; i < w->event_cnt; i++) w->event[i].at_ns += (uint64_t)step_ns;
+  for (size_t i = 0; i < w->timer_cnt; i++) {
+    if (w->timer[i]->span) w->timer[i]->at_ns += (uint64_t)step_ns;
+  }
 }
 
 static inline const fake_decision *fake_decision_of(const fake_cluster *w, uint32_t node, aq_duty duty) {

@@ -21,6 +21,8 @@ enum {
   AQ_INST_WAITING_VALUES = 4,       /* values a peer may leave in one that did not start */
   AQ_INST_VALUES_PER_PEER = 8,      /* and in a running one: one for each round it leads, and more only by lying */
   AQ_INST_HELD_BYTES = 64 << 20,    /* values a peer may leave in all instances together */
+  AQ_INST_ENDED_MAX = 512,          /* duties of ours that are over, remembered: those of three epochs, five a slot */
+  AQ_INST_ASKS_MAX = 64,            /* questions to the journal under way */
   AQ_INST_BAD_DECIDED_MAX = 3,      /* unjust DECIDED a peer may deliver in an instance, 7.4 */
   AQ_INST_VALUE_MAX = AQ_QBFT_MSG_MAX - (64 << 10), /* leaves room for the votes around it */
   AQ_INST_ARENA_MAX = 256 << 20
@@ -96,9 +98,15 @@ struct aq_consensus {
   aq_arena scratch; /* of one event */
   aq_qbft_cache *cache;
   uint64_t abstain_until_ns;                /* duties that start at or before take no vote of ours */
+  uint64_t started_mono_ns;                 /* what follows counts in monotonic time: the clock may be set meanwhile */
   uint64_t double_first_ns, double_last_ns; /* votes of another live instance of us came; 0: none */
   bool double_told;
   aq_line_limit equivocation_line[AQ_QBFT_NODES_MAX], value_line[AQ_QBFT_NODES_MAX], foreign_line;
+  /* Duties in which we voted and whose time was over, by whatever clock: a clock that is set back brings none back. */
+  aq_duty ended[AQ_INST_ENDED_MAX];
+  size_t ended_next;
+  aq_list asks;
+  uint32_t ask_cnt;
   uint32_t waiting_cnt[AQ_QBFT_NODES_MAX];
   size_t waiting_bytes[AQ_QBFT_NODES_MAX], held_bytes[AQ_QBFT_NODES_MAX];
   aq_list tx_all, records; /* under way, also those whose instance is gone */
@@ -116,6 +124,7 @@ void aq_instance_begin(aq_instance *in); /* starts it, or lets it wait for what 
 /* A vote with our index, signed by our key, that the journal lacks: ends our voting in what began up to now. */
 void aq_consensus_own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer);
 bool aq_consensus_must_abstain(const aq_consensus *c, aq_duty duty);
+void aq_consensus_ended(aq_consensus *c, aq_duty duty); /* never to be voted in again in this life */
 const char *aq_qbft_type_label(aq_qbft_type type, int64_t round);              /* metric label `type` */
 void aq_consensus_step(aq_consensus *c, uint32_t peer, const aq_qbft_wire *w); /* a message with good signatures */
 void aq_consensus_refuse(const aq_qbft_wire *w, const char *result, const char *reason); /* counted, told at debug */

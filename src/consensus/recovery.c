@@ -26,7 +26,10 @@ bool aq_instance_knows_own(const aq_instance *in, const aq_qbft_msg *m) {
 static aq_instance *open_recorded(loader *l, aq_duty duty) {
   aq_consensus *c = l->c;
   if (!aq_duty_has_consensus(duty.type)) return NULL;
-  if (aq_now_ns(c->cfg.env) >= aq_duty_deadline_ns(&c->cfg.chain->clock, duty)) return NULL;
+  if (aq_now_ns(c->cfg.env) >= aq_duty_deadline_ns(&c->cfg.chain->clock, duty)) {
+    aq_consensus_ended(c, duty);
+    return NULL;
+  }
   return aq_instance_open(c, duty);
 }
 
@@ -137,10 +140,11 @@ static void on_decided(void *arg, const aq_store_decided *d) {
 
 aq_status aq_consensus_recover(aq_consensus *c) {
   const aq_chain *chain = c->cfg.chain;
-  uint64_t slot = aq_slot_at(&chain->clock, aq_now_ns(c->cfg.env)), back = 2 * chain->clock.slots_per_epoch;
+  uint64_t slot = aq_slot_at(&chain->clock, aq_now_ns(c->cfg.env));
   loader l = {.c = c};
   aq_store_visitor visitor = {.arg = &l, .vote = on_vote, .blob = on_blob, .decided = on_decided};
-  aq_status st = c->cfg.store->load(c->cfg.store->ctx, slot > back ? slot - back : 0, &visitor);
+  /* All that was not pruned: what is old by a clock that is ahead may live by the right one. */
+  aq_status st = c->cfg.store->load(c->cfg.store->ctx, 0, &visitor);
   const char *result = st == AQ_OK && l.bad == 0 ? "ok" : "fail";
   aq_metric_add(AQ_M_QBFT_WAL_RECOVER_TOTAL, 1, AQ_LABELS(result));
   AQ_LOG(st == AQ_OK ? AQ_LOG_INFO : AQ_LOG_ERROR, "qbft_wal", AQ_STR("op", "load"), AQ_UINT("votes", l.votes),

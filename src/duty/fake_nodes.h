@@ -293,6 +293,13 @@ static inline void store_decided(void *ctx, const aq_store_decided *d, const aq_
   commit_later(ctx, true, ((node *)ctx)->rec_cnt, AQ_OK, done, arg);
 }
 
+/* Nobody shows a node its own votes here. */
+static inline void store_find(void *ctx, aq_duty duty, uint8_t msg_type, uint64_t round, aq_store_found done,
+                              void *arg) {
+  (void)ctx, (void)duty, (void)msg_type, (void)round;
+  done(arg, AQ_E_NOTFOUND, NULL);
+}
+
 static inline aq_status store_load(void *ctx, uint64_t from_slot, const aq_store_visitor *v) {
   (void)ctx, (void)from_slot, (void)v;
   return AQ_OK;
@@ -570,8 +577,13 @@ static inline void node_start(world *w, uint32_t i, bool tss, aq_store_state sta
                     .refuse = net_refuse,
                     .handle = net_handle,
                     .connected = net_connected};
-  n->store = (aq_store){
-      .ctx = n, .state = state, .vote = store_vote, .decided = store_decided, .sign = store_sign, .load = store_load};
+  n->store = (aq_store){.ctx = n,
+                        .state = state,
+                        .vote = store_vote,
+                        .decided = store_decided,
+                        .sign = store_sign,
+                        .load = store_load,
+                        .find = store_find};
   fake_http_init(&n->http, &w->env, bn_handle, n);
   n->bn = aq_bn_new(&(aq_bn_cfg){.env = &w->env.env, .http = &n->http.http, .endpoints = urls, .endpoint_cnt = 1});
   n->workflow = aq_workflow_new(&(aq_workflow_cfg){.env = &w->env.env,

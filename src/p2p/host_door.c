@@ -30,7 +30,7 @@ static bool is_members(const aq_host *h, const char *key) {
 
 /* Those of one kind, of one address unless key is NULL; *worst: who goes first. */
 static uint32_t crowd(aq_host *h, bool members, const char *key, hconn **worst) {
-  uint64_t now = aq_now_ns(h->env);
+  uint64_t now = aq_mono_ns(h->env);
   uint32_t cnt = 0;
   hconn *silent = NULL, *stale = NULL;
   AQ_LIST_EACH(&h->all, hc, hconn, of_host) { /* oldest first */
@@ -66,7 +66,7 @@ static bool below_cap(aq_host *h) {
 aq_gate_verdict host_door(aq_host *h, const char *remote, hconn *as) {
   aq_gate_key(as->from, remote);
   as->members = is_members(h, as->from);
-  aq_gate_verdict v = aq_gate_accept(&h->gate, as->from, as->members, aq_now_ns(h->env));
+  aq_gate_verdict v = aq_gate_accept(&h->gate, as->from, as->members, aq_mono_ns(h->env));
   if (v != AQ_GATE_ALLOWED) return v;
   bool room = as->members
                   ? make_room(h, true, NULL, member_places(h))

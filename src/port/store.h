@@ -11,13 +11,15 @@
 #include "eth/duty.h"
 
 typedef void (*aq_store_done)(void *arg, aq_status st);
+struct aq_store_vote;
+typedef void (*aq_store_found)(void *arg, aq_status st, const struct aq_store_vote *vote);
 
 /* An own consensus message. Key: (duty, msg_type, round); content = msg, just. Refused besides other content under
    the key: a PREPARE or COMMIT below the highest recorded ROUND-CHANGE round or below the highest recorded round of
    its kind, a PREPARE below the highest recorded COMMIT round, or of another value than the COMMIT of its own round (the
    certificate of that COMMIT may show a PREPARE whose own record failed), a ROUND-CHANGE below the highest recorded
    one, and a ROUND-CHANGE whose prepared_round is below an earlier one's or below the round of a COMMIT. */
-typedef struct {
+typedef struct aq_store_vote {
   aq_duty duty;
   uint8_t msg_type; /* 1 pre-prepare, 2 prepare, 3 commit, 4 round-change */
   uint64_t round;
@@ -88,8 +90,10 @@ typedef struct aq_store {
   /* All of the set or nothing. */
   void (*sign)(void *ctx, const aq_store_sign *s, uint32_t cnt, aq_store_done done, void *arg);
   void (*peer)(void *ctx, uint32_t peer, const char *addr); /* last good address of a peer; "" forgets. No answer */
-  void (*prune)(void *ctx, uint64_t before_slot); /* votes, blobs, decisions of older slots; never the journal */
-  void (*backup)(void *ctx);                      /* in the background */
+  /* Votes, blobs, decisions of older slots; never the journal. Whatever is asked for, what is within AQ_STORE_KEEP_SLOTS
+     of the newest vote stays: a clock that is ahead must not forget live duties. */
+  void (*prune)(void *ctx, uint64_t before_slot);
+  void (*backup)(void *ctx); /* in the background */
   /* At start, blocking. from_slot UINT64_MAX: only the peers' addresses. */
   AQ_NODISCARD aq_status (*load)(void *ctx, uint64_t from_slot, const aq_store_visitor *v);
   /* At start, blocking: the chain that the beacon node is of. Recorded the first time; AQ_E_UNKNOWN, with the mend in
@@ -97,7 +101,14 @@ typedef struct aq_store {
   AQ_NODISCARD aq_status (*pin)(void *ctx, const uint8_t genesis_validators_root[32], aq_err *err);
   /* Of the AQ_E_SLASH of `sign` whose `done` is running. NULL: this store does not tell. */
   aq_store_refusal (*refusal)(void *ctx);
+  /* The vote recorded under a key, behind all writes called before: AQ_OK and the vote, valid during the call, without
+     its justification; AQ_E_NOTFOUND: none; AQ_E_IO. Message type 5 asks for the decision: its hash and round only. */
+  void (*find)(void *ctx, aq_duty duty, uint8_t msg_type, uint64_t round, aq_store_found done, void *arg);
+  /* Moves the mark since_ns: at once here, soon on the disk. No answer. */
+  void (*mark)(void *ctx, uint64_t since_ns);
 } aq_store;
+
+enum { AQ_STORE_KEEP_SLOTS = 96 }; /* three epochs of a main network: attester duties live for one */
 
 /* Duties that began up to this time (Unix; 0: none) may have been voted or signed for without a record here: abstain
    from them (consensus.md 7.3, contract.md 13.6). Two seconds of margin for clocks. */

@@ -84,6 +84,25 @@ static void some_prune(fire *f, world_op *op) {
   if (fire_one_in(f, 3)) op->before_slot += fire_below(f, 1400);
 }
 
+/* Little is pruned near the newest vote: to make room there must be one far from the rest. */
+static void make_room(fire *f, world_op *op) {
+  uint64_t newest = 0, oldest = UINT64_MAX;
+  for (uint32_t i = 0; i < f->base.votes; i++) {
+    uint64_t slot = f->base.vote[i].duty.slot;
+    newest = slot > newest ? slot : newest, oldest = slot < oldest ? slot : oldest;
+  }
+  op->kind = WORLD_PRUNE;
+  op->before_slot = f->slot + 2000;
+  if (f->base.votes == 0 || (newest - oldest > 2000 && newest + 2000 > f->slot)) return;
+  f->slot += 4000;
+  op->kind = WORLD_VOTE;
+  op->vote = (world_vote){.duty = {f->slot, AQ_DUTY_ATTESTER},
+                          .msg_type = 2,
+                          .round = 1,
+                          .msg = some_bytes(f, 1000),
+                          .just = some_bytes(f, 1000)};
+}
+
 world_op fire_next_op(fire *f) {
   world_op op = {0};
   if (fire_one_in(f, 6)) f->slot += 1 + fire_below(f, 3);
@@ -91,9 +110,10 @@ world_op fire_next_op(fire *f) {
   uint64_t dice = fire_below(f, 20);
   bool crowded = f->base.votes > WORLD_VOTES - 16 || f->base.blobs > WORLD_BLOBS - 16 ||
                  f->base.decided > WORLD_DECIDED - 16 || f->base.signs > WORLD_SIGNS - 32;
-  if (crowded || dice == 0) {
+  if (crowded) {
+    make_room(f, &op);
+  } else if (dice == 0) {
     some_prune(f, &op);
-    if (crowded) op.before_slot = f->slot + 2000;
   } else if (dice < 9) {
     some_vote(f, &op);
   } else if (dice < 12) {

@@ -4,7 +4,7 @@
 #include "base/assert.h"
 #include "store_world.h"
 
-enum { COMMIT = 3, PREPARE = 2, ROUND_CHANGE = 4, JOURNAL_SLOTS = 1024 };
+enum { COMMIT = 3, PREPARE = 2, ROUND_CHANGE = 4, JOURNAL_SLOTS = 1024, KEEP_SLOTS = 96 };
 
 /* ---- bytes and rows ---- */
 
@@ -244,6 +244,9 @@ static void compact(world *w, uint64_t cutoff) {
   } while (0)
 
 static aq_status apply_prune(world *w, uint64_t before) {
+  uint64_t newest = 0;
+  for (uint32_t i = 0; i < w->votes; i++) newest = w->vote[i].duty.slot > newest ? w->vote[i].duty.slot : newest;
+  if (w->votes > 0 && before + KEEP_SLOTS > newest) before = newest > KEEP_SLOTS ? newest - KEEP_SLOTS : 0;
   DROP(vote, votes);
   DROP(blob, blobs);
   DROP(decision, decided);
