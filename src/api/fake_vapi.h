@@ -91,7 +91,7 @@ static inline void fv_later_(fv *f, fv_later in) {
   AQ_ASSERT(l);
   *l = in;
   l->f = f;
-  fake_env_timer_set_(&f->env, &l->timer, f->env.wall_ns + AQ_MILLIS(1), fv_later_run_, l);
+  aq_timer_after(&f->env.env, &l->timer, AQ_MILLIS(1), fv_later_run_, l);
 }
 
 static inline void fv_send_(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_done done, void *arg) {

@@ -84,6 +84,7 @@ bool aq_bn_version_fits(aq_bn *b, aq_fork fork, uint64_t epoch);
 typedef struct {
   void *arg;
   void (*head)(void *arg, uint64_t slot, const uint8_t block[32]);
+  void (*heard)(void *arg, uint64_t slot); /* every head of a usable node, also one that our clock does not believe */
   void (*reorg)(void *arg, uint64_t slot, uint64_t depth);
 } aq_bn_events;
 void aq_bn_subscribe(aq_bn *b, const aq_bn_events *ev);
@@ -91,8 +92,8 @@ void aq_bn_subscribe(aq_bn *b, const aq_bn_events *ev);
 /* What readiness wants to know, asked each slot while subscribed. */
 typedef struct {
   bool reachable, syncing;
-  uint64_t sync_distance, peers;
-  bool peers_known;
+  uint64_t sync_distance, peers, head_slot;
+  bool peers_known, head_known;
   /* Of the watch: no beacon node is left whose chain and present fork are ours; some node differs from us or from
      another, also in what is to come; `why`: one of them by scheme://host:port, and the mend. */
   bool fork_mismatch, disagree;

@@ -61,6 +61,7 @@ void aq_bn_event(aq_bn_endpoint *ep, const char *name, aq_bytes data) {
   yyjson_val *root = yyjson_doc_get_root(doc);
   uint64_t slot;
   bool good = yyjson_is_obj(root) && aq_json_u64(root, "slot", &slot) && aq_bn_usable(ep);
+  if (good && b->events.heard && strcmp(name, "head") == 0) b->events.heard(b->events.arg, slot);
   if (good && b->chain_known && slot > aq_slot_at(&b->clock, aq_now_ns(b->cfg.env)) + 2) good = false;
   if (!good) {
     AQ_LOG(AQ_LOG_DEBUG, "beacon_node_event_bad", AQ_STR("addr", ep->addr), AQ_STR("event", name));
@@ -195,6 +196,7 @@ static void syncing_answer(void *arg, aq_status st, const aq_bn_answer *ans) {
     h->syncing = yyjson_get_bool(syncing);
     h->sync_distance = 0;
     aq_json_u64(data, "sync_distance", &h->sync_distance);
+    h->head_known = aq_json_u64(data, "head_slot", &h->head_slot);
   }
   yyjson_doc_free(doc);
 }
@@ -213,15 +215,16 @@ static void peers_answer(void *arg, aq_status st, const aq_bn_answer *ans) {
   yyjson_doc_free(doc);
 }
 
-uint64_t aq_bn_quiet_ns(const aq_bn *b, uint64_t now_ns) {
-  if (!b->chain_known || now_ns < b->clock.genesis_ns) return now_ns + slot_ns(b);
+uint64_t aq_bn_quiet_ns(const aq_bn *b) {
+  uint64_t now_ns = aq_now_ns(b->cfg.env);
+  if (!b->chain_known || now_ns < b->clock.genesis_ns) return slot_ns(b);
   uint64_t at_ns = aq_slot_start_ns(&b->clock, aq_slot_at(&b->clock, now_ns)) + 3 * b->clock.slot_ns / 4;
-  return at_ns > now_ns ? at_ns : at_ns + b->clock.slot_ns;
+  return at_ns > now_ns ? at_ns - now_ns : at_ns + b->clock.slot_ns - now_ns;
 }
 
 static void health_tick(void *arg) {
   aq_bn *b = arg;
-  uint64_t now_ns = aq_now_ns(b->cfg.env), mono_ns = aq_mono_ns(b->cfg.env);
+  uint64_t mono_ns = aq_mono_ns(b->cfg.env);
   if (!b->syncing_id) {
     const aq_bn_req req = {.endpoint = "node_syncing",
                            .method = "GET",
@@ -237,7 +240,7 @@ static void health_tick(void *arg) {
     b->peers_asked_ns = mono_ns;
     b->peers_id = aq_bn_call(b, &req, peers_answer, b);
   }
-  aq_timer_set(b->cfg.env, &b->health_timer, aq_bn_quiet_ns(b, now_ns), health_tick, b);
+  aq_timer_after(b->cfg.env, &b->health_timer, aq_bn_quiet_ns(b), health_tick, b);
 }
 
 void aq_bn_subscribe(aq_bn *b, const aq_bn_events *ev) {

@@ -51,7 +51,7 @@ static seen run(const uint8_t *data, size_t len, size_t chunk) {
   fake_http_init(&http, &env, no_answer, NULL);
   const aq_bn_cfg cfg = {.env = &env.env, .http = &http.http, .endpoints = urls, .endpoint_cnt = 1};
   aq_bn *bn = aq_bn_new(&cfg);
-  aq_bn_subscribe(bn, &(aq_bn_events){&s, on_head, on_reorg});
+  aq_bn_subscribe(bn, &(aq_bn_events){.arg = &s, .head = on_head, .reorg = on_reorg});
   fake_ex *ex = fake_http_find(&http, "/events");
   fake_http_open(ex, 200);
   for (size_t at = 0; at < len; at += chunk)

@@ -157,7 +157,7 @@ void aq_bn_version_stop(aq_bn_endpoint *ep);
 void aq_bn_load_stop(aq_bn *b);
 /* As aq_bn_call, on one beacon node. */
 uint64_t aq_bn_call_on(aq_bn *b, aq_bn_endpoint *only, const aq_bn_req *req, aq_bn_fn fn, void *arg);
-uint64_t aq_bn_quiet_ns(const aq_bn *b, uint64_t now_ns); /* three quarters through a slot, when nothing else is due */
+uint64_t aq_bn_quiet_ns(const aq_bn *b); /* until three quarters of a slot, when nothing else is due */
 
 bool aq_bn_usable(const aq_bn_endpoint *ep);
 void aq_bn_watch_ask(aq_bn_endpoint *ep); /* nothing before aq_bn_watch_chain */

@@ -433,7 +433,7 @@ static void events_are_handed_on(void **state) {
   seen s = {0};
   open_fixture(&f, 2, 0);
   f.http.handle = silent;
-  aq_bn_subscribe(f.bn, &(aq_bn_events){&s, on_head, on_reorg});
+  aq_bn_subscribe(f.bn, &(aq_bn_events){.arg = &s, .head = on_head, .reorg = on_reorg});
   fake_ex *a = fake_http_find(&f.http, "a:1/eth/v1/events"), *b = fake_http_find(&f.http, "b:2/eth/v1/events");
   assert_non_null(strstr(a->url, "?topics=head&topics=chain_reorg&topics=block_gossip&topics=block"));
   assert_string_equal(a->accept, "text/event-stream");
@@ -496,7 +496,7 @@ static void version_is_known(void **state) {
   seen s = {0};
   open_fixture(&f, 1, 0);
   f.http.handle = with_version;
-  aq_bn_subscribe(f.bn, &(aq_bn_events){&s, on_head, NULL});
+  aq_bn_subscribe(f.bn, &(aq_bn_events){.arg = &s, .head = on_head});
   const char *const *one = AQ_LABELS("Lodestar/v1.5.1", "http://a:1"), *const *other =
                                                                            AQ_LABELS("Teku/v25", "http://a:1");
   reopen(&f, "{\"data\":{\"version\":\"Lodestar/v1.5.1\"}}");
@@ -522,7 +522,7 @@ static void stream_comes_back(void **state) {
   seen s = {0};
   open_fixture(&f, 1, 0);
   f.http.handle = silent;
-  aq_bn_subscribe(f.bn, &(aq_bn_events){&s, on_head, NULL});
+  aq_bn_subscribe(f.bn, &(aq_bn_events){.arg = &s, .head = on_head});
   fake_ex *a = fake_http_find(&f.http, "/events");
   fake_http_open(a, 400);
   fake_http_answer(a, 0, 400, "{}");

@@ -329,7 +329,7 @@ static void tick(void *arg) {
     aq_bn_view *v = &b->ep[i].view;
     if (!v->http_id && (all || v->due || v->fit != AQ_BN_FITS)) aq_bn_watch_ask(&b->ep[i]);
   }
-  aq_timer_set(b->cfg.env, &b->watch_timer, aq_bn_quiet_ns(b, aq_now_ns(b->cfg.env)), tick, b);
+  aq_timer_after(b->cfg.env, &b->watch_timer, aq_bn_quiet_ns(b), tick, b);
 }
 
 void aq_bn_watch_chain(aq_bn *b, aq_chain *chain) {
@@ -341,7 +341,7 @@ void aq_bn_watch_chain(aq_bn *b, aq_chain *chain) {
   v->known = b->loaded;
   v->has_known = true;
   v->fit = AQ_BN_FITS;
-  aq_timer_set(b->cfg.env, &b->watch_timer, aq_bn_quiet_ns(b, aq_now_ns(b->cfg.env)), tick, b);
+  aq_timer_after(b->cfg.env, &b->watch_timer, aq_bn_quiet_ns(b), tick, b);
 }
 
 void aq_bn_watch_stop(aq_bn *b) {

@@ -84,7 +84,7 @@ static inline void fake_http_answer_h(fake_ex *ex, uint64_t delay_ns, int code, 
     ex->res_header[ex->res_header_cnt][0] = fake_http_dup_(name);
     ex->res_header[ex->res_header_cnt++][1] = fake_http_dup_(value);
   }
-  fake_env_timer_set_(ex->h->env, &ex->timer, ex->h->env->wall_ns + delay_ns, fake_http_deliver_, ex);
+  aq_timer_after(&ex->h->env->env, &ex->timer, delay_ns, fake_http_deliver_, ex);
 }
 
 static inline void fake_http_answer(fake_ex *ex, uint64_t delay_ns, int code, const char *json) {
@@ -94,7 +94,7 @@ static inline void fake_http_answer(fake_ex *ex, uint64_t delay_ns, int code, co
 /* No answer: AQ_E_CLOSED (refused connection) or another status, after delay_ns. */
 static inline void fake_http_fail(fake_ex *ex, uint64_t delay_ns, aq_status st) {
   ex->st = st;
-  fake_env_timer_set_(ex->h->env, &ex->timer, ex->h->env->wall_ns + delay_ns, fake_http_deliver_, ex);
+  aq_timer_after(&ex->h->env->env, &ex->timer, delay_ns, fake_http_deliver_, ex);
 }
 
 /* A byte came: the silence begins anew. */

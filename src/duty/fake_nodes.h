@@ -181,7 +181,7 @@ static inline void net_send(void *ctx, uint32_t peer, aq_net_proto proto, aq_byt
   if (proto == AQ_PROTO_PARSIGEX) check_partial(n, msg, w->garbage_from == n->idx, &d->msg);
   if (d->msg.len == 0) aq_buf_put_bytes(&d->msg, msg);
   d->st = w->node[peer].up ? AQ_OK : AQ_E_CLOSED;
-  fake_env_timer_set_(&w->env, &d->timer, w->env.wall_ns + AQ_MILLIS(10), deliver, d);
+  aq_timer_after(&w->env.env, &d->timer, AQ_MILLIS(10), deliver, d);
 }
 
 static inline void net_handle(void *ctx, aq_net_proto proto, const aq_net_handler *h) {
@@ -200,7 +200,7 @@ static inline void asked_answer(asked *q, aq_status st, aq_bytes answer) {
   q->st = st;
   aq_buf_reset(&q->msg);
   aq_buf_put_bytes(&q->msg, answer);
-  fake_env_timer_set_(&q->w->env, &q->timer, q->w->env.wall_ns + AQ_MILLIS(10), asked_end, q);
+  aq_timer_after(&q->w->env.env, &q->timer, AQ_MILLIS(10), asked_end, q);
 }
 
 static inline void net_respond(void *ctx, aq_net_reply *reply, aq_bytes answer) {
@@ -229,7 +229,7 @@ static inline void net_request(void *ctx, uint32_t peer, aq_net_proto proto, aq_
   assert_true(q && peer < NODES && peer != n->idx);
   *q = (asked){.w = n->w, .from = n->idx, .to = peer, .proto = proto, .msg = AQ_BUF(1 << 20), .fn = fn, .arg = arg};
   aq_buf_put_bytes(&q->msg, msg);
-  fake_env_timer_set_(&n->w->env, &q->timer, n->w->env.wall_ns + AQ_MILLIS(10), asked_serve, q);
+  aq_timer_after(&n->w->env.env, &q->timer, AQ_MILLIS(10), asked_serve, q);
 }
 
 static inline bool net_connected(void *ctx, uint32_t peer) { return ((node *)ctx)->w->node[peer].up; }
@@ -257,7 +257,7 @@ static inline void commit_later(node *n, bool vote, size_t first, aq_status st, 
   commit *c = calloc(1, sizeof *c);
   assert_non_null(c);
   *c = (commit){.n = n, .first = first, .cnt = n->rec_cnt - first, .vote = vote, .done = done, .arg = arg, .st = st};
-  fake_env_timer_set_(&n->w->env, &c->timer, n->w->env.wall_ns + AQ_MILLIS(1), committed, c);
+  aq_timer_after(&n->w->env.env, &c->timer, AQ_MILLIS(1), committed, c);
 }
 
 static inline void store_sign(void *ctx, const aq_store_sign *s, uint32_t cnt, aq_store_done done, void *arg) {

@@ -283,13 +283,21 @@ static void arm(aq_infosync *x, uint64_t from) {
   const aq_clock *clock = &x->cfg.chain->clock;
   uint64_t per_epoch = clock->slots_per_epoch;
   x->next_slot = from - from % per_epoch + per_epoch - 1;
-  aq_timer_set(x->cfg.env, &x->trigger, aq_slot_start_ns(clock, x->next_slot), on_trigger, x);
+  /* A slot at a time: the clock may be set meanwhile. */
+  uint64_t now_ns = aq_now_ns(x->cfg.env), at_ns = aq_slot_start_ns(clock, x->next_slot);
+  uint64_t wait_ns = at_ns > now_ns ? at_ns - now_ns : 0;
+  aq_timer_after(x->cfg.env, &x->trigger, wait_ns < clock->slot_ns ? wait_ns : clock->slot_ns, on_trigger, x);
 }
 
-/* Late after the machine slept: begin finds the duty over, and the next epoch of now is armed. */
+/* Late after the machine slept or the clock was set: begin finds the duty over, and the next epoch of now is armed. */
 static void on_trigger(void *arg) {
   aq_infosync *x = arg;
-  uint64_t slot = x->next_slot, now_slot = aq_slot_at(&x->cfg.chain->clock, aq_now_ns(x->cfg.env));
+  const aq_clock *clock = &x->cfg.chain->clock;
+  uint64_t slot = x->next_slot, now_ns = aq_now_ns(x->cfg.env), now_slot = aq_slot_at(clock, now_ns);
+  if (now_ns < aq_slot_start_ns(clock, slot)) {
+    arm(x, x->on && x->slot >= now_slot && x->slot < slot ? x->slot + 1 : now_slot);
+    return;
+  }
   begin(x, slot);
   arm(x, now_slot > slot ? now_slot : slot + 1);
 }

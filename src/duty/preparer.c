@@ -19,8 +19,9 @@ static void prepare(void *arg);
 
 static void next_epoch(aq_preparer *p) {
   const aq_clock *c = &p->cfg.chain->clock;
-  uint64_t epoch = aq_epoch_of(c, aq_slot_at(c, aq_now_ns(p->cfg.env))) + 1;
-  aq_timer_set(p->cfg.env, &p->timer, aq_slot_start_ns(c, epoch * c->slots_per_epoch), prepare, p);
+  uint64_t now_ns = aq_now_ns(p->cfg.env), epoch = aq_epoch_of(c, aq_slot_at(c, now_ns)) + 1;
+  uint64_t at_ns = aq_slot_start_ns(c, epoch * c->slots_per_epoch);
+  aq_timer_after(p->cfg.env, &p->timer, at_ns - now_ns, prepare, p); /* also when the clock is set */
 }
 
 static void again(aq_preparer *p) { aq_timer_after(p->cfg.env, &p->timer, RETRY_NS, prepare, p); }

@@ -8,6 +8,8 @@
 static const aq_duty_type trigger_type[AQ_SCHED_TRIGGERS] = {AQ_DUTY_PROPOSER, AQ_DUTY_ATTESTER, AQ_DUTY_AGGREGATOR,
                                                              AQ_DUTY_SYNC_CONTRIBUTION};
 
+enum { LOOKS_PER_SLOT = 4 }; /* at the clock: it may have been set */
+
 /* ---- definitions ---- */
 
 static int kind_of(aq_duty_type type) {
@@ -164,18 +166,20 @@ static void slot_started(aq_scheduler *s, uint64_t slot) {
 static void tick(void *arg) {
   aq_scheduler *s = arg;
   const aq_clock *clock = &s->cfg.chain->clock;
-  uint64_t now_ns = aq_now_ns(s->cfg.env), next_ns;
+  uint64_t now_ns = aq_now_ns(s->cfg.env), wait_ns;
   if (now_ns < clock->genesis_ns) {
     if (s->refresh_due) aq_sched_validators_refresh(s);
     if (s->validators_known) resolve_due(s, false);
-    next_ns = clock->genesis_ns - now_ns < clock->slot_ns ? clock->genesis_ns : now_ns + clock->slot_ns;
+    wait_ns = clock->genesis_ns - now_ns < clock->slot_ns ? clock->genesis_ns - now_ns : clock->slot_ns;
   } else {
     uint64_t slot = aq_slot_at(clock, now_ns);
-    /* A clock that was set back runs through slots that had their turn. */
-    if (!s->ticking || slot > s->slot) slot_started(s, slot);
-    next_ns = aq_slot_start_ns(clock, slot + 1);
+    /* A clock that was set back by little runs through a slot that had its turn. By more, it was ahead: most slots had
+       none, and those duties that had their turn are not triggered twice. */
+    if (!s->ticking || slot > s->slot || slot + 1 < s->slot) slot_started(s, slot);
+    wait_ns = aq_slot_start_ns(clock, slot + 1) - now_ns;
+    if (wait_ns > clock->slot_ns / LOOKS_PER_SLOT) wait_ns = clock->slot_ns / LOOKS_PER_SLOT;
   }
-  aq_timer_set(s->cfg.env, &s->tick_timer, next_ns, tick, s);
+  aq_timer_after(s->cfg.env, &s->tick_timer, wait_ns, tick, s);
 }
 
 void aq_sched_validators_done(aq_scheduler *s, aq_status st) {

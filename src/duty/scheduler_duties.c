@@ -397,13 +397,16 @@ void aq_sched_duties_validators(aq_scheduler *s, aq_status st) {
   }
 }
 
+/* Far ahead is what a clock asked for that was set back since: it must not take the places of live epochs. */
+static bool out_of_time(uint64_t epoch, uint64_t now) { return epoch + AQ_SCHED_KEEP < now || epoch > now + 1; }
+
 void aq_sched_duties_trim(aq_scheduler *s) {
   uint64_t now = aq_sched_epoch_now(s);
   for (size_t i = 0; i < AQ_SCHED_EPOCHS; i++) {
-    if (s->epoch[i].used && s->epoch[i].epoch + AQ_SCHED_KEEP < now) epoch_drop(&s->epoch[i]);
+    if (s->epoch[i].used && out_of_time(s->epoch[i].epoch, now)) epoch_drop(&s->epoch[i]);
   }
   AQ_LIST_EACH(&s->cache, d, aq_sched_duties, link) {
-    if (d->epoch + AQ_SCHED_KEEP < now && disposable(s, d)) duties_drop(d);
+    if (out_of_time(d->epoch, now) && disposable(s, d)) duties_drop(d);
   }
 }
 

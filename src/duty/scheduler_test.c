@@ -407,8 +407,9 @@ static void garbage_answers(void **state) {
   }
 }
 
-/* Goal: clock jumps skip slots and count them; a clock set back triggers nothing twice.
-   Method: jump ten slots ahead, then five back, and run on. */
+/* Goal: a clock set forward skips slots and counts them; one set back goes on where it is, within a quarter of a slot,
+   does what had no turn, and nothing twice.
+   Method: jump ten slots ahead, then five back, run on; 2 s back over the start of a slot. */
 static void clock_jumps(void **state) {
   (void)state;
   static fixture f;
@@ -416,15 +417,21 @@ static void clock_jumps(void **state) {
   aq_scheduler_start(f.s);
   fake_env_run_until(&f.env, start_of(2));
   fake_env_jump(&f.env, start_of(12));
-  fake_env_drain(&f.env);
+  fake_env_run_for(&f.env, SLOT / 4);
   assert_int_equal(f.slots[f.slot_cnt - 1], 12);
   assert_true(aq_metric_value(AQ_M_CORE_SCHEDULER_SKIPPED_SLOTS_TOTAL, AQ_NO_LABELS) == 9);
   fake_env_jump(&f.env, start_of(7));
+  fake_env_run_for(&f.env, SLOT / 4);
+  assert_int_equal(f.slots[f.slot_cnt - 1], 7);
+  assert_int_equal(aq_scheduler_slot(f.s), 7);
+  fake_env_run_until(&f.env, start_of(9) + AQ_SECONDS(1));
+  assert_non_null(find(&f, 8, AQ_DUTY_ATTESTER));
   size_t slots = f.slot_cnt;
-  fake_env_run_until(&f.env, start_of(13) - 1);
+  fake_env_jump(&f.env, start_of(9) - AQ_SECONDS(1));
+  fake_env_run_until(&f.env, start_of(10) - 1);
   assert_int_equal(f.slot_cnt, slots);
   fake_env_run_until(&f.env, start_of(14) + AQ_SECONDS(2));
-  assert_int_equal(f.slot_cnt, slots + 2);
+  assert_int_equal(f.slot_cnt, slots + 5);
   assert_non_null(find(&f, 14, AQ_DUTY_ATTESTER));
   assert_non_null(find(&f, 13, AQ_DUTY_PROPOSER));
   slots = f.slot_cnt;
@@ -436,6 +443,32 @@ static void clock_jumps(void **state) {
   assert_int_equal(f.slot_cnt, slots);
   fake_env_run_until(&f.env, start_of(15));
   assert_int_equal(f.slot_cnt, slots + 1);
+  close_fixture(&f);
+}
+
+/* Goal: a clock that was far ahead, once or again and again, leaves nothing behind that costs a duty of the right time.
+   Method: years ahead for some slots, twelve times; after each the duties of the next epoch all trigger. */
+static void clock_far_ahead(void **state) {
+  (void)state;
+  static fixture f;
+  open_fixture(&f, start_of(0), BOTH);
+  aq_scheduler_start(f.s);
+  uint64_t slot = 2;
+  fake_env_run_until(&f.env, start_of(slot));
+  for (uint64_t k = 1; k <= 12; k++) {
+    fake_env_jump(&f.env, start_of(slot + k * 5000000));
+    fake_env_run_for(&f.env, 2 * SLOT + 1);
+    slot += 2;
+    fake_env_jump(&f.env, start_of(slot));
+    slot = (slot / SPE + 2) * SPE;
+    f.fired_cnt = f.slot_cnt = 0;
+    fake_env_run_until(&f.env, start_of(slot) + SLOT / 2);
+    for (uint64_t s = slot - SPE; s < slot; s++) {
+      uint64_t in_epoch = s % SPE;
+      assert_int_equal(find(&f, s, AQ_DUTY_ATTESTER) != NULL, in_epoch == 0 || in_epoch == 3 || in_epoch == 6);
+      assert_int_equal(find(&f, s, AQ_DUTY_PROPOSER) != NULL, in_epoch == 5);
+    }
+  }
   close_fixture(&f);
 }
 
@@ -661,6 +694,7 @@ int main(void) {
       cmocka_unit_test(shuffling_changes),
       cmocka_unit_test(garbage_answers),
       cmocka_unit_test(clock_jumps),
+      cmocka_unit_test(clock_far_ahead),
       cmocka_unit_test(manual_duty),
       cmocka_unit_test(await_epoch),
       cmocka_unit_test(duties_for_the_api),

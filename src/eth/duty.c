@@ -73,6 +73,10 @@ uint64_t aq_duty_deadline_ns(const aq_clock *c, aq_duty d) {
   return time_of(c, d.slot, duration + c->slot_ns / 12);
 }
 
+uint64_t aq_duty_gate_end_ns(const aq_clock *c, uint64_t now_ns) {
+  return time_of(c, (aq_epoch_of(c, aq_slot_at(c, now_ns)) + 3) * c->slots_per_epoch, 0);
+}
+
 bool aq_duty_gate(const aq_clock *c, uint64_t slot, int64_t type, uint64_t now_ns) {
   return aq_duty_type_valid(type) && aq_epoch_of(c, slot) <= aq_epoch_of(c, aq_slot_at(c, now_ns)) + 2;
 }

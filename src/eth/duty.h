@@ -58,6 +58,8 @@ uint64_t aq_duty_start_ns(const aq_clock *c, aq_duty d);
 uint64_t aq_duty_deadline_ns(const aq_clock *c, aq_duty d);
 /* The network's gate (core.md 10.7): type 1..13 and epoch(slot) <= epoch(now) + 2. */
 bool aq_duty_gate(const aq_clock *c, uint64_t slot, int64_t type, uint64_t now_ns);
+/* When the first slot begins that the gate refuses now: nobody takes a message of such a duty. */
+uint64_t aq_duty_gate_end_ns(const aq_clock *c, uint64_t now_ns);
 
 /* One set of unsigned or decided data: entries ascending by pubkey, no pubkey twice. Views borrowed. */
 typedef struct {

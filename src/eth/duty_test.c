@@ -61,6 +61,9 @@ static void gate(void **state) {
   assert_false(aq_duty_gate(&mainnet, 0, 0, now));
   assert_false(aq_duty_gate(&mainnet, 0, INT64_MIN, now));
   assert_true(aq_duty_gate(&mainnet, 95, 1, 0));
+  assert_int_equal(aq_duty_gate_end_ns(&mainnet, now), aq_slot_start_ns(&mainnet, 13 * 32));
+  assert_int_equal(aq_duty_gate_end_ns(&mainnet, 0), aq_slot_start_ns(&mainnet, 96));
+  assert_true(aq_duty_gate_end_ns(&mainnet, UINT64_MAX) == AQ_NEVER - 1);
 }
 
 /* Goal: names and the set of agreed types.

@@ -70,7 +70,7 @@ static inline void bridge_step_(void *arg);
 
 static inline void bridge_later_(bridge_conn *c) {
   if (c->step.pos == 0)
-    fake_env_timer_set_(c->bridge->env, &c->step, c->bridge->env->wall_ns + c->bridge->delay_ns, bridge_step_, c);
+    aq_timer_after(&c->bridge->env->env, &c->step, c->bridge->delay_ns, bridge_step_, c);
 }
 
 static inline void bridge_notify_(void *arg, fake_res *r) {
@@ -145,7 +145,7 @@ static inline uint64_t bridge_start_(void *ctx, const aq_httpc_req *req, const a
   aq_buf_put_bytes(&c->body, req->body);
   b->requests++;
   bridge_later_(c);
-  if (req->timeout_ns) fake_env_timer_set_(b->env, &c->limit, b->env->wall_ns + req->timeout_ns, bridge_limit_, c);
+  if (req->timeout_ns) aq_timer_after(&b->env->env, &c->limit, req->timeout_ns, bridge_limit_, c);
   return c->id;
 }
 

@@ -56,7 +56,7 @@ static inline void protection_sign_(void *ctx, const aq_store_sign *s, uint32_t 
     if (p->cnt == PROTECTION_MAX) c->st = AQ_E_LIMIT;
     if (c->st == AQ_OK) p->record[p->cnt++] = s[k];
   }
-  fake_env_timer_set_(p->env, &c->timer, p->env->wall_ns + AQ_MILLIS(1), protection_done_, c);
+  aq_timer_after(&p->env->env, &c->timer, AQ_MILLIS(1), protection_done_, c);
 }
 
 static inline void protection_prune_(void *ctx, uint64_t before_slot) {
