@@ -178,6 +178,11 @@ void aq_health_check(aq_health *h, const aq_health_in *in) {
   judge("warning", "high_parsigdb_store_latency_proposer",
         "Partial proposals come later than three seconds into the slot.",
         worst_mean(h, AQ_M_CORE_PARSIGDB_STORE, is_proposer) > 3);
+  judge("critical", "clock_off", "The clock and the last heads of the beacon node are more than a slot apart.",
+        in->clock_off);
+  judge("warning", "clock_set", "The clock was set, or the machine slept, in the last ten minutes.", in->clock_set);
+  judge("warning", "duties_held_back", "Nothing is voted or signed for: the records do not say what was sent before.",
+        in->held_back);
   /* Steps of some milliseconds are normal where a slot has hundreds of validators; those add up to far less. */
   judge("warning", "event_loop_stalled", "Long steps held up the event loop for more than 1.5 seconds in five minutes.",
         h->stalls[now] - h->stalls[then] > 1.5);

@@ -16,6 +16,7 @@ typedef struct {
   bool beacon_syncing, builder_api;
   bool fork_mismatch, beacon_disagree, beacon_unfit;
   bool store_failing, disk_low, lock_changed;
+  bool clock_off, clock_set, held_back; /* node/core.h */
 } aq_health_in;
 
 typedef struct {

@@ -28,6 +28,9 @@ static double failing(const char *severity, const char *name) {
       "The store cannot be written: make room or replace the disk.",
       "Less than 256 MiB are free on the store's disk: make room.",
       "The cluster lock on disk is not the one in use: restart the node.",
+      "The clock and the last heads of the beacon node are more than a slot apart.",
+      "The clock was set, or the machine slept, in the last ten minutes.",
+      "Nothing is voted or signed for: the records do not say what was sent before.",
       "Long steps held up the event loop for more than 1.5 seconds in five minutes."};
   aq_buf all = AQ_BUF(8 << 20);
   aq_metrics_write(&all);
@@ -68,6 +71,9 @@ static const char *const names[][2] = {{"critical", "beacon_node_syncing"},
                                        {"warning", "high_parsigdb_store_latency"},
                                        {"warning", "high_parsigdb_store_latency_proposer"},
                                        {"warning", "event_loop_stalled"},
+                                       {"critical", "clock_off"},
+                                       {"warning", "clock_set"},
+                                       {"warning", "duties_held_back"},
                                        {"critical", "beacon_node_fork_mismatch"},
                                        {"warning", "beacon_nodes_disagree"},
                                        {"warning", "beacon_node_unfit_answers"},
@@ -80,6 +86,9 @@ static void make_ill(const char *name, aq_health_in *in) {
   const aq_metric_id rounds = AQ_M_CORE_CONSENSUS_INSUFFICIENT_ROUND_CHANGES_TOTAL;
   if (strcmp(name, "beacon_node_syncing") == 0) in->beacon_syncing = true;
   if (strcmp(name, "insufficient_connected_peers") == 0) in->connected = 1;
+  if (strcmp(name, "clock_off") == 0) in->clock_off = true;
+  if (strcmp(name, "clock_set") == 0) in->clock_set = true;
+  if (strcmp(name, "duties_held_back") == 0) in->held_back = true;
   if (strcmp(name, "pending_validators") == 0)
     aq_metric_set(AQ_M_CORE_SCHEDULER_VALIDATOR_STATUS, 1, AQ_LABELS("0x1", "0x", "pending_queued"));
   if (strcmp(name, "high_registration_failures_rate") == 0)

@@ -525,7 +525,7 @@ static void handle(void *arg, const aq_http_req *req, aq_http_res *res, const aq
   bool own = c->route && c->route->name[0] == '/';
   c->label = c->route ? c->route->path : "proxy";
   if (!own) {
-    v->last_request_ns = aq_now_ns(v->cfg.env);
+    v->last_request_ns = aq_mono_ns(v->cfg.env);
     note_user_agent(v, req);
     aq_metric_add(AQ_M_CORE_VALIDATORAPI_REQUEST_TOTAL, 1,
                   AQ_LABELS(c->route ? c->route->name : "proxy",

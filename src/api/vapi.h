@@ -26,6 +26,6 @@ void aq_vapi_free(aq_vapi *v); /* after the workflow, which ends what is under w
 void aq_vapi_ready(aq_vapi *v, const aq_chain *chain, aq_workflow *workflow);
 void aq_vapi_unhealthy(aq_vapi *v, const char *why); /* /health answers 503 with it; NULL: healthy again */
 const aq_http_handler *aq_vapi_handler(aq_vapi *v);
-uint64_t aq_vapi_last_request_ns(const aq_vapi *v); /* 0: none; for readiness */
+uint64_t aq_vapi_last_request_ns(const aq_vapi *v); /* monotonic; 0: none; for readiness */
 
 #endif

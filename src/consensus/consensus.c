@@ -8,7 +8,6 @@
 #include "base/metrics.h"
 #include "consensus/instance.h"
 
-#define DOUBLE_MARGIN_NS AQ_SECONDS(2) /* clocks of two runs, as in aq_store_unproven_until_ns */
 
 enum { KEY_LEN = 12, INSTANCES_MAX = AQ_QBFT_NODES_MAX * AQ_INST_WAITING_PER_PEER + 1024 };
 
@@ -53,7 +52,7 @@ static void report_failure(aq_instance *in) {
   if (cfg->failed) cfg->failed(cfg->arg, in->duty, why);
 }
 
-static bool has_ended(const aq_consensus *c, aq_duty duty) {
+bool aq_consensus_has_ended(const aq_consensus *c, aq_duty duty) {
   for (size_t i = 0; i < AQ_INST_ENDED_MAX; i++) {
     if (aq_duty_eq(c->ended[i], duty)) return true;
   }
@@ -61,7 +60,7 @@ static bool has_ended(const aq_consensus *c, aq_duty duty) {
 }
 
 void aq_consensus_ended(aq_consensus *c, aq_duty duty) {
-  if (has_ended(c, duty)) return;
+  if (aq_consensus_has_ended(c, duty)) return;
   c->ended[c->ended_next] = duty;
   c->ended_next = (c->ended_next + 1) % AQ_INST_ENDED_MAX;
 }
@@ -146,6 +145,15 @@ bool aq_consensus_must_abstain(const aq_consensus *c, aq_duty duty) {
   return c->abstain_until_ns && aq_duty_start_ns(&c->cfg.chain->clock, duty) <= c->abstain_until_ns;
 }
 
+uint64_t aq_consensus_clock(aq_consensus *c, uint64_t raise_ns, uint64_t limit_ns) {
+  uint64_t *const until[] = {&c->abstain_until_ns, &c->votes.stale_ns};
+  for (size_t i = 0; i < AQ_COUNT(until); i++) {
+    if (*until[i] && __builtin_add_overflow(*until[i], raise_ns, until[i])) *until[i] = UINT64_MAX;
+    if (*until[i] > limit_ns) *until[i] = limit_ns;
+  }
+  return *until[0] > *until[1] ? *until[0] : *until[1];
+}
+
 /* ---- messages that come before their instance starts, consensus.md 2.3 ---- */
 
 /* The oldest duty that the peer filled goes; nobody else's. */
@@ -196,7 +204,7 @@ static const char *must_stop(aq_consensus *c, aq_duty duty) {
   const aq_clock *clock = &c->cfg.chain->clock;
   uint64_t start = aq_duty_start_ns(clock, duty), epoch = clock->slots_per_epoch * clock->slot_ns;
   uint64_t now = aq_now_ns(c->cfg.env), mono = aq_mono_ns(c->cfg.env), run = mono - c->started_mono_ns;
-  if (start + run <= now + DOUBLE_MARGIN_NS) return NULL;
+  if (start + run <= now + AQ_STORE_MARGIN_NS) return NULL;
   if (c->double_last_ns == 0 || mono > c->double_last_ns + epoch) c->double_first_ns = mono;
   c->double_last_ns = mono;
   if (run <= epoch)
@@ -241,6 +249,10 @@ static void own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m
   }
   if (!known) log_foreign(c, here, duty, m, peer);
   if (sure) look_for_double(c, duty);
+}
+
+void aq_consensus_own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer) {
+  own_from_outside(c, duty, m, peer, true);
 }
 
 /* ---- an own vote that this process does not remember: the journal knows better (a clock was set back) ---- */
@@ -295,7 +307,7 @@ static void on_found(void *arg, aq_status st, const aq_store_vote *v) {
 }
 
 /* The journal answers in the order of the calls: before any vote of ours that is recorded from now on may leave. */
-void aq_consensus_own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer) {
+static void ask_journal(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer) {
   AQ_LIST_EACH(&c->asks, o, own_ask, node) {
     if (aq_duty_eq(o->duty, duty) && o->m.type == m->type && o->m.round == m->round &&
         o->m.prepared_round == m->prepared_round && aq_hash_eq(&o->m.value, &m->value))
@@ -363,13 +375,13 @@ static void accept(const aq_qbft_wire *w, aq_status st) {
 }
 
 void aq_consensus_step(aq_consensus *c, uint32_t peer, const aq_qbft_wire *w) {
-  if (has_ended(c, w->duty)) {
+  if (aq_consensus_has_ended(c, w->duty)) {
     aq_consensus_refuse(w, aq_qbft_wire_result(AQ_QBFT_WIRE_EXPIRED), aq_qbft_wire_name(AQ_QBFT_WIRE_EXPIRED));
     return;
   }
   const aq_qbft_msg *own = unknown_own(c, w);
   if (own) {
-    aq_consensus_own_from_outside(c, w->duty, own, peer);
+    ask_journal(c, w->duty, own, peer);
     aq_consensus_refuse(w, "error", "own vote that is not in memory");
     return;
   }
@@ -451,7 +463,7 @@ static void duty_event(const aq_consensus *c, uint64_t start, const aq_instance 
 
 static aq_status usable(const aq_consensus *c, aq_duty duty) {
   if (!aq_duty_has_consensus(duty.type)) return AQ_E_UNSUPPORTED;
-  if (has_ended(c, duty)) return AQ_E_STALE;
+  if (aq_consensus_has_ended(c, duty)) return AQ_E_STALE;
   return aq_now_ns(c->cfg.env) >= aq_duty_deadline_ns(&c->cfg.chain->clock, duty) ? AQ_E_STALE : AQ_OK;
 }
 

@@ -124,6 +124,7 @@ void aq_instance_begin(aq_instance *in); /* starts it, or lets it wait for what 
 /* A vote with our index, signed by our key, that the journal lacks: ends our voting in what began up to now. */
 void aq_consensus_own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer);
 bool aq_consensus_must_abstain(const aq_consensus *c, aq_duty duty);
+bool aq_consensus_has_ended(const aq_consensus *c, aq_duty duty);
 void aq_consensus_ended(aq_consensus *c, aq_duty duty); /* never to be voted in again in this life */
 const char *aq_qbft_type_label(aq_qbft_type type, int64_t round);              /* metric label `type` */
 void aq_consensus_step(aq_consensus *c, uint32_t peer, const aq_qbft_wire *w); /* a message with good signatures */

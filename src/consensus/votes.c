@@ -103,6 +103,7 @@ static bool take_vote(aq_consensus *c, uint32_t peer, aq_bytes raw) {
               m.type <= AQ_QBFT_ROUND_CHANGE && aq_duty_has_consensus(duty.type);
   const aq_instance *in = good ? aq_instance_find(c, duty) : NULL;
   bool over = good && aq_now_ns(c->cfg.env) >= aq_duty_deadline_ns(&c->cfg.chain->clock, duty);
+  over = over || aq_consensus_has_ended(c, duty);
   bool news = good && !over && !aq_consensus_must_abstain(c, duty) && !(in && aq_instance_knows_own(in, &m));
   if (news) {
     good = aq_qbft_wire_verify_one(&a, &m, c->cfg.peer_pubkey, c->cache);

@@ -177,6 +177,19 @@ static void on_reorg(void *arg, uint64_t slot, uint64_t depth) {
   aq_scheduler_reorg(w->scheduler, aq_epoch_of(&w->cfg.chain->clock, slot > depth ? slot - depth : 0));
 }
 
+static void on_heard(void *arg, uint64_t slot) {
+  aq_workflow *w = arg;
+  if (w->cfg.head) w->cfg.head(w->cfg.arg, slot);
+}
+
+uint64_t aq_workflow_clock(aq_workflow *w, uint64_t raise_ns, uint64_t limit_ns) {
+  uint64_t *until = &w->unproven_until_ns;
+  if (*until && __builtin_add_overflow(*until, raise_ns, until)) *until = UINT64_MAX;
+  if (*until > limit_ns) *until = limit_ns;
+  uint64_t votes_ns = aq_consensus_clock(w->consensus, raise_ns, limit_ns);
+  return votes_ns > *until ? votes_ns : *until;
+}
+
 /* ---- life ---- */
 
 static bool decode_keys(aq_workflow *w) {
@@ -300,6 +313,7 @@ aq_workflow *aq_workflow_new(const aq_workflow_cfg *cfg) {
   aq_workflow *w = calloc(1, sizeof *w);
   if (!w) return NULL;
   w->cfg = *cfg;
+  w->unproven_until_ns = aq_store_unproven_until_ns(cfg->store, cfg->started_ns);
   aq_list_init(&w->submissions);
   aq_list_init(&w->groups);
   AQ_ASSERT(cfg->self < cfg->lock->def.operator_cnt);
@@ -312,7 +326,7 @@ aq_status aq_workflow_start(aq_workflow *w, aq_err *err) {
   aq_status st = aq_consensus_recover(w->consensus);
   if (st) return aq_fail(err, st, "the records of earlier votes cannot be read: %s", aq_status_text(st));
   w->started = true;
-  aq_bn_subscribe(w->cfg.bn, &(aq_bn_events){.arg = w, .reorg = on_reorg});
+  aq_bn_subscribe(w->cfg.bn, &(aq_bn_events){.arg = w, .heard = on_heard, .reorg = on_reorg});
   aq_scheduler_start(w->scheduler);
   aq_infosync_start(w->infosync);
   return AQ_OK;

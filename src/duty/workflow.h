@@ -31,6 +31,7 @@ typedef struct {
   const char *const *peer_names; /* by operator index, for logs and metrics */
   void *arg;
   void (*live_double)(void *arg, const char *why); /* aq_consensus_cfg; NULL: only abstain */
+  void (*head)(void *arg, uint64_t slot);          /* a beacon node announced it; or NULL */
 } aq_workflow_cfg;
 
 typedef struct aq_workflow aq_workflow;
@@ -40,6 +41,8 @@ AQ_NODISCARD aq_status aq_workflow_start(aq_workflow *w, aq_err *err); /* recove
 
 /* A connection to a peer was made: it gets the partial signatures of living duties again. */
 void aq_workflow_peer_up(aq_workflow *w, uint32_t peer);
+/* As aq_consensus_clock, for votes and signatures. */
+uint64_t aq_workflow_clock(aq_workflow *w, uint64_t raise_ns, uint64_t limit_ns);
 
 aq_scheduler *aq_workflow_scheduler(aq_workflow *w);
 aq_dutydb *aq_workflow_dutydb(aq_workflow *w);

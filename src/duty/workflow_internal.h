@@ -42,6 +42,7 @@ struct aq_workflow {
   aq_list submissions; /* of the validator client, under way */
   aq_list groups;      /* group signatures on their way into the journal, or waiting for the flush */
   aq_timer flush;
+  uint64_t unproven_until_ns; /* no signature of ours for duties that began up to then; 0: none is held back */
   bool abstain_logged;
 };
 

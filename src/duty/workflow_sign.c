@@ -81,7 +81,7 @@ static const char *journal_text(aq_duty_type type, aq_store_refusal refusal) {
 
 /* contract.md 13.6: without its records this node cannot know what it signed before it started. */
 static bool abstains(aq_workflow *w, aq_duty duty) {
-  uint64_t until = aq_store_unproven_until_ns(w->cfg.store, w->cfg.started_ns);
+  uint64_t until = w->unproven_until_ns;
   uint64_t shown = aq_consensus_unproven_until_ns(w->consensus);
   if (shown > until) until = shown;
   if (until == 0) return false;

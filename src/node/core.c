@@ -3,9 +3,6 @@
 #include "base/hex.h"
 #include "base/log.h"
 
-/* Records of this many epochs stay; the journal's watermarks stay for ever. */
-enum { EPOCHS_KEPT = 3 };
-
 const aq_network *aq_core_network(const aq_lock *lock, const aq_network *custom) {
   if (custom && memcmp(custom->genesis_version, lock->def.fork_version, 4) == 0) return custom;
   return aq_network_by_version(lock->def.fork_version);
@@ -32,6 +29,8 @@ static void stream_opened(void *arg) {
 
 void aq_core_init(aq_core *c, const aq_core_cfg *cfg) {
   *c = (aq_core){.cfg = *cfg};
+  (void)aq_clock_stepped(cfg->env, &c->look);
+  aq_clock_watch_init(&c->watch, &c->chain.clock);
   if (cfg->http) {
     c->bn = aq_bn_new(&(aq_bn_cfg){.env = cfg->env,
                                    .http = cfg->http,
@@ -55,18 +54,9 @@ void aq_core_init(aq_core *c, const aq_core_cfg *cfg) {
                                        .simulated = aq_network_by_version(cfg->lock->def.fork_version) == NULL});
 }
 
-static void epoch_tick(void *arg) {
+static void on_double(void *arg, const char *why) {
   aq_core *c = arg;
-  const aq_clock *clock = &c->chain.clock;
-  const aq_store *store = c->cfg.store;
-  uint64_t slot = aq_slot_at(clock, aq_now_ns(c->cfg.env)), keep = EPOCHS_KEPT * clock->slots_per_epoch;
-  if (slot > keep) store->prune(store->ctx, slot - keep);
-  store->backup(store->ctx);
-  if (!c->cfg.enable_tss) {
-    AQ_LOG(AQ_LOG_WARN, "tss_off", AQ_STR("note", "threshold signing is off: other nodes must submit for the cluster"));
-  }
-  uint64_t next = (aq_epoch_of(clock, slot) + 1) * clock->slots_per_epoch;
-  aq_timer_set(c->cfg.env, &c->epoch_timer, aq_slot_start_ns(clock, next), epoch_tick, c);
+  c->cfg.unsafe(c->cfg.arg, why);
 }
 
 static aq_status start_workflow(aq_core *c, aq_err *err) {
@@ -79,15 +69,16 @@ static aq_status start_workflow(aq_core *c, aq_err *err) {
                                                    .lock = cfg->lock,
                                                    .key = cfg->key,
                                                    .self = cfg->self,
-                                                   .started_ns = cfg->started_ns,
+                                                   .started_ns = cfg->started_ns + (uint64_t)c->steps_most_ns,
                                                    .enable_tss = cfg->enable_tss,
                                                    .tss_sessions_max = cfg->tss_sessions_max,
                                                    .tss_strict = cfg->tss_strict,
                                                    .graffiti = cfg->graffiti,
                                                    .builder_api = cfg->builder_api,
                                                    .peer_names = cfg->peer_names,
-                                                   .arg = cfg->arg,
-                                                   .live_double = cfg->unsafe});
+                                                   .arg = c,
+                                                   .live_double = cfg->unsafe ? on_double : NULL,
+                                                   .head = aq_core_head});
   if (!c->workflow) return aq_fail(err, AQ_E_LIMIT, "no memory for the validators of the lock");
   return aq_workflow_start(c->workflow, err);
 }
@@ -110,6 +101,7 @@ static void chain_loaded(void *arg, aq_status st, const aq_chain *chain, const c
   memcpy(c->chain.genesis_version, cfg->lock->def.fork_version, 4);
   if (net) memcpy(c->chain.capella_version, net->capella_version, 4);
   aq_bn_watch_chain(c->bn, &c->chain);
+  aq_core_clock_look(c);
   uint64_t start_ns = aq_mono_ns(cfg->env);
   if (start_workflow(c, &err) != AQ_OK) {
     cfg->failed(cfg->arg, err.text);
@@ -119,7 +111,7 @@ static void chain_loaded(void *arg, aq_status st, const aq_chain *chain, const c
       aq_preparer_new(&(aq_preparer_cfg){cfg->env, c->bn, &c->chain, aq_workflow_scheduler(c->workflow), cfg->lock});
   aq_preparer_start(c->preparer);
   aq_vapi_ready(c->vapi, &c->chain, c->workflow);
-  epoch_tick(c);
+  aq_core_clock_start(c);
   cfg->ready(cfg->arg, aq_mono_ns(cfg->env) - start_ns);
 }
 
@@ -129,7 +121,7 @@ void aq_core_start(aq_core *c) {
 
 void aq_core_stop(aq_core *c) {
   if (!c->vapi) return;
-  aq_timer_cancel(c->cfg.env, &c->epoch_timer);
+  aq_timer_cancel(c->cfg.env, &c->clock_timer);
   aq_vapi_unhealthy(c->vapi, "shutting down");
 }
 

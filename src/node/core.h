@@ -6,6 +6,7 @@
 #define AQ_NODE_CORE_H
 
 #include "api/vapi.h"
+#include "duty/clock_watch.h"
 #include "duty/preparer.h"
 #include "duty/workflow.h"
 
@@ -42,7 +43,16 @@ typedef struct {
   bool chain_known;
   aq_workflow *workflow; /* NULL until the chain is known */
   aq_preparer *preparer;
-  aq_timer epoch_timer;
+  /* core_clock.c */
+  aq_timer clock_timer;
+  aq_clock_look look;
+  aq_clock_watch watch;
+  bool head_known, prune_due;
+  uint64_t head_slot;              /* of the last head: the chain has come at least this far */
+  uint64_t epoch_kept;             /* whose housekeeping was done */
+  int64_t steps_ns, steps_most_ns; /* all steps of the clock since the start, and the most that they came to */
+  uint64_t set_mono_ns;            /* of the last step; 0: none */
+  uint64_t held_until_ns;          /* duties that began up to then are not voted or signed for; 0: none */
 } aq_core;
 
 void aq_core_init(aq_core *c, const aq_core_cfg *cfg);
@@ -51,6 +61,19 @@ void aq_core_stop(aq_core *c);  /* no timer of its own fires any more; the valid
 void aq_core_end_duties(aq_core *c);
 void aq_core_peer_up(aq_core *c, uint32_t peer); /* a connection to it was made; at any time */
 void aq_core_free(aq_core *c);                   /* after end_duties; harmless on a zeroed one */
+
+/* What health wants to know of the clock. */
+typedef struct {
+  bool off;       /* over a slot apart from the heads of the beacon nodes */
+  bool set;       /* it was set, or the machine slept, in the last ten minutes */
+  bool held_back; /* duties of now are not voted or signed for */
+} aq_core_clock;
+void aq_core_clock_get(const aq_core *c, aq_core_clock *out);
+
+/* core_clock.c, for core.c. look: was the clock set? start: with the workflow, until the stop. */
+void aq_core_clock_look(aq_core *c);
+void aq_core_clock_start(aq_core *c);
+void aq_core_head(void *core, uint64_t slot);
 
 /* The network of the lock: the custom one when its version fits, else a built-in one, NULL when unknown. */
 const aq_network *aq_core_network(const aq_lock *lock, const aq_network *custom);

@@ -12,11 +12,11 @@
 
 enum { QUORUM_MISSES_MAX = 6 };
 
-static bool vc_seen(const aq_node *n, uint64_t now_ns) {
+static bool vc_seen(const aq_node *n, uint64_t mono_ns) {
   uint64_t epoch_ns = n->core.chain.clock.slot_ns * n->core.chain.clock.slots_per_epoch;
   uint64_t last_ns = aq_vapi_last_request_ns(n->core.vapi);
-  uint64_t since_ns = last_ns ? last_ns : n->started_ns; /* starts as connected */
-  return now_ns < since_ns + 2 * epoch_ns;
+  uint64_t since_ns = last_ns ? last_ns : n->started_mono_ns; /* starts as connected */
+  return mono_ns < since_ns + 2 * epoch_ns;
 }
 
 static void add_count(void *arg, const char *const *label, double value, uint64_t cnt) {
@@ -40,7 +40,7 @@ static void evaluate(aq_node *n) {
     n->quorum_misses++;
   aq_ready_in in = {.chain_known = n->core.chain_known,
                     .quorum = n->quorum_misses < QUORUM_MISSES_MAX,
-                    .vc_seen = vc_seen(n, aq_now_ns(n->env)),
+                    .vc_seen = vc_seen(n, aq_mono_ns(n->env)),
                     .enable_tss = n->cfg->enable_tss,
                     .store_failing = n->store_seen.failing,
                     .disk_free = disk_free(n)};
@@ -78,6 +78,8 @@ static void check_health(aq_node *n) {
   n->health_ns = now_ns + AQ_SECONDS(AQ_HEALTH_EVERY_S);
   aq_bn_health bn = {0};
   if (n->core.bn) aq_bn_health_get(n->core.bn, &bn);
+  aq_core_clock clock;
+  aq_core_clock_get(&n->core, &clock);
   uint32_t cnt = n->lock->def.operator_cnt;
   const aq_health_in in = {.connected = aq_host_connected(n->host),
                            .needed = (2 * cnt + 2) / 3 - 1,
@@ -89,6 +91,9 @@ static void check_health(aq_node *n) {
                            .store_failing = n->store_seen.failing,
                            .disk_low = disk_free(n) < AQ_DISK_LOW_BYTES,
                            .lock_changed = lock_changed(n),
+                           .clock_off = clock.off,
+                           .clock_set = clock.set,
+                           .held_back = clock.held_back,
                            .builder_api = n->cfg->builder_api};
   aq_health_check(&n->health, &in);
 }
