@@ -381,7 +381,7 @@ aq_host *aq_host_new(const aq_host_cfg *cfg) {
   aq_gate_init(&h->gate, cfg->rate_limit, conns_max, cfg->score_threshold);
   uint8_t seed[16];
   aq_random(h->env, seed, sizeof seed);
-  aq_map_init(&h->conns, sizeof(uint64_t), (size_t)conns_max + 1, seed);
+  aq_map_init(&h->conns, sizeof(uint64_t), (size_t)conns_max + HOST_OWN_MAX, seed);
   aq_list_init(&h->all), aq_list_init(&h->grave), aq_list_init(&h->done);
   for (uint32_t i = 0; i < cfg->peer_cnt; i++) peer_init(&h->peer[i], i);
   aq_book_init(&h->unknown, UNKNOWN_ADDRS_MAX);

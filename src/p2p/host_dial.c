@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "cluster/identity.h"
 
-enum { UNKNOWN_DIALS_MAX = 8 };
 #define REFUSED_WAIT_NS AQ_SECONDS(1) /* our own gate said no: a later try costs nothing */
 #define IDLE_WAIT_NS AQ_SECONDS(30)   /* addresses of unknown owners while all peers are connected */
 #define FORCED_WAIT_NS AQ_MILLIS(500) /* between dials that messages ask for */
@@ -16,6 +15,7 @@ static aq_book *book_of(hconn *hc) { return hc->want < 0 ? &hc->h->unknown : &hc
 static void dial(aq_host *h, hpeer *p, aq_addr *a) {
   uint64_t now = aq_mono_ns(h->env);
   aq_gate_verdict v = aq_gate_dial(&h->gate, p ? (int)p->idx : -1, now);
+  if (h->conn_cnt >= h->gate.conns_max + HOST_OWN_MAX) v = AQ_GATE_LIMITED;
   host_attempt(v);
   if (v != AQ_GATE_ALLOWED) {
     a->next_ns = now + REFUSED_WAIT_NS;
@@ -41,7 +41,7 @@ static void dial_peer(aq_host *h, hpeer *p, uint64_t now) {
 }
 
 static void dial_unknown(aq_host *h, uint64_t now) {
-  for (aq_addr *a; h->unknown_dials < UNKNOWN_DIALS_MAX && (a = aq_book_due(&h->unknown, now));) {
+  for (aq_addr *a; h->unknown_dials < HOST_UNKNOWN_DIALS_MAX && (a = aq_book_due(&h->unknown, now));) {
     if (all_connected(h))
       a->next_ns = now + IDLE_WAIT_NS;
     else
@@ -54,7 +54,7 @@ static void on_dial(void *arg) {
   uint64_t now = aq_mono_ns(h->env), next;
   if (h->stopped) return;
   dial_unknown(h, now);
-  next = h->unknown_dials < UNKNOWN_DIALS_MAX ? aq_book_next_ns(&h->unknown) : AQ_NEVER;
+  next = h->unknown_dials < HOST_UNKNOWN_DIALS_MAX ? aq_book_next_ns(&h->unknown) : AQ_NEVER;
   for (uint32_t i = 0; i < h->cfg.peer_cnt; i++) {
     hpeer *p = &h->peer[i];
     if (i == h->cfg.self || p->conn_cnt) continue;

@@ -53,6 +53,23 @@ static void silent_strangers(void **state) {
   }
 }
 
+/* Goal: own dials need no place under the cap.
+   Method: a node with a cap of one dials four peers at once; two more answer nothing, at two addresses each. */
+static void own_dials(void **state) {
+  (void)state;
+  cluster c;
+  cluster_init(&c, 7, 18);
+  for (uint32_t i = 0; i < c.n; i++) member_start(&c, i, (limits){.conns_max = 1});
+  for (uint32_t i = 1; i < c.n; i++) {
+    know(&c, 0, (int)i, i);
+    assert_int_equal(aq_host_add_addr(c.m[0].host, (int)i, "10.9.9.9:1", true, NULL), AQ_OK);
+  }
+  for (uint32_t i = 0; i < 5; i++) aq_host_start(c.m[i].host);
+  run(&c, AQ_MILLIS(100));
+  assert_int_equal(aq_host_connected(c.m[0].host), 4);
+  cluster_free(&c);
+}
+
 /* Half a millisecond passes between two of them. */
 typedef struct {
   cluster *c;
@@ -127,6 +144,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(limited),
       cmocka_unit_test(silent_strangers),
+      cmocka_unit_test(own_dials),
       cmocka_unit_test(crowds),
   };
   return cmocka_run_group_tests(tests, setup, NULL);

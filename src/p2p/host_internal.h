@@ -22,11 +22,14 @@ enum {
   HOST_RX_MAX = 80 * 1024 * 1024, /* bytes of incomplete messages of one peer: two big ones and small ones */
   HOST_OPS_MAX = 1024,            /* own messages to one peer that are not finished */
   HOST_OPS_BYTES_MAX = 128 * 1024 * 1024,
-  HOST_REPLIES_MAX = 256,  /* requests of all peers that wait for our answer */
-  HOST_DIALS_MAX = 2,      /* at one time, for one peer */
-  HOST_STRANGERS_MAX = 32, /* connections of whom nobody knows who they are, from where no member is known to be */
-  HOST_STRANGERS_EACH = 4, /* of those, of one IPv4 address or /64 */
-  HOST_NEG_MAX = 4096,     /* unread bytes of a negotiation */
+  HOST_REPLIES_MAX = 256,     /* requests of all peers that wait for our answer */
+  HOST_DIALS_MAX = 2,         /* at one time, for one peer */
+  HOST_STRANGERS_MAX = 32,    /* connections of whom nobody knows who they are, from where no member is known to be */
+  HOST_STRANGERS_EACH = 4,    /* of those, of one IPv4 address or /64 */
+  HOST_UNKNOWN_DIALS_MAX = 8, /* at one time, to addresses whose owner is not known */
+  /* Own dials have no part in the cap on connections: so many may be beside it, and become connections. */
+  HOST_OWN_MAX = AQ_HOST_PEERS_MAX * (HOST_PEER_CONNS_MAX + HOST_DIALS_MAX) + HOST_UNKNOWN_DIALS_MAX,
+  HOST_NEG_MAX = 4096, /* unread bytes of a negotiation */
   HOST_PING_LEN = 32
 };
 #define HOST_NEGOTIATE_LIMIT_NS AQ_SECONDS(15) /* streams may stay silent for some seconds (wire.md 14.1) */
