@@ -71,11 +71,16 @@ static inline void fuzz_closed_(void *arg, uint64_t conn, aq_status st) {
   ((fuzz_host *)arg)->closed = true;
 }
 
-static inline void fuzz_on_recv_(void *arg, uint32_t from, aq_bytes msg) { (void)arg, (void)from, (void)msg; }
+/* Handlers find fault with some messages: enough of it ends all connections of the peer from inside. */
+static inline void fuzz_judge_(fuzz_host *w, uint32_t from, aq_net_proto proto, aq_bytes msg) {
+  static const aq_status found[] = {AQ_E_FORMAT, AQ_E_LIMIT, AQ_E_AUTH};
+  if (msg.len % 5 == 4) aq_net_fault(aq_host_net(w->host), from, proto, found[msg.len % AQ_COUNT(found)]);
+}
+static inline void fuzz_on_recv_(void *arg, uint32_t from, aq_bytes msg) { fuzz_judge_(arg, from, AQ_PROTO_QBFT, msg); }
 static inline void fuzz_on_serve_(void *arg, uint32_t from, aq_bytes msg, aq_net_reply *reply) {
   fuzz_host *w = arg;
   const aq_net *net = aq_host_net(w->host);
-  (void)from;
+  fuzz_judge_(w, from, AQ_PROTO_PRIORITY, msg);
   if (msg.len % 3 == 0)
     net->respond(net->ctx, reply, msg);
   else if (msg.len % 3 == 1)
@@ -107,7 +112,8 @@ static inline void fuzz_host_start(fuzz_host *w) {
                      .key = fuzz_key[0],
                      .peer_cnt = 2,
                      .peers = fuzz_peers,
-                     .agent = "aequa/fuzz"};
+                     .agent = "aequa/fuzz",
+                     .score_threshold = 60};
   w->host = aq_host_new(&cfg);
   const aq_net *net = aq_host_net(w->host);
   aq_net_handler h = {w, fuzz_on_recv_, fuzz_on_serve_};
