@@ -16,7 +16,8 @@ const aq_tcp *aq_uv_tcp_port(aq_uv_tcp *t);
 uint16_t aq_uv_tcp_bound_port(const aq_uv_tcp *t); /* of the first listener; for port 0 */
 void aq_uv_tcp_free(aq_uv_tcp *t);
 
-/* HTTP server with libmicrohttpd in external epoll mode; answers are suspended connections. */
+/* HTTP/1.1 server: strict heads, bounded work a turn and bounded memory; limits beside their decoders in http_server.c
+   and http_parse.h. */
 typedef struct aq_http_server aq_http_server;
 typedef struct {
   const char *host;
@@ -27,7 +28,8 @@ typedef struct {
 AQ_NODISCARD aq_status aq_http_server_new(aq_http_server **out, aq_loop *l, const aq_http_server_cfg *cfg,
                                           const aq_http_handler *h, aq_err *err);
 uint16_t aq_http_server_port(const aq_http_server *s);
-void aq_http_server_free(aq_http_server *s); /* open answers are cut */
+size_t aq_http_server_held(const aq_http_server *s); /* bytes of heads, bodies and answers in memory */
+void aq_http_server_free(aq_http_server *s);         /* open answers are cut */
 
 /* HTTP client with libcurl multi. */
 typedef struct aq_curl aq_curl;

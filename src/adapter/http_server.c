@@ -1,12 +1,20 @@
+/* An own server on libuv's polls: libmicrohttpd forgives heads that two programs can read in two ways, shows no raw head
+   to check before, and gives no say over which connection is read, how much of it a turn, and which must go. Bytes become
+   requests in http_parse.c, answers bytes in http_answer.c; here are sockets, limits and the order of events.
+
+   A turn of the loop reads at most READ_MAX and writes at most SEND_MAX bytes of each connection, hands over at most one
+   request of it, and then looks at the others. */
 #include "adapter/adapters.h"
+#include "adapter/http_answer.h"
+#include "adapter/http_parse.h"
 #include "base/assert.h"
 #include "base/hex.h"
 #include "base/list.h"
 
 #include <errno.h>
-#include <microhttpd.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -14,60 +22,70 @@
 #include <unistd.h>
 #include <uv.h>
 
-/* One connection of libmicrohttpd holds its request head, answer head and buffers in this memory: with it the head of a
-   request stays below 32 KiB (validator-api.md 18.8). */
 enum {
-  CONN_MEMORY = 32 * 1024,
-  STREAM_BLOCK = 4096,
+  READ_MAX = 16 * 1024,
+  SEND_MAX = 64 * 1024,
+  ACCEPT_MAX = 16, /* connections a turn */
   BACKLOG = 128,
-  HEAD_LIMIT_S = 10, /* from connect to the end of the first request head: slow senders */
+  HEAD_LIMIT_S = 10, /* for a whole head, from its first byte or from the connect: slow senders */
   BODY_LIMIT_S = 60, /* for a whole body */
-  SWEEP_MS = 5000,
+  LINGER_S = 2,      /* for the client to read a last answer before the connection ends */
+  YIELD_S = 5,       /* a body or an answer under way for so long gives way to new connections */
+  SWEEP_MS = 1000,
   OUT_HIGH = 1 << 20, /* port/http.h: write returns false over it */
-  OUT_LOW = 256 * 1024,
-  OUT_MAX = 128 << 20,   /* a source that ignores it is cut */
-  DISCARD_MAX = 8 << 20, /* of a body over its limit, so that the client gets to read the 413 */
+  OUT_LOW = 64 * 1024,
+  OUT_MAX = 16 << 20,    /* a stream's source that ignores it is cut */
+  DISCARD_MAX = 8 << 20, /* of a body that was refused, so that the client gets to read why */
+  RETRY_AFTER_S = 1,
 };
 
-/* One TCP connection. */
-typedef struct {
-  aq_list node;
-  int fd;
-  char addr[INET6_ADDRSTRLEN]; /* "" when it has none */
-  uint64_t by_ns; /* monotonic: the head or body that is being received must be whole by then; 0: none is */
-} client;
+/* Memory of all requests and answers, with docs/decisions/006. Each connection has SHARE_MAX: a head, and the small bodies
+   and answers of duties. What is larger comes out of one pot for the whole server, which holds one block of the largest
+   size that a route takes; when it is empty, what has drawn on it for longest gives way, so that large requests that
+   dawdle never keep out one that comes in time. 256 connections: 80 MiB at most. */
+enum { SHARE_MAX = 64 * 1024, POT_MAX = 64 << 20 };
+
+typedef enum {
+  CONN_HEAD, /* waits for a request or its head */
+  CONN_BODY,
+  CONN_HANDLED,  /* the core has it */
+  CONN_ANSWERED, /* the answer is whole, its rest is being sent */
+  CONN_LINGER,   /* no more is sent; what comes is dropped */
+  CONN_CLOSED
+} conn_state;
 
 typedef struct {
-  uv_poll_t h;
+  aq_list node; /* in aq_http_server.conns, until it is closed */
+  aq_http_server *server;
+  uv_poll_t poll;
+  int fd, events;
+  char addr[INET6_ADDRSTRLEN]; /* the client's */
+  conn_state state;
+  bool close;        /* after this answer */
+  bool doomed;       /* cut: to be closed outside of the core's calls */
+  uint64_t since_ns; /* when the state began */
+  uint64_t by_ns;    /* monotonic: it must have gone on by then */
+  aq_buf in, out;
+  size_t seen, sent; /* of in: searched for the end of the head; of out: sent */
+  aq_http_body framing;
   aq_http_res *res;
-} leave_watch;
-
-typedef enum { STATE_HEAD, STATE_BODY, STATE_HANDLED, STATE_QUEUED } res_state;
+  size_t discarded;
+  size_t held, drawn; /* bytes in memory, and of them out of the pot */
+  uint64_t drawn_ns;  /* when it began to draw */
+} conn;
 
 struct aq_http_res {
-  aq_list node;
-  aq_http_server *server;
-  struct MHD_Connection *mc; /* NULL once libmicrohttpd has finished with the request */
-  client *client;
-  res_state state;
-  bool suspended;
-  bool ended; /* the core made its last call */
-  bool dead;  /* the core was told that the client left */
-  bool cut;   /* close instead of answering */
-  bool sink;  /* streamed answer to HEAD: nothing is sent */
-  bool too_large;
-  leave_watch *leave;
-
-  char *text; /* raw_path, path and query share it */
-  aq_http_req req;
+  conn *conn;
+  char *text; /* the head; then the decoded path */
+  size_t text_len;
   aq_http_header *header;
+  aq_http_req req;
   aq_buf body;
-  size_t discarded;
-
-  struct MHD_Response *response;
-  int code;
-  aq_buf out;
-  size_t out_sent;
+  bool old;   /* HTTP/1.0 */
+  bool begun; /* a streamed answer */
+  bool bare, chunks;
+  bool ended; /* the core made its last call; freed in the next turn: until then the core may read the request */
+  bool dead;  /* the core was told that the client left */
   bool full;
   void (*gone)(void *arg);
   void (*drained)(void *arg);
@@ -78,196 +96,278 @@ struct aq_http_server {
   aq_loop *loop;
   const aq_env *env;
   aq_http_handler handler;
-  struct MHD_Daemon *daemon;
-  uv_poll_t poll;
-  uv_timer_t again, sweep; /* monotonic: time limits do not care about the wall clock */
+  int fd;
+  uv_poll_t listener;
+  uv_timer_t sweep; /* monotonic: time limits do not care about the wall clock */
+  uv_timer_t soon;  /* closes the doomed */
   unsigned handles;
-  aq_list clients, requests;
-  uint32_t idle_timeout_s, conns_max, client_cnt;
+  aq_list conns;
+  size_t conn_cnt, held, pot;
+  uint32_t idle_timeout_s, conns_max;
   uint16_t port;
-  bool stopping, resumed;
+  bool waiting; /* no place for another connection: the listener is not watched */
+  bool stopping;
 };
 
-/* ---- driving libmicrohttpd ---- */
+/* ---- connections: ends ---- */
 
-static void run_again(uv_timer_t *h);
-
-static void run(aq_http_server *s) {
-  MHD_UNSIGNED_LONG_LONG ms;
-  bool was_full = s->client_cnt >= s->conns_max;
-  s->resumed = false;
-  MHD_run(s->daemon);
-  bool accepts_again = was_full && s->client_cnt < s->conns_max; /* it looks at the listener in the next run */
-  if (s->resumed || accepts_again)
-    uv_timer_start(&s->again, run_again, 0, 0);
-  else if (MHD_get_timeout(s->daemon, &ms) == MHD_YES)
-    uv_timer_start(&s->again, run_again, ms, 0);
-  else
-    uv_timer_stop(&s->again);
+static void handle_closed(aq_http_server *s) {
+  if (--s->handles == 0) free(s);
 }
 
-static void run_again(uv_timer_t *h) { run(h->data); }
+static void on_server_handle_closed(uv_handle_t *h) { handle_closed(h->data); }
 
-static void on_poll(uv_poll_t *h, int status, int events) {
-  (void)status, (void)events;
-  run(h->data);
+static void res_free(conn *c) {
+  aq_http_res *res = c->res;
+  if (!res) return;
+  c->res = NULL;
+  aq_buf_free(&res->body);
+  free(res->header);
+  free(res->text);
+  free(res);
 }
 
-/* Slow senders: libmicrohttpd's own timeout starts anew with each byte. */
-static void on_sweep(uv_timer_t *h) {
+static void on_conn_closed(uv_handle_t *h) {
+  conn *c = AQ_CONTAINER(h, conn, poll);
+  aq_http_server *s = c->server;
+  res_free(c);
+  free(c);
+  handle_closed(s);
+}
+
+static void account(conn *c) {
+  aq_http_server *s = c->server;
+  size_t held = c->in.len + c->out.len + (c->res ? c->res->body.len + c->res->text_len : 0);
+  if (c->state == CONN_CLOSED) held = 0;
+  size_t drawn = held > SHARE_MAX ? held - SHARE_MAX : 0;
+  if (c->drawn == 0 && drawn > 0) c->drawn_ns = aq_mono_ns(s->env);
+  s->held += held - c->held, s->pot += drawn - c->drawn;
+  c->held = held, c->drawn = drawn;
+}
+
+static void watch_listener(aq_http_server *s);
+
+/* reset: the client must not take what it got for the whole, also where the connection's end means that. The memory lives
+   until libuv lets go of the handle: callers up the stack may still look at it. */
+static void conn_close(conn *c, bool reset) {
+  aq_http_server *s = c->server;
+  if (c->state == CONN_CLOSED) return;
+  c->state = CONN_CLOSED;
+  const struct linger now = {1, 0};
+  if (reset) setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  aq_list_remove(&c->node);
+  s->conn_cnt--;
+  uv_close((uv_handle_t *)&c->poll, on_conn_closed);
+  close(c->fd);
+  aq_buf_free(&c->in), aq_buf_free(&c->out);
+  account(c);
+  watch_listener(s);
+}
+
+/* The client left, or has to. */
+static void drop(conn *c, bool reset) {
+  aq_http_res *res = c->state == CONN_HANDLED ? c->res : NULL;
+  if (res && !res->ended && !res->dead) {
+    res->dead = true;
+    if (res->gone) res->gone(res->arg);
+  }
+  conn_close(c, reset);
+}
+
+static void on_soon(uv_timer_t *h) {
   aq_http_server *s = h->data;
-  uint64_t now = aq_mono_ns(s->env);
-  AQ_LIST_EACH(&s->clients, c, client, node) {
-    if (c->by_ns && now > c->by_ns) shutdown(c->fd, SHUT_RDWR);
-  }
-}
-
-/* ---- suspended requests ---- */
-
-static void on_leave_closed(uv_handle_t *h) { free(AQ_CONTAINER(h, leave_watch, h)); }
-
-static void resume(aq_http_res *res) {
-  if (!res->suspended) return;
-  res->suspended = false;
-  if (res->leave) uv_poll_stop(&res->leave->h);
-  MHD_resume_connection(res->mc);
-  res->server->resumed = true; /* it goes on in the next run */
-  uv_timer_start(&res->server->again, run_again, 0, 0);
-}
-
-static void tell_gone(aq_http_res *res) {
-  if (res->ended || res->dead) return;
-  res->dead = true;
-  if (res->gone) res->gone(res->arg);
-}
-
-/* libmicrohttpd does not look at suspended connections. */
-static void on_leave(uv_poll_t *h, int status, int events) {
-  (void)status, (void)events;
-  aq_http_res *res = AQ_CONTAINER(h, leave_watch, h)->res;
-  uv_poll_stop(h);
-  res->cut = true;
-  tell_gone(res);
-  resume(res);
-}
-
-static void suspend(aq_http_res *res) {
-  res->suspended = true;
-  MHD_suspend_connection(res->mc);
-  if (!res->leave) {
-    leave_watch *w = calloc(1, sizeof *w);
-    AQ_ASSERT(w);
-    if (uv_poll_init(aq_loop_uv(res->server->loop), &w->h, res->client->fd) != 0) {
-      free(w);
-      return;
+  for (bool again = true; again;) { /* the core may doom others meanwhile */
+    again = false;
+    AQ_LIST_EACH(&s->conns, c, conn, node) {
+      if (!c->doomed) continue;
+      drop(c, true);
+      again = true;
+      break;
     }
-    w->res = res, res->leave = w;
-  }
-  uv_poll_start(&res->leave->h, UV_DISCONNECT, on_leave);
-}
-
-static void stop_leave_watch(aq_http_res *res) {
-  if (!res->leave) return;
-  uv_close((uv_handle_t *)&res->leave->h, on_leave_closed);
-  res->leave = NULL;
-}
-
-/* ---- answers ---- */
-
-/* What the server itself says. */
-static bool own_header(const char *name) {
-  static const char *const own[] = {"Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Date"};
-  for (size_t i = 0; i < AQ_COUNT(own); i++) {
-    if (strcasecmp(name, own[i]) == 0) return true;
-  }
-  return false;
-}
-
-static void add_headers(aq_http_res *res, const aq_http_headers *h) {
-  bool head = strcmp(res->req.method, "HEAD") == 0;
-  for (size_t i = 0; h && i < h->cnt; i++) {
-    const char *name = h->item[i].name;
-    bool length = head && strcasecmp(name, "Content-Length") == 0; /* of the body that GET would give */
-    if (length) MHD_set_response_options(res->response, MHD_RF_INSANITY_HEADER_CONTENT_LENGTH, MHD_RO_END);
-    if (length || !own_header(name)) MHD_add_response_header(res->response, name, h->item[i].value);
   }
 }
 
-static void set_answer(aq_http_res *res, int code, const aq_http_headers *h, aq_bytes body) {
-  res->response = MHD_create_response_from_buffer(body.len, (void *)(uintptr_t)body.ptr, MHD_RESPMEM_MUST_COPY);
-  AQ_ASSERT(res->response);
-  res->code = code;
-  add_headers(res, h);
+/* Ends a connection from inside of a call of the core, which must not hear `gone` there. */
+static void doom(conn *c) {
+  c->doomed = true;
+  aq_buf_free(&c->out), c->sent = 0;
+  account(c);
+  uv_timer_start(&c->server->soon, on_soon, 0, 0);
 }
 
-static void vt_respond(aq_http_res *res, int code, const aq_http_headers *h, aq_bytes body) {
-  AQ_ASSERT(!res->ended && !res->dead && !res->response);
-  set_answer(res, code, h, body);
-  res->ended = true;
-  resume(res);
+/* ---- connections: states ---- */
+
+static void on_poll(uv_poll_t *h, int status, int events);
+
+static void watch(conn *c) {
+  static const int wanted[] = {[CONN_HEAD] = UV_READABLE,
+                               [CONN_BODY] = UV_READABLE,
+                               [CONN_HANDLED] = UV_DISCONNECT,
+                               [CONN_ANSWERED] = UV_WRITABLE,
+                               [CONN_LINGER] = UV_READABLE};
+  if (c->state == CONN_CLOSED) return;
+  int events = wanted[c->state] | (c->out.len > c->sent ? UV_WRITABLE : 0);
+  if (events == c->events) return;
+  c->events = events;
+  AQ_ASSERT(uv_poll_start(&c->poll, events, on_poll) == 0);
 }
 
-static ssize_t read_stream(void *cls, uint64_t pos, char *buf, size_t max) {
-  (void)pos;
-  aq_http_res *res = cls;
-  if (res->cut) return MHD_CONTENT_READER_END_WITH_ERROR;
-  size_t len = res->out.len - res->out_sent;
-  if (len == 0) {
-    if (res->ended) return MHD_CONTENT_READER_END_OF_STREAM;
-    suspend(res);
-    return 0;
+static void enter(conn *c, conn_state state, uint64_t limit_s) {
+  c->state = state;
+  c->since_ns = aq_mono_ns(c->server->env);
+  c->by_ns = limit_s ? c->since_ns + AQ_SECONDS(limit_s) : AQ_NEVER;
+}
+
+static const char *refusal(int code) {
+  switch (code) {
+    case 413: return "request body too large\n";
+    case 414: return "request target too long: 32 KiB at most\n";
+    case 417: return "the only expectation known is 100-continue\n";
+    case 431: return "request head too large: 32 KiB and 100 lines at most\n";
+    case 501: return "unknown method\n";
+    case 505: return "HTTP/1.0 or 1.1, please\n";
+    default: return "bad request\n";
   }
-  if (len > max) len = max;
-  memcpy(buf, res->out.ptr + res->out_sent, len);
-  res->out_sent += len;
-  if (res->out_sent == res->out.len) {
-    aq_buf_free(&res->out);
-    res->out_sent = 0;
-  } else if (res->out_sent > res->out.len / 2) {
-    aq_buf_drop_front(&res->out, res->out_sent);
-    res->out_sent = 0;
-  }
-  if (res->full && res->out.len - res->out_sent <= OUT_LOW) {
-    res->full = false;
-    if (res->drained) res->drained(res->arg);
-  }
-  return (ssize_t)len;
 }
 
-static void vt_begin(aq_http_res *res, int code, const aq_http_headers *h) {
-  AQ_ASSERT(!res->ended && !res->dead && !res->response);
-  res->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, res, NULL);
-  AQ_ASSERT(res->response);
-  res->code = code;
-  res->sink = strcmp(res->req.method, "HEAD") == 0;
-  add_headers(res, h);
-  resume(res);
-}
-
-static bool vt_write(aq_http_res *res, aq_bytes chunk) {
-  AQ_ASSERT(!res->ended && !res->dead && res->response);
-  if (res->sink || res->cut) return true;
-  aq_buf_put_bytes(&res->out, chunk);
-  if (res->out.failed) res->cut = true;
-  if (res->out.len - res->out_sent > OUT_HIGH) res->full = true;
-  resume(res);
-  return !res->full;
-}
-
-static void res_release(aq_http_res *res);
-
-static void vt_end(aq_http_res *res) {
-  AQ_ASSERT(!res->ended && !res->dead && res->response);
-  res->ended = true;
-  if (res->mc)
-    resume(res);
+/* A whole answer of the server's own, also in the middle of a request that no core has seen. The rest of that may be
+   anything: the connection ends. */
+static void refuse(conn *c, int code) {
+  const char *text = refusal(code);
+  char retry[16];
+  snprintf(retry, sizeof retry, "%d", RETRY_AFTER_S);
+  const aq_http_header h[] = {{"Content-Type", "text/plain; charset=utf-8"}, {"Retry-After", retry}};
+  bool bare = c->res && aq_http_bare(c->res->req.method, code);
+  const aq_http_answer a = {code, AQ_HTTP_LENGTH, strlen(text), true, aq_now_ns(c->server->env)};
+  aq_http_answer_head(&c->out, &a, &(aq_http_headers){h, code == 503 ? 2 : 1});
+  if (!bare) aq_buf_put_str(&c->out, text);
+  c->close = true;
+  if (c->state == CONN_HANDLED)
+    c->res->ended = true;
   else
-    res_release(res);
+    res_free(c);
+  aq_buf_free(&c->in);
+  enter(c, CONN_ANSWERED, HEAD_LIMIT_S);
+  if (c->out.failed) doom(c);
+  account(c);
+  watch(c);
+}
+
+/* Who draws on the pot and waits for its client, for the longest time; not c. */
+static conn *slowest_drawer(const conn *c) {
+  conn *found = NULL;
+  AQ_LIST_EACH(&c->server->conns, it, conn, node) {
+    bool waits = it->state == CONN_BODY || it->state == CONN_ANSWERED || (it->state == CONN_HANDLED && it->out.len > 0);
+    if (it == c || it->drawn == 0 || it->doomed || !waits) continue;
+    if (!found || it->drawn_ns < found->drawn_ns) found = it;
+  }
+  return found;
+}
+
+/* False: even with all others out of the way there is no room for so many bytes more. */
+static bool make_room(conn *c, size_t more) {
+  aq_http_server *s = c->server;
+  for (;;) {
+    size_t after = c->held + more, drawn = after > SHARE_MAX ? after - SHARE_MAX : 0;
+    if (drawn == 0 || s->pot - c->drawn + drawn <= POT_MAX) return true;
+    conn *other = slowest_drawer(c);
+    if (!other) return false;
+    if (other->state == CONN_BODY)
+      refuse(other, 503);
+    else
+      doom(other);
+  }
+}
+
+/* ---- the core's side ---- */
+
+static void answered(conn *c) {
+  c->res->ended = true;
+  enter(c, CONN_ANSWERED, c->server->idle_timeout_s);
+  account(c);
+  watch(c);
 }
 
 static void vt_cut(aq_http_res *res) {
-  res->cut = true;
-  vt_end(res);
+  AQ_ASSERT(!res->ended && !res->dead);
+  res->ended = true;
+  doom(res->conn);
+}
+
+static void vt_respond(aq_http_res *res, int code, const aq_http_headers *h, aq_bytes body) {
+  AQ_ASSERT(!res->ended && !res->dead);
+  conn *c = res->conn;
+  if (res->begun || c->doomed) {
+    vt_cut(res);
+    return;
+  }
+  if (!make_room(c, body.len)) {
+    refuse(c, 503);
+    return;
+  }
+  bool bare = aq_http_bare(res->req.method, code);
+  bool known = aq_http_header_get(h ? h : &(aq_http_headers){NULL, 0}, "Content-Length") != NULL;
+  aq_http_answer a = {code, AQ_HTTP_LENGTH, body.len, c->close, aq_now_ns(c->server->env)};
+  if (code == 204 || code == 304 || (bare && known && body.len == 0)) a.framing = AQ_HTTP_BARE;
+  c->out.max = POT_MAX + SHARE_MAX;
+  aq_http_answer_head(&c->out, &a, h);
+  if (!bare) aq_buf_put_bytes(&c->out, body);
+  if (c->out.failed) {
+    vt_cut(res);
+    return;
+  }
+  answered(c);
+}
+
+static void vt_begin(aq_http_res *res, int code, const aq_http_headers *h) {
+  AQ_ASSERT(!res->ended && !res->dead);
+  conn *c = res->conn;
+  if (res->begun) doom(c);
+  if (c->doomed) return;
+  res->begun = true, res->bare = aq_http_bare(res->req.method, code), res->chunks = !res->bare && !res->old;
+  const aq_http_framing framing = res->bare ? AQ_HTTP_BARE : res->chunks ? AQ_HTTP_CHUNKS : AQ_HTTP_CLOSE;
+  c->close = c->close || framing == AQ_HTTP_CLOSE;
+  const aq_http_answer a = {code, framing, 0, c->close, aq_now_ns(c->server->env)};
+  c->out.max = OUT_MAX;
+  aq_http_answer_head(&c->out, &a, h);
+  if (c->out.failed) doom(c);
+  c->by_ns = aq_mono_ns(c->server->env) + AQ_SECONDS(c->server->idle_timeout_s);
+  account(c);
+  watch(c);
+}
+
+static bool vt_write(aq_http_res *res, aq_bytes chunk) {
+  AQ_ASSERT(!res->ended && !res->dead);
+  conn *c = res->conn;
+  if (!res->begun) doom(c);
+  if (c->doomed || res->bare || chunk.len == 0) return true;
+  if (!make_room(c, chunk.len)) {
+    doom(c);
+    return true;
+  }
+  if (c->out.len == 0) c->by_ns = aq_mono_ns(c->server->env) + AQ_SECONDS(c->server->idle_timeout_s);
+  if (res->chunks) aq_buf_printf(&c->out, "%zx\r\n", chunk.len);
+  aq_buf_put_bytes(&c->out, chunk);
+  if (res->chunks) aq_buf_put_str(&c->out, "\r\n");
+  if (c->out.failed) {
+    doom(c);
+    return true;
+  }
+  account(c);
+  size_t waits = c->out.len - c->sent;
+  res->full = res->full || waits > OUT_HIGH || (waits > OUT_LOW && c->server->pot > POT_MAX / 2);
+  watch(c);
+  return !res->full;
+}
+
+static void vt_end(aq_http_res *res) {
+  AQ_ASSERT(!res->ended && !res->dead);
+  conn *c = res->conn;
+  if (res->chunks) aq_buf_put_str(&c->out, "0\r\n\r\n");
+  if (!res->begun || c->doomed || c->out.failed)
+    vt_cut(res);
+  else
+    answered(c);
 }
 
 static void vt_watch(aq_http_res *res, void (*gone)(void *arg), void (*drained)(void *arg), void *arg) {
@@ -277,15 +377,6 @@ static void vt_watch(aq_http_res *res, void (*gone)(void *arg), void (*drained)(
 static const aq_http_server_vt server_vt = {vt_respond, vt_begin, vt_write, vt_end, vt_cut, vt_watch};
 
 /* ---- requests ---- */
-
-static void res_release(aq_http_res *res) {
-  aq_list_remove(&res->node);
-  aq_buf_free(&res->body);
-  aq_buf_free(&res->out);
-  free(res->header);
-  free(res->text);
-  free(res);
-}
 
 /* Percent-decodes a path; an escaped 0 would cut it short and is refused like a bad escape. */
 static bool decode_path(char *out, const char *raw) {
@@ -302,165 +393,283 @@ static bool decode_path(char *out, const char *raw) {
   return true;
 }
 
-/* libmicrohttpd shows the request target undecoded only here, before the head is parsed further. */
-static void *on_target(void *cls, const char *target, struct MHD_Connection *mc) {
-  aq_http_server *s = cls;
+/* Splits the target, in the head's text; the decoded path goes to `path`. */
+static bool take_target(aq_http_res *res, char *target, char *path) {
+  size_t scheme = strncasecmp(target, "http://", 7) == 0 ? 7 : strncasecmp(target, "https://", 8) == 0 ? 8 : 0;
+  if (scheme) { /* absolute form */
+    target += scheme + strcspn(target + scheme, "/?");
+    if (*target != '/') *--target = '/'; /* over the host's end */
+  }
+  char *query = strchr(target, '?');
+  if (query) *query++ = 0;
+  res->req.raw_path = target, res->req.query = query ? query : "", res->req.path = path;
+  return (*target == '/' || strcmp(target, "*") == 0) && decode_path(path, target);
+}
+
+/* Memory for a head of that length, moved there; false when the system has none. */
+static bool res_new(conn *c, size_t len) {
   aq_http_res *res = calloc(1, sizeof *res);
-  size_t len = strlen(target);
-  char *text = malloc(2 * len + 4);
+  char *text = malloc(2 * len + 2);
   if (!res || !text) {
     free(res), free(text);
-    return NULL;
+    return false;
   }
-  const char *rest = target, *host = strstr(target, "://");
-  if (*target != '/' && host) rest = strchr(host + 3, '/'); /* absolute form */
-  snprintf(text, len + 2, "%s", rest ? rest : "/");
-  char *query = strchr(text, '?');
-  if (query) *query++ = 0;
-  res->server = s, res->mc = mc, res->text = text;
-  res->req.raw_path = text, res->req.query = query ? query : "";
-  res->req.path = text + len + 2;
-  res->cut = !decode_path(text + len + 2, text) || (*text != '/' && strcmp(text, "*") != 0);
-  aq_buf_init(&res->out, OUT_MAX);
-  aq_list_push(&s->requests, &res->node);
-  return res;
-}
-
-static enum MHD_Result count_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value) {
-  (void)kind, (void)name, (void)value;
-  ++*(size_t *)cls;
-  return MHD_YES;
-}
-
-static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value) {
-  (void)kind;
-  aq_http_res *res = cls;
-  res->header[res->req.headers.cnt++] = (aq_http_header){name, value ? value : ""};
-  return MHD_YES;
-}
-
-static bool take_headers(aq_http_res *res) {
-  size_t cnt = 0;
-  MHD_get_connection_values(res->mc, MHD_HEADER_KIND, count_header, &cnt);
-  res->header = calloc(cnt + 1, sizeof *res->header);
-  if (!res->header) return false;
-  MHD_get_connection_values(res->mc, MHD_HEADER_KIND, take_header, res);
-  res->req.headers.item = res->header;
+  memcpy(text, c->in.ptr, len);
+  aq_buf_drop_front(&c->in, len);
+  c->seen = 0;
+  res->conn = c, res->text = text, res->text_len = 2 * len;
+  res->req.method = "", res->req.client = *c->addr ? c->addr : NULL;
+  c->res = res;
+  account(c);
   return true;
 }
 
-static enum MHD_Result queue_answer(aq_http_res *res) {
-  res->state = STATE_QUEUED;
-  return MHD_queue_response(res->mc, (unsigned)res->code, res->response);
+static bool take_headers(aq_http_res *res, const aq_http_head *head) {
+  res->header = calloc(head->header_cnt + 1, sizeof *res->header);
+  if (!res->header) return false;
+  memcpy(res->header, head->header, head->header_cnt * sizeof *res->header);
+  res->req.headers = (aq_http_headers){res->header, head->header_cnt};
+  return true;
 }
 
-static enum MHD_Result refuse(aq_http_res *res, int code, const char *text) {
-  const aq_http_header type = {"Content-Type", "text/plain; charset=utf-8"};
-  res->ended = true;
-  set_answer(res, code, &(aq_http_headers){&type, 1}, aq_bytes_str(text));
-  return queue_answer(res);
-}
-
-static enum MHD_Result on_head(aq_http_res *res, const char *method) {
-  aq_http_server *s = res->server;
-  res->client = MHD_get_connection_info(res->mc, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-  res->client->by_ns = aq_mono_ns(s->env) + AQ_SECONDS(BODY_LIMIT_S);
-  res->req.method = method;
-  res->req.client = res->client->addr;
-  res->state = STATE_BODY;
-  if (!take_headers(res)) return MHD_NO;
-  if (res->cut) return refuse(res, 400, "bad request target\n");
-  size_t max = s->handler.body_max(s->handler.arg, method, res->req.path);
-  const char *length = aq_http_header_get(&res->req.headers, "Content-Length");
-  uint64_t announced = 0;
-  if (length && aq_u64_parse(&announced, aq_bytes_str(length)) != AQ_OK) announced = UINT64_MAX;
-  if (announced > max && (announced > DISCARD_MAX || aq_http_header_get(&res->req.headers, "Expect"))) {
-    return refuse(res, 413, "request body too large\n");
-  }
-  res->too_large = announced > max;
-  aq_buf_init(&res->body, max);
-  return MHD_YES;
-}
-
-static enum MHD_Result on_body(aq_http_res *res, const char *data, size_t len) {
-  if (!res->too_large) {
-    aq_buf_put(&res->body, data, len);
-    if (!res->body.failed) return MHD_YES;
-    res->too_large = true;
-    aq_buf_free(&res->body);
-  }
-  res->discarded += len; /* an answer can only follow the end of the body */
-  return res->discarded <= DISCARD_MAX ? MHD_YES : MHD_NO;
-}
-
-static enum MHD_Result on_whole(aq_http_res *res) {
-  aq_http_server *s = res->server;
-  res->state = STATE_HANDLED;
-  res->client->by_ns = 0;
-  if (res->too_large) return refuse(res, 413, "request body too large\n");
-  res->req.body = aq_buf_bytes(&res->body);
-  s->handler.handle(s->handler.arg, &res->req, res, &server_vt);
-  if (res->response) return queue_answer(res);
-  suspend(res);
-  return MHD_YES;
-}
-
-static enum MHD_Result on_request(void *cls, struct MHD_Connection *mc, const char *url, const char *method,
-                                  const char *version, const char *data, size_t *len, void **ctx) {
-  (void)mc, (void)url, (void)version;
-  aq_http_res *res = *ctx;
-  if (!res || ((aq_http_server *)cls)->stopping) return MHD_NO;
-  if (res->state == STATE_HEAD) return on_head(res, method);
-  if (res->state == STATE_QUEUED) return MHD_YES;
-  if (res->cut) return MHD_NO;
-  if (*len > 0) {
-    size_t got = *len;
-    *len = 0;
-    return on_body(res, data, got);
-  }
-  if (res->state == STATE_BODY) return on_whole(res);
-  return res->response ? queue_answer(res) : MHD_NO;
-}
-
-static void on_completed(void *cls, struct MHD_Connection *mc, void **ctx, enum MHD_RequestTerminationCode why) {
-  (void)mc;
-  aq_http_server *s = cls;
-  aq_http_res *res = *ctx;
-  if (!res) return;
-  *ctx = NULL;
-  if (res->client) res->client->by_ns = aq_mono_ns(s->env) + AQ_SECONDS(s->idle_timeout_s);
-  stop_leave_watch(res);
-  res->mc = NULL, res->suspended = false;
-  if (res->response) MHD_destroy_response(res->response);
-  if (res->sink && !res->ended && why == MHD_REQUEST_TERMINATED_COMPLETED_OK) return; /* until end */
-  if (res->state >= STATE_HANDLED) tell_gone(res);
-  res_release(res);
-}
-
-static void read_addr(client *c) {
-  struct sockaddr_storage peer = {0};
-  socklen_t len = sizeof peer;
-  if (getpeername(c->fd, (struct sockaddr *)&peer, &len) != 0) return;
-  if (uv_ip_name((struct sockaddr *)&peer, c->addr, sizeof c->addr) != 0) c->addr[0] = 0;
-}
-
-static void on_connection(void *cls, struct MHD_Connection *mc, void **ctx, enum MHD_ConnectionNotificationCode code) {
-  aq_http_server *s = cls;
-  if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-    client *c = calloc(1, sizeof *c);
-    AQ_ASSERT(c);
-    c->fd = MHD_get_connection_info(mc, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    read_addr(c);
-    c->by_ns = aq_mono_ns(s->env) + AQ_SECONDS(HEAD_LIMIT_S);
-    aq_list_push(&s->clients, &c->node);
-    s->client_cnt++;
-    *ctx = c;
+static void take_head(conn *c) {
+  aq_http_server *s = c->server;
+  aq_http_head head;
+  int code;
+  while (c->in.len >= 2 && memcmp(c->in.ptr, "\r\n", 2) == 0) aq_buf_drop_front(&c->in, 2), c->seen = 0;
+  size_t len = aq_http_head_find(aq_buf_bytes(&c->in), &c->seen, &code);
+  if (code) refuse(c, code);
+  if (len == 0) return;
+  if (!res_new(c, len)) {
+    drop(c, false);
     return;
   }
-  client *c = *ctx;
-  aq_list_remove(&c->node);
-  s->client_cnt--;
-  free(c);
+  aq_http_res *res = c->res;
+  code = aq_http_head_parse(&head, res->text, len);
+  res->req.method = head.method, res->old = head.old, c->close = head.close;
+  if (code == 0 && !take_target(res, (char *)(uintptr_t)head.target, res->text + len)) code = 400;
+  if (code == 0 && !take_headers(res, &head)) code = 503;
+  size_t max = code == 0 ? s->handler.body_max(s->handler.arg, head.method, res->req.path) : 0;
+  if (code == 0 && head.length > max) code = 413;
+  if (code) {
+    refuse(c, code);
+    return;
+  }
+  aq_buf_init(&res->body, max);
+  aq_http_body_start(&c->framing, &head);
+  if (head.expects) aq_buf_put_str(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
+  enter(c, CONN_BODY, BODY_LIMIT_S);
+}
+
+static void hand_over(conn *c) {
+  aq_http_server *s = c->server;
+  enter(c, CONN_HANDLED, 0);
+  c->res->req.body = aq_buf_bytes(&c->res->body);
+  s->handler.handle(s->handler.arg, &c->res->req, c->res, &server_vt);
+}
+
+/* What has arrived is kept, not what was announced. */
+static void take_body(conn *c) {
+  aq_bytes in = aq_buf_bytes(&c->in), data;
+  aq_http_body_step step = AQ_HTTP_BODY_MORE;
+  int code = 0;
+  while (code == 0 && (step = aq_http_body_next(&c->framing, &in, &data)) == AQ_HTTP_BODY_DATA) {
+    aq_buf *body = &c->res->body;
+    if (data.len > body->max - body->len)
+      code = 413;
+    else if (!make_room(c, data.len))
+      code = 503;
+    else
+      aq_buf_put_bytes(body, data);
+    if (body->failed) code = 503;
+  }
+  if (step == AQ_HTTP_BODY_BAD) code = 400;
+  if (code) {
+    refuse(c, code);
+    return;
+  }
+  if (in.len == 0)
+    aq_buf_free(&c->in);
+  else
+    aq_buf_drop_front(&c->in, c->in.len - in.len);
+  account(c);
+  if (step == AQ_HTTP_BODY_END) hand_over(c);
+}
+
+/* ---- sockets ---- */
+
+static void answer_sent(conn *c) {
+  res_free(c);
+  account(c);
+  if (c->close) {
+    shutdown(c->fd, SHUT_WR);
+    enter(c, CONN_LINGER, LINGER_S);
+    aq_buf_free(&c->in);
+    return;
+  }
+  enter(c, CONN_HEAD, c->in.len ? HEAD_LIMIT_S : c->server->idle_timeout_s);
+  watch_listener(c->server); /* it can give way now */
+}
+
+static void flush(conn *c) {
+  size_t left = c->out.len - c->sent;
+  if (left > 0) {
+    ssize_t n = send(c->fd, c->out.ptr + c->sent, left < SEND_MAX ? left : SEND_MAX, MSG_NOSIGNAL);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (n < 0) {
+      drop(c, false);
+      return;
+    }
+    c->sent += (size_t)n, left -= (size_t)n;
+    if (c->state != CONN_BODY) c->by_ns = aq_mono_ns(c->server->env) + AQ_SECONDS(c->server->idle_timeout_s);
+  }
+  if (left == 0) {
+    aq_buf_free(&c->out), c->sent = 0;
+    if (c->state == CONN_HANDLED) c->by_ns = AQ_NEVER; /* it waits for the core */
+  } else if (c->sent > c->out.len / 2) {
+    aq_buf_drop_front(&c->out, c->sent), c->sent = 0;
+  }
+  account(c);
+  if (c->state == CONN_ANSWERED && left == 0) answer_sent(c);
+  if (c->state == CONN_HANDLED && c->res->full && left <= OUT_LOW) {
+    c->res->full = false;
+    if (c->res->drained) c->res->drained(c->res->arg);
+  }
+}
+
+static void fill(conn *c) {
+  uint8_t piece[READ_MAX];
+  ssize_t n = recv(c->fd, piece, sizeof piece, 0);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (n <= 0) {
+    drop(c, false);
+    return;
+  }
+  if (c->state == CONN_LINGER) {
+    c->discarded += (size_t)n;
+    if (c->discarded > DISCARD_MAX) drop(c, false);
+    return;
+  }
+  if (c->state == CONN_HEAD && c->in.len == 0) enter(c, CONN_HEAD, HEAD_LIMIT_S);
+  aq_buf_put(&c->in, piece, (size_t)n);
+  account(c);
+  if (c->in.failed) drop(c, false);
+}
+
+static void on_poll(uv_poll_t *h, int status, int events) {
+  conn *c = AQ_CONTAINER(h, conn, poll);
+  if (c->doomed || status < 0 || (c->state == CONN_HANDLED && events & UV_DISCONNECT)) {
+    drop(c, c->doomed);
+    return;
+  }
+  if (c->res && c->res->ended) res_free(c), account(c);
+  if (events & UV_WRITABLE) flush(c);
+  if (events & UV_READABLE && (c->state == CONN_HEAD || c->state == CONN_BODY || c->state == CONN_LINGER)) fill(c);
+  if (c->state == CONN_HEAD && c->in.len > 0) take_head(c);
+  if (c->state == CONN_BODY) take_body(c);
+  watch(c);
+}
+
+/* ---- places ---- */
+
+static bool is_loopback(const char *addr) {
+  return strcmp(addr, "127.0.0.1") == 0 || strcmp(addr, "::1") == 0 || strcmp(addr, "::ffff:127.0.0.1") == 0;
+}
+
+/* Who can be closed for a newcomer, lowest first: waits for its end, between two requests, within a head, within a body or
+   an answer that take long. Never a request that the core has. 0: not at all. */
+static int readiness(const conn *c, uint64_t now) {
+  bool slow = now - c->since_ns >= AQ_SECONDS(YIELD_S);
+  if (c->doomed || c->state == CONN_LINGER) return 1;
+  if (c->state == CONN_HEAD) return c->in.len == 0 ? 2 : 3;
+  return slow && (c->state == CONN_BODY || c->state == CONN_ANSWERED) ? 4 : 0;
+}
+
+/* Of them the one that has been so for longest; addr: of that client's only, NULL: any. */
+static conn *most_idle(aq_http_server *s, const char *addr) {
+  uint64_t now = aq_mono_ns(s->env);
+  conn *found = NULL;
+  int best = 0;
+  AQ_LIST_EACH(&s->conns, c, conn, node) {
+    int rank = readiness(c, now);
+    if (rank == 0 || (addr && strcmp(addr, c->addr) != 0)) continue;
+    if (found && (rank > best || (rank == best && c->since_ns >= found->since_ns))) continue;
+    found = c, best = rank;
+  }
+  return found;
+}
+
+/* One client may have three quarters of the places; 127.0.0.1 and ::1 are many programs and have all. */
+static bool has_place(aq_http_server *s, const char *addr) {
+  size_t cnt = 0;
+  AQ_LIST_EACH(&s->conns, c, conn, node) { cnt += strcmp(c->addr, addr) == 0; }
+  if (is_loopback(addr) || cnt < (s->conns_max * 3 + 3) / 4) return true;
+  conn *own = most_idle(s, addr);
+  if (own) drop(own, false);
+  return own != NULL;
+}
+
+static void take_connection(aq_http_server *s, int fd, const struct sockaddr_storage *from) {
+  static const char busy[] =
+      "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\n"
+      "Connection: close\r\n\r\n";
+  char addr[INET6_ADDRSTRLEN];
+  if (uv_ip_name((const struct sockaddr *)from, addr, sizeof addr) != 0) addr[0] = 0;
+  if (!has_place(s, addr)) {
+    (void)!send(fd, busy, sizeof busy - 1, MSG_NOSIGNAL);
+    close(fd);
+    return;
+  }
+  conn *c = calloc(1, sizeof *c);
+  int one = 1;
+  if (!c || uv_poll_init_socket(aq_loop_uv(s->loop), &c->poll, fd) != 0) {
+    free(c);
+    close(fd);
+    return;
+  }
+  if (s->conn_cnt >= s->conns_max) drop(most_idle(s, NULL), false); /* on_listener has seen that there is one */
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one); /* event streams to a machine that vanished */
+  c->server = s, c->fd = fd;
+  memcpy(c->addr, addr, sizeof addr);
+  aq_buf_init(&c->in, AQ_HTTP_HEAD_MAX + READ_MAX);
+  aq_buf_init(&c->out, OUT_MAX);
+  aq_list_push(&s->conns, &c->node);
+  s->conn_cnt++, s->handles++;
+  enter(c, CONN_HEAD, HEAD_LIMIT_S);
+  watch(c);
+}
+
+static void on_listener(uv_poll_t *h, int status, int events) {
+  (void)status, (void)events;
+  aq_http_server *s = h->data;
+  for (int i = 0; i < ACCEPT_MAX; i++) {
+    struct sockaddr_storage from = {0};
+    socklen_t len = sizeof from;
+    bool full = s->conn_cnt >= s->conns_max && !most_idle(s, NULL);
+    int fd = full ? -1 : accept4(s->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (full || (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)) {
+      s->waiting = true; /* until a connection ends or idles, or for out of descriptors the next sweep */
+      uv_poll_stop(&s->listener);
+    }
+    if (fd < 0) return;
+    take_connection(s, fd, &from);
+  }
+}
+
+static void watch_listener(aq_http_server *s) {
+  if (!s->waiting || s->stopping) return;
+  s->waiting = false;
+  AQ_ASSERT(uv_poll_start(&s->listener, UV_READABLE, on_listener) == 0);
+}
+
+static void on_sweep(uv_timer_t *h) {
+  aq_http_server *s = h->data;
+  uint64_t now = aq_mono_ns(s->env);
+  AQ_LIST_EACH(&s->conns, c, conn, node) {
+    if (now > c->by_ns) drop(c, c->state == CONN_HANDLED || c->state == CONN_ANSWERED);
+  }
+  watch_listener(s);
 }
 
 /* ---- object ---- */
@@ -499,65 +708,30 @@ aq_status aq_http_server_new(aq_http_server **out, aq_loop *l, const aq_http_ser
   if (st != AQ_OK) return st;
   aq_http_server *s = calloc(1, sizeof *s);
   AQ_ASSERT(s);
-  s->loop = l, s->env = aq_loop_env(l), s->handler = *h, s->idle_timeout_s = cfg->idle_timeout_s;
-  s->conns_max = cfg->conns_max;
-  s->port = port_of(fd);
-  aq_list_init(&s->clients), aq_list_init(&s->requests);
-  s->daemon =
-      MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET,
-                       fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)cfg->conns_max, MHD_OPTION_CONNECTION_TIMEOUT,
-                       (unsigned)cfg->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONN_MEMORY,
-                       MHD_OPTION_URI_LOG_CALLBACK, on_target, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
-                       MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
-  if (!s->daemon) {
-    close(fd);
-    free(s);
-    return aq_fail(err, AQ_E_IO, "cannot start the HTTP server of %s:%u", cfg->host, cfg->port);
-  }
-  int epoll_fd = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-  AQ_ASSERT(uv_poll_init(aq_loop_uv(l), &s->poll, epoll_fd) == 0);
-  AQ_ASSERT(uv_timer_init(aq_loop_uv(l), &s->again) == 0);
+  s->loop = l, s->env = aq_loop_env(l), s->handler = *h, s->fd = fd, s->port = port_of(fd);
+  s->idle_timeout_s = cfg->idle_timeout_s, s->conns_max = cfg->conns_max;
+  aq_list_init(&s->conns);
+  AQ_ASSERT(uv_poll_init(aq_loop_uv(l), &s->listener, fd) == 0);
   AQ_ASSERT(uv_timer_init(aq_loop_uv(l), &s->sweep) == 0);
-  s->poll.data = s->again.data = s->sweep.data = s;
-  AQ_ASSERT(uv_poll_start(&s->poll, UV_READABLE, on_poll) == 0);
+  AQ_ASSERT(uv_timer_init(aq_loop_uv(l), &s->soon) == 0);
+  s->listener.data = s->sweep.data = s->soon.data = s;
+  s->handles = 3;
+  AQ_ASSERT(uv_poll_start(&s->listener, UV_READABLE, on_listener) == 0);
   AQ_ASSERT(uv_timer_start(&s->sweep, on_sweep, SWEEP_MS, SWEEP_MS) == 0);
-  run(s); /* registers the listening socket */
   *out = s;
   return AQ_OK;
 }
 
 uint16_t aq_http_server_port(const aq_http_server *s) { return s->port; }
 
-static void on_handle_closed(uv_handle_t *h) {
-  aq_http_server *s = h->data;
-  if (--s->handles == 0) free(s);
-}
-
-static bool tell_one_gone(aq_http_server *s) {
-  AQ_LIST_EACH(&s->requests, res, aq_http_res, node) {
-    if (res->state < STATE_HANDLED || res->ended || res->dead) continue;
-    tell_gone(res);
-    return true;
-  }
-  return false;
-}
+size_t aq_http_server_held(const aq_http_server *s) { return s->held; }
 
 void aq_http_server_free(aq_http_server *s) {
   if (!s) return;
   s->stopping = true;
-  while (tell_one_gone(s)) continue; /* each may end others */
-  AQ_LIST_EACH(&s->requests, res, aq_http_res, node) {
-    res->cut = true;
-    if (res->mc)
-      resume(res);
-    else
-      res_release(res); /* an answer to HEAD that its source had not ended */
-  }
-  uv_poll_stop(&s->poll);
-  MHD_run(s->daemon); /* a daemon with suspended connections cannot be stopped */
-  MHD_stop_daemon(s->daemon);
-  s->handles = 3;
-  uv_close((uv_handle_t *)&s->poll, on_handle_closed);
-  uv_close((uv_handle_t *)&s->again, on_handle_closed);
-  uv_close((uv_handle_t *)&s->sweep, on_handle_closed);
+  AQ_LIST_EACH(&s->conns, c, conn, node) { drop(c, c->state == CONN_HANDLED); }
+  uv_close((uv_handle_t *)&s->listener, on_server_handle_closed);
+  uv_close((uv_handle_t *)&s->sweep, on_server_handle_closed);
+  uv_close((uv_handle_t *)&s->soon, on_server_handle_closed);
+  close(s->fd);
 }

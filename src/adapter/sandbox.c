@@ -41,7 +41,7 @@ static const char *const allowed[] = {
     /* Peers, HTTP both ways, name servers. socket and socketpair: see limited. */
     "bind listen accept accept4 connect getsockname getpeername setsockopt getsockopt shutdown sendto sendmsg sendmmsg "
     "recvfrom recvmsg recvmmsg",
-    /* Waiting: libuv, libmicrohttpd, libcurl, the resolver. */
+    /* Waiting: libuv, libcurl, the resolver. */
     "epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2 poll ppoll select pselect6 eventfd "
     "eventfd2 timerfd_create timerfd_settime timerfd_gettime",
     /* Time; never to set it. */

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* libgnutls comes with libmicrohttpd, which uses it for TLS only; we serve none, so its start-up work is skipped. The
+/* libgnutls comes with libcurl, whose RTMP part wants it; we speak none, so its start-up work is skipped. The
    library looks this name up in the program (cmake/layers.cmake exports it). */
 int _gnutls_global_init_skip(void);
 int _gnutls_global_init_skip(void) { return 1; }
