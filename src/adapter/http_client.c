@@ -53,6 +53,7 @@ typedef struct {
   aq_curl *owner;
   CURLM *multi; /* made with the first request */
   uv_timer_t timer;
+  uv_idle_t now; /* libuv 1.44 would not poll between a timer of 0 ms and the same one armed in its callback */
 } pool;
 
 typedef struct {
@@ -129,13 +130,18 @@ static void drive(pool *p, curl_socket_t fd, int events) {
 
 static void on_timer(uv_timer_t *h) { drive(h->data, CURL_SOCKET_TIMEOUT, 0); }
 
+static void on_now(uv_idle_t *h) {
+  uv_idle_stop(h);
+  drive(h->data, CURL_SOCKET_TIMEOUT, 0);
+}
+
 static int on_timeout_wanted(CURLM *multi, long ms, void *arg) {
   (void)multi;
   pool *p = arg;
-  if (ms < 0)
-    uv_timer_stop(&p->timer);
-  else
-    uv_timer_start(&p->timer, on_timer, (uint64_t)ms, 0);
+  uv_timer_stop(&p->timer);
+  uv_idle_stop(&p->now);
+  if (ms > 0) uv_timer_start(&p->timer, on_timer, (uint64_t)ms, 0);
+  if (ms == 0) uv_idle_start(&p->now, on_now);
   return 0;
 }
 
@@ -464,7 +470,8 @@ aq_curl *aq_curl_new(aq_loop *l) {
   aq_list_init(&c->requests);
   for (size_t i = 0; i < AQ_HTTPC_POOLS; i++) {
     AQ_ASSERT(uv_timer_init(aq_loop_uv(l), &c->pool[i].timer) == 0);
-    c->pool[i].owner = c, c->pool[i].timer.data = &c->pool[i];
+    AQ_ASSERT(uv_idle_init(aq_loop_uv(l), &c->pool[i].now) == 0);
+    c->pool[i].owner = c, c->pool[i].timer.data = c->pool[i].now.data = &c->pool[i];
   }
   AQ_ASSERT(uv_timer_init(aq_loop_uv(l), &c->limits) == 0);
   c->limits.data = c;
@@ -484,10 +491,11 @@ void aq_curl_free(aq_curl *c) {
   if (!c) return;
   AQ_LIST_EACH(&c->requests, r, request, node) { request_free(r); }
   aq_timer_cancel(c->env, &c->kick);
-  c->handles = AQ_HTTPC_POOLS + 1;
+  c->handles = 2 * AQ_HTTPC_POOLS + 1;
   for (size_t i = 0; i < AQ_HTTPC_POOLS; i++) {
     if (c->pool[i].multi) curl_multi_cleanup(c->pool[i].multi);
     uv_close((uv_handle_t *)&c->pool[i].timer, on_pool_closed);
+    uv_close((uv_handle_t *)&c->pool[i].now, on_pool_closed);
   }
   uv_close((uv_handle_t *)&c->limits, on_limits_closed);
 }
