@@ -1,4 +1,4 @@
-/* Query strings, route templates and header look-up against a plain reading of each. Input: three lines: the name, the
+/* Query strings, route templates, lists and header look-up against a plain reading of each. Input: three lines: the name, the
    path, header lines are made of both; the rest is the query. */
 #include "port/http.h"
 
@@ -78,6 +78,27 @@ static void routes(const char *path) {
   }
 }
 
+/* Item by item, blanks cut off. */
+static bool plain_has(const char *list, const char *token) {
+  char item[TEXT_MAX + 1];
+  for (;;) {
+    size_t len = strcspn(list, ","), from = 0, to = len;
+    while (from < to && (list[from] == ' ' || list[from] == '\t')) from++;
+    while (to > from && (list[to - 1] == ' ' || list[to - 1] == '\t')) to--;
+    memcpy(item, list + from, to - from), item[to - from] = 0;
+    if (*item && strcasecmp(item, token) == 0) return true;
+    if (!list[len]) return false;
+    list += len + 1;
+  }
+}
+
+static void lists(const char *list, const char *token) {
+  const aq_http_header item = {"connection", list};
+  const bool has = plain_has(list, token);
+  AQ_ASSERT(aq_http_list_has(list, token) == has);
+  AQ_ASSERT(!has || aq_http_hop_by_hop(&(aq_http_headers){&item, 1}, token));
+}
+
 static char *line(char **text) {
   char *start = *text, *end = start + strcspn(start, "\n");
   *text = *end ? end + 1 : end;
@@ -93,6 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   const char *name = line(&at), *path = line(&at);
   queries(at, name);
   routes(path);
+  lists(at, name);
   const aq_http_header item[] = {{path, "1"}, {name, "2"}};
   const char *value = aq_http_header_get(&(aq_http_headers){item, AQ_COUNT(item)}, name);
   AQ_ASSERT(value && *value == (strcasecmp(path, name) == 0 ? '1' : '2'));
