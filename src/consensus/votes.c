@@ -106,7 +106,7 @@ static bool take_vote(aq_consensus *c, uint32_t peer, aq_bytes raw) {
   over = over || aq_consensus_has_ended(c, duty);
   bool news = good && !over && !aq_consensus_must_abstain(c, duty) && !(in && aq_instance_knows_own(in, &m));
   if (news) {
-    good = aq_qbft_wire_verify_one(&a, &m, c->cfg.peer_pubkey, c->cache);
+    good = aq_qbft_wire_verify_one(&a, &m, c->cfg.peer_pubkey);
     if (good) {
       aq_instance *here = aq_instance_open(c, duty);
       if (here) here->foreign_own = true; /* told here */

@@ -20,7 +20,7 @@ enum {
   ARENA_SPARE = 1 << 20,
   SUBCOMMITTEES = 4,
   REASONS_MAX = 20, /* statuses */
-  AGAIN_MS = 1000 /* between two tries, and after a connection: a double dial is one */
+  AGAIN_MS = 1000   /* between two tries, and after a connection: a double dial is one */
 };
 
 typedef struct {

@@ -389,7 +389,7 @@ static void test_limit(void **state) {
 
 int main(void) {
   aq_log_start(AQ_LOG_WARN, on_line, NULL);
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_vectors), cmocka_unit_test(test_refused),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_vectors),   cmocka_unit_test(test_refused),
                                      cmocka_unit_test(test_broadcast), cmocka_unit_test(test_no_room),
                                      cmocka_unit_test(test_limit),     cmocka_unit_test(test_sent_again)};
   return cmocka_run_group_tests(tests, NULL, NULL);
