@@ -18,6 +18,31 @@ void aq_vc_error(aq_vc *v, const char *what, uint64_t slot, aq_status st, const 
          AQ_STR("err", aq_status_text(st)), AQ_STR("op", what), AQ_UINT("slot", slot));
 }
 
+const char *aq_vc_refusal_text(aq_status st, aq_store_refusal why) {
+  if (st == AQ_E_IO)
+    return "the slashing protection database could not be written, so nothing is sent: look at the disk";
+  if (st != AQ_E_SLASH) return aq_status_text(st);
+  switch (why) {
+    case AQ_REFUSAL_ROOT: return "another vote was signed for this slot before";
+    case AQ_REFUSAL_TARGET: return "another vote was signed for this target epoch before";
+    case AQ_REFUSAL_SURROUND: return "it would surround a vote that was signed before, or be surrounded by one";
+    case AQ_REFUSAL_BLOCK: return "another block was signed for this slot before";
+    case AQ_REFUSAL_MARK:
+      return "not above all that was signed before or that an import forbids (aequa store export shows up to where)";
+    case AQ_REFUSAL_EPOCHS: return "its source epoch lies behind its target epoch: the beacon node's data are wrong";
+    case AQ_REFUSAL_UNKNOWN: break;
+  }
+  return aq_status_text(st);
+}
+
+void aq_vc_refused(aq_vc *v, aq_duty_type type, uint64_t slot, uint64_t validator_index, aq_status st) {
+  const aq_store *s = v->cfg.store;
+  aq_store_refusal why = st == AQ_E_SLASH && s->refusal ? s->refusal(s->ctx) : AQ_REFUSAL_UNKNOWN;
+  v->stats.refused_by_protection++;
+  AQ_LOG(AQ_LOG_ERROR, "vc_protection", AQ_STR("duty", aq_duty_name(type)), AQ_STR("err", aq_vc_refusal_text(st, why)),
+         AQ_UINT("slot", slot), AQ_UINT("validator_index", validator_index));
+}
+
 static aq_vc_epoch *epoch_slot(aq_vc *v, uint64_t epoch) {
   aq_vc_epoch *e = &v->epoch[epoch % 2];
   if (e->asked && e->epoch == epoch) return e;

@@ -99,11 +99,7 @@ static void journalled(void *arg, aq_status st) {
   journal_call *call = arg;
   batch *b = call->b;
   b->s[call->i].journalled = st == AQ_OK;
-  if (st != AQ_OK) {
-    b->v->stats.refused_by_protection++;
-    AQ_LOG(AQ_LOG_ERROR, "vc_protection", AQ_STR("duty", "attester"), AQ_STR("err", aq_status_text(st)),
-           AQ_UINT("slot", b->slot), AQ_UINT("validator_index", b->s[call->i].validator_index));
-  }
+  if (st != AQ_OK) aq_vc_refused(b->v, AQ_DUTY_ATTESTER, b->slot, b->s[call->i].validator_index, st);
   free(call);
   if (--b->left == 0) submit(b);
 }

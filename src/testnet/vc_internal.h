@@ -57,5 +57,8 @@ void aq_vc_attest(aq_vc *v, uint64_t slot, const aq_vc_epoch *e);
 void aq_vc_propose(aq_vc *v, uint64_t slot, const aq_vc_epoch *e);
 void aq_vc_error(aq_vc *v, const char *what, uint64_t slot, aq_status st, const aq_bn_answer *ans);
 void aq_vc_unbusy(aq_vc *v);
+/* The line for a signature that was not recorded and so is not sent. */
+void aq_vc_refused(aq_vc *v, aq_duty_type type, uint64_t slot, uint64_t validator_index, aq_status st);
+const char *aq_vc_refusal_text(aq_status st, aq_store_refusal why); /* never NULL */
 
 #endif

@@ -54,11 +54,7 @@ static void journalled(void *arg, aq_status st) {
   proposal *p = arg;
   aq_vc *v = p->v;
   if (st != AQ_OK || v->closing) {
-    if (st != AQ_OK) {
-      v->stats.refused_by_protection++;
-      AQ_LOG(AQ_LOG_ERROR, "vc_protection", AQ_STR("duty", "proposer"), AQ_STR("err", aq_status_text(st)),
-             AQ_UINT("slot", p->slot));
-    }
+    if (st != AQ_OK) aq_vc_refused(v, AQ_DUTY_PROPOSER, p->slot, v->key[p->key].index, st);
     proposal_free(p);
     return;
   }

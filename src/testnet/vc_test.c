@@ -10,6 +10,7 @@
 #include "testnet/fake_bridge.h"
 #include "testnet/fake_chain.h"
 #include "testnet/fake_protection.h"
+#include "testnet/vc_internal.h"
 
 enum { VALIDATORS = 16, SPE = 8, LIES_MAX = 16 };
 #define GENESIS FAKE_CHAIN_GENESIS
@@ -384,6 +385,19 @@ static void test_other_chain(void **state) {
   world_free(w);
 }
 
+/* Goal: each reason for which a signature is held back has its own text.
+   Method: all reasons of the journal and a disk that fails. */
+static void test_refusal_texts(void **state) {
+  (void)state;
+  const char *text[AQ_REFUSAL_EPOCHS + 2];
+  for (int i = 0; i <= AQ_REFUSAL_EPOCHS; i++) text[i] = aq_vc_refusal_text(AQ_E_SLASH, (aq_store_refusal)i);
+  text[AQ_REFUSAL_EPOCHS + 1] = aq_vc_refusal_text(AQ_E_IO, AQ_REFUSAL_UNKNOWN);
+  for (size_t i = 0; i < AQ_COUNT(text); i++) {
+    assert_true(text[i] && *text[i]);
+    for (size_t k = 0; k < i; k++) assert_string_not_equal(text[i], text[k]);
+  }
+}
+
 /* Goal: a journal that cannot be written means no signature leaves.
    Method: every write fails; then the disk is back. */
 static void test_disk(void **state) {
@@ -539,13 +553,12 @@ static void test_free_anywhere(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_three_epochs), cmocka_unit_test(test_fork_on_the_way),
-                                     cmocka_unit_test(test_fork_learnt),  cmocka_unit_test(test_keys_appear),
-                                     cmocka_unit_test(test_protection),   cmocka_unit_test(test_disk),
-                                     cmocka_unit_test(test_lost_journal), cmocka_unit_test(test_keeps_journal),
-                                     cmocka_unit_test(test_other_chain),  cmocka_unit_test(test_faults),
-                                     cmocka_unit_test(test_lies),         cmocka_unit_test(test_no_list),
-                                     cmocka_unit_test(test_no_beacon),    cmocka_unit_test(test_other_slot),
-                                     cmocka_unit_test(test_free_anywhere)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_three_epochs), cmocka_unit_test(test_fork_on_the_way), cmocka_unit_test(test_fork_learnt),
+      cmocka_unit_test(test_keys_appear),  cmocka_unit_test(test_protection),      cmocka_unit_test(test_disk),
+      cmocka_unit_test(test_lost_journal), cmocka_unit_test(test_refusal_texts),   cmocka_unit_test(test_keeps_journal),
+      cmocka_unit_test(test_other_chain),  cmocka_unit_test(test_faults),          cmocka_unit_test(test_lies),
+      cmocka_unit_test(test_no_list),      cmocka_unit_test(test_no_beacon),       cmocka_unit_test(test_other_slot),
+      cmocka_unit_test(test_free_anywhere)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
