@@ -214,6 +214,13 @@ static aq_status import_validator(import *m, yyjson_val *entry, aq_err *err) {
   return st == AQ_OK ? st : aq_fail(err, st, "cannot write the store: %s", sqlite3_errmsg(m->db->h));
 }
 
+/* Format 5, and 4 in its complete form, which differs in this member alone: some versions of Lodestar write it. */
+static bool is_read(yyjson_val *metadata) {
+  const char *version = aq_json_str(metadata, "interchange_format_version");
+  const char *form = aq_json_str(metadata, "interchange_format");
+  return version && (strcmp(version, "5") == 0 || (strcmp(version, "4") == 0 && form && strcmp(form, "complete") == 0));
+}
+
 /* The file must be of the network that is known, and of the one that is recorded: what a beacon node has proven stays;
    what an earlier file said gives way to what is known now. */
 static aq_status check_root(import *m, yyjson_val *metadata, aq_err *err) {
@@ -221,8 +228,7 @@ static aq_status check_root(import *m, yyjson_val *metadata, aq_err *err) {
   char text[65];
   bool proven;
   const uint8_t *want = m->cfg->root;
-  const char *version = aq_json_str(metadata, "interchange_format_version");
-  if (!version || strcmp(version, "5") != 0 || !aq_json_hex(metadata, "genesis_validators_root", file, 32)) {
+  if (!is_read(metadata) || !aq_json_hex(metadata, "genesis_validators_root", file, 32)) {
     return aq_fail(err, AQ_E_FORMAT, "not an interchange file of format 5 (EIP-3076)");
   }
   bool recorded = aq_db_chain_get(m->db, old, &proven) == AQ_OK, other = recorded && memcmp(old, file, 32) != 0;

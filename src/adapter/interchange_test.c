@@ -205,6 +205,18 @@ static void test_malformed(void **state) {
   }
   assert_int_equal(import_text(NULL, "{"), AQ_E_FORMAT);
   assert_int_equal(import_text(NULL, "{\"metadata\":{\"interchange_format_version\":\"4\"},\"data\":[]}"), AQ_E_FORMAT);
+  static const struct {
+    const char *metadata;
+    aq_status st;
+  } version[] = {{"\"interchange_format_version\":\"4\",\"interchange_format\":\"complete\"", AQ_OK},
+                 {"\"interchange_format_version\":\"4\",\"interchange_format\":\"minimal\"", AQ_E_FORMAT},
+                 {"\"interchange_format_version\":\"4\"", AQ_E_FORMAT},
+                 {"\"interchange_format_version\":\"6\",\"interchange_format\":\"complete\"", AQ_E_FORMAT}};
+  for (size_t i = 0; i < AQ_COUNT(version); i++) {
+    snprintf(text, sizeof text, "{\"metadata\":{%s,\"genesis_validators_root\":\"0x%064d\"},\"data\":[]}",
+             version[i].metadata, 1);
+    assert_int_equal(import_text(NULL, text), version[i].st);
+  }
   const aq_store_sign s = {AQ_SIGN_PARTIAL, {1}, {5, AQ_DUTY_PROPOSER}, 0, {1}, 0, 0};
   assert_int_equal(sign(&s), AQ_OK);
   snprintf(text, sizeof text, "%s%s]}", head, good);
