@@ -289,6 +289,20 @@ static void test_orders(void **state) {
   }
 }
 
+/* Goal: 101 ends a call at once, without waiting for what could follow.
+   Method: an upstream that says it and keeps the connection open. */
+static void test_switching(void **state) {
+  (void)state;
+  call c = {0};
+  start(&c, "/x", true, (aq_httpc_req){0});
+  connections(1);
+  heard(g_up[0]);
+  say(g_up[0], "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n");
+  until(&c.dones, 1);
+  assert_int_equal(c.st, AQ_E_CLOSED);
+  assert_int_equal(c.heads, 0);
+}
+
 /* Goal: a head larger than what is kept is an error, never a shorter head.
    Method: 129 header lines, and lines of 65 KiB; 128 lines pass. */
 static void test_head_limits(void **state) {
