@@ -358,7 +358,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       T(test_pools),         STOPPED(test_limit_while_waiting),
       STOPPED(test_silence), T(test_orders),
-      T(test_head_limits),   T(test_next_answer),
+      T(test_switching),     T(test_head_limits),
+      T(test_next_answer),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
