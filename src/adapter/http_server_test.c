@@ -447,6 +447,7 @@ static void test_one_client(void **state) {
     fd[i] = raw_connect_from(INADDR_LOOPBACK + 1);
     ask(fd[i], GET("/hold"));
   }
+  assert_string_equal(g_req[0]->client, "127.0.0.2");
   int more = raw_connect_from(INADDR_LOOPBACK + 1), other = raw_connect_from(INADDR_LOOPBACK + 2);
   assert_true(raw_expect(more, "HTTP/1.1 503 "));
   assert_true(raw_closed(more));
