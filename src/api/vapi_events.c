@@ -284,6 +284,10 @@ static void done(void *arg, aq_status st, const aq_httpc_res *res) {
 static void connect_to(aq_vapi_events *e, uint32_t wanted) {
   const aq_vapi_cfg *cfg = &e->v->cfg;
   const char *base = aq_vapi_upstream(e->v, e->tries), *join = "?topics=";
+  if (!base) { /* since it was looked for, one turned out to be of another chain */
+    e->tries = 0;
+    base = aq_vapi_upstream(e->v, 0);
+  }
   aq_buf url = AQ_BUF(1 << 16);
   upstream *u = calloc(1, sizeof *u);
   AQ_ASSERT(u && base);

@@ -127,7 +127,7 @@ static void run_duties(world *w) {
   aq_preparer_start(p);
   aq_scheduler_duties(s, AQ_DUTIES_SYNC, 0, duties, NULL);
   aq_bn_watch_chain(w->bn, &w->chain);
-  aq_bn_subscribe(w->bn, &(aq_bn_events){w, on_head, on_reorg});
+  aq_bn_subscribe(w->bn, &(aq_bn_events){.arg = w, .head = on_head, .reorg = on_reorg});
   const aq_duty block = {0, AQ_DUTY_PROPOSER};
   aq_signed_data randao = {.duty = AQ_DUTY_RANDAO};
   if (aq_aggsigdb_store(aggsigdb, (aq_duty){0, AQ_DUTY_RANDAO}, 0, 0, &randao) == AQ_OK) {
