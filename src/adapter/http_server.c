@@ -306,9 +306,8 @@ static void vt_respond(aq_http_res *res, int code, const aq_http_headers *h, aq_
     return;
   }
   bool bare = aq_http_bare(res->req.method, code);
-  bool known = aq_http_header_get(h ? h : &(aq_http_headers){NULL, 0}, "Content-Length") != NULL;
   aq_http_answer a = {code, AQ_HTTP_LENGTH, body.len, c->close, aq_now_ns(c->server->env)};
-  if (code == 204 || code == 304 || (bare && known && body.len == 0)) a.framing = AQ_HTTP_BARE;
+  if (code == 204 || code == 304 || (bare && body.len == 0)) a.framing = AQ_HTTP_BARE; /* GET's length is not known */
   c->out.max = POT_MAX + SHARE_MAX;
   aq_http_answer_head(&c->out, &a, h);
   if (!bare) aq_buf_put_bytes(&c->out, body);
