@@ -218,7 +218,7 @@
     "", "1 if the last proposal was blinded, 2 if not") \
   X(CORE_FETCHER_PROPOSAL_LOCAL_MISMATCH_FEE_RECIPIENT, "core_fetcher_proposal_local_mismatch_fee_recipient", \
     AQ_M_GAUGE, "", \
-    "", "2 if the last local proposal had another fee recipient") \
+    "", "1 if the last full block seen, own or proposed, pays the cluster's fee recipient, 2 if another one") \
   X(CORE_CONSENSUS_DECIDED_LEADER_INDEX, "core_consensus_decided_leader_index", AQ_M_GAUGE, "protocol,duty", \
     "-", "leader of the last decided round") \
   X(CORE_CONSENSUS_DECIDED_ROUNDS, "core_consensus_decided_rounds", AQ_M_GAUGE, "protocol,duty,timer", \

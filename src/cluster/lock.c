@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "cluster/eip712.h"
 #include "cluster/lock_internal.h"
 
 void aq_lock_free(aq_lock *l) {
@@ -83,6 +84,13 @@ int aq_lock_operator(const aq_lock *l, const uint8_t pubkey[33]) {
     if (memcmp(l->def.operators[i].pubkey, pubkey, 33) == 0) return (int)i;
   }
   return -1;
+}
+
+bool aq_lock_fee_recipient(uint8_t out[20], const aq_lock *l, uint32_t validator) {
+  const aq_dist_validator *v = &l->validators[validator];
+  const char *text = l->def.addresses ? l->def.addresses[validator].fee_recipient : NULL;
+  if (v->has_override) memcpy(out, v->override.fee_recipient, 20);
+  return v->has_override || (text && aq_address_parse(out, text) == AQ_OK);
 }
 
 int aq_lock_validator(const aq_lock *l, const uint8_t pubkey[48]) {

@@ -58,8 +58,8 @@ typedef struct {
   uint32_t share_cnt;   /* operator_cnt in a lock that verified */
   aq_deposit *deposits;
   uint32_t deposit_cnt;
-  bool has_registration;
-  aq_registration registration;
+  bool has_registration, has_override;
+  aq_registration registration, override; /* override: a newer one, not of the file (overrides.h) */
 } aq_dist_validator;
 
 typedef struct {
@@ -96,6 +96,9 @@ AQ_NODISCARD aq_status aq_definition_write(aq_buf *out, const aq_lock *l);
 void aq_definition_hashes(uint8_t config_hash[32], uint8_t definition_hash[32], const aq_definition *d);
 void aq_lock_hash(uint8_t out[32], const aq_lock *l);
 
+/* Whom the validator's blocks pay: the address of its override, or without one that of the definition. False: there is
+   none that can be read. */
+bool aq_lock_fee_recipient(uint8_t out[20], const aq_lock *l, uint32_t validator);
 /* Operator index of an identity key, -1 when it is none of the cluster. Validator index of a group key, -1. */
 int aq_lock_operator(const aq_lock *l, const uint8_t pubkey[33]);
 int aq_lock_validator(const aq_lock *l, const uint8_t pubkey[48]);

@@ -11,8 +11,8 @@
 enum { PEERS_FILE_MAX = 1 << 20 };
 
 typedef struct {
-  const char *data_dir, *validator_api, *monitoring, *key_file, *lock_file, *external_ip, *external_host, *nickname,
-      *log_level, *tss_verify, *p2p_listen_addr;
+  const char *data_dir, *validator_api, *monitoring, *key_file, *lock_file, *overrides_file, *external_ip,
+      *external_host, *nickname, *log_level, *tss_verify, *p2p_listen_addr;
   aq_opt_list tcp_address, peers, beacon, fallback, headers, graffiti, upstream;
   uint64_t beacon_timeout_ns, submit_timeout_ns, max_conns, rate_limit, score, tss_max;
   bool key_lock, no_verify, enable_tss, builder_api, accept_empty, p2p_enable, no_sandbox;
@@ -56,6 +56,9 @@ static const aq_option options[] = {
     OPT("private-key-file", AQ_OPT_PATH, key_file, NULL, "identity key; default <data-dir>/charon-enr-private-key"),
     OPT("private-key-file-lock", AQ_OPT_BOOL, key_lock, "false", "refuse to start while another process uses the key"),
     OPT("lock-file", AQ_OPT_PATH, lock_file, NULL, "cluster lock; default <data-dir>/cluster-lock.json"),
+    OPT("overrides-file", AQ_OPT_PATH, overrides_file, NULL,
+        "builder registrations newer than the lock's, of which the fee recipients count; default "
+        "<data-dir>/builder_registrations_overrides.json, which need not be there"),
     OPT("no-verify", AQ_OPT_BOOL, no_verify, "false",
         "start although signatures or hashes of the lock are wrong (tests only)"),
     OPT("beacon-node-endpoints", AQ_OPT_LIST, beacon, NULL, "base URLs of the beacon nodes"),
@@ -129,7 +132,6 @@ static const aq_option options[] = {
     NO_EFFECT("otlp-headers", AQ_OPT_LIST, ignored_list),
     NO_EFFECT("otlp-insecure", AQ_OPT_BOOL, ignored_bool),
     NO_EFFECT("otlp-service-name", AQ_OPT_STR, ignored_str),
-    NO_EFFECT("overrides-file", AQ_OPT_STR, ignored_str),
     NO_EFFECT("p2p-disable-reuseport", AQ_OPT_BOOL, ignored_bool),
     NO_EFFECT("p2p-relays", AQ_OPT_LIST, ignored_list),
     NO_EFFECT("p2p-udp-address", AQ_OPT_LIST, ignored_list),
@@ -245,6 +247,7 @@ static int run(const aq_cmd_ctx *ctx, void *cfg) {
   aq_node_cfg out = {.data_dir = c->data_dir,
                      .private_key_file = c->key_file[0] ? c->key_file : NULL,
                      .lock_file = c->lock_file[0] ? c->lock_file : NULL,
+                     .overrides_file = c->overrides_file[0] ? c->overrides_file : NULL,
                      .private_key_lock = c->key_lock,
                      .no_verify = c->no_verify,
                      .validator_api = c->validator_api,

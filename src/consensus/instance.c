@@ -257,22 +257,12 @@ static void note_certificate(aq_instance *in, const aq_qbft_msg *m) {
   if (m->type == AQ_QBFT_PRE_PREPARE && aq_value_certified(m, aq_qbft_quorum(in->c->cfg.n))) in->certified = m->value;
 }
 
-/* A quorum prepared something else while the verdict on this round's proposal was owed: that leader told two stories,
-   and a PREPARE of the other one must not follow the COMMIT. */
-static void note_commit(aq_instance *in, const aq_qbft_msg *m) {
-  if (m->type == AQ_QBFT_COMMIT && m->round == in->judged_round && !aq_hash_eq(&m->value, &in->judged))
-    in->judging = false;
-}
-
-static void on_vote(aq_instance *in, const aq_qbft_fx *fx) {
-  note_certificate(in, &fx->msg);
-  note_commit(in, &fx->msg);
-  aq_outbox_vote(in, fx);
-}
-
 static void on_effect(aq_instance *in, const aq_qbft_fx *fx) {
   switch (fx->kind) {
-    case AQ_QBFT_FX_VOTE: on_vote(in, fx); break;
+    case AQ_QBFT_FX_VOTE:
+      note_certificate(in, &fx->msg);
+      aq_outbox_vote(in, fx);
+      break;
     case AQ_QBFT_FX_TIMER: arm(in, fx); break;
     case AQ_QBFT_FX_TIMER_OFF: aq_timer_cancel(in->c->cfg.env, &in->round_timer); break;
     case AQ_QBFT_FX_DECIDE: on_decide(in, fx); break;

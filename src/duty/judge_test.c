@@ -254,7 +254,7 @@ static double fee_gauge(void) {
   return aq_metric_value(AQ_M_CORE_FETCHER_PROPOSAL_LOCAL_MISMATCH_FEE_RECIPIENT, AQ_NO_LABELS);
 }
 
-static const uint8_t ours[20] = {0xaa, 19}, theirs[20] = {0xbb, 19};
+static const uint8_t ours[20] = {0xaa, 19}, theirs[20] = {0xbb, 19}, newer[20] = {0xcc, 19};
 
 static world *at_proposal(bool builder_api) {
   static aq_validator_address address[VALIDATORS] = {{"0xaa13000000000000000000000000000000000000", ""},
@@ -281,6 +281,14 @@ static void test_fee_recipient(void **state) {
     assert_int_equal(judge_block(w, round, false, true, 1, theirs), AQ_VALUE_GOOD);
   }
   assert_int_equal(judge_block(w, 2, true, false, 1, theirs), AQ_VALUE_GOOD); /* a quorum knew better */
+  aq_dist_validator *v = &w->validator[1];
+  v->has_override = true; /* some operators have it, some not yet */
+  memcpy(v->override.fee_recipient, newer, 20);
+  assert_int_equal(judge_block(w, 1, false, false, 1, newer), AQ_VALUE_GOOD);
+  assert_int_equal(judge_block(w, 1, false, false, 1, ours), AQ_VALUE_GOOD);
+  assert_int_equal(judge_block(w, 1, false, false, 1, theirs), AQ_VALUE_BAD);
+  v->has_override = false;
+  assert_int_equal(judge_block(w, 1, false, false, 1, newer), AQ_VALUE_BAD);
   w->lock.def.addresses = NULL;
   assert_int_equal(judge_block(w, 1, false, false, 1, theirs), AQ_VALUE_GOOD);
   world_free(w);

@@ -44,12 +44,12 @@ static uint32_t put_entries(aq_buf *out, const aq_preparer *p) {
   aq_buf_put_u8(out, '[');
   for (uint32_t i = 0; i < p->cfg.lock->validator_cnt; i++) {
     const aq_validator_state *v = aq_scheduler_validator(p->cfg.scheduler, i);
-    const char *address = p->cfg.lock->def.addresses ? p->cfg.lock->def.addresses[i].fee_recipient : NULL;
-    uint8_t bytes[20];
-    if (!v || !v->active || !address || aq_hex_decode(bytes, 20, aq_bytes_str(address), AQ_HEX_PREFIX) != AQ_OK)
-      continue;
-    aq_buf_printf(out, "%s{\"validator_index\":\"%llu\",\"fee_recipient\":\"%s\"}", cnt++ ? "," : "",
-                  (unsigned long long)v->index, address);
+    uint8_t address[20];
+    if (!v || !v->active || !aq_lock_fee_recipient(address, p->cfg.lock, i)) continue;
+    aq_buf_printf(out, "%s{\"validator_index\":\"%llu\",\"fee_recipient\":\"0x", cnt++ ? "," : "",
+                  (unsigned long long)v->index);
+    aq_buf_put_hex(out, aq_bytes_of(address, sizeof address));
+    aq_buf_put_str(out, "\"}");
   }
   aq_buf_put_u8(out, ']');
   return cnt;

@@ -19,6 +19,8 @@ static void handle(void *arg, fake_ex *ex) {
   }
   beacon *b = beacon_now;
   b->asked++;
+  if (b->w->validator[0].has_override)
+    assert_non_null(strstr(aq_buf_cstr(&ex->body), "{\"validator_index\":\"10\",\"fee_recipient\":\"0xcc"));
   assert_non_null(strstr(aq_buf_cstr(&ex->body),
                          "{\"validator_index\":\"11\",\"fee_recipient\":\"0x0000000000000000000"
                          "0000000000000000000a2\"}"));
@@ -49,6 +51,8 @@ static void test_asked_until_taken(void **state) {
   assert_int_equal(b.asked, 6);
   run_to(w, 2 * SPE - 1, 0);
   assert_int_equal(b.asked, 6);
+  w->validator[0].has_override = true;
+  w->validator[0].override.fee_recipient[0] = 0xcc;
   run_to(w, 2 * SPE + 1, 0);
   assert_int_equal(b.asked, 7);
   aq_preparer_again(p);

@@ -12,6 +12,7 @@
 #include "base/utf8.h"
 #include "base/version.h"
 #include "cluster/threshold.h"
+#include "cluster/overrides.h"
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "p2p/peerinfo_version.h"
@@ -84,6 +85,29 @@ static aq_status check_threshold(const aq_node *n, aq_err *err) {
   return AQ_OK;
 }
 
+/* Need not be there; one that is there must be right, or blocks would pay whom the operators no longer want. */
+static aq_status load_overrides(aq_node *n, aq_err *err) {
+  char path[1200];
+  const char *named = n->cfg->overrides_file;
+  snprintf(path, sizeof path, "%s%s", named ? named : n->cfg->data_dir,
+           named ? "" : "/builder_registrations_overrides.json");
+  aq_err why = {0};
+  uint32_t taken = 0;
+  aq_buf text = AQ_BUF(AQ_OVERRIDES_BYTES_MAX);
+  aq_status st = aq_file_read(&text, path, err);
+  if (st == AQ_OK) {
+    st = aq_overrides_take(n->lock, &taken, aq_buf_bytes(&text), &why);
+    if (st != AQ_OK) st = aq_fail(err, st, "%.100s: %.130s", path, why.text);
+  } else if (st == AQ_E_NOTFOUND) {
+    st = AQ_OK;
+  }
+  aq_buf_free(&text);
+  if (taken)
+    AQ_LOG(AQ_LOG_INFO, "overrides", AQ_STR("path", path), AQ_UINT("validators", taken),
+           AQ_STR("note", "newer fee recipients than the lock's"));
+  return st;
+}
+
 static aq_status load_cluster(aq_node *n, aq_err *err) {
   aq_status st = aq_identity_load(&n->key, n->key_path, err);
   if (st != AQ_OK) return st;
@@ -98,6 +122,7 @@ static aq_status load_cluster(aq_node *n, aq_err *err) {
   }
   aq_buf_free(&text);
   if (st == AQ_OK) st = check_threshold(n, err);
+  if (st == AQ_OK) st = load_overrides(n, err);
   if (st != AQ_OK) return st;
   uint8_t pubkey[33];
   aq_k1_pubkey(pubkey, n->key);

@@ -18,7 +18,7 @@ typedef struct {
 /* Strings are borrowed for the whole run. */
 typedef struct {
   const char *data_dir;
-  const char *private_key_file, *lock_file; /* NULL: in data_dir */
+  const char *private_key_file, *lock_file, *overrides_file; /* NULL: in data_dir */
   bool private_key_lock, no_verify;
   bool throwaway;                         /* no cluster there: a throwaway one (node/throwaway.h) instead of an error */
   const aq_network *network;              /* custom, NULL: the built-in ones */
