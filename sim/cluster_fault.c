@@ -148,10 +148,12 @@ static bool sensible(sim_world *w, sim_fault *f) {
 }
 
 /* A liar leads one duty of n: a short lie about values would hardly ever be told. This one does not end where the faults
-   do: it costs its rounds, no more. */
+   do: it costs its rounds, no more. A leak is where some lies matter. */
 static void lie_all_along(sim_world *w, uint64_t start_ns) {
   sim_fault f = {.kind = SIM_LIE_VALUES, .from_ns = start_ns, .until_ns = w->end_ns};
   if (sensible(w, &f)) w->fault[w->fault_cnt++] = f;
+  sim_fault leak = {.kind = SIM_LEAK, .from_ns = start_ns};
+  if (sim_chance(w, 300) && sensible(w, &leak)) w->fault[w->fault_cnt++] = leak;
 }
 
 /* A copy hides votes of live duties only when it is young: it is made about when an attestation is decided. */
