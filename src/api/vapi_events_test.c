@@ -4,6 +4,7 @@
 #include "api/vapi_internal.h"
 
 #include "api/fake_vapi.h"
+#include "duty/bn_internal.h"
 
 #define EVENTS "/eth/v1/events?topics="
 #define HEAD1 "event: head\ndata: {\"slot\":\"1\"}\n\n"
@@ -267,6 +268,26 @@ static void test_next_beacon_node(void **state) {
   world_free(w);
 }
 
+static void pass_over(void *arg) { aq_bn_pass_over(arg, "another chain"); }
+
+/* Goal: a beacon node that turns out to be of another chain just when it is to be tried ends nothing: another is asked.
+   Method: the first refuses; before the second is asked it is passed over. */
+static void test_other_chain(void **state) {
+  (void)state;
+  world *w = world_new(2);
+  const aq_env *env = &w->f->env.env;
+  aq_timer timer = {0};
+  fake_res *r = join(w, "head");
+  fake_http_answer(stream(w, false), 0, 503, "{}");
+  aq_timer_set(env, &timer, aq_now_ns(env), pass_over, &w->f->bn->ep[1]);
+  fake_env_drain(&w->f->env);
+  assert_non_null(strstr(stream(w, false)->url, "http://bn/"));
+  accept(w, "/eth/v1/events?topics=head");
+  expect(r, "");
+  fake_res_free(r);
+  world_free(w);
+}
+
 /* Goal: a client that does not read is cut at once and costs the others nothing; too many clients are told to come
    back. Method: a full one among three; 200 of one program, then another program. */
 static void test_bounds(void **state) {
@@ -354,9 +375,10 @@ static void test_any_order(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_fans_out),         cmocka_unit_test(test_topics),  cmocka_unit_test(test_widens),
-      cmocka_unit_test(test_refused),          cmocka_unit_test(test_restart), cmocka_unit_test(test_silence),
-      cmocka_unit_test(test_next_beacon_node), cmocka_unit_test(test_bounds),  cmocka_unit_test(test_any_order)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_fans_out),         cmocka_unit_test(test_topics),
+                                     cmocka_unit_test(test_widens),           cmocka_unit_test(test_refused),
+                                     cmocka_unit_test(test_restart),          cmocka_unit_test(test_silence),
+                                     cmocka_unit_test(test_next_beacon_node), cmocka_unit_test(test_other_chain),
+                                     cmocka_unit_test(test_bounds),           cmocka_unit_test(test_any_order)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
