@@ -43,16 +43,15 @@ def expect(rc, *args, err=None, **kw):
 # ---- what a file and a store say ----
 
 def history(path):
-    """{key: (slots, targets)} of a file; own: only what was signed, not what was imported."""
+    """{key: (slots, targets)} of a file."""
     data = json.load(open(path))["data"]
     return {v["pubkey"]: ({int(b["slot"]) for b in v["signed_blocks"]}, {int(a["target_epoch"]) for a in v["signed_attestations"]}) for v in data}
 
 def signed(path):
-    slots, targets = set(), set()
-    for v in json.load(open(path))["data"]:
-        slots |= {int(b["slot"]) for b in v["signed_blocks"] if "signing_root" in b}
-        targets |= {int(a["target_epoch"]) for a in v["signed_attestations"] if "signing_root" in a}
-    return slots, targets
+    """The same of what was signed, not imported: that has roots."""
+    data = json.load(open(path))["data"]
+    return {v["pubkey"]: ({int(b["slot"]) for b in v["signed_blocks"] if "signing_root" in b},
+                          {int(a["target_epoch"]) for a in v["signed_attestations"] if "signing_root" in a}) for v in data}
 
 def marks(db):
     """{key: (source, target, block slot)}"""
@@ -130,10 +129,12 @@ def moved(d, procs):
     refused = [l for l in procs.log("new").splitlines() if '"vc_protection"' in l]
     check(refused, "the new client refused nothing")
     expect(0, "export", "--store", f"{new}/validator.db", f"{d}/3.json")
-    slots, targets = signed(f"{d}/3.json")
-    print(f"signed before: up to slot {top_slot}, target {top_target}; by the new client: slots {sorted(slots)[:3]}..., targets {sorted(targets)[:3]}..., "
-          f"{len(refused)} refused")
-    check(slots and targets and min(slots) > top_slot and min(targets) > top_target, f"the new client signed again: {slots} {targets}")
+    second = signed(f"{d}/3.json")
+    for k, (slots, targets) in second.items():
+        before = first[k]
+        print(f"{k[:10]}: before slots {sorted(before[0])} targets {sorted(before[1])}; after slots {sorted(slots)} targets {sorted(targets)}")
+        check(targets and min(targets) > max(before[1]), f"{k} voted again: {targets}")
+        check(not slots or not before[0] or min(slots) > max(before[0]), f"{k} proposed again: {slots}")
     return root
 
 # ---- each client's form ----
