@@ -61,7 +61,7 @@ static aq_status open_file(int *out, struct stat *info, const char *path, aq_err
 }
 
 aq_status aq_file_read(aq_buf *out, const char *path, aq_err *err) {
-  int fd;
+  int fd = -1;
   struct stat info;
   aq_status st = open_file(&fd, &info, path, err);
   if (st != AQ_OK) return st;
@@ -91,7 +91,7 @@ static aq_status check_private(int fd, const struct stat *info, const char *path
 static aq_status read_secret(uint8_t *out, size_t *len, size_t max, const char *path, bool private, aq_err *err) {
   uint8_t more;
   ssize_t n;
-  int fd;
+  int fd = -1;
   struct stat info;
   *len = 0;
   aq_status st = open_file(&fd, &info, path, err);
@@ -118,7 +118,7 @@ aq_status aq_secret_file_try(uint8_t *out, size_t *len, size_t max, const char *
 }
 
 aq_status aq_secret_file_private(const char *path, aq_err *err) {
-  int fd;
+  int fd = -1;
   struct stat info;
   aq_status st = open_file(&fd, &info, path, err);
   if (st != AQ_OK) return st;

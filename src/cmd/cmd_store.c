@@ -145,11 +145,11 @@ static int run_export(const aq_cmd_ctx *ctx, void *cfg) {
   const char *file = ctx->opt->arg_cnt > 0 ? ctx->opt->arg[0] : NULL;
   const aq_store_flags *f = cfg;
   aq_err err = {AQ_OK, ""};
-  aq_interchange_stats stats;
+  aq_interchange_stats stats = {0};
   aq_store_scope s;
   aq_db db = {.lock_fd = -1};
-  aq_key_kind as;
-  bool given;
+  aq_key_kind as = AQ_KEYS_SHARE;
+  bool given = false;
   int rc = check_flags(&aq_cmd_store_export, f, &as, &given);
   if (rc) return rc;
   aq_log_start(AQ_LOG_WARN, to_stderr, NULL);
@@ -250,7 +250,7 @@ static aq_status import_file(const aq_store_scope *s, const aq_store_flags *f, a
   aq_interchange_import_cfg cfg = {
       .root = s->has_root ? s->root : NULL, .network = s->network, .keys = s->keys, .force = f->force};
   aq_interchange_stats stats = {0};
-  aq_key_kind kind;
+  aq_key_kind kind = AQ_KEYS_SHARE;
   bool given, made;
   aq_db db = {.lock_fd = -1};
   (void)kind_of_keys(f->keys, &kind, &given);
@@ -272,8 +272,8 @@ static int run_import(const aq_cmd_ctx *ctx, void *cfg) {
   const aq_store_flags *f = cfg;
   aq_err err = {AQ_OK, ""};
   aq_store_scope s;
-  aq_key_kind kind;
-  bool given;
+  aq_key_kind kind = AQ_KEYS_SHARE;
+  bool given = false;
   int rc = check_flags(&aq_cmd_store_import, f, &kind, &given);
   if (rc) return rc;
   aq_log_start(AQ_LOG_WARN, to_stderr, NULL);
