@@ -293,9 +293,12 @@ static void test_stalls(void **state) {
   assert_true(aq_metric_value(AQ_M_LOOP_STALL_SECONDS_TOTAL, AQ_NO_LABELS) >= 0.003);
 }
 
+static aq_timer g_by_clock[2]; /* armed by the callbacks below */
+
 static void set_back(void *arg) {
   (void)arg;
   trace('s');
+  aq_timer_set(g_env, &g_by_clock[0], aq_now_ns(g_env) + AQ_MILLIS(1), note, "x"); /* an hour away after the step */
   aq_loop_set_clock(g_loop, -(int64_t)AQ_SECONDS(3600));
 }
 
@@ -305,24 +308,28 @@ static void set_forward(void *arg) {
   aq_loop_set_clock(g_loop, (int64_t)AQ_SECONDS(3600));
 }
 
+static void last(void *arg) {
+  note(arg);
+  aq_timer_set(g_env, &g_by_clock[1], aq_now_ns(g_env) + AQ_MILLIS(1), stop, NULL);
+}
+
 /* Goal: a clock that is set does not hold up what waits for the end of a span, nor end it early; what waits for a time
    waits for that time by the new clock.
    Method: an hour back, then two forward, between timers of both kinds; a timer at a time of the new clock ends it. */
 static void test_clock_steps(void **state) {
   (void)state;
-  aq_timer t[7] = {0};
-  uint64_t now = aq_now_ns(g_env), mono = aq_mono_ns(g_env);
+  aq_timer t[5] = {0};
+  uint64_t mono = aq_mono_ns(g_env);
   aq_timer_after(g_env, &t[0], AQ_MILLIS(1), set_back, NULL);
-  aq_timer_set(g_env, &t[1], now + AQ_MILLIS(2), note, "x"); /* an hour away after the first step */
-  aq_timer_after(g_env, &t[2], AQ_MILLIS(4), note, "a");
-  aq_timer_after(g_env, &t[3], AQ_MILLIS(6), set_forward, NULL);
-  aq_timer_after(g_env, &t[4], AQ_MILLIS(30), note, "b");
-  aq_timer_after(g_env, &t[5], AQ_SECONDS(3000), note, "y");
-  aq_timer_set(g_env, &t[6], now + AQ_SECONDS(3600) + AQ_MILLIS(60), stop, NULL);
+  aq_timer_after(g_env, &t[1], AQ_MILLIS(4), note, "a");
+  aq_timer_after(g_env, &t[2], AQ_MILLIS(6), set_forward, NULL);
+  aq_timer_after(g_env, &t[3], AQ_SECONDS(3000), note, "y");
+  aq_timer_after(g_env, &t[4], AQ_MILLIS(30), last, "b");
   aq_loop_run(g_loop);
-  assert_string_equal(g_trace, "saSxb");
+  /* On a slow machine the last two are due at once. */
+  assert_true(strcmp(g_trace, "saSxb") == 0 || strcmp(g_trace, "saSbx") == 0);
   assert_true(aq_mono_ns(g_env) - mono >= AQ_MILLIS(30));
-  assert_int_not_equal(t[5].pos, 0);
+  assert_int_not_equal(t[3].pos, 0);
 }
 
 static void on_signal(void *arg, int signo) {

@@ -279,7 +279,8 @@ static void program_parts_work(const void *arg) {
 static void with_dir(void (*fn)(const void *arg)) {
   char dir[100], path[120];
   const char *tmp = getenv("TMPDIR");
-  static const char *const left[] = {"aequa.db", "aequa.db.bak", "aequa.db.lock", "aequa.db-wal", "aequa.db-shm"};
+  static const char *const left[] = {"aequa.db",     "aequa.db.bak", "aequa.db.lock",
+                                     "aequa.db-wal", "aequa.db-shm", "aequa.db.stamp"};
   snprintf(dir, sizeof dir, "%.60s/aequa-sandbox-XXXXXX", tmp ? tmp : P_tmpdir);
   assert_non_null(mkdtemp(dir));
   int status = in_child(fn, dir);
