@@ -18,9 +18,9 @@ enum {
   NAME_KEPT_S = 5, /* containers change addresses when they are made anew; another node may get the old one */
 };
 
-/* Connections of a pool to one host, and those kept open between requests. OWN: an event stream, and each duty asks for
-   a handful of things at once; more than a node with a thousand validators was seen to use. PROXY: as many event streams
-   and slow requests of clients as a beacon node is asked to bear; what is over it waits for a free one. */
+/* Connections of a pool to one host, and those kept open between requests. OWN: an event stream, and a handful of
+   requests for each duty and batch at once. PROXY: as many event streams and slow requests of clients as a beacon node
+   is asked to bear; what is over it waits for a free one. */
 static const struct {
   long host_max, kept_max;
 } pool_conns[AQ_HTTPC_POOLS] = {[AQ_HTTPC_OWN] = {64, 16}, [AQ_HTTPC_PROXY] = {64, 8}};
@@ -235,8 +235,8 @@ static void on_limits(uv_timer_t *h) {
   AQ_LIST_EACH(&c->requests, r, request, node) {
     if (!r->ended && !r->cancelled && limit_of(r) <= now) finish(r, AQ_E_TIMEOUT);
   }
-  collect(c);
   arm_limits(c);
+  collect(c);
 }
 
 /* ---- what the caller wants ---- */
@@ -268,8 +268,8 @@ static void kick_run(void *arg) {
   aq_curl *c = arg;
   add_waiting(c);
   resume_waiting(c);
-  collect(c);
   arm_limits(c);
+  collect(c);
 }
 
 /* ---- what arrives ---- */
@@ -288,7 +288,8 @@ static bool take_header(request *r, const char *line, size_t len) {
   return !r->text.failed && ++r->header_cnt <= HEADERS_MAX;
 }
 
-/* libcurl takes any three digits, and a 101 that nobody asked for as an answer with a body. False: no answer of HTTP. */
+/* libcurl takes any three digits, and a 101 that nobody asked for as an answer with a body. False: no
+   answer of HTTP. */
 static bool end_head(request *r) {
   long code = 0;
   curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &code);

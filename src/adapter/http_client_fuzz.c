@@ -1,7 +1,7 @@
-/* The HTTP client's callbacks by sequences. Input: a byte for the call (streamed or whole, HEAD, pausing), then steps: a
-   byte below 0x20 is one of the upstream's lines or acts (table below), or the reader's (resume, cancel); any other byte
-   begins a piece of raw bytes, up to the next such byte. The caller hears at most one head with a code of 200 to 599, then
-   data, then one done; nothing after it or after cancel; and the next call works. */
+/* The HTTP client's callbacks by sequences. Input: a byte for the call (streamed or whole, HEAD, pausing), then
+   steps: a byte below 0x20 is one of the upstream's lines or acts (table below), or the reader's (resume, cancel);
+   any other byte begins a piece of raw bytes, up to the next such byte. The caller hears at most one head with a code
+   of 200 to 599, then data, then one done; nothing after it or after cancel; and the next call works. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
-/* adapter/http_parse.h - requests of HTTP/1.0 and 1.1 out of bytes that come in any pieces. RFC 9112, read strictly: what
-   two programs could read in two ways is refused, because a proxy before us or a beacon node behind us may read it the
-   other way. No sockets and no clock. */
+/* adapter/http_parse.h - requests of HTTP/1.0 and 1.1 out of bytes that come in any pieces. RFC 9112, read strictly:
+   what two programs could read in two ways is refused, because a proxy before us or a beacon node behind us may read
+   it the other way. No sockets and no clock. */
 #ifndef AQ_ADAPTER_HTTP_PARSE_H
 #define AQ_ADAPTER_HTTP_PARSE_H
 
@@ -24,10 +24,12 @@ typedef struct {
   uint64_t length; /* of the body when it is not chunked */
 } aq_http_head;
 
-/* Length of the head at the front of `in` with its empty line. 0: more must come, or *refuse is the code of the answer
-   to bytes that are no head or too long a one. *seen: 0 before the first call; how far earlier calls have looked. */
+/* Length of the head at the front of `in` with its empty line. 0: more must come, or *refuse is the code of the
+   answer to bytes that are no head or too long a one. *seen: 0 before the first call; how far earlier calls have
+   looked. */
 size_t aq_http_head_find(aq_bytes in, size_t *seen, int *refuse);
-/* Reads a head that was found; text is changed and must live as long as *out. Returns 0 or the code to refuse with. */
+/* Reads a head that was found; text is changed and must live as long as *out. Returns 0 or the code to refuse with.
+   */
 int aq_http_head_parse(aq_http_head *out, char *text, size_t len);
 
 /* The body that follows a head. */

@@ -1,5 +1,5 @@
-/* Requests as bytes. Input: a byte, the length of the pieces; the rest is what a client sends. Head and body are the same at
-   every cut; what comes out is within the limits, has its parts, and no byte that a line could end with. */
+/* Requests as bytes. Input: a byte, the length of the pieces; the rest is what a client sends. Head and body are the
+   same at every cut; what comes out is within the limits, has its parts, and no byte that a line could end with. */
 #include "adapter/http_parse.h"
 
 #include <stdlib.h>

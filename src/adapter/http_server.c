@@ -1,9 +1,10 @@
-/* An own server on libuv's polls: libmicrohttpd forgives heads that two programs can read in two ways, shows no raw head
-   to check before, and gives no say over which connection is read, how much of it a turn, and which must go. Bytes become
-   requests in http_parse.c, answers bytes in http_answer.c; here are sockets, limits and the order of events.
+/* An own server on libuv's polls: libmicrohttpd forgives heads that two programs can read in two ways, shows no raw
+   head to check before, and gives no say over which connection is read, how much of it a turn, and which must go.
+   Bytes become requests in http_parse.c, answers bytes in http_answer.c; here are sockets, limits and the order of
+   events.
 
-   A turn of the loop reads at most READ_MAX and writes at most SEND_MAX bytes of each connection, hands over at most one
-   request of it, and then looks at the others. */
+   A turn of the loop reads at most READ_MAX and writes at most SEND_MAX bytes of each connection, hands over at most
+   one request of it, and then looks at the others. */
 #include "adapter/adapters.h"
 #include "adapter/http_answer.h"
 #include "adapter/http_parse.h"
@@ -39,10 +40,10 @@ enum {
   RETRY_AFTER_S = 1,
 };
 
-/* Memory of all requests and answers, with docs/decisions/006. Each connection has SHARE_MAX: a head, and the small bodies
-   and answers of duties. What is larger comes out of one pot for the whole server, which holds one block of the largest
-   size that a route takes; when it is empty, what has drawn on it for longest gives way, so that large requests that
-   dawdle never keep out one that comes in time. 256 connections: 80 MiB at most. */
+/* Memory of all requests and answers, with docs/decisions/006. Each connection has SHARE_MAX: a head, and the small
+   bodies and answers of duties. What is larger comes out of one pot for the whole server, which holds one block of
+   the largest size that a route takes; when it is empty, what has drawn on it for longest gives way, so that large
+   requests that dawdle never keep out one that comes in time. 256 connections: 80 MiB at most. */
 enum { SHARE_MAX = 64 * 1024, POT_MAX = 64 << 20 };
 
 typedef enum {
@@ -147,8 +148,8 @@ static void account(conn *c) {
 
 static void watch_listener(aq_http_server *s);
 
-/* reset: the client must not take what it got for the whole, also where the connection's end means that. The memory lives
-   until libuv lets go of the handle: callers up the stack may still look at it. */
+/* reset: the client must not take what it got for the whole, also where the connection's end means that. The memory
+   lives until libuv lets go of the handle: callers up the stack may still look at it. */
 static void conn_close(conn *c, bool reset) {
   aq_http_server *s = c->server;
   if (c->state == CONN_CLOSED) return;
@@ -575,8 +576,8 @@ static bool is_loopback(const char *addr) {
   return strcmp(addr, "127.0.0.1") == 0 || strcmp(addr, "::1") == 0 || strcmp(addr, "::ffff:127.0.0.1") == 0;
 }
 
-/* Who can be closed for a newcomer, lowest first: waits for its end, between two requests, within a head, within a body or
-   an answer that take long. Never a request that the core has. 0: not at all. */
+/* Who can be closed for a newcomer, lowest first: waits for its end, between two requests, within a head, within a
+   body or an answer that take long. Never a request that the core has. 0: not at all. */
 static int readiness(const conn *c, uint64_t now) {
   bool slow = now - c->since_ns >= AQ_SECONDS(YIELD_S);
   if (c->doomed || c->state == CONN_LINGER) return 1;

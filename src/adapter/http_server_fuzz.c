@@ -1,7 +1,7 @@
-/* The HTTP server by sequences. Input: steps. A byte below 0x20 is one of the client's lines or acts (tables below), or the
-   core's with the request that it has held for longest; any other byte begins a piece of raw bytes, up to the next such
-   byte. The core hears whole requests within the limits, `gone` once and only for what it has not ended; in the end, when
-   the clients have left, it has heard of all and no byte is held. */
+/* The HTTP server by sequences. Input: steps. A byte below 0x20 is one of the client's lines or acts (tables below),
+   or the core's with the request that it has held for longest; any other byte begins a piece of raw bytes, up to the
+   next such byte. The core hears whole requests within the limits, `gone` once and only for what it has not ended; in
+   the end, when the clients have left, it has heard of all and no byte is held. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <sys/socket.h>

@@ -177,7 +177,8 @@ static bool read_to_end(int fd) {
 }
 
 /* Goal: an answer that was cut never looks whole, for clients of both versions; the core is not told that they left.
-   Method: cut after all was sent, before anything was, and before begin; raw clients look at the end of the connection. */
+   Method: cut after all was sent, before anything was, and before begin; raw clients look at the end of the
+   connection. */
 static void test_cut(void **state) {
   (void)state;
   for (int version = 0; version < 2; version++) {
@@ -215,8 +216,8 @@ static void test_whole(void **state) {
   close(fd);
 }
 
-/* Goal: answers to HEAD, 204 and 304 carry no body, so that the next answer on the connection is in step; HEAD says the
-   length that GET would give.
+/* Goal: answers to HEAD, 204 and 304 carry no body, so that the next answer on the connection is in step; HEAD says
+   the length that GET would give.
    Method: each with a body, whole and streamed; what follows is the next request's answer. */
 static void test_no_body(void **state) {
   (void)state;
@@ -265,8 +266,8 @@ static void test_no_body(void **state) {
   }
 }
 
-/* Goal: codes that are no end of a request, and calls in an order that the port does not know, never end the process: the
-   client gets 500, or a broken connection.
+/* Goal: codes that are no end of a request, and calls in an order that the port does not know, never end the process:
+   the client gets 500, or a broken connection.
    Method: each code whole and streamed; each wrong order. */
 static void test_odd_core(void **state) {
   (void)state;
@@ -335,8 +336,8 @@ static void test_announced(void **state) {
   held_falls_to(0);
 }
 
-/* Goal: all bodies together stay in the server's memory; over it the one that has dawdled for longest gives way with 503
-   and Retry-After, the newest comes through, and small requests are served meanwhile.
+/* Goal: all bodies together stay in the server's memory; over it the one that has dawdled for longest gives way with
+   503 and Retry-After, the newest comes through, and small requests are served meanwhile.
    Method: ten clients with 8 MiB each and no end, then one with 8 MiB. */
 static void test_bodies_budget(void **state) {
   (void)state;
@@ -368,7 +369,8 @@ static void test_bodies_budget(void **state) {
   close(last), close(small);
 }
 
-/* Goal: answers that nobody fetches stay in the server's memory too: the oldest are cut, and a stream is told to stop.
+/* Goal: answers that nobody fetches stay in the server's memory too: the oldest are cut, and a stream is told to
+   stop.
    Method: clients that do not read: ten whole answers of 8 MiB, then a stream; a last one larger than all memory. */
 static void test_answers_budget(void **state) {
   (void)state;
@@ -411,8 +413,8 @@ static void test_source_without_end(void **state) {
 
 /* ---- places and time ---- */
 
-/* Goal: newcomers get the place of the connection that has been idle for longest, then of a slow head; never that of a
-   request that the core has.
+/* Goal: newcomers get the place of the connection that has been idle for longest, then of a slow head; never that of
+   a request that the core has.
    Method: 64 connections: one in the core, 62 idle, one within a head; 64 newcomers with requests that are held. */
 static void test_idle_gives_way(void **state) {
   (void)state;
@@ -440,7 +442,8 @@ static void test_idle_gives_way(void **state) {
 }
 
 /* Goal: one client cannot have all places; its own idle connections give way first, then it is told to come later.
-   Method: 48 of 64 places held from one address, one more from there and one from elsewhere; then one of its own idle. */
+   Method: 48 of 64 places held from one address, one more from there and one from elsewhere; then one of its own
+   idle. */
 static void test_one_client(void **state) {
   (void)state;
   enum { MOST = CONNS * 3 / 4 };
@@ -501,9 +504,10 @@ static uint32_t g_other;
 
 static void on_other(uv_poll_t *h, int status, int events) { (void)h, (void)status, (void)events, g_other++; }
 
-/* Goal: a turn of the loop reads a bounded piece of each connection, however much there is, and lets others be polled.
-   Method: eight uploads with full socket buffers; after each single turn the bytes taken, and a pipe that is readable all
-   the time was seen. */
+/* Goal: a turn of the loop reads a bounded piece of each connection, however much there is, and lets others be
+   polled.
+   Method: eight uploads with full socket buffers; after each single turn the bytes taken, and a pipe that is readable
+   all the time was seen. */
 static void test_turns(void **state) {
   (void)state;
   static uint8_t bytes[1 << 20];

@@ -1,5 +1,5 @@
-/* Query strings, route templates, lists and header look-up against a plain reading of each. Input: three lines: the name, the
-   path, header lines are made of both; the rest is the query. */
+/* Query strings, route templates, lists and header look-up against a plain reading of each. Input: three lines: the
+   name, the path, header lines are made of both; the rest is the query. */
 #include "port/http.h"
 
 #include <ctype.h>
