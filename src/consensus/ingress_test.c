@@ -147,6 +147,34 @@ static void in_order(void **state) {
   assert_int_equal(seen, 2);
 }
 
+/* Goal: a forged signature is not remembered as good, nor is a good one beside it.
+   Method: a vote with a wrong signature twice; then a message that carries a good vote of another peer in front of it. */
+static void forged(void **state) {
+  world *g = *state;
+  for (int i = 1; i < 3; i++) {
+    put(g, 2, 1, g->duty, vote(2, 5));
+    assert_int_equal(jobs(g), 1);
+    run_jobs(g);
+    assert_true(counted("sig_invalid") == i);
+  }
+  aq_buf out = AQ_BUF(1 << 12);
+  uint8_t raw[AQ_QBFT_RAW_MAX];
+  aq_qbft_msg m = vote(2, 6), other = vote(2, 5);
+  size_t len = aq_qbft_wire_sign(raw, g->w->node[2].key, g->duty, &m);
+  aq_qbft_wire_put_msg(&out, aq_bytes_of(raw, len));
+  aq_qbft_wire_put_just(&out, g->w->node[1].key, g->duty, &other);
+  fake_node *n = &g->w->node[0];
+  n->handler.recv(n->handler.arg, 2, aq_buf_bytes(&out));
+  run_jobs(g);
+  assert_true(counted("sig_invalid") == 3);
+  put(g, 3, 2, g->duty, m); /* takes a worker: not learnt beside the forged one */
+  assert_int_equal(jobs(g), 1);
+  run_jobs(g);
+  assert_int_equal(held(g, g->duty, 3), 1);
+  assert_int_equal(held(g, g->duty, 2), 0);
+  aq_buf_free(&out);
+}
+
 /* Goal: a message whose duty ends while it waits is dropped, costs nothing more and vouches for nothing.
    Method: two votes, the first at a worker, the second behind it, when the duty ends. */
 static void dead_duty(void **state) {
@@ -202,6 +230,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(budget, setup, teardown),
       cmocka_unit_test_setup_teardown(one_batch, setup, teardown),
       cmocka_unit_test_setup_teardown(in_order, setup, teardown),
+      cmocka_unit_test_setup_teardown(forged, setup, teardown),
       cmocka_unit_test_setup_teardown(dead_duty, setup, teardown),
       cmocka_unit_test_setup_teardown(unscheduled, setup, teardown),
       cmocka_unit_test_setup_teardown(ends_early, setup, teardown),
