@@ -120,7 +120,8 @@ static void run_duties(world *w) {
       .trigger = trigger};
   aq_scheduler *s = aq_scheduler_new(&sc);
   static aq_validator_address address = {.fee_recipient = "0x0000000000000000000000000000000000000001"};
-  static aq_lock lock = {.validator_cnt = 1};
+  static aq_dist_validator validator;
+  static aq_lock lock = {.validators = &validator, .validator_cnt = 1};
   lock.def.addresses = &address;
   aq_preparer *p = aq_preparer_new(&(aq_preparer_cfg){&w->env.env, w->bn, &w->chain, s, &lock});
   aq_scheduler_start(s);
