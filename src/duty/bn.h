@@ -73,8 +73,8 @@ void aq_bn_load_chain(aq_bn *b, void (*fn)(void *arg, aq_status st, const aq_cha
    and when an answer contradicts what it said. What is new counts once a node said it twice in a row.
    *chain (borrowed until free, read by all on the loop thread) then changes in place: forks that did not begin yet,
    from the next epoch on at the earliest; a fork that some node knows beats "never", of several epochs the one that
-   most name. What began never changes. Beacon nodes of another chain (genesis, slot time, epoch length), and those that do
-   not know a fork that began, are named in a line and not used, until they fit. */
+   most name. What began never changes. Beacon nodes of another chain (genesis, slot time, epoch length), and those that
+   do not know a fork that began, are named in a line and not used, until they fit. */
 void aq_bn_watch_chain(aq_bn *b, aq_chain *chain);
 /* From inside `good`: is this the fork of that epoch? If not, what the answering node says of the chain is asked for at
    once (once a slot). */
