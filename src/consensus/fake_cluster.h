@@ -459,6 +459,11 @@ static inline void fake_kill(fake_cluster *w, uint32_t i) {
   if (!n->c) return;
   aq_consensus_free(n->c);
   n->c = NULL;
+  for (size_t k = 0; k < w->event_cnt; k++) { /* as a host that stops */
+    fake_event *e = &w->event[k];
+    if (e->answer && e->from == i) e->answer(e->arg, AQ_E_CLOSED, aq_bytes_of(NULL, 0));
+    if (e->from == i) e->answer = NULL;
+  }
   n->up = false;
   n->life++;
   size_t kept = 0;
@@ -548,7 +553,7 @@ static inline void fake_fire(fake_cluster *w, fake_event *e) {
   } else if (e->kind == 5) {
     fake_serve(w, e);
   } else if (e->kind == 6) {
-    if (w->node[e->from].life == e->life) e->answer(e->arg, e->st, aq_buf_bytes(&e->bytes));
+    if (e->answer) e->answer(e->arg, e->st, aq_buf_bytes(&e->bytes));
   } else if (e->kind == 7) {
     fake_found(w, e);
   } else {

@@ -1,6 +1,6 @@
 #include "consensus/votes.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "base/assert.h"
 #include "base/log.h"
@@ -165,11 +165,14 @@ static void end_asking(aq_consensus *c) {
 }
 
 static void on_answer(void *arg, aq_status st, aq_bytes answer) {
-  aq_votes_peer *p = arg;
-  aq_consensus *c = p->c;
+  aq_votes_asked *q = arg;
+  aq_consensus *c = q->c;
+  uint32_t peer = q->peer;
+  aq_list_remove(&q->node);
+  free(q);
+  if (!c) return;
   aq_votes *v = &c->votes;
-  uint32_t peer = (uint32_t)(p - v->peer);
-  p->asks = false;
+  v->peer[peer].asks = false;
   aq_votes_answer a;
   if (st == AQ_OK && aq_votes_read_answer(&a, answer) == AQ_OK) {
     for (aq_bytes raw; aq_votes_next(&a, &raw) && take_vote(c, peer, raw);) continue;
@@ -188,7 +191,11 @@ static void ask(aq_consensus *c, uint32_t peer, bool wants_votes) {
   aq_buf msg = AQ_BUF(AQ_VOTES_REQUEST_LEN);
   aq_votes_put_request(&msg, &c->votes.own, wants_votes);
   AQ_ASSERT(!msg.failed);
-  c->cfg.net->request(c->cfg.net->ctx, peer, AQ_PROTO_VOTES, aq_buf_bytes(&msg), on_answer, p);
+  aq_votes_asked *q = calloc(1, sizeof *q);
+  AQ_ASSERT(q);
+  q->c = c, q->peer = peer;
+  aq_list_push(&c->votes.asked, &q->node);
+  c->cfg.net->request(c->cfg.net->ctx, peer, AQ_PROTO_VOTES, aq_buf_bytes(&msg), on_answer, q);
   aq_buf_free(&msg);
 }
 
@@ -225,7 +232,7 @@ bool aq_votes_must_wait(const aq_consensus *c, aq_duty duty) {
 
 void aq_votes_init(aq_consensus *c) {
   aq_votes *v = &c->votes;
-  for (uint32_t i = 0; i < c->cfg.n; i++) v->peer[i].c = c;
+  aq_list_init(&v->asked);
   aq_sha256(v->cluster, aq_bytes_of(c->cfg.peer_pubkey, c->cfg.n * sizeof *c->cfg.peer_pubkey));
   aq_random(c->cfg.env, v->own.id, sizeof v->own.id);
   v->own.started_ns = c->cfg.started_ns;
@@ -237,4 +244,9 @@ void aq_votes_init(aq_consensus *c) {
 void aq_votes_free(aq_consensus *c) {
   aq_timer_cancel(c->cfg.env, &c->votes.limit);
   aq_timer_cancel(c->cfg.env, &c->votes.period);
+  c->cfg.net->handle(c->cfg.net->ctx, AQ_PROTO_VOTES, &(aq_net_handler){0});
+  AQ_LIST_EACH(&c->votes.asked, q, aq_votes_asked, node) {
+    aq_list_remove(&q->node);
+    q->c = NULL;
+  }
 }

@@ -5,6 +5,7 @@
 #ifndef AQ_CONSENSUS_VOTES_H
 #define AQ_CONSENSUS_VOTES_H
 
+#include "base/list.h"
 #include "consensus/qbft_wire.h"
 #include "consensus/votes_wire.h"
 #include "port/env.h"
@@ -34,8 +35,14 @@ typedef struct {
   uint64_t at_ns; /* monotonic; 0: none */
 } aq_votes_heard;
 
+/* A request under way; the net answers each one, the component may be gone then. */
 typedef struct {
-  struct aq_consensus *c;
+  aq_list node;
+  struct aq_consensus *c; /* NULL: gone */
+  uint32_t peer;
+} aq_votes_asked;
+
+typedef struct {
   bool asks;                     /* a request is under way */
   uint64_t window_ns;            /* monotonic */
   uint32_t given;                /* in that window */
@@ -46,6 +53,7 @@ typedef struct {
   aq_votes_hello own;
   uint8_t cluster[32];
   aq_votes_peer peer[AQ_QBFT_NODES_MAX];
+  aq_list asked;
   uint32_t waiting; /* peers whose first answer is due */
   bool asking;      /* duties that were alive at the start wait */
   bool earlier_told;

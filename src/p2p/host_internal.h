@@ -45,8 +45,8 @@ typedef enum {
   SVC_QBFT,
   SVC_PARSIGEX,
   SVC_PEERINFO,
-  SVC_PRIORITY,
   SVC_VOTES,
+  SVC_PRIORITY, /* its two names stand together */
   SVC_PRIORITY_OLD,
   SVC_IDENTIFY,
   SVC_PUSH,

@@ -7,15 +7,15 @@
 #include "base/metrics.h"
 
 const char *const host_svc_name[SVC_CNT] = {
-    "/charon/consensus/qbft/2.0.0",
-    "/charon/parsigex/2.0.0",
-    "/charon/peerinfo/2.0.0",
-    "/charon/priority/2.0.0",
-    "/aequa/votes/1.0.0",
-    "charon/priority/2.0.0",
-    "/ipfs/id/1.0.0",
-    "/ipfs/id/push/1.0.0",
-    "/ipfs/ping/1.0.0",
+    [SVC_QBFT] = "/charon/consensus/qbft/2.0.0",
+    [SVC_PARSIGEX] = "/charon/parsigex/2.0.0",
+    [SVC_PEERINFO] = "/charon/peerinfo/2.0.0",
+    [SVC_VOTES] = "/aequa/votes/1.0.0",
+    [SVC_PRIORITY] = "/charon/priority/2.0.0",
+    [SVC_PRIORITY_OLD] = "charon/priority/2.0.0",
+    [SVC_IDENTIFY] = "/ipfs/id/1.0.0",
+    [SVC_PUSH] = "/ipfs/id/push/1.0.0",
+    [SVC_PING] = "/ipfs/ping/1.0.0",
 };
 const host_proto host_protos[AQ_PROTO_CNT] = {
     [AQ_PROTO_QBFT] = {"aequa/qbft/v1", 32u << 20, false},
@@ -31,6 +31,8 @@ static const aq_bucket_size open_size = {16384, 2048, AQ_NS_PER_SEC};
 /* Honest peers ask for peerinfo once a minute, for priorities once an epoch, for identify once a connection; they ping
    about once a second. */
 static const aq_bucket_size ask_size = {64, 4, AQ_NS_PER_SEC}, ping_size = {256, 32, AQ_NS_PER_SEC};
+
+_Static_assert((int)SVC_PRIORITY == (int)AQ_PROTO_PRIORITY && (int)SVC_PRIORITY_OLD == (int)AQ_PROTO_CNT, "same order");
 
 aq_net_proto host_svc_proto(int svc) {
   AQ_ASSERT(svc >= 0 && svc < SVC_IDENTIFY);

@@ -10,8 +10,8 @@ typedef enum {
   AQ_PROTO_QBFT,     /* /charon/consensus/qbft/2.0.0      one way, 32 MiB */
   AQ_PROTO_PARSIGEX, /* /charon/parsigex/2.0.0            one way, 32 MiB */
   AQ_PROTO_PEERINFO, /* /charon/peerinfo/2.0.0            request and answer, 64 KiB */
-  AQ_PROTO_PRIORITY, /* /charon/priority/2.0.0 (both names) request and answer, 1 MiB */
   AQ_PROTO_VOTES,    /* /aequa/votes/1.0.0                 request and answer, 128 KiB; no peer need have it */
+  AQ_PROTO_PRIORITY, /* /charon/priority/2.0.0 (both names) request and answer, 1 MiB */
   AQ_PROTO_CNT
 } aq_net_proto;
 
