@@ -285,7 +285,11 @@ static aq_status in_transaction(import *m, yyjson_val *file, aq_err *err) {
   aq_status st = aq_db_run(db, AQ_DB_BEGIN);
   if (st != AQ_OK) return aq_fail(err, st, "cannot write the store: %s", sqlite3_errmsg(db->h));
   st = import_all(m, file, err);
-  if (st == AQ_OK && aq_db_run(db, AQ_DB_COMMIT) != AQ_OK) st = aq_fail(err, AQ_E_IO, "cannot commit the import");
+  /* Counted, so that a copy from before the import is noticed, too. */
+  if (st == AQ_OK && db->stamp_fd >= 0) st = aq_db_stamp_count(db);
+  if (st == AQ_OK && aq_db_run(db, AQ_DB_COMMIT) != AQ_OK) st = AQ_E_IO;
+  if (st == AQ_E_IO && err && !err->text[0]) (void)aq_fail(err, st, "cannot commit the import");
+  if (st == AQ_OK && db->stamp_fd >= 0) aq_db_stamp_written(db);
   if (st != AQ_OK && !sqlite3_get_autocommit(db->h)) (void)!aq_db_run(db, AQ_DB_ROLLBACK);
   return st;
 }

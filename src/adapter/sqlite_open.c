@@ -432,7 +432,8 @@ static const char *distrusted(aq_db_stamp mark) {
              "now "
              "are left out";
     case AQ_DB_STAMP_MISSING:
-      return "aequa.db.stamp is missing or unreadable, so the database may be an older copy: duties that began before "
+      return "the database's .stamp file is missing or unreadable, so it may be an older copy: duties that began "
+             "before "
              "now "
              "are left out. Move and keep the two together";
     case AQ_DB_STAMP_MOVED:

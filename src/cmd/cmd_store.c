@@ -147,7 +147,7 @@ static int run_export(const aq_cmd_ctx *ctx, void *cfg) {
   aq_err err = {AQ_OK, ""};
   aq_interchange_stats stats = {0};
   aq_store_scope s;
-  aq_db db = {.lock_fd = -1};
+  aq_db db = {.lock_fd = -1, .stamp_fd = -1};
   aq_key_kind as = AQ_KEYS_SHARE;
   bool given = false;
   int rc = check_flags(&aq_cmd_store_export, f, &as, &given);
@@ -194,7 +194,16 @@ static aq_status open_to_write(aq_db *db, const aq_store_scope *s, bool accept_e
   struct timespec now;
   aq_sqlite_cfg cfg;
   *made = false;
-  if (s->found) return aq_db_view(db, s->path, true, err);
+  if (s->found) {
+    aq_db_stamp mark;
+    aq_status opened = aq_db_view(db, s->path, true, err);
+    if (opened != AQ_OK) return opened;
+    /* Only a stamp that fits goes on; what is wrong with another is for the owner's next start to see. */
+    if (aq_db_stamp_open(db, s->path, &mark) != AQ_OK || mark == AQ_DB_STAMP_OK) return AQ_OK;
+    close(db->stamp_fd);
+    db->stamp_fd = -1;
+    return AQ_OK;
+  }
   aq_status st = aq_store_scope_cfg(&cfg, s, err);
   cfg.accept_empty = accept_empty;
   snprintf(dir, sizeof dir, "%s", s->path);
@@ -211,7 +220,7 @@ static aq_status open_to_write(aq_db *db, const aq_store_scope *s, bool accept_e
 }
 
 static void take_away(const char *path) {
-  static const char *const suffix[] = {"", "-wal", "-shm"};
+  static const char *const suffix[] = {"", "-wal", "-shm", ".stamp"};
   char name[AQ_DB_PATH_MAX + 8];
   for (size_t i = 0; i < AQ_COUNT(suffix); i++) {
     snprintf(name, sizeof name, "%s%s", path, suffix[i]);
@@ -252,7 +261,7 @@ static aq_status import_file(const aq_store_scope *s, const aq_store_flags *f, a
   aq_interchange_stats stats = {0};
   aq_key_kind kind = AQ_KEYS_SHARE;
   bool given, made;
-  aq_db db = {.lock_fd = -1};
+  aq_db db = {.lock_fd = -1, .stamp_fd = -1};
   (void)kind_of_keys(f->keys, &kind, &given);
   cfg.only_shares = given && kind == AQ_KEYS_SHARE, cfg.only_groups = given && kind == AQ_KEYS_GROUP;
   aq_status st = open_to_write(&db, s, f->accept_empty, &made, err);

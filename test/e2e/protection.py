@@ -166,7 +166,7 @@ def refusals(d):
     shares, groups = keys_of(node)
     strangers = keys_of(other)[0]
     f = lambda name, *a, **kw: file_of(f"{d}/{name}.json", *a, **kw)
-    nothing = lambda: check(not os.path.exists(f"{node}/aequa.db"), "a refused import leaves no store")
+    nothing = lambda: check(not [n for n in os.listdir(node) if n.startswith("aequa.db") and not n.endswith(".lock")], "a refused import leaves no store")
     expect(1, "import", f"--data-dir={node}", f("wrong-net", shares, "0x" + "11" * 32), err=["another network", "hoodi"]); nothing()
     expect(1, "import", f"--data-dir={node}", f("strangers", strangers, HOODI), err=["none of the 2 keys", "--force"]); nothing()
     expect(1, "import", f"--data-dir={node}", f("nobody", [], HOODI), err=["no validator", "--force"]); nothing()
@@ -202,6 +202,21 @@ def refusals(d):
     expect(0, "export", f"--store={d}/aequa.db", "--keys=group")
     p = expect(0, "check", f"--data-dir={node}")
     check("operator 0" in p.stdout and f"{HOODI} (of an import)" in p.stdout, p.stdout)
+    # A copy of the store from before an import is one from before a signature.
+    x = f"{d}/rolled"; shutil.copytree(node, x)
+    expect(0, "import", f"--data-dir={node}", f("later", shares, HOODI, slot=91, source=9, target=10))
+    for n in os.listdir(node):
+        if n.startswith("aequa.db") and not n.endswith(".stamp"):
+            os.remove(f"{node}/{n}")
+    for n in os.listdir(x):
+        if n.startswith("aequa.db") and not n.endswith(".stamp"):
+            shutil.copy(f"{x}/{n}", f"{node}/{n}")
+    ports = free_ports(2)
+    p = subprocess.Popen([AEQUA, "run", f"--data-dir={node}", f"--validator-api=127.0.0.1:{ports[0]}", f"--monitoring=127.0.0.1:{ports[1]}"],
+                         stdout=subprocess.PIPE, text=True)
+    lines = [next(p.stdout) for _ in range(8)]
+    p.terminate(); p.communicate(timeout=20)
+    check(any("older copy of the database" in l for l in lines), f"an older copy than the import: {lines}")
     expect(0, "import", f"--data-dir={other}", "--force", f("strangers", shares, HOODI))  # asked for by name
 
 def networks(d, procs, root):
