@@ -157,6 +157,7 @@ static void remember(aq_list *l, aq_duty duty, const uint8_t hash[32], uint32_t 
 }
 
 void sim_check_voted(sim_node *n, const aq_store_vote *v) {
+  if (v->duty.type != AQ_DUTY_INFO_SYNC) n->voted_ns = n->w->now_ns;
   if (v->msg_type == AQ_QBFT_PRE_PREPARE) remember(&checks(n->w)->proposals, v->duty, v->value_hash, n->op);
 }
 
@@ -434,11 +435,26 @@ static void check_queues(sim_node *n) {
     sim_fail(w, "node %u has %u signing sessions", n->op, open);
 }
 
+/* A node that nothing is wrong with votes: in each epoch every validator has a duty. What a wrong clock leaves behind is
+   counted as its fault for as long as it may (sim_resumes_ns). */
+static void check_silent(sim_node *n) {
+  sim_world *w = n->w;
+  uint64_t slots = w->slots_per_epoch + GRACE_SLOTS, from_ns = w->now_ns - slots * w->slot_ns;
+  bool special = n->nature != SIM_HONEST || n->idx >= w->n || w->doubled >> n->op & 1;
+  if (special || from_ns < w->genesis_ns || !n->up || n->leaving) return;
+  if (sim_faulty_ops(w, from_ns, w->now_ns) >> n->op & 1 || n->voted_ns >= from_ns) return;
+  sim_fail(w, "node %u is silent: nothing was wrong with it for %llu slots, and it did not vote", n->op,
+           (unsigned long long)slots);
+}
+
 void sim_check_slot(sim_world *w, uint64_t slot) {
   if (w->steps_slot > SIM_STEPS_PER_SLOT_MAX)
     sim_fail(w, "%llu steps in slot %llu: a storm", (unsigned long long)w->steps_slot, (unsigned long long)slot - 1);
   w->steps_slot = 0;
-  for (uint32_t i = 0; i < w->node_cnt; i++) check_queues(w->node[i]);
+  for (uint32_t i = 0; i < w->node_cnt; i++) {
+    check_queues(w->node[i]);
+    check_silent(w->node[i]);
+  }
   if (memory_used() > SIM_MEMORY_MAX) sim_fail(w, "the cluster's memory grew over %d MiB", SIM_MEMORY_MAX >> 20);
 }
 

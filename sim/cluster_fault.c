@@ -45,19 +45,31 @@ static uint32_t touched(const sim_world *w, const sim_fault *f) {
   }
 }
 
+/* Duties up to two epochs ahead may have been voted in, or be held back by a mark (docs/decisions/008). */
+uint64_t sim_resumes_ns(const sim_world *w) { return (3 * w->slots_per_epoch + 2) * w->slot_ns; }
+
 uint32_t sim_faulty_ops(const sim_world *w, uint64_t from_ns, uint64_t until_ns) {
   uint32_t mask = w->liars;
   for (uint32_t i = 0; i < w->fault_cnt; i++) {
     const sim_fault *f = &w->fault[i];
     /* A clock that jumped stays off; an instance that met another of itself may stop for long. */
     bool stays = f->kind == SIM_STEP || f->kind == SIM_DOUBLE;
-    bool then = f->from_ns < until_ns && (stays || f->until_ns > from_ns);
+    uint64_t over_ns = f->until_ns + (f->kind == SIM_SET ? sim_resumes_ns(w) : 0);
+    bool then = f->from_ns < until_ns && (stays || over_ns > from_ns);
     if (then && w->opts.keep >> i & 1) mask |= touched(w, f);
   }
   return mask;
 }
 
 /* ---- making ---- */
+
+/* Seconds, slots, epochs, hours, a year. */
+static uint64_t set_size(sim_world *w) {
+  const uint64_t slot_s = w->slot_ns / AQ_NS_PER_SEC, epoch_s = slot_s * w->slots_per_epoch;
+  const uint64_t most_s[] = {5, 3 * slot_s, 4 * epoch_s, 86400, 31536000};
+  uint64_t s = sim_between(w, 1, most_s[sim_random(w, AQ_COUNT(most_s))]);
+  return s * 8 + sim_random(w, 8);
+}
 
 static uint64_t size_of(sim_world *w, sim_fault_kind k) {
   switch (k) {
@@ -68,6 +80,7 @@ static uint64_t size_of(sim_world *w, sim_fault_kind k) {
     case SIM_PARTITION: return sim_between(w, 1, (1u << w->n) - 2);
     case SIM_SKEW: return sim_between(w, 10, 900);
     case SIM_STEP: return sim_between(w, 10, 300);
+    case SIM_SET: return set_size(w);
     case SIM_CRASH:
     case SIM_VC_CRASH:
     case SIM_CRASH_ALL:
@@ -143,6 +156,12 @@ static bool sensible(sim_world *w, sim_fault *f) {
   if (f->kind == SIM_SPLIT) split_views(w, f);
   if ((f->kind == SIM_DISK_LOST || f->kind == SIM_OLD_STORE) && f->a % 2 == 0) return false;
   if (f->kind == SIM_OLD_STORE && f->until_ns > w->heal_ns) return false;
+  if (f->kind == SIM_SET) { /* early, so that the run sees what it leaves behind */
+    uint64_t early_ns = w->genesis_ns + (w->heal_ns - w->genesis_ns) / 3;
+    if (f->from_ns >= early_ns) return false;
+    if (f->until_ns > early_ns) f->until_ns = early_ns;
+    if (f->a % 2 == 0) f->p &= ~(uint64_t)SIM_SET_FIRST;
+  }
   if (f->kind == SIM_VC_OLD_DB && f->a % 2 == 1) return false;
   return true;
 }
@@ -204,7 +223,7 @@ uint32_t sim_faults_print(const sim_world *w) {
 
 /* Clocks: ahead or behind, by the other operator's number. */
 static void shift(sim_node *n, const sim_fault *f, bool back) {
-  int64_t ns = (int64_t)AQ_MILLIS(f->p);
+  int64_t ns = f->kind == SIM_SET ? (int64_t)AQ_SECONDS(f->p / 8) : (int64_t)AQ_MILLIS(f->p);
   if ((f->b % 2 == 1) != back) ns = -ns;
   sim_proc_step(&n->proc, ns);
   sim_proc_step(&n->vc_proc, ns);
@@ -258,6 +277,10 @@ static void begin_process(sim_world *w, sim_fault *f) {
     case SIM_VC_CRASH:
       if (n->vc_up && !n->vc_proc.dead) n->vc_proc.effects_left = f->p, sim_count_fault(w, f->kind);
       break;
+    case SIM_SET:
+      n->lose_disk = f->p & SIM_SET_FIRST;
+      if (f->p & (SIM_SET_FIRST | SIM_SET_RESTART)) sim_node_kill(n, AQ_MILLIS(500));
+      break;
     case SIM_OLD_STORE:
       sim_disk_copy(&n->old, &n->disk);
       n->copied_ns = w->now_ns;
@@ -290,11 +313,11 @@ static void end_process(sim_world *w, sim_fault *f) {
       break;
     case SIM_DISK_LOST:
       if (n->up) break;
-      sim_disk_free(&n->disk);
-      sim_disk_init(&n->disk);
-      n->disk.empty_again = true;
-      n->disk.since_ns = w->now_ns + (uint64_t)n->proc.skew_ns;
+      sim_disk_lose(&n->disk, w->now_ns + (uint64_t)n->proc.skew_ns);
       sim_node_start(n);
+      break;
+    case SIM_SET:
+      if (f->p & SIM_SET_AFTER) sim_node_kill(n, AQ_MILLIS(500));
       break;
     case SIM_OLD_STORE: put_back(n); break;
     case SIM_VC_SILENT:
@@ -326,12 +349,12 @@ static void toggle(void *arg) {
   if (f->on && f->kind == SIM_LEAK) sim_chain_leak(w, f);
   if (f->on) {
     aq_timer_set(&w->own.env, &f->timer, f->until_ns, toggle, f);
-    if (f->kind == SIM_SKEW || f->kind == SIM_STEP) shift(n, f, false);
+    if (f->kind == SIM_SKEW || f->kind == SIM_STEP || f->kind == SIM_SET) shift(n, f, false);
     if (f->kind == SIM_RESET) w->wires ? sim_wire_reset(w, f->a, f->b) : sim_net_reset(w, f->a, f->b);
     if (f->kind == SIM_LIE_FLOOD || f->kind == SIM_LIE_REPLAY) sim_liar_arm(n);
     begin_process(w, f);
   } else {
-    if (f->kind == SIM_SKEW) shift(n, f, true);
+    if (f->kind == SIM_SKEW || f->kind == SIM_SET) shift(n, f, true);
     if (f->kind == SIM_BN_FORK) sim_chain_heal(w, f->a);
     end_process(w, f);
   }

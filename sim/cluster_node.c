@@ -70,6 +70,8 @@ void sim_node_start(sim_node *n) {
     sim_count_fault(w, SIM_OLD_STORE);
   }
   n->old_back = false;
+  if (n->lose_disk) sim_disk_lose(&n->disk, w->now_ns + (uint64_t)n->proc.skew_ns);
+  n->lose_disk = false;
   sim_proc_init(&n->proc, w, n->idx);
   n->proc.died = node_died, n->proc.died_arg = n;
   n->life++;

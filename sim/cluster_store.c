@@ -87,6 +87,13 @@ void sim_disk_free(sim_disk *d) {
   list_free(&d->far);
 }
 
+void sim_disk_lose(sim_disk *d, uint64_t now_ns) {
+  sim_disk_free(d);
+  sim_disk_init(d);
+  d->empty_again = true;
+  d->since_ns = now_ns;
+}
+
 void sim_disk_copy(sim_disk *out, const sim_disk *in) {
   sim_disk_free(out);
   *out = *in;

@@ -95,6 +95,7 @@ typedef struct {
 
 void sim_disk_init(sim_disk *d);
 void sim_disk_free(sim_disk *d);
+void sim_disk_lose(sim_disk *d, uint64_t now_ns); /* nothing is left; the next start finds it missing at this time */
 void sim_disk_copy(sim_disk *out, const sim_disk *in);
 void sim_store_open(sim_store *s, sim_disk *d, sim_proc *proc, sim_node *node, bool client);
 void sim_store_close(sim_store *s, bool killed); /* killed: what was on its way may be there or not, in order */
@@ -159,6 +160,8 @@ struct sim_node {
   uint64_t old_ns[2];                  /* the copy that was put back last: when it was made, when it came; 0: none */
   uint64_t copied_ns;                  /* when old was made */
   bool vc_put_back;                    /* vc_old takes the place of vc_disk at the next start */
+  bool lose_disk;                      /* the next start is a first one */
+  uint64_t voted_ns;                   /* when it last voted */
   sim_store store, vc_store;
   sim_httpc http, vc_http;
   sim_link link;
@@ -182,6 +185,7 @@ struct sim_node {
   X(RESET, "reset")                /* what is on its way between a and b is lost, both are told */      \
   X(SKEW, "clock_skew")            /* clock of a is off by p ms */                                      \
   X(STEP, "clock_step")            /* clock of a jumps by p ms and stays */                             \
+  X(SET, "clock_set")              /* clock of a is off by p/8 s for a while; p's bits: SIM_SET_* */    \
   X(CRASH, "crash")                /* a dies at its p-th effect from now, comes back after a while */   \
   X(CRASH_ALL, "crash_all")        /* power cut: all nodes at once */                                   \
   X(UPGRADE, "upgrade")            /* a is stopped and started again in good order */                   \
@@ -240,6 +244,9 @@ typedef enum {
       SIM_TRICK_CNT
 } sim_trick;
 
+/* A restart while the clock is off, and as the first start of all; a restart once it is right again. */
+enum { SIM_SET_RESTART = 1, SIM_SET_FIRST = 2, SIM_SET_AFTER = 4 };
+
 typedef struct {
   sim_world *w;
   aq_timer timer;
@@ -255,6 +262,7 @@ void sim_faults_arm(sim_world *w);
 void sim_faults_free(sim_world *w);
 uint32_t sim_faults_print(const sim_world *w);
 const sim_fault *sim_fault_of(const sim_world *w, sim_fault_kind k, uint32_t op); /* active at that operator; NULL */
+uint64_t sim_resumes_ns(const sim_world *w); /* how long a node may be silent after its clock is right again */
 uint32_t sim_faulty_ops(const sim_world *w, uint64_t from_ns, uint64_t until_ns); /* mask of operators that a fault
    touches then; all of them: one that touches everybody */
 void sim_count_fault(sim_world *w, sim_fault_kind k);                             /* it had an effect */
