@@ -8,6 +8,7 @@
 #include "base/log.h"
 
 #define RETRY_NS AQ_MILLIS(500)
+enum { LOOKS_PER_SLOT = 4 }; /* at the clock: it may have been set */
 
 void aq_vc_error(aq_vc *v, const char *what, uint64_t slot, aq_status st, const aq_bn_answer *ans) {
   v->stats.errors++;
@@ -81,6 +82,9 @@ static void run_slot(aq_vc *v) {
   uint64_t slot = aq_slot_at(&v->chain.clock, now_ns), epoch = aq_epoch_of(&v->chain.clock, slot);
   const aq_vc_epoch *e = &v->epoch[epoch % 2];
   if (!e->asked || e->epoch != epoch) return;
+  /* The clock was ahead: the slots from here on had no turn, or have one more, and the journal decides. */
+  if (slot + 2 < v->att_slot) v->att_slot = slot;
+  if (slot + 2 < v->prop_slot) v->prop_slot = slot;
   if (e->prop_known && v->prop_slot <= slot) {
     v->prop_slot = slot + 1;
     if (!abstains(v, (aq_duty){slot, AQ_DUTY_PROPOSER})) aq_vc_propose(v, slot, e);
@@ -266,15 +270,18 @@ static void keep_journal(aq_vc *v, uint64_t slot, uint64_t epoch) {
 static void slot_tick(void *arg) {
   aq_vc *v = arg;
   const aq_clock *c = &v->chain.clock;
+  aq_vc_clock(v);
   uint64_t now_ns = aq_now_ns(v->cfg.env), slot = aq_slot_at(c, now_ns), epoch = aq_epoch_of(c, slot);
   bool begun = now_ns >= c->genesis_ns;
-  aq_timer_set(v->cfg.env, &v->slot_timer, aq_slot_start_ns(c, begun ? slot + 1 : 0), slot_tick, v);
+  uint64_t wait_ns = aq_slot_start_ns(c, begun ? slot + 1 : 0) - now_ns, look_ns = c->slot_ns / LOOKS_PER_SLOT;
+  aq_timer_after(v->cfg.env, &v->slot_timer, wait_ns < look_ns ? wait_ns : look_ns, slot_tick, v);
   if (epoch != v->keys_epoch) ask_keys(v); /* validators become active while we run */
   ask_epoch(v, epoch);
   if (slot % c->slots_per_epoch >= c->slots_per_epoch / 2) ask_epoch(v, epoch + 1);
   if (!begun) return;
   keep_journal(v, slot, epoch);
-  aq_timer_set(v->cfg.env, &v->att_timer, aq_duty_start_ns(c, (aq_duty){slot, AQ_DUTY_ATTESTER}), att_tick, v);
+  uint64_t att_ns = aq_duty_start_ns(c, (aq_duty){slot, AQ_DUTY_ATTESTER});
+  if (att_ns > now_ns) aq_timer_set(v->cfg.env, &v->att_timer, att_ns, att_tick, v);
   run_slot(v);
 }
 
@@ -370,6 +377,7 @@ aq_vc *aq_vc_new(const aq_vc_cfg *cfg) {
   aq_vc *v = calloc(1, sizeof *v);
   AQ_ASSERT(v);
   v->cfg = *cfg;
+  (void)aq_clock_stepped(cfg->env, &v->look);
   v->unproven_ns = aq_store_unproven_until_ns(cfg->store, aq_now_ns(cfg->env));
   v->key = calloc(cfg->key_cnt + 1, sizeof *v->key);
   AQ_ASSERT(v->key);

@@ -208,6 +208,45 @@ static void test_three_epochs(void **state) {
   }
 }
 
+/* ---- a clock of its own ---- */
+
+static uint64_t g_ahead_ns;
+
+static uint64_t ahead_now(void *ctx) { return fake_env_now_(ctx) + g_ahead_ns; }
+
+static void ahead_timer_set(void *ctx, aq_timer *t, uint64_t at_ns, void (*fn)(void *arg), void *arg) {
+  fake_env_timer_set_(ctx, t, at_ns > g_ahead_ns ? at_ns - g_ahead_ns : 0, fn, arg);
+}
+
+/* Goal: a clock that was ahead when the client started costs no duty of the time after it was set right.
+   Method: ahead by some slots, an hour and a year for some slots, then right; the epochs after the running one. */
+static void test_clock_that_was_ahead(void **state) {
+  (void)state;
+  static const uint64_t ahead_s[] = {30, 3600, 31536000};
+  for (size_t i = 0; i < AQ_COUNT(ahead_s); i++) {
+    world *w = world_new(AQ_FULU);
+    run_to(w, 1, 0);
+    aq_env env = w->env.env;
+    env.now_ns = ahead_now, env.timer_set = ahead_timer_set;
+    g_ahead_ns = AQ_SECONDS(ahead_s[i]);
+    w->vc = aq_vc_new(&(aq_vc_cfg){.env = &env,
+                                   .http = &w->bridge.http,
+                                   .store = &w->protection.store,
+                                   .url = "http://sim",
+                                   .secret = (const uint8_t(*)[32])w->secret,
+                                   .key_cnt = VALIDATORS});
+    aq_vc_start(w->vc);
+    run_to(w, SPE + 2, AQ_SECONDS(1));
+    g_ahead_ns = 0;
+    run_to(w, 2 * SPE, 0);
+    uint64_t ok = chain(w).attestations_ok;
+    run_to(w, 4 * SPE, 0);
+    assert_int_equal(chain(w).attestations_ok - ok, 2 * VALIDATORS);
+    assert_int_equal(chain(w).slashable, 0);
+    world_free(w);
+  }
+}
+
 /* Goal: a fork in the middle changes the forms at its epoch.
    Method: Electra to Fulu is not enough: Deneb at 0, Electra at 2. */
 static void test_fork_on_the_way(void **state) {
@@ -553,12 +592,22 @@ static void test_free_anywhere(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_three_epochs), cmocka_unit_test(test_fork_on_the_way), cmocka_unit_test(test_fork_learnt),
-      cmocka_unit_test(test_keys_appear),  cmocka_unit_test(test_protection),      cmocka_unit_test(test_disk),
-      cmocka_unit_test(test_lost_journal), cmocka_unit_test(test_refusal_texts),   cmocka_unit_test(test_keeps_journal),
-      cmocka_unit_test(test_other_chain),  cmocka_unit_test(test_faults),          cmocka_unit_test(test_lies),
-      cmocka_unit_test(test_no_list),      cmocka_unit_test(test_no_beacon),       cmocka_unit_test(test_other_slot),
-      cmocka_unit_test(test_free_anywhere)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_three_epochs),
+                                     cmocka_unit_test(test_clock_that_was_ahead),
+                                     cmocka_unit_test(test_fork_on_the_way),
+                                     cmocka_unit_test(test_fork_learnt),
+                                     cmocka_unit_test(test_keys_appear),
+                                     cmocka_unit_test(test_protection),
+                                     cmocka_unit_test(test_disk),
+                                     cmocka_unit_test(test_lost_journal),
+                                     cmocka_unit_test(test_refusal_texts),
+                                     cmocka_unit_test(test_keeps_journal),
+                                     cmocka_unit_test(test_other_chain),
+                                     cmocka_unit_test(test_faults),
+                                     cmocka_unit_test(test_lies),
+                                     cmocka_unit_test(test_no_list),
+                                     cmocka_unit_test(test_no_beacon),
+                                     cmocka_unit_test(test_other_slot),
+                                     cmocka_unit_test(test_free_anywhere)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
