@@ -93,7 +93,7 @@ static uint32_t votes_left(void) {
 }
 
 /* Goal: pruning by a clock that is ahead, by a little or by years, forgets nothing of a duty that may live (decision
-   007). Method: votes of a hundred slots, prunes of far slots; what is within 96 of the newest is there and refuses its
+   008). Method: votes of a hundred slots, prunes of far slots; what is within 96 of the newest is there and refuses its
    contradiction, signed roots too. */
 static void test_prune_by_a_wrong_clock(void **state) {
   (void)state;

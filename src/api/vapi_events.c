@@ -406,7 +406,7 @@ void aq_vapi_get_events(aq_call *c) {
     begin(c);
     return;
   }
-  aq_timer_set(env, &c->proxy_timer, aq_call_until(c), no_stream, c);
+  aq_timer_until(env, &c->proxy_timer, aq_call_until(c), no_stream, c);
   if (!e->pausing) look_at(e, 0);
 }
 

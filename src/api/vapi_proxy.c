@@ -122,7 +122,7 @@ static bool enqueue(aq_call *c) {
   }
   c->proxy_client = client;
   aq_list_push(&v->proxy_waiting, &c->proxy_link);
-  aq_timer_set(v->cfg.env, &c->proxy_timer, aq_call_until(c), no_turn, c);
+  aq_timer_until(v->cfg.env, &c->proxy_timer, aq_call_until(c), no_turn, c);
   next_turn(v);
   return true;
 }

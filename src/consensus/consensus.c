@@ -8,7 +8,6 @@
 #include "base/metrics.h"
 #include "consensus/instance.h"
 
-
 enum { KEY_LEN = 12, INSTANCES_MAX = AQ_QBFT_NODES_MAX * AQ_INST_WAITING_PER_PEER + 1024 };
 
 const char *aq_qbft_type_label(aq_qbft_type type, int64_t round) {
@@ -146,7 +145,7 @@ bool aq_consensus_must_abstain(const aq_consensus *c, aq_duty duty) {
 }
 
 uint64_t aq_consensus_clock(aq_consensus *c, uint64_t raise_ns, uint64_t limit_ns) {
-  uint64_t *const until[] = {&c->abstain_until_ns, &c->votes.stale_ns};
+  uint64_t *const until[] = {&c->abstain_until_ns, &c->votes.stale_ns, &c->mark_ns};
   for (size_t i = 0; i < AQ_COUNT(until); i++) {
     if (*until[i] && __builtin_add_overflow(*until[i], raise_ns, until[i])) *until[i] = UINT64_MAX;
     if (*until[i] > limit_ns) *until[i] = limit_ns;
@@ -204,7 +203,7 @@ static const char *must_stop(aq_consensus *c, aq_duty duty) {
   const aq_clock *clock = &c->cfg.chain->clock;
   uint64_t start = aq_duty_start_ns(clock, duty), epoch = clock->slots_per_epoch * clock->slot_ns;
   uint64_t now = aq_now_ns(c->cfg.env), mono = aq_mono_ns(c->cfg.env), run = mono - c->started_mono_ns;
-  if (start + run <= now + AQ_STORE_MARGIN_NS) return NULL;
+  if (start + run <= now + AQ_STORE_MARGIN_NS || start <= c->mark_ns) return NULL;
   if (c->double_last_ns == 0 || mono > c->double_last_ns + epoch) c->double_first_ns = mono;
   c->double_last_ns = mono;
   if (run <= epoch)
@@ -422,7 +421,7 @@ aq_consensus *aq_consensus_new(const aq_consensus_cfg *cfg) {
   aq_list_init(&c->asks);
   c->started_mono_ns = aq_mono_ns(cfg->env);
   aq_arena_init(&c->scratch, 1 << 20);
-  c->abstain_until_ns = aq_store_unproven_until_ns(cfg->store, cfg->started_ns);
+  c->abstain_until_ns = c->mark_ns = aq_store_unproven_until_ns(cfg->store, cfg->started_ns);
   if (cfg->store->state != AQ_STORE_OK) {
     AQ_LOG(AQ_LOG_WARN, "qbft_wal", AQ_STR("op", "load"), AQ_STR("result", "miss"),
            AQ_UINT("height", aq_slot_at(&cfg->chain->clock, c->abstain_until_ns)), AQ_INT("round", 0),

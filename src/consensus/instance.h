@@ -97,7 +97,8 @@ struct aq_consensus {
   aq_list all;
   aq_arena scratch; /* of one event */
   aq_qbft_cache *cache;
-  uint64_t abstain_until_ns;                /* duties that start at or before take no vote of ours */
+  uint64_t abstain_until_ns; /* duties that start at or before take no vote of ours */
+  uint64_t mark_ns; /* the journal proves nothing of duties up to then: own votes in them may be of an earlier life */
   uint64_t started_mono_ns;                 /* what follows counts in monotonic time: the clock may be set meanwhile */
   uint64_t double_first_ns, double_last_ns; /* votes of another live instance of us came; 0: none */
   bool double_told;
@@ -125,8 +126,8 @@ void aq_instance_begin(aq_instance *in); /* starts it, or lets it wait for what 
 void aq_consensus_own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer);
 bool aq_consensus_must_abstain(const aq_consensus *c, aq_duty duty);
 bool aq_consensus_has_ended(const aq_consensus *c, aq_duty duty);
-void aq_consensus_ended(aq_consensus *c, aq_duty duty); /* never to be voted in again in this life */
-const char *aq_qbft_type_label(aq_qbft_type type, int64_t round);              /* metric label `type` */
+void aq_consensus_ended(aq_consensus *c, aq_duty duty);           /* never to be voted in again in this life */
+const char *aq_qbft_type_label(aq_qbft_type type, int64_t round); /* metric label `type` */
 void aq_consensus_step(aq_consensus *c, uint32_t peer, const aq_qbft_wire *w); /* a message with good signatures */
 void aq_consensus_refuse(const aq_qbft_wire *w, const char *result, const char *reason); /* counted, told at debug */
 void aq_consensus_trace(char out[40], const aq_qbft_wire *w);

@@ -189,7 +189,7 @@ static void show_own_decision(fake_cluster *w, const aq_hash *value) {
   aq_qbft_wire_put_msg(&out, aq_bytes_of(raw, aq_qbft_wire_sign(raw, w->node[0].key, duty, &m)));
   fake_hand_over(w, 0, 2, aq_buf_bytes(&out));
   aq_buf_free(&out);
-  run_ms(w, 1); /* the journal is asked */
+  run_ms(w, 50); /* the journal is asked */
 }
 
 /* Goal: our own decision may come back, another one under our index is another process with our key (consensus.md 7.3).

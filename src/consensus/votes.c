@@ -212,12 +212,11 @@ static void on_period(void *arg) {
 
 void aq_votes_ask(aq_consensus *c) {
   aq_votes *v = &c->votes;
-  uint64_t now = aq_now_ns(c->cfg.env);
-  aq_timer_set(c->cfg.env, &v->period, now + c->cfg.chain->clock.slot_ns, on_period, c);
+  aq_timer_after(c->cfg.env, &v->period, c->cfg.chain->clock.slot_ns, on_period, c);
   if (c->cfg.n == 1) return;
   v->asking = true;
   v->waiting = (c->cfg.n == 32 ? UINT32_MAX : bit(c->cfg.n) - 1) & ~bit(c->cfg.self);
-  aq_timer_set(c->cfg.env, &v->limit, now + AQ_MILLIS(AQ_VOTES_ASK_MS), on_limit, c);
+  aq_timer_after(c->cfg.env, &v->limit, AQ_MILLIS(AQ_VOTES_ASK_MS), on_limit, c);
   for (uint32_t i = 0; i < c->cfg.n; i++) {
     if (i != c->cfg.self) ask(c, i, true);
   }

@@ -168,7 +168,7 @@ void aq_aggsigdb_await(aq_aggsigdb *db, aq_aggsigdb_waiter *w, uint64_t until_ns
   w->db = db;
   memset(&w->timer, 0, sizeof w->timer);
   aq_list_push(&db->waiters, &w->link);
-  aq_timer_set(db->env, &w->timer, until_ns, waiter_late, w);
+  aq_timer_until(db->env, &w->timer, until_ns, waiter_late, w);
 }
 
 void aq_aggsigdb_cancel(aq_aggsigdb_waiter *w) {

@@ -151,7 +151,8 @@ static aq_status take_schedule(aq_bn_told *t, yyjson_val *data, aq_err *err) {
   return AQ_OK;
 }
 
-static aq_status take_sync(yyjson_val *data, aq_err *err) {
+static aq_status take_sync(aq_bn_told *t, yyjson_val *data, aq_err *err) {
+  if (t) t->head_known = aq_json_u64(data, "head_slot", &t->head_slot);
   yyjson_val *syncing = yyjson_obj_get(data, "is_syncing");
   if (!yyjson_is_bool(syncing)) return aq_fail(err, AQ_E_AGAIN, "node/syncing lacks is_syncing");
   return yyjson_get_bool(syncing) ? aq_fail(err, AQ_E_AGAIN, "the beacon node is syncing") : AQ_OK;
@@ -167,7 +168,7 @@ static aq_status take(aq_bn_told *t, int step, aq_bytes body, aq_err *err) {
   if (!data)
     st = aq_fail(err, AQ_E_AGAIN, "the answer has no data");
   else
-    st = step == STEP_SYNC ? take_sync(data, err) : parser[step](t, data, err);
+    st = step == STEP_SYNC ? take_sync(t, data, err) : parser[step](t, data, err);
   yyjson_doc_free(doc);
   return st;
 }
@@ -224,6 +225,7 @@ static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
     l->tries = 0;
     ask(l);
   } else {
+    l->bn->health.head_known = l->told.head_known, l->bn->health.head_slot = l->told.head_slot;
     finish(l, AQ_OK, "");
   }
 }

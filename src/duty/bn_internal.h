@@ -38,6 +38,8 @@ typedef struct {
   uint8_t genesis_fork_version[4];
   uint64_t strange_epoch; /* of a fork that this program does not know; AQ_FAR_EPOCH: none */
   uint8_t strange_version[4];
+  bool head_known;
+  uint64_t head_slot; /* of a node that is in sync */
 } aq_bn_told;
 
 /* AQ_OK, AQ_E_AGAIN (ask again: no answer of a beacon node), AQ_E_FORMAT (no chain we can work on). In order: each part

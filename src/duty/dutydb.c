@@ -298,7 +298,7 @@ void aq_dutydb_await(aq_dutydb *db, aq_dutydb_waiter *w, uint64_t until_ns) {
   w->db = db;
   memset(&w->timer, 0, sizeof w->timer);
   aq_list_push(&db->waiters, &w->link);
-  aq_timer_set(db->env, &w->timer, until_ns, waiter_late, w);
+  aq_timer_until(db->env, &w->timer, until_ns, waiter_late, w);
 }
 
 void aq_dutydb_cancel(aq_dutydb_waiter *w) {

@@ -248,7 +248,7 @@ void aq_scheduler_await_epoch(aq_scheduler *s, aq_sched_waiter *w, uint64_t epoc
   w->next = &s->waiters;
   w->prev = s->waiters.prev;
   w->prev->next = w->next->prev = w;
-  aq_timer_set(s->cfg.env, &w->timer, until_ns, waiter_late, w);
+  aq_timer_until(s->cfg.env, &w->timer, until_ns, waiter_late, w);
 }
 
 /* ---- life ---- */

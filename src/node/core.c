@@ -69,7 +69,7 @@ static aq_status start_workflow(aq_core *c, aq_err *err) {
                                                    .lock = cfg->lock,
                                                    .key = cfg->key,
                                                    .self = cfg->self,
-                                                   .started_ns = cfg->started_ns + (uint64_t)c->steps_most_ns,
+                                                   .started_ns = cfg->started_ns + (uint64_t)c->behind_ns,
                                                    .enable_tss = cfg->enable_tss,
                                                    .tss_sessions_max = cfg->tss_sessions_max,
                                                    .tss_strict = cfg->tss_strict,

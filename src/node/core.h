@@ -48,11 +48,12 @@ typedef struct {
   aq_clock_look look;
   aq_clock_watch watch;
   bool head_known, prune_due;
-  uint64_t head_slot;              /* of the last head: the chain has come at least this far */
-  uint64_t epoch_kept;             /* whose housekeeping was done */
-  int64_t steps_ns, steps_most_ns; /* all steps of the clock since the start, and the most that they came to */
-  uint64_t set_mono_ns;            /* of the last step; 0: none */
-  uint64_t held_until_ns;          /* duties that began up to then are not voted or signed for; 0: none */
+  uint64_t head_slot;     /* of the last head: the chain has come at least this far */
+  uint64_t epoch_kept;    /* whose housekeeping was done */
+  int64_t steps_ns;       /* all steps of the clock since the start */
+  int64_t behind_ns;      /* by how much it was behind then, as far as steps and heads have told */
+  uint64_t set_mono_ns;   /* of the last step; 0: none */
+  uint64_t held_until_ns; /* duties that began up to then are not voted or signed for; 0: none */
 } aq_core;
 
 void aq_core_init(aq_core *c, const aq_core_cfg *cfg);

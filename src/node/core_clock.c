@@ -1,5 +1,5 @@
 /* The clock as a node lives with it: steps, what the chain says of it, the housekeeping that goes by both, and what is
-   held back (docs/decisions/007). */
+   held back (docs/decisions/008). */
 #include "base/log.h"
 #include "node/core.h"
 
@@ -32,28 +32,48 @@ static bool bound(aq_core *c) {
   return lower || c->held_until_ns < was_ns;
 }
 
-/* Set forward, the clock was behind: what was marked by it happened later than the mark says. A step that only takes
-   back an earlier one moves nothing. */
-static void raise_marks(aq_core *c) {
+/* The clock was behind by so much at the start, as far as is known: what was marked by it happened later than the mark
+   says. A step that only takes back an earlier one moves nothing. */
+static void was_behind(aq_core *c, int64_t behind_ns) {
   const aq_store *store = c->cfg.store;
   const aq_clock *clock = &c->chain.clock;
-  if (c->steps_ns <= c->steps_most_ns) return;
-  uint64_t raise_ns = (uint64_t)(c->steps_ns - c->steps_most_ns), since_ns = store->since_ns + raise_ns;
-  c->steps_most_ns = c->steps_ns;
+  if (behind_ns <= c->behind_ns) return;
+  uint64_t raise_ns = (uint64_t)(behind_ns - c->behind_ns), since_ns = store->since_ns + raise_ns;
+  c->behind_ns = behind_ns;
   bool recent = store->since_ns && since_ns > raise_ns && aq_duty_gate_end_ns(clock, since_ns) > aq_now_ns(c->cfg.env);
   if (recent) store->mark(store->ctx, since_ns);
   if (c->workflow) c->held_until_ns = aq_workflow_clock(c->workflow, raise_ns, UINT64_MAX);
 }
 
+/* Before the first is announced, and where none is. */
+static void ask_health(aq_core *c) {
+  aq_bn_health h;
+  if (!c->bn || c->head_known) return;
+  aq_bn_health_get(c->bn, &h);
+  c->head_known = h.head_known;
+  c->head_slot = h.head_slot;
+}
+
+/* Heads of the future: it is at least that late. */
+static void compare(aq_core *c) {
+  const aq_clock *clock = &c->chain.clock;
+  uint64_t now_ns = aq_now_ns(c->cfg.env), head_ns = aq_duty_start_ns(clock, (aq_duty){c->head_slot, AQ_DUTY_PROPOSER});
+  bool behind = c->head_known && head_ns > now_ns + AQ_STORE_MARGIN_NS && head_ns - now_ns < INT64_MAX / 2;
+  if (behind) was_behind(c, c->steps_ns + (int64_t)(head_ns - now_ns + clock->slot_ns));
+}
+
 void aq_core_clock_look(aq_core *c) {
   int64_t step_ns = aq_clock_stepped(c->cfg.env, &c->look);
-  if (step_ns == 0) return;
-  c->steps_ns += step_ns;
-  c->set_mono_ns = aq_mono_ns(c->cfg.env);
-  aq_clock_watch_forget(&c->watch);
-  raise_marks(c);
-  (void)bound(c);
-  tell(c, "set", step_ns, "the clock was set, or the machine slept: is its time synchronised?");
+  if (step_ns != 0) {
+    c->steps_ns += step_ns;
+    c->set_mono_ns = aq_mono_ns(c->cfg.env);
+    aq_clock_watch_forget(&c->watch);
+    was_behind(c, c->steps_ns);
+    (void)bound(c);
+    tell(c, "set", step_ns, "the clock was set, or the machine slept: is its time synchronised?");
+  }
+  ask_health(c);
+  compare(c);
 }
 
 /* ---- the chain ---- */
@@ -62,22 +82,15 @@ void aq_core_head(void *core, uint64_t slot) {
   aq_core *c = core;
   c->head_known = true;
   c->head_slot = slot;
+  compare(c);
   if (!aq_clock_watch_head(&c->watch, slot, aq_now_ns(c->cfg.env))) return;
-  AQ_LOG(c->watch.off ? AQ_LOG_ERROR : AQ_LOG_INFO, "clock", AQ_STR("event", c->watch.off ? "off" : "fits"),
-         AQ_INT("ahead_ms", c->watch.off ? c->watch.off_ns / (int64_t)AQ_NS_PER_MS : 0), AQ_UINT("head", slot),
-         AQ_UINT("slot", slot_of(c, aq_now_ns(c->cfg.env))),
-         AQ_STR("note", c->watch.off ? "the clock and the last heads of the beacon node are apart: synchronise the time "
-                                       "of this machine, and of the beacon node's"
-                                     : NULL));
-}
-
-/* Where heads are not announced. */
-static void ask_health(aq_core *c) {
-  aq_bn_health h;
-  if (!c->bn || c->head_known) return;
-  aq_bn_health_get(c->bn, &h);
-  c->head_known = h.head_known;
-  c->head_slot = h.head_slot;
+  AQ_LOG(
+      c->watch.off ? AQ_LOG_ERROR : AQ_LOG_INFO, "clock", AQ_STR("event", c->watch.off ? "off" : "fits"),
+      AQ_INT("ahead_ms", c->watch.off ? c->watch.off_ns / (int64_t)AQ_NS_PER_MS : 0), AQ_UINT("head", slot),
+      AQ_UINT("slot", slot_of(c, aq_now_ns(c->cfg.env))),
+      AQ_STR("note", c->watch.off ? "the clock and the last heads of the beacon node are apart: synchronise the time "
+                                    "of this machine, and of the beacon node's"
+                                  : NULL));
 }
 
 /* ---- housekeeping ---- */
@@ -108,7 +121,6 @@ static void tick(void *arg) {
   aq_core *c = arg;
   const aq_clock *clock = &c->chain.clock;
   aq_core_clock_look(c);
-  ask_health(c);
   if (bound(c)) tell(c, "held_back", 0, "a clock was ahead: what it marked is bounded by what could have been sent");
   keep_house(c);
   prune(c);
@@ -128,7 +140,7 @@ void aq_core_clock_start(aq_core *c) {
 
 void aq_core_clock_get(const aq_core *c, aq_core_clock *out) {
   uint64_t now_ns = aq_now_ns(c->cfg.env), mono_ns = aq_mono_ns(c->cfg.env);
-  *out = (aq_core_clock){.off = c->watch.off,
-                         .set = c->set_mono_ns && mono_ns - c->set_mono_ns < SET_LASTS_NS,
-                         .held_back = c->held_until_ns > now_ns};
+  *out = (aq_core_clock){
+      .off = c->watch.off,
+      .set = c->set_mono_ns && mono_ns - c->set_mono_ns<SET_LASTS_NS, .held_back = c->held_until_ns> now_ns};
 }

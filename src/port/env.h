@@ -51,6 +51,11 @@ static inline void aq_timer_after(const aq_env *e, aq_timer *t, uint64_t after_n
   e->timer_set(e->ctx, t, e->now_ns(e->ctx) + after_ns, fn, arg);
   t->span = true;
 }
+/* The same, where the end of the span is known. */
+static inline void aq_timer_until(const aq_env *e, aq_timer *t, uint64_t end_ns, void (*fn)(void *arg), void *arg) {
+  e->timer_set(e->ctx, t, end_ns, fn, arg);
+  t->span = true;
+}
 static inline void aq_timer_cancel(const aq_env *e, aq_timer *t) { e->timer_cancel(e->ctx, t); }
 static inline void aq_work(const aq_env *e, aq_job *job) { e->work(e->ctx, job); }
 

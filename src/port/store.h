@@ -114,7 +114,7 @@ enum { AQ_STORE_KEEP_SLOTS = 96 }; /* three epochs of a main network: attester d
 
 /* Duties that began up to this time (Unix; 0: none) may have been voted or signed for without a record here: abstain
    from them (consensus.md 7.3, contract.md 13.6). It may lie in the future when a clock was ahead: who abstains by it
-   bounds it (docs/decisions/007). */
+   bounds it (docs/decisions/008). */
 static inline uint64_t aq_store_unproven_until_ns(const aq_store *s, uint64_t started_ns) {
   uint64_t from_ns = s->state != AQ_STORE_OK ? started_ns : s->since_ns;
   uint64_t until_ns = from_ns + AQ_STORE_MARGIN_NS;
