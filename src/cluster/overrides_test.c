@@ -47,8 +47,8 @@ static void newer_ones_are_taken(void **state) {
   aq_lock_free(l);
 }
 
-/* Goal: one bad entry refuses the whole file, and an empty one is fine. Method: a digit of an address, of a signature and
-   of a key changed; texts that are no list of registrations. */
+/* Goal: one bad entry refuses the whole file, and an empty one is fine. Method: a digit of an address, of a signature
+   and of a key changed; texts that are no list of registrations. */
 static void bad_files_are_refused(void **state) {
   (void)state;
   static const char *const wrong[] = {

@@ -4,7 +4,8 @@
 #include "duty/fake_nodes.h"
 
 /* What node 0 of a cluster of four prepares (f is 1: rounds 1 and 2 are early ones, 3 is not). Both validators attest
-   in slot 3 of an epoch, in committees 0 and 1; validator 1 proposes in slot 5. Slots of 12 s: once more after 250 ms. */
+   in slot 3 of an epoch, in committees 0 and 1; validator 1 proposes in slot 5. Slots of 12 s: once more after 250 ms.
+   */
 enum { ALL = 0xf, ATTEST_SLOT = SPE + 3, PROPOSE_SLOT = SPE + 5, EPOCH = 1, BYTES_MAX = 8 << 20, ROUNDS = 3 };
 
 static const aq_duty attest = {ATTEST_SLOT, AQ_DUTY_ATTESTER}, next_attest = {ATTEST_SLOT + SPE, AQ_DUTY_ATTESTER},
@@ -267,9 +268,9 @@ static world *at_proposal(bool builder_api) {
   return w;
 }
 
-/* Goal: with the builder off no round lets a full block through that pays another address than the lock's; the gauge and
-   the reason say so. Method: the lock's address in both cases of letters, another one; a blinded block, which pays by
-   other means. */
+/* Goal: with the builder off no round lets a full block through that pays another address than the lock's; the gauge
+   and the reason say so. Method: the lock's address in both cases of letters, another one; a blinded block, which pays
+   by other means. */
 static void test_fee_recipient(void **state) {
   (void)state;
   world *w = at_proposal(false);
@@ -339,8 +340,8 @@ static uint64_t decided_round(void) {
                                    AQ_LABELS("/charon/consensus/qbft/2.0.0", "attester", "eager_dlinear"));
 }
 
-/* Goal: a leader that is lied to costs its round, not the duty; and nothing waits for longer than that. Method: node 2's
-   beacon node names another source, or another target. */
+/* Goal: a leader that is lied to costs its round, not the duty; and nothing waits for longer than that. Method: node
+   2's beacon node names another source, or another target. */
 static void test_leader_costs_its_round(void **state) {
   (void)state;
   for (int kind = 0; kind < 2; kind++) {
@@ -369,7 +370,8 @@ static void test_split_views(void **state) {
   world_free(w);
 }
 
-/* Goal: one node that does not vote for want of a beacon node does not hinder the others. Method: node 1's is silent. */
+/* Goal: one node that does not vote for want of a beacon node does not hinder the others. Method: node 1's is silent.
+   */
 static void test_blind_follower(void **state) {
   (void)state;
   world *w = world_new(ALL, ALL);
