@@ -212,11 +212,9 @@ def refusals(d):
         if n.startswith("aequa.db") and not n.endswith(".stamp"):
             shutil.copy(f"{x}/{n}", f"{node}/{n}")
     ports = free_ports(2)
-    p = subprocess.Popen([AEQUA, "run", f"--data-dir={node}", f"--validator-api=127.0.0.1:{ports[0]}", f"--monitoring=127.0.0.1:{ports[1]}"],
-                         stdout=subprocess.PIPE, text=True)
-    lines = [next(p.stdout) for _ in range(8)]
-    p.terminate(); p.communicate(timeout=20)
-    check(any("older copy of the database" in l for l in lines), f"an older copy than the import: {lines}")
+    with Procs(d) as procs:
+        procs.start("rolled", [AEQUA, "run", f"--data-dir={node}", f"--validator-api=127.0.0.1:{ports[0]}", f"--monitoring=127.0.0.1:{ports[1]}"])
+        wait_for("the node's word on a copy older than the import", 15, lambda: "older copy of the database" in procs.log("rolled"))
     expect(0, "import", f"--data-dir={other}", "--force", f("strangers", shares, HOODI))  # asked for by name
 
 def networks(d, procs, root):
