@@ -93,8 +93,8 @@ static void heard(void *arg) {
   gossip_free(g);
 }
 
-/* Views that differ at an epoch's begin: the first block comes only after the attestations of its slot are asked for. Of
-   every second such fault another block stands in its place until then. NULL: nothing of the kind. */
+/* Views that differ at an epoch's begin: the first block comes only after the attestations of its slot are asked for.
+   Of every second such fault another block stands in its place until then. NULL: nothing of the kind. */
 static const sim_fault *split_at(sim_world *w, uint64_t slot, uint32_t op) {
   for (uint32_t i = 0; i < w->fault_cnt && slot % w->slots_per_epoch == 0; i++) {
     const sim_fault *f = &w->fault[i];

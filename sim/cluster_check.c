@@ -435,8 +435,8 @@ static void check_queues(sim_node *n) {
     sim_fail(w, "node %u has %u signing sessions", n->op, open);
 }
 
-/* A node that nothing is wrong with votes: in each epoch every validator has a duty. What a wrong clock leaves behind is
-   counted as its fault for as long as it may (sim_resumes_ns). */
+/* A node that nothing is wrong with votes: in each epoch every validator has a duty. What a wrong clock leaves behind
+   is counted as its fault for as long as it may (sim_resumes_ns). */
 static void check_silent(sim_node *n) {
   sim_world *w = n->w;
   uint64_t slots = w->slots_per_epoch + GRACE_SLOTS, from_ns = w->now_ns - slots * w->slot_ns;

@@ -127,8 +127,8 @@ static uint32_t nth_set(uint32_t mask, uint32_t nth) {
 
 static bool of_liar(sim_fault_kind k) { return k >= SIM_TWIN && k <= SIM_LIE_VALUES; }
 
-/* Neither side is a quorum. Honest views come together within a round where a liar may lead the one after; else they may
-   stay apart for long. That troubles nobody. */
+/* Neither side is a quorum. Honest views come together within a round where a liar may lead the one after; else they
+   may stay apart for long. That troubles nobody. */
 static void split_views(sim_world *w, sim_fault *f) {
   uint32_t quorum = (2 * w->n + 2) / 3, side = w->n - quorum + 1;
   for (f->p = 0; (uint32_t)__builtin_popcount((uint32_t)f->p) < side;) f->p |= 1u << sim_random(w, w->n);
@@ -166,8 +166,8 @@ static bool sensible(sim_world *w, sim_fault *f) {
   return true;
 }
 
-/* A liar leads one duty of n: a short lie about values would hardly ever be told. This one does not end where the faults
-   do: it costs its rounds, no more. A leak is where some lies matter. */
+/* A liar leads one duty of n: a short lie about values would hardly ever be told. This one does not end where the
+   faults do: it costs its rounds, no more. A leak is where some lies matter. */
 static void lie_all_along(sim_world *w, uint64_t start_ns) {
   sim_fault f = {.kind = SIM_LIE_VALUES, .from_ns = start_ns, .until_ns = w->end_ns};
   if (sensible(w, &f)) w->fault[w->fault_cnt++] = f;

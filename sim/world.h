@@ -292,7 +292,7 @@ void sim_chain_start(sim_world *w);
 void sim_chain_free(sim_world *w);
 void sim_chain_heal(sim_world *w, uint32_t op);        /* blocks that only it saw go */
 void sim_chain_leak(sim_world *w, const sim_fault *f); /* nothing is justified from the next epoch on to its end */
-/* Would the chain count this vote? Its source is the justified one, its target a block at the epoch's begin or before. */
+/* Would the chain count this vote? Its source is the justified one, its target a block of its begin or older. */
 bool sim_chain_counts(const sim_world *w, const aq_att_data *d);
 bool sim_chain_answer(sim_world *w, uint32_t op, const aq_http_req *req,
                       aq_buf *out); /* BN_LIE: an answer of its own */

@@ -30,7 +30,7 @@ struct aq_loop {
   uv_poll_t tick;
   uv_prepare_t prepare;
   uv_signal_t sig[2];
-  int tick_fd; /* timerfd on the wall clock: the kernel follows clock steps, and wakes us when one comes */
+  int tick_fd;          /* timerfd on the wall clock: the kernel follows clock steps, and wakes us when one comes */
   int64_t clock_off_ns; /* tests */
   aq_clock_look look;
   aq_env env;

@@ -86,8 +86,8 @@ AQ_NODISCARD aq_status aq_db_chain_get(aq_db *db, uint8_t root[32], bool *proven
 AQ_NODISCARD aq_status aq_db_chain_say(aq_db *db, const uint8_t root[32]);
 AQ_NODISCARD aq_status aq_db_chain_pin(aq_db *db, const uint8_t root[32], aq_err *err);
 
-/* sqlite_stamp.c: what the file beside the database says about it. open: reads both and keeps the file. begin: a new line
-   of commits from here on, outside a transaction. count: inside the transaction that will be commits + 1; written:
+/* sqlite_stamp.c: what the file beside the database says about it. open: reads both and keeps the file. begin: a new
+   line of commits from here on, outside a transaction. count: inside the transaction that will be commits + 1; written:
    that one is durable. */
 typedef enum {
   AQ_DB_STAMP_OK,

@@ -16,8 +16,7 @@ static const char *const sql[AQ_DB_STMT_CNT] = {
     [AQ_DB_VOTE_TOP] =
         "SELECT msg_type, max(round), max(prepared_round) FROM vote WHERE slot=?1 AND type=?2 GROUP BY 1",
     [AQ_DB_VOTE_FIND] =
-        "SELECT prepared_round, value_hash, msg FROM vote WHERE slot=?1 AND type=?2 AND msg_type=?3 "
-        "AND round=?4",
+        "SELECT prepared_round, value_hash, msg FROM vote WHERE slot=?1 AND type=?2 AND msg_type=?3 AND round=?4",
     [AQ_DB_VOTE_NEWEST] = "SELECT max(slot) FROM vote",
     [AQ_DB_VOTE_PUT] = "INSERT INTO vote VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     [AQ_DB_BLOB_PUT] = "INSERT OR IGNORE INTO blob(slot, type, hash, value) VALUES(?1, ?2, ?3, ?4)",

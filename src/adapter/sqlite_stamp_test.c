@@ -71,8 +71,8 @@ static aq_store_state use(int commits) {
 
 static double stale(void) { return aq_metric_value(AQ_M_STATE_STALE_TOTAL, AQ_LABELS("stamp")); }
 
-/* Goal: an older copy of the database is noticed when it is put back, whichever of two that have parted since; the newest
-   one is not. Method: a copy after some commits, put back after more; then the one that it replaced. */
+/* Goal: an older copy of the database is noticed when it is put back, whichever of two that have parted since; the
+   newest one is not. Method: a copy after some commits, put back after more; then the one that it replaced. */
 static void old_copies_are_noticed(void **state) {
   (void)state;
   double before = stale();
@@ -94,8 +94,8 @@ static void old_copies_are_noticed(void **state) {
   assert_int_equal(use(0), AQ_STORE_OK);
 }
 
-/* Goal: a database that came without its stamp, or as a new file with it, speaks for nothing before its start; that is no
-   old copy yet. One place of the stamp that was torn changes nothing. Method: each, then a further start. */
+/* Goal: a database that came without its stamp, or as a new file with it, speaks for nothing before its start; that is
+   no old copy yet. One place of the stamp that was torn changes nothing. Method: each, then a further start. */
 static void copies_and_lost_stamps(void **state) {
   (void)state;
   char stamp[128], file[128];

@@ -438,9 +438,8 @@ aq_status aq_sqlite_open(aq_sqlite **out, aq_loop *l, const aq_sqlite_cfg *cfg, 
     return st;
   }
   snprintf(s->path, sizeof s->path, "%s", cfg->path);
-  s->port = (aq_store){s,         s->db.state, s->db.since_ns, port_vote, port_decided, port_sign,
-                       port_peer, port_prune,  port_backup,    port_load, port_pin,     port_refusal,
-                       port_find, port_mark};
+  s->port = (aq_store){s,          s->db.state, s->db.since_ns, port_vote, port_decided, port_sign, port_peer,
+                       port_prune, port_backup, port_load,      port_pin,  port_refusal, port_find, port_mark};
   pthread_mutex_init(&s->lock, NULL);
   pthread_mutex_init(&s->db_lock, NULL);
   pthread_cond_init(&s->work, NULL);

@@ -405,6 +405,7 @@ static inline fv *fv_new(const fv_cfg *cfg) {
 }
 
 static inline void fv_free(fv *f) {
+  fake_env_run_for(&f->env, AQ_MILLIS(1)); /* what the net owes is told while there is somebody to hear it */
   if (f->workflow) aq_workflow_free(f->workflow);
   f->workflow = NULL;
   aq_vapi_free(f->vapi);

@@ -21,8 +21,7 @@ static double failing(const char *severity, const char *name) {
       "The last block was local although the builder API is on.",
       "Partial attestations come later than two seconds into the slot.",
       "Partial proposals come later than three seconds into the slot.",
-      "No beacon node of this node's chain and fork: upgrade or replace it "
-      "(msg=beacon_node_unfit).",
+      "No beacon node of this node's chain and fork: upgrade or replace it (msg=beacon_node_unfit).",
       "Beacon nodes differ in chain or forks to come: upgrade those that the log names.",
       "Answers of a beacon node do not decode or do not fit: check its address and version.",
       "The store cannot be written: make room or replace the disk.",

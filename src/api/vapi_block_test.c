@@ -427,8 +427,8 @@ static void test_submit_after_reorg(void **state) {
   }
 }
 
-/* Goal: what the journal refuses is refused with its rule, each with its own text. Method: each rule of port/store.h over a
-   good block. */
+/* Goal: what the journal refuses is refused with its rule, each with its own text. Method: each rule of port/store.h
+   over a good block. */
 static void test_refusal_texts(void **state) {
   static const struct {
     aq_store_refusal why;

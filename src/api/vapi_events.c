@@ -1,8 +1,9 @@
 /* The event stream of the beacon API for any number of clients over one stream to a beacon node. Spec:
-   validator-api.md 12 and 13. The stream has the topics of all clients; a client gets those that it named. When a client
-   names a topic that the stream does not have, a second stream with it is opened beside the first and takes its place;
-   what both brought meanwhile is sent once. When the beacon node goes away the clients stay, and the stream comes back.
-   A client that does not read is cut, as is one whose topics a beacon node that comes back does not know. */
+   validator-api.md 12 and 13. The stream has the topics of all clients; a client gets those that it named. When a
+   client names a topic that the stream does not have, a second stream with it is opened beside the first and takes its
+   place; what both brought meanwhile is sent once. When the beacon node goes away the clients stay, and the stream
+   comes back. A client that does not read is cut, as is one whose topics a beacon node that comes back does not
+   know. */
 #include "api/vapi_internal.h"
 
 #include <stdlib.h>

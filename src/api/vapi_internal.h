@@ -49,7 +49,7 @@ struct aq_vapi {
   aq_map group;   /* group key -> validator + 1 */
   aq_map foreign; /* other nodes' public shares -> operator + 1 */
   uint64_t last_request_ns;
-  aq_line_flow lines; /* of requests */
+  aq_line_flow lines;                     /* of requests */
   char user_agent[AQ_VAPI_AGENT_MAX + 1]; /* of the last request */
   char why[AQ_VAPI_TEXT_MAX];             /* "" = healthy */
 };
@@ -128,8 +128,8 @@ static inline uint64_t aq_vapi_hash(uint64_t h, aq_bytes in) {
 uint64_t aq_vapi_client(const aq_http_req *req); /* who asks; never 0 */
 /* Whether one more fits into a list of calls (by proxy_link): max in all, each of one client. */
 bool aq_vapi_room(aq_list *list, uint64_t client, size_t max, size_t each);
-/* The beacon node for the nth (from 0) try of a read; NULL: no more tries. A lone one is tried twice: it may have closed
-   the kept connection that the request was sent on. */
+/* The beacon node for the nth (from 0) try of a read; NULL: no more tries. A lone one is tried twice: it may have
+   closed the kept connection that the request was sent on. */
 const char *aq_vapi_upstream(const aq_vapi *v, size_t nth);
 void aq_vapi_proxy_leave(aq_call *c); /* gives its place away; harmless when it has none */
 

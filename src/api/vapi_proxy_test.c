@@ -145,72 +145,73 @@ static void test_passes(void **state) {
   proxy_free(p);
 }
 
+static const struct {
+  const char *method, *target;
+  int code; /* 0: as the plain form of the route */
+} odd_paths[] = {{"POST", "//eth/v2/beacon/pool/attestations", 0},
+                 {"POST", "/eth//v2/beacon/pool/attestations", 0},
+                 {"POST", "/eth/v2/beacon/pool/attestations/", 0},
+                 {"POST", "/eth/v2/beacon/pool/attestations///", 0},
+                 {"POST", "/eth/v2/beacon%2fpool%2Fattestations", 0},
+                 {"POST", "/eth/v2/%62eacon/pool/attestations", 0},
+                 {"POST", "/eth/v2/./beacon/pool/attestations/.", 0},
+                 {"POST", "/eth/v1/../v2/beacon/pool/attestations", 0},
+                 {"POST", "/../../eth/v2/beacon/pool/attestations", 0},
+                 {"POST", "/eth/v2/%2e%2e/v2/beacon/pool/attestations", 0},
+                 {"POST", "/eth/v2/x%2f%2e%2e%2Fbeacon/pool/attestations", 0},
+                 {"POST", "/eth/v2/beacon%252fpool/attestations", 400},
+                 {"POST", "/eth/v2/beacon/pool/attestations;x=1", 400},
+                 {"POST", "/eth/v2/beacon\\pool\\attestations", 400},
+                 {"POST", "/eth/v2/beacon/pool/attestations%20", 400},
+                 {"POST", "/eth/v2/beacon/pool/attestations%C0%AF", 400},
+                 {"POST", "eth/v2/beacon/pool/attestations", 400},
+                 {"POST", "*", 400},
+                 {"POST", "/eth/v3/beacon/pool/attestations", 404},
+                 {"POST", "/eth/v1alpha1/validator/attestation", 404},
+                 {"POST", "/ETH/v2/beacon/pool/attestations", 404},
+                 {"POST", "/base/eth/v2/beacon/pool/attestations", 404},
+                 {"POST", "/eth/v3/beacon/blocks", 404},
+                 {"POST", "/eth/v3/beacon/blinded_blocks", 404},
+                 {"POST", "/eth/v2/beacon/pool/sync_committees", 404},
+                 {"POST", "/eth/v1/beacon/pool/bls_to_execution_changes", 404},
+                 {"POST", "/eth/v1/beacon/pool/attester_slashings", 404},
+                 {"POST", "/eth/v3/validator/aggregate_and_proofs", 404},
+                 {"POST", "/eth/v2/validator/contribution_and_proofs", 404},
+                 {"POST", "/eth/v2/validator/beacon_committee_selections", 404},
+                 {"POST", "/eth/v2/validator/register_validator", 404},
+                 {"POST", "/eth/v1/beacon/genesis", 404},
+                 {"POST", "/", 404},
+                 {"PUT", "/eth/v2/beacon/pool/attestations", 405},
+                 {"PATCH", "/eth/v2/beacon/pool/attestations", 405},
+                 {"DELETE", "/eth/v2/beacon/blocks", 405},
+                 {"post", "/eth/v2/beacon/blocks", 405},
+                 {"TRACE", "/eth/v1/beacon/genesis", 405},
+                 {"CONNECT", "/eth/v1/beacon/genesis", 405},
+                 {"OPTIONS", "/eth/v1/beacon/genesis", 405},
+                 {"GET", "/eth/v2/validator/aggregate_attestation", 501},
+                 {"GET", "/eth/v1/validator/sync_committee_contribution", 501},
+                 {"GET", "/eth/v3/validator/aggregate_attestation", 404},
+                 {"GET", "/eth/v2/validator/attestation_data?slot=11&committee_index=0", 404},
+                 {"GET", "/eth/v4/validator/blocks/13?randao_reveal=0x00", 404},
+                 {"GET", "/ETH/v4/Validator/blocks/13?randao_reveal=0x00", 404},
+                 {"HEAD", "/eth/v4/validator/blocks/13?randao_reveal=0x00", 404}};
+
 /* Goal: no spelling of a request that belongs to the cluster reaches a beacon node: a partial signature would be there
    unrecorded. Method: what falls through is tried with every odd path, version and method; nothing is sent, and what is
    ours by its normal form is answered as ours. */
 static void test_nothing_falls_through(void **state) {
-  static const struct {
-    const char *method, *target;
-    int code; /* 0: as the plain form of the route */
-  } cases[] = {{"POST", "//eth/v2/beacon/pool/attestations", 0},
-               {"POST", "/eth//v2/beacon/pool/attestations", 0},
-               {"POST", "/eth/v2/beacon/pool/attestations/", 0},
-               {"POST", "/eth/v2/beacon/pool/attestations///", 0},
-               {"POST", "/eth/v2/beacon%2fpool%2Fattestations", 0},
-               {"POST", "/eth/v2/%62eacon/pool/attestations", 0},
-               {"POST", "/eth/v2/./beacon/pool/attestations/.", 0},
-               {"POST", "/eth/v1/../v2/beacon/pool/attestations", 0},
-               {"POST", "/../../eth/v2/beacon/pool/attestations", 0},
-               {"POST", "/eth/v2/%2e%2e/v2/beacon/pool/attestations", 0},
-               {"POST", "/eth/v2/x%2f%2e%2e%2Fbeacon/pool/attestations", 0},
-               {"POST", "/eth/v2/beacon%252fpool/attestations", 400},
-               {"POST", "/eth/v2/beacon/pool/attestations;x=1", 400},
-               {"POST", "/eth/v2/beacon\\pool\\attestations", 400},
-               {"POST", "/eth/v2/beacon/pool/attestations%20", 400},
-               {"POST", "/eth/v2/beacon/pool/attestations%C0%AF", 400},
-               {"POST", "eth/v2/beacon/pool/attestations", 400},
-               {"POST", "*", 400},
-               {"POST", "/eth/v3/beacon/pool/attestations", 404},
-               {"POST", "/eth/v1alpha1/validator/attestation", 404},
-               {"POST", "/ETH/v2/beacon/pool/attestations", 404},
-               {"POST", "/base/eth/v2/beacon/pool/attestations", 404},
-               {"POST", "/eth/v3/beacon/blocks", 404},
-               {"POST", "/eth/v3/beacon/blinded_blocks", 404},
-               {"POST", "/eth/v2/beacon/pool/sync_committees", 404},
-               {"POST", "/eth/v1/beacon/pool/bls_to_execution_changes", 404},
-               {"POST", "/eth/v1/beacon/pool/attester_slashings", 404},
-               {"POST", "/eth/v3/validator/aggregate_and_proofs", 404},
-               {"POST", "/eth/v2/validator/contribution_and_proofs", 404},
-               {"POST", "/eth/v2/validator/beacon_committee_selections", 404},
-               {"POST", "/eth/v2/validator/register_validator", 404},
-               {"POST", "/eth/v1/beacon/genesis", 404},
-               {"POST", "/", 404},
-               {"PUT", "/eth/v2/beacon/pool/attestations", 405},
-               {"PATCH", "/eth/v2/beacon/pool/attestations", 405},
-               {"DELETE", "/eth/v2/beacon/blocks", 405},
-               {"post", "/eth/v2/beacon/blocks", 405},
-               {"TRACE", "/eth/v1/beacon/genesis", 405},
-               {"CONNECT", "/eth/v1/beacon/genesis", 405},
-               {"OPTIONS", "/eth/v1/beacon/genesis", 405},
-               {"GET", "/eth/v2/validator/aggregate_attestation", 501},
-               {"GET", "/eth/v1/validator/sync_committee_contribution", 501},
-               {"GET", "/eth/v3/validator/aggregate_attestation", 404},
-               {"GET", "/eth/v2/validator/attestation_data?slot=11&committee_index=0", 404},
-               {"GET", "/eth/v4/validator/blocks/13?randao_reveal=0x00", 404},
-               {"GET", "/ETH/v4/Validator/blocks/13?randao_reveal=0x00", 404},
-               {"HEAD", "/eth/v4/validator/blocks/13?randao_reveal=0x00", 404}};
   (void)state;
   fv *f = fv_new(&(fv_cfg){.fork = AQ_ELECTRA});
   fake_env_run_for(&f->env, AQ_SECONDS(1));
   fake_res *plain = fv_send(f, "POST", "/eth/v2/beacon/pool/attestations", "electra", NULL, aq_bytes_str("[0]"));
   assert_int_equal(plain->code, 400);
-  for (size_t i = 0; i < AQ_COUNT(cases); i++) {
+  for (size_t i = 0; i < AQ_COUNT(odd_paths); i++) {
     size_t asked = f->http.log_cnt;
-    fake_res *r = fv_send(f, cases[i].method, cases[i].target, "electra", NULL, aq_bytes_str("[0]"));
-    bool right = cases[i].code ? r->code == cases[i].code
-                               : r->code == 400 && strcmp(aq_buf_cstr(&r->body), aq_buf_cstr(&plain->body)) == 0;
+    fake_res *r = fv_send(f, odd_paths[i].method, odd_paths[i].target, "electra", NULL, aq_bytes_str("[0]"));
+    bool right = odd_paths[i].code ? r->code == odd_paths[i].code
+                                   : r->code == 400 && strcmp(aq_buf_cstr(&r->body), aq_buf_cstr(&plain->body)) == 0;
     if (!right || f->http.log_cnt != asked)
-      fail_msg("%s %s: %d %s, %zu requests", cases[i].method, cases[i].target, r->code, aq_buf_cstr(&r->body),
+      fail_msg("%s %s: %d %s, %zu requests", odd_paths[i].method, odd_paths[i].target, r->code, aq_buf_cstr(&r->body),
                f->http.log_cnt - asked);
     if (r->code == 405) assert_non_null(fake_header(r, "Allow"));
     fake_res_free(r);
@@ -364,8 +365,8 @@ static void test_breaks_off(void **state) {
   proxy_free(p);
 }
 
-/* Goal: HEAD, 204 and 304 have no body, whatever the beacon node sends: it would be read as the next answer; HEAD of our
-   own routes is their GET.
+/* Goal: HEAD, 204 and 304 have no body, whatever the beacon node sends: it would be read as the next answer; HEAD of
+   our own routes is their GET.
    Method: each with a body behind it, whole and broken off; the headers are there. */
 static void test_bodiless(void **state) {
   static const struct {

@@ -1,5 +1,5 @@
-/* base/line_limit.h - log lines that bytes from outside can cause: one for each cause in ten seconds, with the number of
-   those left out. One aq_line_limit a cause, which is a source and a reason; the component owns it. Pure: monotonic
+/* base/line_limit.h - log lines that bytes from outside can cause: one for each cause in ten seconds, with the number
+   of those left out. One aq_line_limit a cause, which is a source and a reason; the component owns it. Pure: monotonic
    time comes in. What is counted is counted in the metrics, not here. */
 #ifndef AQ_BASE_LINE_LIMIT_H
 #define AQ_BASE_LINE_LIMIT_H

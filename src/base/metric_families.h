@@ -70,11 +70,11 @@
   X(P2P_DKG_CLUSTER_CHECKS_TOTAL, "p2p_dkg_cluster_checks_total", AQ_M_COUNTER, "result", \
     "result=ok|error", "start-up checks of the cluster lock") \
   X(P2P_MSGS_TOTAL, "p2p_msgs_total", AQ_M_COUNTER, "topic,direction,result", \
-    "topic=aequa/qbft/v1|aequa/parsigex/v1|aequa/priority/v1|aequa/peerinfo/v1|aequa/ping/v1|aequa/votes/v1|aequa/dkg/v1;" \
-    "direction=rx|tx;result=ok|error|decode_error", "messages sent and received") \
+    "topic=aequa/qbft/v1|aequa/parsigex/v1|aequa/priority/v1|aequa/peerinfo/v1|aequa/ping/v1|aequa/votes/v1|" \
+    "aequa/dkg/v1;direction=rx|tx;result=ok|error|decode_error", "messages sent and received") \
   X(P2P_BYTES_TOTAL, "p2p_bytes_total", AQ_M_COUNTER, "topic,direction", \
-    "topic=aequa/qbft/v1|aequa/parsigex/v1|aequa/priority/v1|aequa/peerinfo/v1|aequa/ping/v1|aequa/votes/v1|aequa/dkg/v1;" \
-    "direction=rx|tx", "message bytes sent and received") \
+    "topic=aequa/qbft/v1|aequa/parsigex/v1|aequa/priority/v1|aequa/peerinfo/v1|aequa/ping/v1|aequa/votes/v1|" \
+    "aequa/dkg/v1;direction=rx|tx", "message bytes sent and received") \
   /* contract.md 6.6, tss.md 10: threshold signing */ \
   X(TSS_RATE_LIMITED_TOTAL, "tss_rate_limited_total", AQ_M_COUNTER, "kind", \
     "kind=tss_session|tss_partial|tss_group|tss_verify", "work refused by a limit") \

@@ -51,7 +51,8 @@ typedef struct {
   char text[AQ_ERR_TEXT_MAX];
 } aq_err;
 
-/* Writes the detail (cut to fit, cleaned as aq_text_clean does) into err unless it is NULL; returns st, so that `return aq_fail(...)` reads well. */
+/* Writes the detail (cut to fit, cleaned as aq_text_clean does) into err unless it is NULL. Returns st, for `return
+   aq_fail(...)`. */
 aq_status aq_fail(aq_err *err, aq_status st, const char *fmt, ...) AQ_PRINTF(3, 4);
 
 #endif

@@ -2,8 +2,9 @@
 
 #include "cluster/threshold.h"
 
-/* Goal: a threshold is taken exactly when f = (n-1)/3 operators cannot sign alone and n can; exactly two thirds, rounded
-   up, is usual, and that is always taken. Method: every threshold of 1 to 32 operators, against the definitions. */
+/* Goal: a threshold is taken exactly when f = (n-1)/3 operators cannot sign alone and n can; exactly two thirds,
+   rounded up, is usual, and that is always taken. Method: every threshold of 1 to 32 operators, against the
+   definitions. */
 static void every_size(void **state) {
   (void)state;
   for (uint32_t n = 1; n <= 32; n++) {

@@ -14,8 +14,8 @@
 typedef struct {
   aq_duty duty;
   int64_t round;
-  /* The proposal shows a quorum's PREPAREs of this value in an earlier round: more honest nodes than there can be hostile
-     ones have judged it, and to refuse it now could lock the instance. */
+  /* The proposal shows a quorum's PREPAREs of this value in an earlier round: more honest nodes than there can be
+     hostile ones have judged it, and to refuse it now could lock the instance. */
   bool prepared;
 } aq_value_case;
 
@@ -34,7 +34,7 @@ typedef struct {
   bool linear_timer, eager_timer, proposal_timeout; /* feature flags; defaults false, true, true */
   void *arg;
   /* 5.1: may this value be prepared? Entries decode and fit each other (validity.h); the lock, the schedule and the
-     beacon node are the caller's to ask. Called again for each round and after each aq_consensus_judge. err: why not. */
+     beacon node are the caller's to ask. Called again each round and after each aq_consensus_judge. err: why not. */
   aq_value_verdict (*valid)(void *arg, const aq_value_case *c, const aq_unsigned_set *set, aq_err *err);
   /* Durable decision. Called once an instance, also again after a restart (idempotent for the receiver). */
   void (*decided)(void *arg, aq_duty duty, const aq_unsigned_set *set, uint64_t round);
@@ -62,11 +62,12 @@ AQ_NODISCARD aq_status aq_consensus_participate(aq_consensus *c, aq_duty duty);
 AQ_NODISCARD aq_status aq_consensus_propose(aq_consensus *c, aq_duty duty, const aq_unsigned_set *set);
 /* The same for info_sync: an encoded PriorityResult. AQ_E_FORMAT: not one. */
 AQ_NODISCARD aq_status aq_consensus_propose_info(aq_consensus *c, aq_duty duty, aq_bytes result);
-/* What `valid` waited for came: it is asked again. Not from inside `valid`; harmless for a duty that waits for nothing. */
+/* What `valid` waited for came: it is asked again. Not from inside `valid`; harmless for a duty that waits for
+   nothing. */
 void aq_consensus_judge(aq_consensus *c, aq_duty duty);
 uint32_t aq_consensus_instances(const aq_consensus *c);
-/* Peers showed a vote of this node that its store lacks: duties that began up to this time (Unix; 0: none) may have been
-   signed for without a record here. Beside aq_store_unproven_until_ns. */
+/* Peers showed a vote of this node that its store lacks: duties that began up to this time (Unix; 0: none) may have
+   been signed for without a record here. Beside aq_store_unproven_until_ns. */
 uint64_t aq_consensus_unproven_until_ns(const aq_consensus *c);
 /* The clock was set forward by raise_ns (0: no): what is held back moves with it. Then nothing is held back beyond
    limit_ns. Returns until when duties are held back (Unix), 0: none are. */

@@ -148,7 +148,8 @@ static void in_order(void **state) {
 }
 
 /* Goal: a forged signature is not remembered as good, nor is a good one beside it.
-   Method: a vote with a wrong signature twice; then a message that carries a good vote of another peer in front of it. */
+   Method: a vote with a wrong signature twice; then a message that carries a good vote of another peer in front of
+   it. */
 static void forged(void **state) {
   world *g = *state;
   for (int i = 1; i < 3; i++) {

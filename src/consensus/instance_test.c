@@ -89,8 +89,8 @@ static void one_refusal_ends_voting(void **state) {
 }
 
 /* Goal: bytes count as recorded only when the journal said so, and a vote that it did not take never was (consensus.md
-   7.2). Method: node 2's COMMIT, which brings the bytes, is not written; the decision is, and must bring them. The fakes
-   look for the bytes of each recorded decision. */
+   7.2). Method: node 2's COMMIT, which brings the bytes, is not written; the decision is, and must bring them. The
+   fakes look for the bytes of each recorded decision. */
 static void failed_write_brings_nothing(void **state) {
   (void)state;
   fake_cluster *w = cluster(0);

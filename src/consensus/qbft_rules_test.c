@@ -205,8 +205,9 @@ static void restored_votes_close_their_round(void **state) {
 }
 
 /* Goal: a restored COMMIT implies its PREPARE, whose own record may have failed: the round takes no PREPARE of another
-   value, and the one that the certificate shows is sent again (port/store.h). Method: only the COMMIT restored, with this
-   node in its certificate and without; then PRE-PREPAREs of its round; a PREPARE that contradicts the certificate. */
+   value, and the one that the certificate shows is sent again (port/store.h). Method: only the COMMIT restored, with
+   this node in its certificate and without; then PRE-PREPAREs of its round; a PREPARE that contradicts the
+   certificate. */
 static void restored_commit_implies_its_prepare(void **state) {
   (void)state;
   for (uint32_t first = 0; first < 2; first++) {

@@ -152,8 +152,8 @@ static void attester_sets(void **state) {
   assert_int_equal(judge_set(SLOT, t, 3), AQ_OK);
 }
 
-/* Goal: the rules at both ends: votes of the first epoch are for itself and no later one is; since Electra the index is 0
-   in every committee. Method: slots of epoch 0 and 1, and around the fork at epoch 10. */
+/* Goal: the rules at both ends: votes of the first epoch are for itself and no later one is; since Electra the index is
+   0 in every committee. Method: slots of epoch 0 and 1, and around the fork at epoch 10. */
 static void attester_epochs(void **state) {
   (void)state;
   attester t = good_attester();

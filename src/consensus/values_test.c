@@ -70,8 +70,8 @@ static void everybody_waits(fake_cluster *w, bool waits) {
   for (uint32_t i = 0; i < NODES; i++) w->node[i].always_waits = waits;
 }
 
-/* Goal: a verdict may come later; nothing is prepared before it, everything goes on after it, and what is not waited for
-   may be answered without harm. Method: all nodes wait; then they are told to judge again, twice. */
+/* Goal: a verdict may come later; nothing is prepared before it, everything goes on after it, and what is not waited
+   for may be answered without harm. Method: all nodes wait; then they are told to judge again, twice. */
 static void verdicts_come_later(void **state) {
   (void)state;
   fake_cluster *w = cluster();
@@ -126,8 +126,8 @@ static fake_verdict lose_round1_commits(fake_cluster *w, uint32_t from, uint32_t
 }
 
 /* Goal: who refused a value learns that a quorum prepared it, and need not lock the instance by refusing it for ever.
-   Method: all but node 0 prepare it, the COMMITs are lost, node 2 leaves: without node 0 there is no quorum. Round 2 ends
-   with the extended round 1, round 3 is node 3's. */
+   Method: all but node 0 prepare it, the COMMITs are lost, node 2 leaves: without node 0 there is no quorum. Round 2
+   ends with the extended round 1, round 3 is node 3's. */
 static void prepared_values_are_named(void **state) {
   (void)state;
   fake_cluster *w = cluster();

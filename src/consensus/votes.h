@@ -1,7 +1,7 @@
-/* consensus/votes.h - what peers know of us (docs/decisions/007): before this process votes for a duty that was alive when
-   it began, it asks each peer for its own newest votes, since a store that was put back does not know what it lacks.
-   And each slot it tells them which process it is, so that two live ones of one identity learn of each other. Private
-   to the component. */
+/* consensus/votes.h - what peers know of us (docs/decisions/007): before this process votes for a duty that was alive
+   when it began, it asks each peer for its own newest votes, since a store that was put back does not know what it
+   lacks. And each slot it tells them which process it is, so that two live ones of one identity learn of each other.
+   Private to the component. */
 #ifndef AQ_CONSENSUS_VOTES_H
 #define AQ_CONSENSUS_VOTES_H
 

@@ -72,8 +72,8 @@ static fake_cluster *rolled_back(bool put_back, uint32_t mute) {
 }
 
 /* Goal: a node whose store was put back hears from its peers what it sent meanwhile, sends nothing more for duties that
-   were alive when it started, says so, and votes for later ones (docs/decisions/007). Method: node 0 forgets its COMMIT;
-   one peer that answers is enough. */
+   were alive when it started, says so, and votes for later ones (docs/decisions/007). Method: node 0 forgets its
+   COMMIT; one peer that answers is enough. */
 static void an_old_store_is_noticed(void **state) {
   (void)state;
   double before = aq_metric_value(AQ_M_STATE_STALE_TOTAL, AQ_LABELS("peer"));

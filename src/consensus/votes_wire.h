@@ -1,8 +1,8 @@
-/* consensus/votes_wire.h - bytes of /aequa/votes/1.0.0, our own protocol between aequa nodes (docs/decisions/007): a node
-   tells each peer which process of its identity it is, and asks for its own newest votes as that peer saw them. Numbers
-   are little endian. Request: version 1, flags, hello. Answer: version 1, flags, hello of another process of the asking
-   identity (flag 1), u16 count, then u16 length and QBFTMsg for each vote. Nothing may follow, no other flag be set.
-   Pure; what is read points into the input. */
+/* consensus/votes_wire.h - bytes of /aequa/votes/1.0.0, our own protocol between aequa nodes (docs/decisions/007): a
+   node tells each peer which process of its identity it is, and asks for its own newest votes as that peer saw them.
+   Numbers are little endian. Request: version 1, flags, hello. Answer: version 1, flags, hello of another process of
+   the asking identity (flag 1), u16 count, then u16 length and QBFTMsg for each vote. Nothing may follow, no other flag
+   be set. Pure; what is read points into the input. */
 #ifndef AQ_CONSENSUS_VOTES_WIRE_H
 #define AQ_CONSENSUS_VOTES_WIRE_H
 

@@ -8,8 +8,8 @@ static aq_votes_hello hello_of(const aq_k1_key *key, const uint8_t cluster[32]) 
   return h;
 }
 
-/* Goal: a hello counts only as its key signed it, for its cluster. Method: each byte of it changed, another key, another
-   cluster. */
+/* Goal: a hello counts only as its key signed it, for its cluster. Method: each byte of it changed, another key,
+   another cluster. */
 static void hellos_are_signed(void **state) {
   (void)state;
   uint8_t secret[32] = {0}, cluster[32] = {7}, pubkey[33], other[33];
@@ -36,8 +36,8 @@ static void hellos_are_signed(void **state) {
   aq_k1_key_free(key), aq_k1_key_free(second);
 }
 
-/* Goal: requests and answers are read as they were written, and nothing else is. Method: both forms there and back; every
-   shortening, a byte more, other versions and flags, too many and too long votes. */
+/* Goal: requests and answers are read as they were written, and nothing else is. Method: both forms there and back;
+   every shortening, a byte more, other versions and flags, too many and too long votes. */
 static void only_what_was_written(void **state) {
   (void)state;
   aq_votes_hello h = {.id = {1}, .started_ns = 5}, got;

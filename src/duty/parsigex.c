@@ -269,8 +269,7 @@ static bool idle(const kept *k) {
 static void on_again(void *arg);
 
 static void arm(aq_parsigex *px) {
-  if (px->again.pos == 0)
-    aq_timer_after(px->cfg.env, &px->again, AQ_MILLIS(AGAIN_MS), on_again, px);
+  if (px->again.pos == 0) aq_timer_after(px->cfg.env, &px->again, AQ_MILLIS(AGAIN_MS), on_again, px);
 }
 
 static void on_sent(void *arg, aq_status st) {

@@ -45,9 +45,9 @@ typedef struct aq_parsigex aq_parsigex;
 aq_parsigex *aq_parsigex_new(const aq_parsigex_cfg *cfg); /* registers its handler with net */
 void aq_parsigex_free(aq_parsigex *px);                   /* after the net ended what was under way */
 
-/* To every other node, without waiting. All items have this node's share index; one subcommittee a call. It is kept while
-   the duty lives (an exit, which has no deadline: for an epoch) and sent again to whoever did not get it or came back,
-   at most AQ_PARSIGEX_TRIES times to each; receivers take an equal one for nothing new. */
+/* To every other node, without waiting. All items have this node's share index; one subcommittee a call. It is kept
+   while the duty lives (an exit, which has no deadline: for an epoch) and sent again to whoever did not get it or came
+   back, at most AQ_PARSIGEX_TRIES times to each; receivers take an equal one for nothing new. */
 void aq_parsigex_broadcast(aq_parsigex *px, aq_duty duty, const aq_parsig_set *set);
 
 /* A connection to the peer was made: what is kept goes to it again, soon. */

@@ -119,8 +119,8 @@ static void marks_of_a_clock_that_was_ahead(void **state) {
 
 /* Goal: without a head nothing is lowered: the clock of now may be the one that is wrong. Where heads say that it is
    behind, marks are of a later time; a head that no chain has moves nothing.
-   Method: a mark two hours ahead of a clock that is two hours behind, no head; a head far away; a head of the true time,
-   then the clock is set right. A new store under such a clock holds back what the chain has reached. */
+   Method: a mark two hours ahead of a clock that is two hours behind, no head; a head far away; a head of the true
+   time, then the clock is set right. A new store under such a clock holds back what the chain has reached. */
 static void marks_and_a_clock_that_is_behind(void **state) {
   (void)state;
   uint64_t since_ns = FV_GENESIS + SLOT * AQ_SECONDS(12) + AQ_SECONDS(7200);

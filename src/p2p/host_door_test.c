@@ -3,7 +3,8 @@
 #include "p2p/fake_hosts.h"
 #include "p2p/host_internal.h"
 
-/* Goal: the operator's rate limit and the one for strangers refuse at the door and count it; one stranger has few places.
+/* Goal: the operator's rate limit and the one for strangers refuse at the door and count it; one stranger has few
+   places.
    Method: 40 connections from one address against each limit. */
 static void limited(void **state) {
   (void)state;

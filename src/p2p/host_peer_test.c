@@ -589,8 +589,8 @@ static void judged(void **state) {
   del_world(w);
 }
 
-/* Goal: what a peer may ask for has a budget that time gives back, each protocol its own; more is reset, counted, told in
-   one line.
+/* Goal: what a peer may ask for has a budget that time gives back, each protocol its own; more is reset, counted, told
+   in one line.
    Method: 300 of each request and of pings in one stream; more a minute later. */
 static void many_asked(void **state) {
   (void)state;

@@ -201,9 +201,7 @@ aq_peerinfo *aq_peerinfo_new(const aq_peerinfo_cfg *cfg) {
   return p;
 }
 
-void aq_peerinfo_start(aq_peerinfo *p) {
-  aq_timer_after(p->cfg.env, &p->timer, EVERY_NS, on_timer, p);
-}
+void aq_peerinfo_start(aq_peerinfo *p) { aq_timer_after(p->cfg.env, &p->timer, EVERY_NS, on_timer, p); }
 
 void aq_peerinfo_free(aq_peerinfo *p) {
   if (!p) return;

@@ -8,7 +8,8 @@
 #include "base/time.h"
 
 /* A timer is caller memory, zeroed before first use. It fires once. Re-arming an armed one replaces it. When the wall
-   clock is set, a timer at a time waits for that time by the new clock; one after a span fires when the span is over. */
+   clock is set, a timer at a time waits for that time by the new clock; one after a span fires when the span is
+   over. */
 typedef struct aq_timer {
   void (*fn)(void *arg);
   void *arg;

@@ -16,9 +16,9 @@ typedef void (*aq_store_found)(void *arg, aq_status st, const struct aq_store_vo
 
 /* An own consensus message. Key: (duty, msg_type, round); content = msg, just. Refused besides other content under
    the key: a PREPARE or COMMIT below the highest recorded ROUND-CHANGE round or below the highest recorded round of
-   its kind, a PREPARE below the highest recorded COMMIT round, or of another value than the COMMIT of its own round (the
-   certificate of that COMMIT may show a PREPARE whose own record failed), a ROUND-CHANGE below the highest recorded
-   one, and a ROUND-CHANGE whose prepared_round is below an earlier one's or below the round of a COMMIT. */
+   its kind, a PREPARE below the highest recorded COMMIT round, or of another value than the COMMIT of its own round
+   (the certificate of that COMMIT may show a PREPARE whose own record failed), a ROUND-CHANGE below the highest
+   recorded one, and a ROUND-CHANGE whose prepared_round is below an earlier one's or below the round of a COMMIT. */
 typedef struct aq_store_vote {
   aq_duty duty;
   uint8_t msg_type; /* 1 pre-prepare, 2 prepare, 3 commit, 4 round-change */
@@ -90,8 +90,8 @@ typedef struct aq_store {
   /* All of the set or nothing. */
   void (*sign)(void *ctx, const aq_store_sign *s, uint32_t cnt, aq_store_done done, void *arg);
   void (*peer)(void *ctx, uint32_t peer, const char *addr); /* last good address of a peer; "" forgets. No answer */
-  /* Votes, blobs, decisions of older slots; never the journal. Whatever is asked for, what is within AQ_STORE_KEEP_SLOTS
-     of the newest vote stays: a clock that is ahead must not forget live duties. */
+  /* Votes, blobs, decisions of older slots; never the journal. Whatever is asked for, what is within
+     AQ_STORE_KEEP_SLOTS of the newest vote stays: a clock that is ahead must not forget live duties. */
   void (*prune)(void *ctx, uint64_t before_slot);
   void (*backup)(void *ctx); /* in the background */
   /* At start, blocking. from_slot UINT64_MAX: only the peers' addresses. */

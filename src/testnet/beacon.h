@@ -55,8 +55,8 @@ const aq_http_handler *aq_beacon_handler(
    slot. And one that the fork choice leaves. Both tell the subscribers. */
 void aq_beacon_import(aq_beacon *b, const aq_beacon_block *block);
 void aq_beacon_orphan(aq_beacon *b, uint64_t slot);
-/* No epoch from `from` on to the one before `until` gets another source than the one that epoch `from` - 1 had: the chain
-   justifies nothing. One such span at a time. */
+/* No epoch from `from` on to the one before `until` gets another source than the one that epoch `from` - 1 had: the
+   chain justifies nothing. One such span at a time. */
 void aq_beacon_unjustified(aq_beacon *b, uint64_t from, uint64_t until);
 uint64_t aq_beacon_justified(const aq_beacon *b, uint64_t epoch); /* source epoch of that epoch's votes */
 const uint8_t *aq_beacon_genesis(const aq_beacon *b);             /* root before all blocks */

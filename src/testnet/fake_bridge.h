@@ -69,8 +69,7 @@ static inline void bridge_end_(bridge_conn *c, aq_status st) {
 static inline void bridge_step_(void *arg);
 
 static inline void bridge_later_(bridge_conn *c) {
-  if (c->step.pos == 0)
-    aq_timer_after(&c->bridge->env->env, &c->step, c->bridge->delay_ns, bridge_step_, c);
+  if (c->step.pos == 0) aq_timer_after(&c->bridge->env->env, &c->step, c->bridge->delay_ns, bridge_step_, c);
 }
 
 static inline void bridge_notify_(void *arg, fake_res *r) {

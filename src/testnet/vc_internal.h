@@ -48,7 +48,7 @@ struct aq_vc {
   uint64_t unproven_ns;         /* duties that began up to here may have been signed before, without a record */
   bool abstain_logged;
   aq_clock_look look;
-  uint64_t head_call; /* 0: the beacon API is not being asked where the chain is */
+  uint64_t head_call;  /* 0: the beacon API is not being asked where the chain is */
   uint64_t kept_epoch; /* one after the epoch in which the journal was pruned and copied last */
   uint32_t busy;       /* jobs and journal writes under way: freed when they are back */
   bool closing;
@@ -62,6 +62,6 @@ void aq_vc_unbusy(aq_vc *v);
 /* The line for a signature that was not recorded and so is not sent. */
 void aq_vc_refused(aq_vc *v, aq_duty_type type, uint64_t slot, uint64_t validator_index, aq_status st);
 const char *aq_vc_refusal_text(aq_status st, aq_store_refusal why); /* never NULL */
-void aq_vc_clock(aq_vc *v); /* vc_clock.c: a look at the clock */
+void aq_vc_clock(aq_vc *v);                                         /* vc_clock.c: a look at the clock */
 
 #endif
