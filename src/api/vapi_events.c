@@ -165,6 +165,18 @@ static void begin(aq_call *c) {
   if (!c->vt->write(c->res, aq_bytes_str(":\n\n"))) cut(c, "the client does not read");
 }
 
+/* Whether what runs has all topics of a client, and what is about to take its place, too. */
+static bool served(const aq_vapi_events *e, const aq_call *c) {
+  if (!e->live || (c->topics & ~e->live->topics) != 0) return false;
+  return !e->probe || (c->topics & ~e->probe->topics) == 0;
+}
+
+static void begin_served(aq_vapi_events *e) {
+  AQ_LIST_EACH(&e->clients, c, aq_call, proxy_link) {
+    if (!c->streaming && served(e, c)) begin(c);
+  }
+}
+
 /* The stream is open: it takes the place of the one before, and who waited for its topics begins. */
 static void opened(upstream *u) {
   aq_vapi_events *e = u->e;
@@ -179,9 +191,7 @@ static void opened(upstream *u) {
   e->probe_for = NULL;
   e->pause_ns = 0;
   e->tries = 0;
-  AQ_LIST_EACH(&e->clients, c, aq_call, proxy_link) {
-    if (!c->streaming && (c->topics & ~u->topics) == 0) begin(c);
-  }
+  begin_served(e);
   look_at(e, 0);
 }
 
@@ -257,6 +267,7 @@ static void probe_done(upstream *u, bool answered) {
   bool settled = answered && u->code >= 400 && u->code <= 499 && refused(e, u);
   upstream_free(&e->probe);
   e->probe_for = NULL;
+  begin_served(e); /* what runs stays */
   if (settled || shrinks)
     look_at(e, 0);
   else
@@ -403,7 +414,7 @@ void aq_vapi_get_events(aq_call *c) {
   if (aq_list_empty(&e->clients)) aq_timer_after(env, &e->alive, ALIVE_NS, alive, e);
   c->proxy_client = client;
   aq_list_push(&e->clients, &c->proxy_link);
-  if (e->live && (c->topics & ~e->live->topics) == 0) {
+  if (served(e, c)) {
     begin(c);
     return;
   }

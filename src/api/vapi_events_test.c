@@ -172,6 +172,38 @@ static void test_widens(void **state) {
   world_free(w);
 }
 
+/* Goal: who comes while a stream of fewer topics is about to take the place of the one that runs misses nothing.
+   Method: the new stream opens, and the client gets one with its topics; it does not open, and the client gets the one
+   that runs. */
+static void test_joins_while_it_shrinks(void **state) {
+  (void)state;
+  for (int opens = 0; opens < 2; opens++) {
+    world *w = world_new(1);
+    fake_res *a = join(w, "head"), *b = NULL;
+    accept(w, "/eth/v1/events?topics=head");
+    fake_env_run_for(&w->f->env, AQ_SECONDS(2));
+    b = join(w, "block");
+    fake_ex *up = accept(w, "/eth/v1/events?topics=head&topics=block");
+    fake_env_run_for(&w->f->env, AQ_SECONDS(2));
+    fake_res_free(b);
+    while (fake_http_open_cnt(&w->f->http) == 1) fake_env_run_for(&w->f->env, AQ_SECONDS(1)); /* fewer are asked for */
+    b = join(w, "block");
+    if (opens) {
+      accept(w, "/eth/v1/events?topics=head");
+      fake_env_run_for(&w->f->env, AQ_SECONDS(2));
+      up = accept(w, "/eth/v1/events?topics=head&topics=block");
+    } else {
+      fake_http_fail(stream(w, false), 0, AQ_E_CLOSED);
+      fake_env_drain(&w->f->env);
+    }
+    fake_http_chunk(up, BLOCK1);
+    expect(b, BLOCK1);
+    fake_res_free(a);
+    fake_res_free(b);
+    world_free(w);
+  }
+}
+
 /* Goal: a topic that this beacon node does not have is refused to the client that named it, with the beacon node's
    words; the others notice nothing. Method: first, and beside a running stream; a third client waits meanwhile. */
 static void test_refused(void **state) {
@@ -375,10 +407,11 @@ static void test_any_order(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_fans_out),         cmocka_unit_test(test_topics),
-                                     cmocka_unit_test(test_widens),           cmocka_unit_test(test_refused),
-                                     cmocka_unit_test(test_restart),          cmocka_unit_test(test_silence),
-                                     cmocka_unit_test(test_next_beacon_node), cmocka_unit_test(test_other_chain),
-                                     cmocka_unit_test(test_bounds),           cmocka_unit_test(test_any_order)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_fans_out),    cmocka_unit_test(test_topics),
+                                     cmocka_unit_test(test_widens),      cmocka_unit_test(test_joins_while_it_shrinks),
+                                     cmocka_unit_test(test_refused),     cmocka_unit_test(test_restart),
+                                     cmocka_unit_test(test_silence),     cmocka_unit_test(test_next_beacon_node),
+                                     cmocka_unit_test(test_other_chain), cmocka_unit_test(test_bounds),
+                                     cmocka_unit_test(test_any_order)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
