@@ -547,6 +547,7 @@ aq_vapi *aq_vapi_new(const aq_vapi_cfg *cfg) {
   aq_list_init(&v->calls);
   aq_list_init(&v->proxy_waiting);
   aq_list_init(&v->proxy_open);
+  aq_list_init(&v->subscribing);
   v->events = aq_vapi_events_new(v);
   size_t max = (size_t)AQ_VALIDATORS_MAX * AQ_OPERATORS_MAX;
   aq_map_init(&v->share, 48, max, NULL);

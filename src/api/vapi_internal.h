@@ -42,7 +42,7 @@ struct aq_vapi {
   aq_vapi_cfg cfg;
   aq_http_handler handler;
   aq_list calls;
-  aq_list proxy_waiting, proxy_open; /* calls by age: vapi_proxy.c */
+  aq_list proxy_waiting, proxy_open, subscribing; /* calls by age: vapi_proxy.c */
   aq_timer proxy_turn;
   aq_vapi_events *events;
   aq_map share;   /* own public share -> validator + 1 */

@@ -10,7 +10,8 @@
 #include <strings.h>
 
 enum {
-  OPEN_MAX = 24,     /* requests to the beacon node at once; the client port has connections for them */
+  OPEN_MAX = 24,     /* requests to the beacon node at once, and as many subscriptions: the client port has
+                        connections for both */
   OPEN_EACH = 8,     /* of one client: two that hold all of theirs leave room for a third */
   WAITING_MAX = 96,  /* for their turn; each holds its request, AQ_VAPI_READ_MAX at most */
   WAITING_EACH = 48, /* of one client: what one asks for at its start, times some */
@@ -34,9 +35,16 @@ void aq_call_busy(aq_call *c) { plain(c, 503, "too many requests at once\n", "to
 
 /* What the two ends of each connection settle themselves, and what would make another request of this one. */
 static bool ours(const char *name) {
-  static const char *const own[] = {
-      "Content-Length",        "Host", "Expect", "Accept-Encoding", "Date", "X-HTTP-Method", "X-Method-Override",
-      "X-HTTP-Method-Override"};
+  static const char *const own[] = {"Content-Length",
+                                    "Host",
+                                    "Expect",
+                                    "Accept-Encoding",
+                                    "Date",
+                                    "X-HTTP-Method",
+                                    "X-Method-Override",
+                                    "X-HTTP-Method-Override",
+                                    "X-Original-URL",
+                                    "X-Rewrite-URL"};
   for (size_t i = 0; i < AQ_COUNT(own); i++) {
     if (strcasecmp(name, own[i]) == 0) return true;
   }
@@ -309,7 +317,8 @@ void aq_vapi_subscribe_all(aq_call *c) {
     not_found(c);
     return;
   }
-  if (!aq_vapi_room(&v->proxy_open, aq_vapi_client(c->req), OPEN_MAX, OPEN_EACH)) {
+  /* Beside what is forwarded: slow reads must not keep a client from its duties' subnets. */
+  if (!aq_vapi_room(&v->subscribing, aq_vapi_client(c->req), OPEN_MAX, OPEN_EACH)) {
     aq_call_busy(c);
     return;
   }
@@ -320,6 +329,6 @@ void aq_vapi_subscribe_all(aq_call *c) {
                          .submit = true,
                          .pool = AQ_HTTPC_PROXY};
   c->proxy_client = aq_vapi_client(c->req);
-  aq_list_push(&v->proxy_open, &c->proxy_link);
+  aq_list_push(&v->subscribing, &c->proxy_link);
   c->bn_id = aq_bn_call(v->cfg.bn, &req, subscribed, c);
 }

@@ -114,8 +114,10 @@ static void test_passes(void **state) {
                            {"Authorization", "Bearer client"},
                            {"x-token", "client"},
                            {"X-HTTP-Method-Override", "POST"},
+                           {"X-Original-URL", "/eth/v2/beacon/blocks"},
+                           {"x-rewrite-url", "/eth/v2/beacon/blocks"},
                            {"X-Any", "1"}},
-                .header_cnt = 14,
+                .header_cnt = 16,
                 .body = aq_bytes_str("body")};
   fake_res *r = fv_wait(p->f, fake_send(aq_vapi_handler(p->f->vapi), &q));
   assert_string_equal(p->method, "GET");
@@ -435,12 +437,13 @@ static void test_budget(void **state) {
   proxy_free(p);
 }
 
-/* Goal: any number of programs holds no more than the whole budget. Method: forty of them. */
+/* Goal: any number of programs holds no more than the whole budget, and none of what subscriptions have. Method: forty
+   of them; then more subscriptions at once than one program may have. */
 static void test_budget_in_all(void **state) {
-  enum { CLIENTS = 40, EACH = 10, OPEN_MAX = 24, WAITING_MAX = 96 };
+  enum { CLIENTS = 40, EACH = 10, OPEN_MAX = 24, OPEN_EACH = 8, WAITING_MAX = 96 };
   (void)state;
   proxy *p = proxy_new();
-  fake_res *r[CLIENTS * EACH];
+  fake_res *r[CLIENTS * EACH], *sub[OPEN_EACH + 1];
   for (size_t i = 0; i < CLIENTS; i++) {
     char agent[16];
     snprintf(agent, sizeof agent, "%zu", i);
@@ -450,6 +453,12 @@ static void test_budget_in_all(void **state) {
   for (size_t i = 0; i < CLIENTS * EACH; i++) kept += r[i]->code == 0;
   assert_int_equal(fake_http_open_cnt(&p->f->http), OPEN_MAX);
   assert_int_equal(kept, OPEN_MAX + WAITING_MAX);
+  for (size_t i = 0; i < AQ_COUNT(sub); i++)
+    sub[i] = fv_send(p->f, "POST", "/eth/v1/validator/beacon_committee_subscriptions", NULL, NULL, aq_bytes_str("[]"));
+  for (size_t i = 0; i < AQ_COUNT(sub); i++) {
+    assert_int_equal(fv_wait(p->f, sub[i])->code, i < OPEN_EACH ? 200 : 503);
+    fake_res_free(sub[i]);
+  }
   for (size_t i = 0; i < CLIENTS * EACH; i++) fake_res_free(r[i]);
   proxy_free(p);
 }
