@@ -358,6 +358,7 @@ static void ask_keys(void *arg) {
 static void chain_known(void *arg, aq_status st, const aq_chain *chain, const char *why) {
   aq_vc *v = arg;
   aq_err err = {AQ_OK, ""};
+  if (v->closing) return; /* stopped before the beacon node answered: no failure */
   if (st == AQ_OK && v->cfg.store->pin) {
     st = v->cfg.store->pin(v->cfg.store->ctx, chain->genesis_validators_root, &err);
     why = err.text;

@@ -591,6 +591,19 @@ static void test_free_anywhere(void **state) {
   }
 }
 
+/* Goal: to be stopped while the beacon node does not answer yet is no failure: the process ends with status 0.
+   Method: a beacon node that gives half an answer; the client is freed then. */
+static void test_stopped_early(void **state) {
+  (void)state;
+  world *w = world_new(AQ_FULU);
+  w->lie_path = "/eth/v1/", w->lie_text = "{", w->lie_cnt = UINT32_MAX;
+  vc_up(w, false);
+  fake_env_run_for(&w->env, AQ_SECONDS(3));
+  vc_down(w);
+  assert_int_equal(w->failures, 0);
+  world_free(w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_three_epochs),
                                      cmocka_unit_test(test_clock_that_was_ahead),
@@ -608,6 +621,7 @@ int main(void) {
                                      cmocka_unit_test(test_no_list),
                                      cmocka_unit_test(test_no_beacon),
                                      cmocka_unit_test(test_other_slot),
+                                     cmocka_unit_test(test_stopped_early),
                                      cmocka_unit_test(test_free_anywhere)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
