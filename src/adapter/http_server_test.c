@@ -115,6 +115,7 @@ static void test_strict(void **state) {
       "GET /now%00 HTTP/1.1\r\nHost: x\r\n\r\n",
       "GET /now#x HTTP/1.1\r\nHost: x\r\n\r\n",
       "CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n",
+      "\r\n\r\nGET /now HTTP/1.1\r\nHost: x\r\n\r\n",
   };
   for (size_t i = 0; i < AQ_COUNT(odd); i++) {
     int fd = raw_connect();
