@@ -108,9 +108,12 @@ static int run_check(const aq_cmd_ctx *ctx, void *cfg) {
 static int write_out(const char *path, aq_bytes text) {
   FILE *f = is_stdio(path) ? stdout : fopen(path, "wx");
   if (!f) return aq_cmd_fail("cannot make %s: %s", path, strerror(errno));
-  bool good = fwrite(text.ptr, 1, text.len, f) == text.len && fflush(f) == 0;
-  if (f != stdout && (fsync(fileno(f)) != 0 || fclose(f) != 0)) good = false;
-  return good ? AQ_EXIT_OK : aq_cmd_fail("cannot write %s: %s", is_stdio(path) ? "to stdout" : path, strerror(errno));
+  bool good = fwrite(text.ptr, 1, text.len, f) == text.len && fflush(f) == 0 && (f == stdout || fsync(fileno(f)) == 0);
+  int why = errno;
+  if (f != stdout && fclose(f) != 0 && good) good = false, why = errno;
+  if (good) return AQ_EXIT_OK;
+  if (f != stdout) (void)unlink(path); /* half a file would bar the next try */
+  return aq_cmd_fail("cannot write %s: %s", is_stdio(path) ? "to stdout" : path, strerror(why));
 }
 
 /* false: another word. *given: the flag was there. */
@@ -183,7 +186,7 @@ static int run_export(const aq_cmd_ctx *ctx, void *cfg) {
 static aq_status read_in(const char *path, aq_buf *out, aq_err *err) {
   char chunk[65536];
   if (!is_stdio(path)) return aq_file_read(out, path, err);
-  for (size_t len; (len = fread(chunk, 1, sizeof chunk, stdin)) > 0;) aq_buf_put(out, chunk, len);
+  for (size_t len; !out->failed && (len = fread(chunk, 1, sizeof chunk, stdin)) > 0;) aq_buf_put(out, chunk, len);
   if (ferror(stdin)) return aq_fail(err, AQ_E_IO, "cannot read stdin: %s", strerror(errno));
   return out->failed ? aq_fail(err, AQ_E_LIMIT, "stdin: over %zu bytes", out->max) : AQ_OK;
 }
@@ -267,12 +270,9 @@ static aq_status import_file(const aq_store_scope *s, const aq_store_flags *f, a
   aq_status st = open_to_write(&db, s, f->accept_empty, &made, err);
   if (st != AQ_OK) return st;
   st = aq_interchange_import(&db, &cfg, text, &stats, err);
+  if (st != AQ_OK && made) take_away(s->path); /* while it is locked: the next one here may be of another import */
   aq_db_close(&db);
-  if (st == AQ_OK) {
-    print_import(s, &stats, made);
-    return AQ_OK;
-  }
-  if (made) take_away(s->path);
+  if (st == AQ_OK) print_import(s, &stats, made);
   return st;
 }
 

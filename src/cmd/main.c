@@ -141,6 +141,12 @@ static int run_command(const aq_command *cmd, const char *program, int argc, cha
   return rc;
 }
 
+/* What a command printed must be out before it has succeeded: a full disk shows only here. */
+static int flushed(int rc) {
+  bool good = fflush(stdout) == 0 && !ferror(stdout);
+  return good || rc != AQ_EXIT_OK ? rc : aq_cmd_fail("cannot write all of the output: is the disk of stdout full?");
+}
+
 int main(int argc, char **argv) {
   const char *program = argc > 0 ? argv[0] : "aequa";
   int used = 0;
@@ -153,13 +159,13 @@ int main(int argc, char **argv) {
       is_flag && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0 || strcmp(argv[0], "-help") == 0);
   if (is_help && argc == 1) {
     aq_cmd_print_help(NULL, false);
-    return AQ_EXIT_OK;
+    return flushed(AQ_EXIT_OK);
   }
   if (is_flag && strcmp(argv[0], "--version") == 0)
     cmd = command_by_name("version"), used = 1;
   else if (is_flag || argc == 0)
     cmd = command_by_name("run");
-  if (cmd) return run_command(cmd, program, argc - used, argv + used);
+  if (cmd) return flushed(run_command(cmd, program, argc - used, argv + used));
   if (argc > 0 && !is_flag) fprintf(stderr, "aequa: there is no command \"%s\"\n", argv[0]);
   aq_cmd_print_help(NULL, true);
   return AQ_EXIT_USAGE;

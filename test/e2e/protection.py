@@ -2,7 +2,7 @@
 Method: the commands of that section are taken from it and run. A client signs with its shares on a simulated chain; its history goes into
 a node's store, out again, and into a fresh client, which then lives through the same slots of the same chain once more and must sign none of
 them. Then files in the forms of each client, files of other networks and other keys, and databases that are damaged, lost or in use."""
-import os, re, shutil, sqlite3, subprocess, sys, time
+import os, re, resource, shutil, signal, sqlite3, subprocess, sys, time
 from common import *
 
 SPE, SLOT = 4, "500ms"
@@ -202,6 +202,20 @@ def refusals(d):
     expect(0, "export", f"--store={d}/aequa.db", "--keys=group")
     p = expect(0, "check", f"--data-dir={node}")
     check("operator 0" in p.stdout and f"{HOODI} (of an import)" in p.stdout, p.stdout)
+    # What cannot be written whole is no success and leaves nothing; an input without end has an end.
+    for what in ("dump", "check", "export"):
+        with open("/dev/full", "w") as full:
+            p = subprocess.run([AEQUA, "store", what, f"--data-dir={node}"], stdout=full, stderr=subprocess.PIPE, text=True)
+        check(p.returncode == 1 and "stdout" in p.stderr, f"store {what} to a full disk: exit {p.returncode}, {p.stderr}")
+    with open("/dev/zero") as zeros:
+        expect(1, "import", f"--data-dir={node}", "-", stdin=zeros, err="stdin: over")
+    many = f"--store={d}/many/validator.db"
+    expect(0, "import", many, f("many", ["0x%096x" % i for i in range(1000)], HOODI))
+    def small_files():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+    expect(1, "export", many, f"{d}/part.json", preexec_fn=small_files, err="cannot write")
+    check(not os.path.exists(f"{d}/part.json"), "half an export was left")
     # A copy of the store from before an import is one from before a signature.
     x = f"{d}/rolled"; shutil.copytree(node, x)
     expect(0, "import", f"--data-dir={node}", f("later", shares, HOODI, slot=91, source=9, target=10))
