@@ -198,12 +198,23 @@ static found inspect(sqlite3 *h, const aq_sqlite_cfg *cfg, uint64_t *since_ns, b
   return check_identity(h, cfg, since_ns, restored);
 }
 
+/* SQLite opens what lies beside a database as it finds it: on a pipe it would wait for ever. */
+static bool files_beside(const char *path) {
+  static const char *const suffix[] = {"-journal", "-wal", "-shm"};
+  char name[AQ_DB_PATH_MAX];
+  struct stat info;
+  for (size_t i = 0; i < AQ_COUNT(suffix); i++) {
+    if (path_with(name, path, suffix[i]) && stat(name, &info) == 0 && !S_ISREG(info.st_mode)) return false;
+  }
+  return true;
+}
+
 /* Opens without changing anything; *out stays open when the file is sound. */
 static found look(sqlite3 **out, const char *path, const aq_sqlite_cfg *cfg, uint64_t *since_ns, bool *restored) {
   struct stat info;
   *out = NULL;
   if (stat(path, &info) != 0) return errno == ENOENT ? FOUND_NONE : FOUND_DENIED;
-  if (!S_ISREG(info.st_mode)) return FOUND_DENIED; /* a pipe or a device has no length either */
+  if (!S_ISREG(info.st_mode) || !files_beside(path)) return FOUND_DENIED; /* a pipe has no length either */
   if (info.st_size == 0) return FOUND_NONE;
   sqlite3 *h = NULL;
   int rc = sqlite3_open_v2(path, &h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
@@ -375,7 +386,10 @@ static aq_status start(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now_ns, aq_
     case FOUND_FOREIGN: return aq_fail(err, AQ_E_UNKNOWN, "%s belongs to another cluster or operator", cfg->path);
     case FOUND_LOCKED: return aq_fail(err, AQ_E_EXISTS, "another process has %s locked", cfg->path);
     case FOUND_DENIED:
-      return aq_fail(err, AQ_E_IO, "cannot open the store %s: it must be a file that this user may write", cfg->path);
+      return aq_fail(
+          err, AQ_E_IO,
+          "cannot open the store %s: it and its -wal, -shm and -journal must be files that this user may write",
+          cfg->path);
     case FOUND_NONE:
     case FOUND_DAMAGED: break;
   }
@@ -398,7 +412,8 @@ aq_status aq_db_view(aq_db *db, const char *path, bool write, aq_err *err) {
     } else if (f != FOUND_SOUND) {
       bool bad = f == FOUND_DAMAGED || f == FOUND_NONE;
       st = aq_fail(err, AQ_E_IO,
-                   bad ? "%s is damaged or no store" : "cannot open %s: it must be a file that this user may write",
+                   bad ? "%s is damaged or no store"
+                       : "cannot open %s: it and its -wal, -shm and -journal must be files that this user may write",
                    path);
     }
   }

@@ -740,6 +740,24 @@ static void test_close(void **state) {
   aq_buf_free(&s.text);
 }
 
+/* Goal: a pipe beside the database is refused; SQLite would wait in it for ever, and with it the start of the node.
+   Method: one in the place of each file that SQLite opens by itself. */
+static void test_pipes(void **state) {
+  static const char *const suffix[] = {"-journal", "-wal", "-shm"};
+  (void)state;
+  for (size_t i = 0; i < AQ_COUNT(suffix); i++) {
+    char name[112];
+    snprintf(name, sizeof name, "%s%s", g_path, suffix[i]);
+    aq_sqlite_close(g_store);
+    (void)unlink(name);
+    assert_int_equal(mkfifo(name, 0600), 0);
+    assert_int_equal(try_open(NULL), AQ_E_IO);
+    assert_int_equal(unlink(name), 0);
+    assert_int_equal(try_open(NULL), AQ_OK);
+    assert_int_equal(g_port->state, AQ_STORE_OK);
+  }
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void) {
@@ -751,7 +769,7 @@ int main(void) {
       T(test_reopen),       T(test_prune_journal), T(test_kill),
       T(test_fallback),     T(test_unproven),      T(test_stale_log),
       T(test_both_damaged), T(test_refusals),      T(test_second_process),
-      T(test_full_disk),    T(test_close),
+      T(test_full_disk),    T(test_close),         T(test_pipes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
