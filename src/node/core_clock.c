@@ -54,11 +54,12 @@ static void ask_health(aq_core *c) {
   c->head_slot = h.head_slot;
 }
 
-/* Heads of the future: it is at least that late. */
+/* Heads of the future: it is at least that late. The genesis block stands before its time and says nothing. */
 static void compare(aq_core *c) {
   const aq_clock *clock = &c->chain.clock;
   uint64_t now_ns = aq_now_ns(c->cfg.env), head_ns = aq_duty_start_ns(clock, (aq_duty){c->head_slot, AQ_DUTY_PROPOSER});
-  bool behind = c->head_known && head_ns > now_ns + AQ_STORE_MARGIN_NS && head_ns - now_ns < INT64_MAX / 2;
+  bool behind =
+      c->head_known && c->head_slot > 0 && head_ns > now_ns + AQ_STORE_MARGIN_NS && head_ns - now_ns < INT64_MAX / 2;
   if (behind) was_behind(c, c->steps_ns + (int64_t)(head_ns - now_ns + clock->slot_ns));
 }
 

@@ -147,6 +147,29 @@ static void marks_and_a_clock_that_is_behind(void **state) {
   close_core();
 }
 
+/* Goal: a node that starts before genesis takes part from the first slot on; a head of later slots still shows a clock
+   that is behind.
+   Method: genesis in 3 s and in a day; the head of slot 0, then the one of slot 1 before its time. */
+static void genesis_to_come(void **state) {
+  (void)state;
+  static const uint64_t ahead_s[] = {3, 86400};
+  for (size_t i = 0; i < AQ_COUNT(ahead_s); i++) {
+    uint64_t since_ns = FV_GENESIS + SLOT * AQ_SECONDS(12), want_ns = since_ns + AQ_STORE_MARGIN_NS;
+    open_core(since_ns);
+    g.core.chain.clock.genesis_ns = since_ns + AQ_SECONDS(ahead_s[i]);
+    aq_core_head(&g.core, 0);
+    aq_core_clock_look(&g.core);
+    assert_int_equal(g.core.behind_ns, 0);
+    assert_int_equal(g.marks, 0);
+    assert_int_equal(g.core.workflow->unproven_until_ns, want_ns);
+    assert_int_equal(g.core.workflow->consensus->abstain_until_ns, want_ns);
+    aq_core_head(&g.core, 1);
+    assert_true(g.core.workflow->unproven_until_ns > since_ns + AQ_SECONDS(ahead_s[i]));
+    assert_true(g.core.behind_ns > 0 && g.marks > 0);
+    close_core();
+  }
+}
+
 /* Goal: a clock that was behind when the store was made raises the mark when it is set right; going back and forth
    raises nothing; an old mark stays.
    Method: forward by 600 s; back 60 s and forward again; a mark of days ago. */
@@ -201,7 +224,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(pruning),        cmocka_unit_test(marks_of_a_clock_that_was_ahead),
       cmocka_unit_test(forward_raises), cmocka_unit_test(marks_and_a_clock_that_is_behind),
-      cmocka_unit_test(health_rows),
+      cmocka_unit_test(health_rows),    cmocka_unit_test(genesis_to_come),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
