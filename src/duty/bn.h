@@ -19,7 +19,8 @@ typedef struct {
   aq_http_headers headers;                /* --beacon-node-headers */
   uint64_t timeout_ns, submit_timeout_ns; /* 2 s each */
   /* Judges the chain that one beacon node described, before it is taken (aq_bn_load_chain): not AQ_OK, with a text,
-     passes that node over, and ends the load when there is no other. NULL: any chain. */
+     passes that node over, and ends the load when there is no other: then the text begins with that node's address, and
+     is not logged here. NULL: any chain. */
   void *arg;
   aq_status (*accepts)(void *arg, const aq_chain *chain, aq_err *err);
   void (*opened)(void *arg); /* an event stream opened: that node may be a restarted one. NULL: nobody wants to know */

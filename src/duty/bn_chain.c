@@ -184,20 +184,23 @@ static bool synced(void *arg, const aq_bn_answer *ans) {
   return take(NULL, STEP_SYNC, ans->body, NULL) == AQ_OK;
 }
 
-static bool another_usable(const aq_bn *b) {
+static bool another_usable(const aq_bn *b, const aq_bn_endpoint *but) {
   for (size_t i = 0; i < b->ep_cnt; i++) {
-    if (aq_bn_usable(&b->ep[i])) return true;
+    if (&b->ep[i] != but && aq_bn_usable(&b->ep[i])) return true;
   }
   return false;
 }
 
-/* All parts are there: is it our chain? Else another beacon node's may be. */
+/* All parts are there: is it our chain? Else another beacon node's may be. The last one's fault is the end of the load,
+   which its owner tells: it is not logged here too. */
 static aq_status judge(aq_bn_load *l, aq_err *err) {
   const aq_bn_cfg *cfg = &l->bn->cfg;
-  aq_status st = cfg->accepts ? cfg->accepts(cfg->arg, &l->told.chain, err) : AQ_OK;
+  aq_err why = {.text = ""};
+  aq_status st = cfg->accepts ? cfg->accepts(cfg->arg, &l->told.chain, &why) : AQ_OK;
   if (st == AQ_OK) return AQ_OK;
-  aq_bn_pass_over(l->ep, err->text);
-  return another_usable(l->bn) ? AQ_E_AGAIN : st;
+  if (!another_usable(l->bn, l->ep)) return aq_fail(err, st, "%s: %s", l->ep->site, why.text);
+  aq_bn_pass_over(l->ep, why.text);
+  return aq_fail(err, AQ_E_AGAIN, "%s", why.text);
 }
 
 static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {

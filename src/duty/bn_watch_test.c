@@ -377,8 +377,9 @@ static void most_of_them(void **state) {
   done(&f);
 }
 
-/* Goal: a beacon node of another network that answers first does not decide what chain we are on.
-   Method: a is of another one; then both are. */
+/* Goal: a beacon node of another network that answers first does not decide what chain we are on; a fault of the last
+   one is told once, by who asked for the chain.
+   Method: a is of another one; then both are; then a alone. */
 static void wrong_from_the_start(void **state) {
   (void)state;
   static fixture f;
@@ -398,7 +399,17 @@ static void wrong_from_the_start(void **state) {
   aq_bn_load_chain(f.bn, loaded, &f);
   fake_env_run_for(&f.env, AQ_SECONDS(2));
   assert_false(f.loaded);
-  assert_string_equal(f.why, "not our network");
+  assert_string_equal(f.why, "http://b:2: not our network");
+  assert_non_null(strstr(f.lines, "\"err\":\"http://a:1: not our network\""));
+  assert_null(strstr(f.lines, "\"addr\":\"http://b:2\""));
+  done(&f);
+  nodes(&f, 1, 0);
+  f.wanted_root = 0x44;
+  aq_bn_load_chain(f.bn, loaded, &f);
+  fake_env_run_for(&f.env, AQ_SECONDS(2));
+  assert_false(f.loaded);
+  assert_string_equal(f.why, "http://a:1: not our network");
+  assert_null(strstr(f.lines, "beacon_node_unfit"));
   done(&f);
 }
 
