@@ -20,6 +20,8 @@ REACH = {
     "src/cluster/lock_verify.c --no-verify": ["run"],  # the command that the text names
     "src/cluster/lock_verify.c --testnet-*": ["run", "cluster check", "create cluster", "beacon"],
     "src/cluster/create.c --cluster-dir": ["create cluster"],
+    "src/duty/judge.c --builder-api": ["run"],
+    "src/node/ready.c --beacon-node-endpoints": ["run"],
     "src/node/node.c --beacon-node-headers": ["run"],
     "src/node/node.c --p2p-tcp-address": ["run"],
     "src/node/node.c --monitoring": ["run"],
