@@ -140,6 +140,8 @@ STILL = {  # families of contract.md 6.2 to 6.6 that stay at 0 here, and why
     "tss_e2e_requests_total tss_e2e_latency_ms": "test builds",
     "state_persist_errors_total qbft_wal_guard_drops_total tss_batch_failed_total tss_peer_suspect": "needs a broken disk, a second process "
     "with the same key, or a lying peer",
+    "state_stale_total state_refused_total": "needs an older copy of a store put back, or a record that forbids what is to be sent: "
+    "nothing of an honest run",
     "p2p_peers_removed_total": "the peers of a lock stay",
 }
 SERIES = """api_requests_total{code="202",route="/v1/duty"} api_requests_total{code="400",route="/v1/duty"}
