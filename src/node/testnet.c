@@ -21,6 +21,7 @@ extern char **environ;
 #define SIM_FORK_VERSION "0x50000038"
 #define SIM_CAPELLA_VERSION "0x53000038"
 enum { SIM_CHAIN_ID = 1337, GENESIS_DELAY_S = 3, FOREIGN_DELAY_S = 12, KEYS_PER_S = 250 };
+enum { MONITOR_OFF = 20 }; /* --base-port: monitoring from there on */
 #define STOP_GRACE_NS AQ_SECONDS(5)
 
 typedef unsigned long long ull;
@@ -40,27 +41,36 @@ static aq_status make_dir(aq_testnet *t, aq_err *err) {
   return AQ_OK;
 }
 
-/* A port that was free a moment ago. */
-static uint16_t free_port(void) {
+/* Ports below those that outgoing connections get, in another place for each process: what is free when it is chosen
+   still is when its node listens there, also beside other networks. */
+enum { PORTS_FROM = 10240, PORTS_CNT = 8192, PORTS_EACH = 128 };
+
+static bool is_free(uint16_t port) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t len = sizeof addr;
-  if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof addr) != 0 ||
-      getsockname(fd, (struct sockaddr *)&addr, &len) != 0) {
-    addr.sin_port = 0;
-  }
+  struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+  bool ok = fd >= 0 && bind(fd, (struct sockaddr *)&addr, sizeof addr) == 0;
   if (fd >= 0) close(fd);
-  return ntohs(addr.sin_port);
+  return ok;
+}
+
+static uint16_t free_port(const aq_testnet *t, uint32_t *next) {
+  uint32_t base = t->cfg->base_port, end = base ? base + MONITOR_OFF + t->cfg->nodes : 0;
+  for (uint32_t tries = 0; tries < PORTS_CNT; tries++) {
+    uint32_t port = PORTS_FROM + (*next)++ % PORTS_CNT;
+    if ((port < base || port >= end) && is_free((uint16_t)port)) return (uint16_t)port;
+  }
+  return 0;
 }
 
 static void choose_ports(aq_testnet *t) {
   uint16_t base = t->cfg->base_port;
+  uint32_t next = (uint32_t)getpid() % (PORTS_CNT / PORTS_EACH) * PORTS_EACH;
   for (uint32_t i = 0; i < t->cfg->nodes; i++) {
-    t->vapi_port[i] = base ? (uint16_t)(base + i) : free_port();
-    t->monitor_port[i] = base ? (uint16_t)(base + 20 + i) : free_port();
-    t->p2p_port[i] = free_port();
+    t->vapi_port[i] = base ? (uint16_t)(base + i) : free_port(t, &next);
+    t->monitor_port[i] = base ? (uint16_t)(base + MONITOR_OFF + i) : free_port(t, &next);
+    t->p2p_port[i] = free_port(t, &next);
   }
-  t->beacon_port = free_port();
+  t->beacon_port = free_port(t, &next);
 }
 
 static int run_and_wait(char *const *argv) {
