@@ -1,5 +1,6 @@
 """Goal: a cluster of our own nodes does every duty, and keeps its promises when nodes die.
-Method: `aequa testnet` with two second slots; its report is judged, which counts what the simulated chain saw."""
+Method: `aequa testnet` with two second slots; its report is judged, which counts what the simulated chain saw. Several names run side by
+side: nodes wait for slots most of the time."""
 import glob, json, os, subprocess, sys
 from common import AEQUA, check, run, workdir
 
@@ -74,5 +75,15 @@ def chaos():
     r = testnet("chaos", "--validators", "8", "--chaos", "3", "--seed", "7", slots=40, rc=(0, 1))
     check(r["duties"]["attester"]["ok"] >= 36, f"attester: {r['duties']['attester']}")
 
-{f.__name__: f for f in (plain, kill, restart, seven, two_down, one_tss, chaos)}[sys.argv[1]]()
+def side_by_side(names):
+    children = {n: subprocess.Popen([sys.executable, __file__, n], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for n in names}
+    for n, p in children.items():
+        print(f"==== {n}\n{p.communicate()[0]}", flush=True)
+    bad = [n for n, p in children.items() if p.returncode != 0]
+    check(not bad, f"networks that failed: {' '.join(bad)}")
+
+if len(sys.argv) > 2:
+    side_by_side(sys.argv[1:])
+else:
+    {f.__name__: f for f in (plain, kill, restart, seven, two_down, one_tss, chaos)}[sys.argv[1]]()
 print("ok")
