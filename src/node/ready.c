@@ -41,6 +41,10 @@ void aq_ready_judge(aq_ready *out, const aq_ready_in *in) {
     set(out, AQ_READY_BN_NO_PEERS, "beacon node has zero peers");
   else if (in->bn.sync_distance > SYNC_DISTANCE_MAX)
     set(out, AQ_READY_BN_FAR_BEHIND, "beacon node far behind");
+  else if (in->clock_off)
+    set(out, AQ_READY_CLOCK,
+        "clock off: it and the beacon node's heads are more than a slot apart, so duties are late or not done; "
+        "synchronise the time of this machine, and of the beacon node's");
   else if (!in->quorum)
     set(out, AQ_READY_NO_QUORUM, "quorum peers not connected");
   else if (!in->vc_seen)

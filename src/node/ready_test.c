@@ -33,6 +33,8 @@ static void test_causes(void **state) {
   expect(&in, AQ_READY_BN_FORK, "beacon node fork mismatch", false);
   in = well, in.bn.unfit = true;
   expect(&in, AQ_READY_BN_UNFIT, "beacon node answers do not fit", false);
+  in = well, in.clock_off = true;
+  expect(&in, AQ_READY_CLOCK, "clock off", true);
   in = (aq_ready_in){.disk_free = AQ_DISK_FULL_BYTES - 1, .store_failing = true};
   in.bn.fork_mismatch = in.bn.unfit = in.bn.syncing = in.bn.peers_known = true;
   in.bn.sync_distance = 321;
@@ -56,6 +58,9 @@ static void test_causes(void **state) {
   in.bn.peers_known = false;
   expect(&in, AQ_READY_BN_FAR_BEHIND, "beacon node far behind", true);
   in.bn.sync_distance = 320;
+  in.clock_off = true;
+  expect(&in, AQ_READY_CLOCK, "synchronise the time", true);
+  in.clock_off = false;
   expect(&in, AQ_READY_NO_QUORUM, "quorum peers not connected", true);
   in.quorum = true;
   expect(&in, AQ_READY_NO_VC, "vc not connected", true);

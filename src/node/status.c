@@ -33,12 +33,15 @@ static void evaluate(aq_node *n) {
   uint64_t commits = 0;
   aq_metric_each(AQ_M_STATE_PERSIST_MS, add_count, &commits);
   aq_ready_store_see(&n->store_seen, aq_metric_value(AQ_M_STATE_PERSIST_ERRORS_TOTAL, AQ_NO_LABELS), commits);
+  aq_core_clock clock;
+  aq_core_clock_get(&n->core, &clock);
   uint32_t cnt = n->lock->def.operator_cnt, quorum = (2 * cnt + 2) / 3;
   if (aq_host_connected(n->host) + 1 >= quorum)
     n->quorum_misses = 0;
   else
     n->quorum_misses++;
   aq_ready_in in = {.chain_known = n->core.chain_known,
+                    .clock_off = clock.off,
                     .quorum = n->quorum_misses < QUORUM_MISSES_MAX,
                     .vc_seen = vc_seen(n, aq_mono_ns(n->env)),
                     .enable_tss = n->cfg->enable_tss,
