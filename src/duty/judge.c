@@ -170,8 +170,13 @@ static void block_answer(void *arg, aq_status st, const aq_bn_answer *ans) {
 static void ask_block(view *v, const uint8_t root[32]) {
   char path[128] = "/eth/v1/beacon/headers/0x";
   aq_hex_encode(path + strlen(path), aq_bytes_of(root, 32));
-  const aq_bn_req req = {
-      .endpoint = "beacon_block_header", .method = "GET", .path = path, .body_max = ANSWER_MAX, .good = block_good};
+  /* Which block is asked for is up to the leader: a true answer about an old one is no fault of the beacon node. */
+  const aq_bn_req req = {.endpoint = "beacon_block_header",
+                         .method = "GET",
+                         .path = path,
+                         .body_max = ANSWER_MAX,
+                         .good = block_good,
+                         .forgiving = true};
   if (v->block_call) aq_bn_cancel(v->j->cfg.bn, v->block_call);
   v->looked = true;
   v->block_known = false;

@@ -195,6 +195,25 @@ static void test_known_target(void **state) {
   world_free(w);
 }
 
+/* Goal: true answers about blocks that a leader made up its targets from do not make our beacon node one that is not
+   believed. Method: blocks of a slot after the epoch's first, one after the other. */
+static void test_old_blocks(void **state) {
+  (void)state;
+  world *w = at_attestation();
+  node *n = &w->node[0];
+  votes_set s = good_set(w);
+  n->known_slot = SPE + 1;
+  for (uint8_t i = 1; i <= 2 * AQ_BN_UNFIT_RUN; i++) {
+    memset(s.data.target_root, i, 32);
+    memset(n->known_block, i, 32);
+    assert_int_equal(judge_in(w, 1, &s), AQ_VALUE_BAD);
+  }
+  aq_bn_health health;
+  aq_bn_health_get(n->bn, &health);
+  assert_false(health.unfit || health.some_unfit);
+  world_free(w);
+}
+
 /* Goal: a beacon node that does not answer lets nothing through that it has not justified before, and the wait ends.
    Method: silent from the start; silent, or refusing, since an epoch ago, with sources of then and of now. */
 static void test_silent_beacon_node(void **state) {
@@ -437,19 +456,13 @@ static void test_forgotten_fee_recipient(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_left_out),
-      cmocka_unit_test(test_unjustified_source),
-      cmocka_unit_test(test_other_votes),
-      cmocka_unit_test(test_known_target),
-      cmocka_unit_test(test_silent_beacon_node),
-      cmocka_unit_test(test_fee_recipient),
-      cmocka_unit_test(test_fee_recipient_with_builder),
-      cmocka_unit_test(test_other_proposer),
-      cmocka_unit_test(test_leader_costs_its_round),
-      cmocka_unit_test(test_split_views),
-      cmocka_unit_test(test_blind_follower),
-      cmocka_unit_test(test_own_value),
-      cmocka_unit_test(test_forgotten_fee_recipient),
+      cmocka_unit_test(test_left_out),       cmocka_unit_test(test_unjustified_source),
+      cmocka_unit_test(test_other_votes),    cmocka_unit_test(test_known_target),
+      cmocka_unit_test(test_old_blocks),     cmocka_unit_test(test_silent_beacon_node),
+      cmocka_unit_test(test_fee_recipient),  cmocka_unit_test(test_fee_recipient_with_builder),
+      cmocka_unit_test(test_other_proposer), cmocka_unit_test(test_leader_costs_its_round),
+      cmocka_unit_test(test_split_views),    cmocka_unit_test(test_blind_follower),
+      cmocka_unit_test(test_own_value),      cmocka_unit_test(test_forgotten_fee_recipient),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
