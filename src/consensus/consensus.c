@@ -155,7 +155,7 @@ uint64_t aq_consensus_clock(aq_consensus *c, uint64_t raise_ns, uint64_t limit_n
 
 /* ---- messages that come before their instance starts, consensus.md 2.3 ---- */
 
-/* The oldest duty that the peer filled goes; nobody else's. */
+/* The oldest duty that the peer filled goes; nobody else's. One that we abstain from stays known as such. */
 static void make_room(aq_consensus *c, uint32_t peer) {
   aq_instance *oldest = NULL;
   AQ_LIST_EACH(&c->all, in, aq_instance, node) {
@@ -165,7 +165,7 @@ static void make_room(aq_consensus *c, uint32_t peer) {
   if (!oldest) return;
   drop_held(oldest, peer);
   aq_values_drop_peer(oldest, peer);
-  if (aq_list_empty(&oldest->held) && !oldest->wants_start) aq_instance_close(oldest);
+  if (aq_list_empty(&oldest->held) && !oldest->wants_start && !oldest->abstain) aq_instance_close(oldest);
 }
 
 static void on_start(void *arg) { aq_instance_begin(arg); }
@@ -250,10 +250,6 @@ static void own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m
   if (sure) look_for_double(c, duty);
 }
 
-void aq_consensus_own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer) {
-  own_from_outside(c, duty, m, peer, true);
-}
-
 /* ---- an own vote that this process does not remember: the journal knows better (a clock was set back) ---- */
 
 typedef struct {
@@ -264,6 +260,7 @@ typedef struct {
   uint32_t peer;
   uint32_t left;   /* answers to come */
   bool same, sure; /* what they said */
+  bool shown;      /* as an answer to our question for votes */
 } own_ask;
 
 static void ask_free(own_ask *k) {
@@ -298,6 +295,7 @@ static void on_found(void *arg, aq_status st, const aq_store_vote *v) {
   if (st == AQ_OK && is_same(k, v)) k->same = true;
   if (st != AQ_OK && st != AQ_E_NOTFOUND) k->sure = false;
   if (--k->left > 0) return;
+  if (!k->same && k->shown) aq_votes_stale(k->c, k->duty, &k->m, k->peer);
   if (k->same)
     is_own(k);
   else
@@ -306,16 +304,18 @@ static void on_found(void *arg, aq_status st, const aq_store_vote *v) {
 }
 
 /* The journal answers in the order of the calls: before any vote of ours that is recorded from now on may leave. */
-static void ask_journal(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer) {
+void aq_consensus_own_unknown(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer, bool shown) {
   AQ_LIST_EACH(&c->asks, o, own_ask, node) {
-    if (aq_duty_eq(o->duty, duty) && o->m.type == m->type && o->m.round == m->round &&
-        o->m.prepared_round == m->prepared_round && aq_hash_eq(&o->m.value, &m->value))
-      return;
+    bool equal = aq_duty_eq(o->duty, duty) && o->m.type == m->type && o->m.round == m->round &&
+                 o->m.prepared_round == m->prepared_round && aq_hash_eq(&o->m.value, &m->value);
+    if (!equal) continue;
+    o->shown |= shown;
+    return;
   }
   own_ask *k = c->ask_cnt < AQ_INST_ASKS_MAX ? calloc(1, sizeof *k) : NULL;
   if (!k) return;                            /* it will come again, or is one of a flood */
   bool prepare = m->type == AQ_QBFT_PREPARE; /* a COMMIT of the round implies it */
-  *k = (own_ask){.c = c, .duty = duty, .m = *m, .peer = peer, .left = prepare ? 2 : 1, .sure = true};
+  *k = (own_ask){.c = c, .duty = duty, .m = *m, .peer = peer, .left = prepare ? 2 : 1, .sure = true, .shown = shown};
   k->m.raw = aq_bytes_of(NULL, 0);
   k->m.just = NULL, k->m.just_cnt = 0;
   aq_list_push(&c->asks, &k->node);
@@ -380,7 +380,7 @@ void aq_consensus_step(aq_consensus *c, uint32_t peer, const aq_qbft_wire *w) {
   }
   const aq_qbft_msg *own = unknown_own(c, w);
   if (own) {
-    ask_journal(c, w->duty, own, peer);
+    aq_consensus_own_unknown(c, w->duty, own, peer, false);
     aq_consensus_refuse(w, "error", "own vote that is not in memory");
     return;
   }

@@ -626,6 +626,27 @@ static void floods_hit_their_sender(void **state) {
   fake_cluster_free(w);
 }
 
+/* Goal: a duty that another process of ours voted in takes no vote of this one, also when a flood pushes its messages
+   out before it starts. Method: a vote of node 0's key for a coming slot; node 3 fills its room for waiting duties. */
+static void abstention_outlives_a_flood(void **state) {
+  (void)state;
+  fake_cluster *w = fake_cluster_new(4, AQ_CAPELLA);
+  fake_boot(w, 0, AQ_STORE_OK);
+  const aq_duty duty = {2, AQ_DUTY_ATTESTER};
+  aq_qbft_msg foreign = {.type = AQ_QBFT_PREPARE, .from = 0, .round = 1, .value = {{9}}}, junk = foreign;
+  junk.from = 3;
+  inject(w, 2, 0, duty, &foreign, aq_bytes_of(NULL, 0));
+  fake_run_until(w, w->now_ns + AQ_MILLIS(20));
+  assert_true(aq_instance_find(w->node[0].c, duty)->abstain);
+  for (uint64_t slot = duty.slot; slot <= duty.slot + AQ_INST_WAITING_PER_PEER; slot++)
+    inject(w, 3, 0, (aq_duty){slot, AQ_DUTY_ATTESTER}, &junk, aq_bytes_of(NULL, 0));
+  fake_run_until(w, aq_duty_start_ns(&w->chain.clock, duty));
+  assert_int_equal(aq_consensus_participate(w->node[0].c, duty), AQ_OK);
+  fake_run_until(w, w->now_ns + AQ_SECONDS(5)); /* its rounds end */
+  assert_int_equal(w->node[0].sends, 0);
+  fake_cluster_free(w);
+}
+
 /* Goal: a duty without a decision ends at its deadline with one line that names what and who was missing, and leaves
    nothing. Method: node 0 alone with a proposer duty. */
 static void deadline(void **state) {
@@ -688,6 +709,7 @@ int main(void) {
       cmocka_unit_test(failed_sends_are_repeated),
       cmocka_unit_test(info_sync_of_a_charon_leader),
       cmocka_unit_test(floods_hit_their_sender),
+      cmocka_unit_test(abstention_outlives_a_flood),
       cmocka_unit_test(deadline),
       cmocka_unit_test(decision_survives_a_kill),
   };

@@ -44,14 +44,23 @@ static uint32_t count_votes(const aq_consensus *c, uint32_t of, aq_buf *out) {
   return cnt;
 }
 
+/* Is a process that was heard then hardly there any more? */
+static bool is_gone(const aq_consensus *c, const aq_votes_heard *h) {
+  uint64_t lasts_ns = AQ_VOTES_OTHER_SLOTS * c->cfg.chain->clock.slot_ns;
+  return h->at_ns == 0 || aq_mono_ns(c->cfg.env) > h->at_ns + lasts_ns;
+}
+
+static aq_votes_heard heard_now(const aq_consensus *c, const aq_votes_hello *h) {
+  uint64_t now = aq_mono_ns(c->cfg.env);
+  return (aq_votes_heard){*h, now ? now : 1};
+}
+
 /* Notes who is there now; gives the other live process of that identity, NULL: none known. */
 static const aq_votes_hello *hear(aq_consensus *c, uint32_t from, const aq_votes_hello *h) {
   aq_votes_peer *p = &c->votes.peer[from];
-  uint64_t now = aq_mono_ns(c->cfg.env);
   if (p->newest.at_ns && memcmp(p->newest.hello.id, h->id, sizeof h->id) != 0) p->before = p->newest;
-  p->newest = (aq_votes_heard){*h, now ? now : 1};
-  bool gone = p->before.at_ns == 0 || now > p->before.at_ns + AQ_VOTES_OTHER_SLOTS * c->cfg.chain->clock.slot_ns;
-  return gone ? NULL : &p->before.hello;
+  p->newest = heard_now(c, h);
+  return is_gone(c, &p->before) ? NULL : &p->before.hello;
 }
 
 static bool may_give(const aq_consensus *c, aq_votes_peer *p) {
@@ -92,6 +101,15 @@ static void log_stale(uint32_t peer, aq_duty duty, const aq_qbft_msg *m) {
              "process uses this key. Duties that began before now are left out; do not put back copies of the store"));
 }
 
+void aq_votes_stale(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer) {
+  if (aq_consensus_must_abstain(c, duty)) return; /* told */
+  aq_instance *here = aq_instance_open(c, duty);
+  if (here) here->foreign_own = true; /* told here */
+  aq_metric_add(AQ_M_STATE_STALE_TOTAL, 1, AQ_LABELS("peer"));
+  log_stale(peer, duty, m);
+  c->votes.stale_ns = aq_now_ns(c->cfg.env);
+}
+
 /* False: the peer makes things up, the rest of its answer is not looked at. */
 static bool take_vote(aq_consensus *c, uint32_t peer, aq_bytes raw) {
   aq_arena a;
@@ -102,20 +120,11 @@ static bool take_vote(aq_consensus *c, uint32_t peer, aq_bytes raw) {
   bool good = aq_qbft_wire_read(&m, &cnt, 1, &duty, &a, c->cfg.n, raw, false) == AQ_OK && m.from == c->cfg.self &&
               m.type <= AQ_QBFT_ROUND_CHANGE && aq_duty_has_consensus(duty.type);
   const aq_instance *in = good ? aq_instance_find(c, duty) : NULL;
-  bool over = good && aq_now_ns(c->cfg.env) >= aq_duty_deadline_ns(&c->cfg.chain->clock, duty);
-  over = over || aq_consensus_has_ended(c, duty);
+  bool over = good && (aq_now_ns(c->cfg.env) >= aq_duty_deadline_ns(&c->cfg.chain->clock, duty) ||
+                       aq_consensus_has_ended(c, duty));
   bool news = good && !over && !aq_consensus_must_abstain(c, duty) && !(in && aq_instance_knows_own(in, &m));
-  if (news) {
-    good = aq_qbft_wire_verify_one(&a, &m, c->cfg.peer_pubkey);
-    if (good) {
-      aq_instance *here = aq_instance_open(c, duty);
-      if (here) here->foreign_own = true; /* told here */
-      aq_metric_add(AQ_M_STATE_STALE_TOTAL, 1, AQ_LABELS("peer"));
-      log_stale(peer, duty, &m);
-      aq_consensus_own_from_outside(c, duty, &m, peer);
-      c->votes.stale_ns = aq_now_ns(c->cfg.env);
-    }
-  }
+  if (news) good = aq_qbft_wire_verify_one(&a, &m, c->cfg.peer_pubkey);
+  if (news && good) aq_consensus_own_unknown(c, duty, &m, peer, true);
   aq_arena_free(&a);
   return good;
 }
@@ -127,14 +136,24 @@ static bool is_later(const aq_votes_hello *a, const aq_votes_hello *b) {
   return memcmp(a->id, b->id, sizeof a->id) > 0;
 }
 
+/* Of those told of the one that began last: a member that goes on telling of a run long gone must not hide who is
+   there. */
+static void see(aq_consensus *c, const aq_votes_hello *other) {
+  aq_votes *v = &c->votes;
+  bool same = memcmp(v->own.sees, other->id, sizeof other->id) == 0;
+  if (!same && !is_gone(c, &v->seen) && !is_later(other, &v->seen.hello)) return;
+  v->seen = heard_now(c, other);
+  if (same) return;
+  memcpy(v->own.sees, other->id, sizeof other->id);
+  aq_votes_hello_sign(&v->own, c->cfg.key, v->cluster);
+}
+
 static void meet(aq_consensus *c, const aq_votes_hello *other) {
   aq_votes *v = &c->votes;
   if (memcmp(other->id, v->own.id, sizeof other->id) == 0) return;
   if (!aq_votes_hello_ok(other, c->cfg.peer_pubkey[c->cfg.self], v->cluster)) return;
   if (memcmp(other->sees, v->own.id, sizeof other->sees) != 0) { /* may be an earlier run of ours, long gone */
-    if (memcmp(v->own.sees, other->id, sizeof other->id) == 0) return;
-    memcpy(v->own.sees, other->id, sizeof other->id);
-    aq_votes_hello_sign(&v->own, c->cfg.key, v->cluster);
+    see(c, other);
     return;
   }
   if (is_later(&v->own, other)) {

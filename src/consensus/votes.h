@@ -51,6 +51,7 @@ typedef struct {
 
 typedef struct {
   aq_votes_hello own;
+  aq_votes_heard seen; /* whom own.sees names */
   uint8_t cluster[32];
   aq_votes_peer peer[AQ_QBFT_NODES_MAX];
   aq_list asked;
@@ -67,5 +68,7 @@ void aq_votes_ask(struct aq_consensus *c); /* at the start, after the journal wa
 bool aq_votes_must_wait(const struct aq_consensus *c, aq_duty duty);
 /* A message whose signatures are good: what it shows of others is kept for them. */
 void aq_votes_note(struct aq_instance *in, const aq_qbft_msg *m);
+/* A peer showed a vote of ours that the journal lacks. */
+void aq_votes_stale(struct aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer);
 
 #endif

@@ -149,6 +149,38 @@ static void lies_change_nothing(void **state) {
   }
 }
 
+/* Goal: the journal is asked before a vote that a peer shows counts as one that the store lacks, in whatever way memory
+   came to lack it; what it lacks, too, is one. Method: node 0 votes, its memory forgets the duty, node 1 shows the
+   COMMIT; then another one of its key. */
+static void the_journal_is_asked(void **state) {
+  (void)state;
+  double before = aq_metric_value(AQ_M_STATE_STALE_TOTAL, AQ_LABELS("peer"));
+  for (int other = 0; other < 2; other++) {
+    fake_cluster *w = rolled_back(false, 0xe);
+    fake_node *n = &w->node[0], *peer = &w->node[1];
+    aq_qbft_msg m = {0};
+    uint8_t raw[AQ_QBFT_RAW_MAX];
+    for (size_t i = 0; i < w->shown_cnt; i++) {
+      if (w->shown[i].node == 0 && w->shown[i].m.type == AQ_QBFT_COMMIT) m = w->shown[i].m;
+    }
+    assert_int_equal(m.type, AQ_QBFT_COMMIT);
+    m.just = NULL, m.just_cnt = 0, m.raw = aq_bytes_of(NULL, 0);
+    m.value.b[0] ^= (uint8_t)other;
+    lie = AQ_BUF(AQ_VOTES_ANSWER_MAX);
+    aq_votes_put_answer(&lie, NULL, 1);
+    aq_votes_put_vote(&lie, aq_bytes_of(raw, aq_qbft_wire_sign(raw, n->key, duty, &m)));
+    peer->mute = false;
+    peer->votes = (aq_net_handler){.arg = peer, .serve = tell_lies};
+    aq_instance_close(aq_instance_find(n->c, duty));
+    run_ms(w, 12500);
+    assert_int_equal(aq_consensus_unproven_until_ns(n->c) != 0, other);
+    assert_int_equal(n->c->abstain_until_ns != 0, other);
+    aq_buf_free(&lie);
+    fake_cluster_free(w);
+  }
+  assert_true(aq_metric_value(AQ_M_STATE_STALE_TOTAL, AQ_LABELS("peer")) == before + 1);
+}
+
 static uint32_t stopped;
 
 static void on_double(void *arg, const char *why) {
@@ -157,8 +189,9 @@ static void on_double(void *arg, const char *why) {
   stopped++;
 }
 
-/* The other process of node 0's identity says hello to node 1, and takes what it is told. */
-static void other_says_hello(fake_cluster *w, aq_votes_hello *h) {
+/* The other process of node 0's identity says hello to node 1, and takes what it is told. True: the one that it is told
+   of sees it. */
+static bool other_says_hello(fake_cluster *w, aq_votes_hello *h) {
   fake_node *n = &w->node[0], *peer = &w->node[1];
   fake_event reply = {.bytes = AQ_BUF(AQ_QBFT_MSG_MAX)};
   aq_buf msg = AQ_BUF(AQ_VOTES_REQUEST_LEN);
@@ -169,6 +202,33 @@ static void other_says_hello(fake_cluster *w, aq_votes_hello *h) {
   assert_int_equal(aq_votes_read_answer(&a, aq_buf_bytes(&reply.bytes)), AQ_OK);
   if (a.has_other) memcpy(h->sees, a.other.id, sizeof h->sees);
   aq_buf_free(&reply.bytes), aq_buf_free(&msg);
+  return a.has_other && memcmp(a.other.sees, h->id, sizeof h->id) == 0;
+}
+
+/* Goal: a member that tells node 0 of an earlier run of its own, again and again and after all others, does not keep it
+   from naming a process that is there, by which that one stops; and one that is gone gives way to the next. Method: a
+   later process says hello to node 1 each slot; node 3 is slow, and knows the hello of a run long ago. */
+static void an_old_hello_hides_nobody(void **state) {
+  (void)state;
+  fake_cluster *w = fake_cluster_new(NODES, AQ_DENEB);
+  for (uint32_t i = 0; i < NODES; i++) fake_boot(w, i, AQ_STORE_OK);
+  fake_node *n = &w->node[0], *liar = &w->node[3];
+  aq_votes_hello old = {.id = {9}, .started_ns = 1}, h = {.id = {5}, .started_ns = w->now_ns + 1};
+  aq_votes_hello_sign(&old, n->key, n->c->votes.cluster);
+  lie = AQ_BUF(AQ_VOTES_ANSWER_MAX);
+  aq_votes_put_answer(&lie, &old, 0);
+  liar->votes = (aq_net_handler){.arg = liar, .serve = tell_lies};
+  w->delay_ns[0][3] = AQ_SECONDS(1);
+  uint32_t seen = 0;
+  for (int slot = 0; slot < 6; slot++) {
+    seen += other_says_hello(w, &h);
+    run_ms(w, 12000);
+  }
+  assert_true(seen >= 3);
+  run_ms(w, 12000 * (AQ_VOTES_OTHER_SLOTS + 3)); /* it stopped */
+  assert_memory_equal(n->c->votes.own.sees, old.id, sizeof old.id);
+  aq_buf_free(&lie);
+  fake_cluster_free(w);
 }
 
 /* Goal: of two live processes of one identity that reach the same peer the one that began later stops, within a few
@@ -226,8 +286,9 @@ int main(void) {
   aq_metrics_init();
   aq_log_start(AQ_LOG_ERROR, quiet, NULL);
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(an_old_store_is_noticed), cmocka_unit_test(a_sound_store_goes_on),
-      cmocka_unit_test(lies_change_nothing),     cmocka_unit_test(one_of_two_processes_stops),
+      cmocka_unit_test(an_old_store_is_noticed),   cmocka_unit_test(a_sound_store_goes_on),
+      cmocka_unit_test(lies_change_nothing),       cmocka_unit_test(one_of_two_processes_stops),
+      cmocka_unit_test(an_old_hello_hides_nobody), cmocka_unit_test(the_journal_is_asked),
       cmocka_unit_test(answers_are_rationed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
