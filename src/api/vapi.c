@@ -456,8 +456,10 @@ const size_t aq_vapi_route_cnt = AQ_COUNT(aq_vapi_routes);
 
 /* ---- routing ---- */
 
-/* HEAD is GET without the body, which the server leaves out. */
+/* HEAD is GET without the body, which the server leaves out. TRACE and CONNECT ask for something else than an answer:
+   no route takes them, also none that takes every method. */
 static const aq_route *find(const char *method, const char *path, char (*param)[AQ_HTTP_PARAM_MAX + 1]) {
+  if (strcmp(method, "TRACE") == 0 || strcmp(method, "CONNECT") == 0) return NULL;
   if (strcmp(method, "HEAD") == 0) method = "GET";
   for (size_t i = 0; i < aq_vapi_route_cnt; i++) {
     const aq_route *r = &aq_vapi_routes[i];

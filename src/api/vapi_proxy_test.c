@@ -188,6 +188,8 @@ static const struct {
                  {"DELETE", "/eth/v2/beacon/blocks", 405},
                  {"post", "/eth/v2/beacon/blocks", 405},
                  {"TRACE", "/eth/v1/beacon/genesis", 405},
+                 {"TRACE", "/health", 405},
+                 {"CONNECT", "/v1/duty", 405},
                  {"CONNECT", "/eth/v1/beacon/genesis", 405},
                  {"OPTIONS", "/eth/v1/beacon/genesis", 405},
                  {"GET", "/eth/v2/validator/aggregate_attestation", 501},
