@@ -122,8 +122,8 @@ aq_instance *aq_instance_find(const aq_consensus *c, aq_duty duty);
 aq_instance *aq_instance_open(aq_consensus *c, aq_duty duty); /* finds or creates; NULL: out of room */
 void aq_instance_close(aq_instance *in);                      /* frees it */
 void aq_instance_begin(aq_instance *in); /* starts it, or lets it wait for what the peers know of us */
-/* A vote with our index, signed by our key, that memory lacks. The journal is asked; when that lacks it, too, our voting
-   ends in what began up to now. shown: a peer had it when it was asked for our votes. */
+/* A vote with our index, signed by our key, that memory lacks. The journal is asked; when that lacks it, too, our
+   voting ends in what began up to now. shown: a peer had it when it was asked for our votes. */
 void aq_consensus_own_unknown(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer, bool shown);
 bool aq_consensus_must_abstain(const aq_consensus *c, aq_duty duty);
 bool aq_consensus_has_ended(const aq_consensus *c, aq_duty duty);

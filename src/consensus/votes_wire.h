@@ -18,7 +18,8 @@ enum {
 };
 
 /* One process of an identity, in its own words. `sees`: of the other processes of the identity that it was told of
-   lately the one that began last; zeros: none. A hello that sees the reader was signed after the reader had begun: nobody can know an id before. */
+   lately the one that began last; zeros: none. A hello that sees the reader was signed after the reader had begun:
+   nobody can know an id before. */
 typedef struct {
   uint8_t id[AQ_VOTES_ID_LEN], sees[AQ_VOTES_ID_LEN];
   uint64_t started_ns; /* Unix, by its own clock */

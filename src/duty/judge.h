@@ -4,7 +4,8 @@
      our beacon node has justified. While it does not answer, that is what it named last;
    - in rounds 1 to f+1, of which an honest node leads one: all validators of our schedule are there, the source is our
      beacon node's, the target is or is a block that it knows of an epoch's first slot or the epoch before. Honest
-     beacon nodes can differ here for a moment; nodes that stay apart decide in round f+2, where this is not asked.
+     beacon nodes can differ here for a moment; nodes that stay apart decide from round f+2 on, where this is not asked,
+     in the first that an honest node leads.
    The head is not judged. Blocks: of the slot's proposer (rounds 1 to f+1), with its index; with the builder off a full
    one pays the fee recipient of the lock (every round), with it on another one is warned about, once a duty. Graffiti
    is not judged, nor what a blinded block pays. A value that a quorum prepared in an earlier round was judged by honest

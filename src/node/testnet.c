@@ -20,7 +20,7 @@ extern char **environ;
 /* The network of simulated clusters; each fork adds one to the first byte. */
 #define SIM_FORK_VERSION "0x50000038"
 #define SIM_CAPELLA_VERSION "0x53000038"
-/* A new node abstains from duties that begin up to 2 s after its start: on a busy machine, too, that is before genesis. */
+/* A new node abstains from duties that begin up to 2 s after its start: on a busy machine, too, that is early. */
 enum { SIM_CHAIN_ID = 1337, GENESIS_DELAY_S = 8, FOREIGN_DELAY_S = 12, KEYS_PER_S = 250 };
 enum { MONITOR_OFF = 20 }; /* --base-port: monitoring from there on */
 #define STOP_GRACE_NS AQ_SECONDS(5)
