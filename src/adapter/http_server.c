@@ -148,11 +148,12 @@ static void account(conn *c) {
 
 static void watch_listener(aq_http_server *s);
 
-/* reset: the client must not take what it got for the whole, also where the connection's end means that. The memory
-   lives until libuv lets go of the handle: callers up the stack may still look at it. */
-static void conn_close(conn *c, bool reset) {
+/* Of half an answer: the client must not take it for the whole, where the connection's end means that, whoever ends
+   it. The memory lives until libuv lets go of the handle: callers up the stack may still look at it. */
+static void conn_close(conn *c) {
   aq_http_server *s = c->server;
   if (c->state == CONN_CLOSED) return;
+  bool reset = c->doomed || c->state == CONN_HANDLED || c->out.len > c->sent;
   c->state = CONN_CLOSED;
   const struct linger now = {1, 0};
   if (reset) setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
@@ -166,13 +167,13 @@ static void conn_close(conn *c, bool reset) {
 }
 
 /* The client left, or has to. */
-static void drop(conn *c, bool reset) {
+static void drop(conn *c) {
   aq_http_res *res = c->state == CONN_HANDLED ? c->res : NULL;
   if (res && !res->ended && !res->dead) {
     res->dead = true;
     if (res->gone) res->gone(res->arg);
   }
-  conn_close(c, reset);
+  conn_close(c);
 }
 
 static void on_soon(uv_timer_t *h) {
@@ -181,7 +182,7 @@ static void on_soon(uv_timer_t *h) {
     again = false;
     AQ_LIST_EACH(&s->conns, c, conn, node) {
       if (!c->doomed) continue;
-      drop(c, true);
+      drop(c);
       again = true;
       break;
     }
@@ -442,7 +443,7 @@ static void take_head(conn *c) {
   if (code) refuse(c, code);
   if (len == 0) return;
   if (!res_new(c, len)) {
-    drop(c, false);
+    drop(c);
     return;
   }
   aq_http_res *res = c->res;
@@ -518,7 +519,7 @@ static void flush(conn *c) {
     ssize_t n = send(c->fd, c->out.ptr + c->sent, left < SEND_MAX ? left : SEND_MAX, MSG_NOSIGNAL);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n < 0) {
-      drop(c, false);
+      drop(c);
       return;
     }
     c->sent += (size_t)n, left -= (size_t)n;
@@ -543,24 +544,24 @@ static void fill(conn *c) {
   ssize_t n = recv(c->fd, piece, sizeof piece, 0);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n <= 0) {
-    drop(c, false);
+    drop(c);
     return;
   }
   if (c->state == CONN_LINGER) {
     c->discarded += (size_t)n;
-    if (c->discarded > DISCARD_MAX) drop(c, false);
+    if (c->discarded > DISCARD_MAX) drop(c);
     return;
   }
   if (c->state == CONN_HEAD && c->in.len == 0) enter(c, CONN_HEAD, HEAD_LIMIT_S);
   aq_buf_put(&c->in, piece, (size_t)n);
   account(c);
-  if (c->in.failed) drop(c, false);
+  if (c->in.failed) drop(c);
 }
 
 static void on_poll(uv_poll_t *h, int status, int events) {
   conn *c = AQ_CONTAINER(h, conn, poll);
   if (c->doomed || status < 0 || (c->state == CONN_HANDLED && events & UV_DISCONNECT)) {
-    drop(c, c->doomed);
+    drop(c);
     return;
   }
   if (c->res && c->res->ended) res_free(c), account(c);
@@ -606,7 +607,7 @@ static bool has_place(aq_http_server *s, const char *addr) {
   AQ_LIST_EACH(&s->conns, c, conn, node) { cnt += strcmp(c->addr, addr) == 0; }
   if (is_loopback(addr) || cnt < (s->conns_max * 3 + 3) / 4) return true;
   conn *own = most_idle(s, addr);
-  if (own) drop(own, false);
+  if (own) drop(own);
   return own != NULL;
 }
 
@@ -628,7 +629,7 @@ static void take_connection(aq_http_server *s, int fd, const struct sockaddr_sto
     close(fd);
     return;
   }
-  if (s->conn_cnt >= s->conns_max) drop(most_idle(s, NULL), false); /* on_listener has seen that there is one */
+  if (s->conn_cnt >= s->conns_max) drop(most_idle(s, NULL)); /* on_listener has seen that there is one */
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one); /* event streams to a machine that vanished */
   c->server = s, c->fd = fd;
@@ -668,7 +669,7 @@ static void on_sweep(uv_timer_t *h) {
   aq_http_server *s = h->data;
   uint64_t now = aq_mono_ns(s->env);
   AQ_LIST_EACH(&s->conns, c, conn, node) {
-    if (now > c->by_ns) drop(c, c->state == CONN_HANDLED || c->state == CONN_ANSWERED);
+    if (now > c->by_ns) drop(c);
   }
   watch_listener(s);
 }
@@ -730,7 +731,7 @@ size_t aq_http_server_held(const aq_http_server *s) { return s->held; }
 void aq_http_server_free(aq_http_server *s) {
   if (!s) return;
   s->stopping = true;
-  AQ_LIST_EACH(&s->conns, c, conn, node) { drop(c, c->state == CONN_HANDLED); }
+  AQ_LIST_EACH(&s->conns, c, conn, node) { drop(c); }
   uv_close((uv_handle_t *)&s->listener, on_server_handle_closed);
   uv_close((uv_handle_t *)&s->sweep, on_server_handle_closed);
   uv_close((uv_handle_t *)&s->soon, on_server_handle_closed);

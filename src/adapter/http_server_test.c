@@ -198,6 +198,47 @@ static void test_cut(void **state) {
   held_falls_to(0);
 }
 
+static void ends_with_reset(int fd) {
+  char sink[4096];
+  ssize_t got = -1;
+  errno = EAGAIN;
+  for (int turn = 0; turn < 20000 && (got > 0 || (got < 0 && errno == EAGAIN)); turn++) {
+    run_for(got > 0 ? AQ_MILLIS(1) / 10 : AQ_MILLIS(5));
+    got = recv(fd, sink, sizeof sink, 0);
+  }
+  assert_int_equal(got, -1);
+  assert_int_equal(errno, ECONNRESET);
+}
+
+/* Goal: nor does one that the server or the client ends for other reasons: HTTP/1.0 has no other sign of a whole answer
+   than the connection's end in order.
+   Method: a client that closes its half within a stream; answers that are not read, when their place is wanted and when
+   the server ends. */
+static void test_half_answers(void **state) {
+  (void)state;
+  static uint8_t bytes[8 << 20];
+  int fd = raw_connect(), held[CONNS];
+  size_t at = ask(fd, "GET /hold HTTP/1.0\r\n\r\n");
+  g_vt->begin(g_res[at], 200, NULL), g_vt->write(g_res[at], aq_bytes_str("piece"));
+  assert_true(raw_expect(fd, "piece"));
+  shutdown(fd, SHUT_WR);
+  run_until(&g_gone, 1);
+  ends_with_reset(fd);
+  close(fd);
+  for (int way = 0; way < 2; way++) {
+    fd = raw_connect();
+    at = ask(fd, "GET /hold HTTP/1.0\r\n\r\n");
+    g_vt->begin(g_res[at], 200, NULL), g_vt->write(g_res[at], aq_bytes_of(bytes, sizeof bytes)), g_vt->end(g_res[at]);
+    run_for(AQ_MILLIS(1));
+    g_mono_ns += AQ_SECONDS(6);
+    for (int i = 0; way == 0 && i < CONNS; i++) held[i] = held_request();
+    for (int i = 0; way == 0 && i < CONNS; i++) close(held[i]);
+    if (way == 1) aq_http_server_free(g_server), g_server = NULL;
+    ends_with_reset(fd);
+    close(fd);
+  }
+}
+
 /* Goal: a streamed answer ends with the last chunk, for HTTP/1.0 with the connection, in order.
    Method: raw clients of both versions. */
 static void test_whole(void **state) {
@@ -545,6 +586,7 @@ int main(void) {
       T(test_strict),
       T(test_long),
       T(test_cut),
+      T(test_half_answers),
       T(test_whole),
       T(test_no_body),
       T(test_odd_core),
