@@ -1,5 +1,5 @@
-# System libraries by pkg-config; blst (and yyjson where the system has none) as pinned sources, fetched and checked by
-# tools/fetch-deps into build/deps, which all build trees share.
+# System libraries by pkg-config; blst (and yyjson, llhttp where the system has none) as pinned sources, fetched and
+# checked by tools/fetch-deps into build/deps, which all build trees share.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 pkg_check_modules(SECP256K1 REQUIRED IMPORTED_TARGET libsecp256k1)
@@ -30,8 +30,23 @@ else()
   target_include_directories(aq_yyjson SYSTEM PUBLIC ${AQ_DEPS_DIR}/yyjson)
   target_compile_options(aq_yyjson PRIVATE -O2 -w)
 endif()
+# Older ones do not tell where a request's parts begin.
+pkg_check_modules(LLHTTP IMPORTED_TARGET libllhttp>=9.4.3)
+if(LLHTTP_FOUND)
+  add_library(aq_llhttp ALIAS PkgConfig::LLHTTP)
+else()
+  add_library(aq_llhttp STATIC ${AQ_DEPS_DIR}/llhttp/api.c ${AQ_DEPS_DIR}/llhttp/http.c ${AQ_DEPS_DIR}/llhttp/llhttp.c)
+  target_include_directories(aq_llhttp SYSTEM PUBLIC ${AQ_DEPS_DIR}/llhttp)
+  target_compile_options(aq_llhttp PRIVATE -O2 -w)
+  if(AQ_SANITIZE) # it reads foreign bytes
+    target_compile_options(aq_llhttp PRIVATE -fsanitize=${AQ_SANITIZE} -fno-omit-frame-pointer)
+  endif()
+  if(AQ_FUZZ)
+    target_compile_options(aq_llhttp PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
+endif()
 
 set(AQ_DEPS_base Threads::Threads m)
 set(AQ_DEPS_crypto aq_blst PkgConfig::SECP256K1 PkgConfig::SODIUM PkgConfig::OPENSSL aq_yyjson)
 set(AQ_DEPS_codec aq_yyjson PkgConfig::PROTOBUFC)
-set(AQ_DEPS_adapter PkgConfig::UV PkgConfig::CURL PkgConfig::SQLITE PkgConfig::SECCOMP)
+set(AQ_DEPS_adapter aq_llhttp PkgConfig::UV PkgConfig::CURL PkgConfig::SQLITE PkgConfig::SECCOMP)
