@@ -1,10 +1,13 @@
 /* adapter/http_parse.h - requests of HTTP/1.0 and 1.1 out of bytes that come in any pieces. RFC 9112, read strictly:
    what two programs could read in two ways is refused, because a proxy before us or a beacon node behind us may read
-   it the other way. No sockets and no clock. */
+   it the other way. llhttp reads the bytes, with none of its lenient flags; what it takes nevertheless, and limits,
+   are checked here. No sockets and no clock. */
 #ifndef AQ_ADAPTER_HTTP_PARSE_H
 #define AQ_ADAPTER_HTTP_PARSE_H
 
 #include "port/http.h"
+
+#include <llhttp.h>
 
 enum {
   AQ_HTTP_HEAD_MAX = 32 * 1024,  /* request line and headers (validator-api.md 18.8) */
@@ -24,26 +27,37 @@ typedef struct {
   uint64_t length; /* of the body when it is not chunked */
 } aq_http_head;
 
-/* Length of the head at the front of `in` with its empty line. 0: more must come, or *refuse is the code of the
-   answer to bytes that are no head or too long a one. *seen: 0 before the first call; how far earlier calls have
-   looked. */
-size_t aq_http_head_find(aq_bytes in, size_t *seen, int *refuse);
-/* Reads a head that was found; text is changed and must live as long as *out. Returns 0 or the code to refuse with.
-   */
-int aq_http_head_parse(aq_http_head *out, char *text, size_t len);
+typedef enum { AQ_HTTP_MORE, AQ_HTTP_HEAD, AQ_HTTP_DATA, AQ_HTTP_END, AQ_HTTP_BAD } aq_http_step;
 
-/* The body that follows a head. */
+/* One request. */
 typedef struct {
-  int state;
-  uint64_t left; /* of the length, or of a chunk */
-  size_t line;   /* bytes of the line of a chunk's size, or of all trailers */
-} aq_http_body;
+  llhttp_t machine;
+  int stage;
+  int refuse;  /* BAD: the code of the answer */
+  bool paused; /* the machine may go on without another byte */
+  aq_http_step event;
+  aq_bytes data;
+  aq_buf text; /* of the head: method, target, then names and values, each with a 0 */
+  size_t mark; /* of text: where the part under way begins */
+  size_t header_cnt;
+  size_t used;      /* bytes of the head, or of a chunk's line, or of all trailers */
+  size_t at;        /* of them: where "HTTP" begins, or a chunk's size */
+  size_t extension; /* of a chunk's line: where it begins; 0: none */
+  uint64_t left;    /* of the chunk */
+  const char *piece;
+} aq_http_parse;
 
-typedef enum { AQ_HTTP_BODY_MORE, AQ_HTTP_BODY_DATA, AQ_HTTP_BODY_END, AQ_HTTP_BODY_BAD } aq_http_body_step;
-
-void aq_http_body_start(aq_http_body *b, const aq_http_head *h);
-/* Takes from the front of *in. MORE: it is used up. DATA: *data, a view into it, is next. END: *in begins behind the
-   body. BAD: no chunks. */
-aq_http_body_step aq_http_body_next(aq_http_body *b, aq_bytes *in, aq_bytes *data);
+void aq_http_parse_init(aq_http_parse *p);
+/* Gives the memory back; ready for the next request. */
+void aq_http_parse_reset(aq_http_parse *p);
+/* Takes from the front of *in. MORE: it is used up. HEAD: once, before all of the body. DATA: *data, a view into it, is
+   next of the body. END: *in begins behind the request. BAD: p->refuse; so for ever. */
+aq_http_step aq_http_parse_next(aq_http_parse *p, aq_bytes *in, aq_bytes *data);
+/* After HEAD: the head; its text is the parser's, and may be changed. Returns 0 or the code to refuse with. */
+int aq_http_parse_head(aq_http_head *out, aq_http_parse *p);
+/* Some of a request, even if it is a blank line before it, has come. */
+bool aq_http_parse_begun(const aq_http_parse *p);
+/* As far as it is known; "" before. */
+const char *aq_http_parse_method(const aq_http_parse *p);
 
 #endif

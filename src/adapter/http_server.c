@@ -1,7 +1,6 @@
-/* An own server on libuv's polls: libmicrohttpd forgives heads that two programs can read in two ways, shows no raw
-   head to check before, and gives no say over which connection is read, how much of it a turn, and which must go.
-   Bytes become requests in http_parse.c, answers bytes in http_answer.c; here are sockets, limits and the order of
-   events.
+/* An own server on libuv's polls: a library's gives no say over which connection is read, how much of it a turn, and
+   which must go (docs/decisions/009). Bytes become requests in http_parse.c, by llhttp, and answers bytes in
+   http_answer.c; here are sockets, limits and the order of events.
 
    A turn of the loop reads at most READ_MAX and writes at most SEND_MAX bytes of each connection, hands over at most
    one request of it, and then looks at the others. */
@@ -66,9 +65,9 @@ typedef struct {
   bool doomed;       /* cut: to be closed outside of the core's calls */
   uint64_t since_ns; /* when the state began */
   uint64_t by_ns;    /* monotonic: it must have gone on by then */
-  aq_buf in, out;
-  size_t seen, sent; /* of in: searched for the end of the head; of out: sent */
-  aq_http_body framing;
+  aq_buf in, out;    /* in: what the parser has not taken */
+  size_t sent;       /* of out */
+  aq_http_parse parse;
   aq_http_res *res;
   size_t discarded;
   size_t held, drawn; /* bytes in memory, and of them out of the pot */
@@ -77,8 +76,8 @@ typedef struct {
 
 struct aq_http_res {
   conn *conn;
-  char *text; /* the head; then the decoded path */
-  size_t text_len;
+  char *path; /* decoded */
+  size_t path_len;
   aq_http_header *header;
   aq_http_req req;
   aq_buf body;
@@ -120,11 +119,12 @@ static void on_server_handle_closed(uv_handle_t *h) { handle_closed(h->data); }
 
 static void res_free(conn *c) {
   aq_http_res *res = c->res;
+  aq_http_parse_reset(&c->parse);
   if (!res) return;
   c->res = NULL;
   aq_buf_free(&res->body);
   free(res->header);
-  free(res->text);
+  free(res->path);
   free(res);
 }
 
@@ -138,7 +138,7 @@ static void on_conn_closed(uv_handle_t *h) {
 
 static void account(conn *c) {
   aq_http_server *s = c->server;
-  size_t held = c->in.len + c->out.len + (c->res ? c->res->body.len + c->res->text_len : 0);
+  size_t held = c->in.len + c->out.len + c->parse.text.len + (c->res ? c->res->body.len + c->res->path_len : 0);
   if (c->state == CONN_CLOSED) held = 0;
   size_t drawn = held > SHARE_MAX ? held - SHARE_MAX : 0;
   if (c->drawn == 0 && drawn > 0) c->drawn_ns = aq_mono_ns(s->env);
@@ -239,7 +239,7 @@ static void refuse(conn *c, int code) {
   char retry[16];
   snprintf(retry, sizeof retry, "%d", RETRY_AFTER_S);
   const aq_http_header h[] = {{"Content-Type", "text/plain; charset=utf-8"}, {"Retry-After", retry}};
-  bool bare = c->res && aq_http_bare(c->res->req.method, code);
+  bool bare = aq_http_bare(aq_http_parse_method(&c->parse), code);
   const aq_http_answer a = {code, AQ_HTTP_LENGTH, strlen(text), true, aq_now_ns(c->server->env)};
   aq_http_answer_head(&c->out, &a, &(aq_http_headers){h, code == 503 ? 2 : 1});
   if (!bare) aq_buf_put_str(&c->out, text);
@@ -394,8 +394,8 @@ static bool decode_path(char *out, const char *raw) {
   return true;
 }
 
-/* Splits the target, in the head's text; the decoded path goes to `path`. */
-static bool take_target(aq_http_res *res, char *target, char *path) {
+/* Splits the target, in the head's text. */
+static bool take_target(aq_http_res *res, char *target) {
   size_t scheme = strncasecmp(target, "http://", 7) == 0 ? 7 : strncasecmp(target, "https://", 8) == 0 ? 8 : 0;
   if (scheme) { /* absolute form */
     target += scheme + strcspn(target + scheme, "/?");
@@ -403,25 +403,22 @@ static bool take_target(aq_http_res *res, char *target, char *path) {
   }
   char *query = strchr(target, '?');
   if (query) *query++ = 0;
-  res->req.raw_path = target, res->req.query = query ? query : "", res->req.path = path;
-  return (*target == '/' || strcmp(target, "*") == 0) && decode_path(path, target);
+  res->req.raw_path = target, res->req.query = query ? query : "", res->req.path = res->path;
+  return (*target == '/' || strcmp(target, "*") == 0) && decode_path(res->path, target);
 }
 
-/* Memory for a head of that length, moved there; false when the system has none. */
-static bool res_new(conn *c, size_t len) {
+/* False: the system has no memory. */
+static bool res_new(conn *c, const aq_http_head *head) {
   aq_http_res *res = calloc(1, sizeof *res);
-  char *text = malloc(2 * len + 2);
-  if (!res || !text) {
-    free(res), free(text);
+  size_t len = strlen(head->target) + 1;
+  char *path = calloc(1, len);
+  if (!res || !path) {
+    free(res), free(path);
     return false;
   }
-  memcpy(text, c->in.ptr, len);
-  aq_buf_drop_front(&c->in, len);
-  c->seen = 0;
-  res->conn = c, res->text = text, res->text_len = 2 * len;
-  res->req.method = "", res->req.client = *c->addr ? c->addr : NULL;
-  c->res = res;
-  account(c);
+  res->conn = c, res->path = path, res->path_len = len, res->old = head->old;
+  res->req.method = head->method, res->req.client = *c->addr ? c->addr : NULL;
+  c->res = res, c->close = head->close;
   return true;
 }
 
@@ -436,20 +433,10 @@ static bool take_headers(aq_http_res *res, const aq_http_head *head) {
 static void take_head(conn *c) {
   aq_http_server *s = c->server;
   aq_http_head head;
-  int code;
-  /* One, as some send behind a body (RFC 9112 2.2); to look past a flood of them would cost its length squared. */
-  if (c->in.len >= 2 && memcmp(c->in.ptr, "\r\n", 2) == 0) aq_buf_drop_front(&c->in, 2), c->seen = 0;
-  size_t len = aq_http_head_find(aq_buf_bytes(&c->in), &c->seen, &code);
-  if (code) refuse(c, code);
-  if (len == 0) return;
-  if (!res_new(c, len)) {
-    drop(c);
-    return;
-  }
+  int code = aq_http_parse_head(&head, &c->parse);
+  if (code == 0 && !res_new(c, &head)) code = 503;
   aq_http_res *res = c->res;
-  code = aq_http_head_parse(&head, res->text, len);
-  res->req.method = head.method, res->old = head.old, c->close = head.close;
-  if (code == 0 && !take_target(res, (char *)(uintptr_t)head.target, res->text + len)) code = 400;
+  if (code == 0 && !take_target(res, (char *)(uintptr_t)head.target)) code = 400;
   if (code == 0 && !take_headers(res, &head)) code = 503;
   size_t max = code == 0 ? s->handler.body_max(s->handler.arg, head.method, res->req.path) : 0;
   if (code == 0 && head.length > max) code = 413;
@@ -458,7 +445,6 @@ static void take_head(conn *c) {
     return;
   }
   aq_buf_init(&res->body, max);
-  aq_http_body_start(&c->framing, &head);
   if (head.expects) aq_buf_put_str(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
   enter(c, CONN_BODY, BODY_LIMIT_S);
 }
@@ -471,31 +457,36 @@ static void hand_over(conn *c) {
 }
 
 /* What has arrived is kept, not what was announced. */
-static void take_body(conn *c) {
-  aq_bytes in = aq_buf_bytes(&c->in), data;
-  aq_http_body_step step = AQ_HTTP_BODY_MORE;
+static void take_data(conn *c, aq_bytes data) {
+  aq_buf *body = &c->res->body;
   int code = 0;
-  while (code == 0 && (step = aq_http_body_next(&c->framing, &in, &data)) == AQ_HTTP_BODY_DATA) {
-    aq_buf *body = &c->res->body;
-    if (data.len > body->max - body->len)
-      code = 413;
-    else if (!make_room(c, data.len))
-      code = 503;
-    else
-      aq_buf_put_bytes(body, data);
-    if (body->failed) code = 503;
-  }
-  if (step == AQ_HTTP_BODY_BAD) code = 400;
-  if (code) {
-    refuse(c, code);
-    return;
-  }
+  if (data.len > body->max - body->len)
+    code = 413;
+  else if (!make_room(c, data.len))
+    code = 503;
+  else
+    aq_buf_put_bytes(body, data);
+  if (code || body->failed) refuse(c, code ? code : 503);
+  account(c);
+}
+
+/* As far as the bytes go that are here, but one request at most. */
+static void take_request(conn *c) {
+  aq_bytes in = aq_buf_bytes(&c->in), data;
+  aq_http_step step;
+  do {
+    step = aq_http_parse_next(&c->parse, &in, &data);
+    if (step == AQ_HTTP_HEAD) take_head(c);
+    if (step == AQ_HTTP_DATA) take_data(c, data);
+    if (step == AQ_HTTP_BAD) refuse(c, c->parse.refuse);
+    if (c->state != CONN_HEAD && c->state != CONN_BODY) return; /* refused */
+  } while (step != AQ_HTTP_MORE && step != AQ_HTTP_END);
   if (in.len == 0)
     aq_buf_free(&c->in);
   else
     aq_buf_drop_front(&c->in, c->in.len - in.len);
   account(c);
-  if (step == AQ_HTTP_BODY_END) hand_over(c);
+  if (step == AQ_HTTP_END) hand_over(c);
 }
 
 /* ---- sockets ---- */
@@ -552,7 +543,7 @@ static void fill(conn *c) {
     if (c->discarded > DISCARD_MAX) drop(c);
     return;
   }
-  if (c->state == CONN_HEAD && c->in.len == 0) enter(c, CONN_HEAD, HEAD_LIMIT_S);
+  if (c->state == CONN_HEAD && !aq_http_parse_begun(&c->parse)) enter(c, CONN_HEAD, HEAD_LIMIT_S);
   aq_buf_put(&c->in, piece, (size_t)n);
   account(c);
   if (c->in.failed) drop(c);
@@ -567,8 +558,7 @@ static void on_poll(uv_poll_t *h, int status, int events) {
   if (c->res && c->res->ended) res_free(c), account(c);
   if (events & UV_WRITABLE) flush(c);
   if (events & UV_READABLE && (c->state == CONN_HEAD || c->state == CONN_BODY || c->state == CONN_LINGER)) fill(c);
-  if (c->state == CONN_HEAD && c->in.len > 0) take_head(c);
-  if (c->state == CONN_BODY) take_body(c);
+  if (c->in.len > 0 && (c->state == CONN_HEAD || c->state == CONN_BODY)) take_request(c);
   watch(c);
 }
 
@@ -583,7 +573,7 @@ static bool is_loopback(const char *addr) {
 static int readiness(const conn *c, uint64_t now) {
   bool slow = now - c->since_ns >= AQ_SECONDS(YIELD_S);
   if (c->doomed || c->state == CONN_LINGER) return 1;
-  if (c->state == CONN_HEAD) return c->in.len == 0 ? 2 : 3;
+  if (c->state == CONN_HEAD) return aq_http_parse_begun(&c->parse) ? 3 : 2;
   return slow && (c->state == CONN_BODY || c->state == CONN_ANSWERED) ? 4 : 0;
 }
 
@@ -634,7 +624,8 @@ static void take_connection(aq_http_server *s, int fd, const struct sockaddr_sto
   setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one); /* event streams to a machine that vanished */
   c->server = s, c->fd = fd;
   memcpy(c->addr, addr, sizeof addr);
-  aq_buf_init(&c->in, AQ_HTTP_HEAD_MAX + READ_MAX);
+  aq_buf_init(&c->in, 2 * READ_MAX);
+  aq_http_parse_init(&c->parse);
   aq_buf_init(&c->out, OUT_MAX);
   aq_list_push(&s->conns, &c->node);
   s->conn_cnt++, s->handles++;

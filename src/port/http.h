@@ -1,4 +1,4 @@
-/* port/http.h - HTTP server and client as cores see them. Production: an own server and libcurl on the loop.
+/* port/http.h - HTTP server and client as cores see them. Production: an own server with llhttp, and libcurl.
    Everything is asynchronous and on the loop thread. */
 #ifndef AQ_PORT_HTTP_H
 #define AQ_PORT_HTTP_H
