@@ -542,8 +542,8 @@ static void test_time_limits(void **state) {
   close(core), close(reader);
 }
 
-/* Goal: blank lines keep no connection: a second one ends it, whenever it comes, and behind the first the time of a head
-   runs.
+/* Goal: blank lines keep no connection: a second one ends it, whenever it comes, and behind the first the time of a
+   head runs.
    Method: clients that send nothing else; each line was taken when another client, who sent later, is served. */
 static void test_blank_lines(void **state) {
   (void)state;
