@@ -188,17 +188,18 @@ static void answer_validators(aq_call *c, const id_list *ids) {
   aq_buf_free(&body);
 }
 
+static void id_list_free(id_list *ids) {
+  free(ids->validator);
+  free(ids->seen);
+}
+
 static bool id_list_new(aq_call *c, id_list *ids) {
   uint32_t max = c->v->cfg.lock->validator_cnt;
   *ids = (id_list){.validator = calloc(max + 1, sizeof *ids->validator), .seen = calloc(max + 1, sizeof *ids->seen)};
   if (ids->validator && ids->seen) return true;
+  id_list_free(ids);
   aq_call_error(c, 503, "no memory");
   return false;
-}
-
-static void id_list_free(id_list *ids) {
-  free(ids->validator);
-  free(ids->seen);
 }
 
 /* False: 400 was answered. The body's ids count where the query has none, the statuses of both do. */
