@@ -273,7 +273,7 @@ def wrong_files(d):
     for command in ("check", "dump", "export"):
         expect(1, "store", command, "--data-dir", w, timeout=20)
     p = expect(1, "run", "--data-dir", w, timeout=20)
-    check("aequa.db: it must be a file" in p.stdout, f"run with a pipe for a store: {p.stdout}")
+    check("aequa.db: it and its -wal, -shm and -journal must be files" in p.stdout, f"run with a pipe for a store: {p.stdout}")
 
 def read_only(d):
     """Secrets that a container mounts have modes that nobody can change: a warning, not a refusal."""
