@@ -49,7 +49,10 @@ static void only_what_was_written(void **state) {
   aq_votes_put_request(&out, &h, true);
   assert_int_equal(out.len, AQ_VOTES_REQUEST_LEN);
   assert_int_equal(aq_votes_read_request(&got, &wants, aq_buf_bytes(&out)), AQ_OK);
-  assert_true(wants && memcmp(&got, &h, sizeof h) == 0);
+  assert_true(wants && got.started_ns == h.started_ns);
+  assert_memory_equal(got.id, h.id, sizeof h.id);
+  assert_memory_equal(got.sees, h.sees, sizeof h.sees);
+  assert_memory_equal(got.sig, h.sig, sizeof h.sig);
   for (size_t len = 0; len < out.len; len++)
     assert_int_equal(aq_votes_read_request(&got, &wants, aq_bytes_of(out.ptr, len)), AQ_E_FORMAT);
   out.ptr[0] = 2;
