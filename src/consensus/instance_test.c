@@ -2,48 +2,13 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "consensus/fake_cluster.h"
+#include "consensus/fake_value.h"
 #include "consensus/instance.h"
-#include "consensus/validity.h"
-#include "eth/payload.h"
 
 /* Four nodes and an attester duty whose round 1 node 1 leads; a little before its start. */
-enum { NODES = 4, VALUE_MAX = 4096, SLOT = 6 };
+enum { NODES = 4, SLOT = 6 };
 
 static const aq_duty duty = {SLOT, AQ_DUTY_ATTESTER};
-
-/* A set of one attestation; the salt makes it differ. */
-static void put_value(aq_buf *out, aq_hash *hash, uint32_t salt) {
-  uint8_t ssz[128];
-  aq_buf data = AQ_BUF(VALUE_MAX);
-  aq_att_data att = {.slot = SLOT};
-  aq_unsigned item = {.pubkey = {1}};
-  aq_unsigned_set set = {&item, 1};
-  aq_arena a;
-  aq_arena_init(&a, 1 << 16);
-  aq_le32_put(att.beacon_block_root, salt);
-  aq_att_data_put(ssz, &att);
-  aq_unsigned_data d = {.duty = AQ_DUTY_ATTESTER, .value = aq_bytes_of(ssz, sizeof ssz), .attester = {.slot = SLOT}};
-  d.attester.pubkey[0] = 1;
-  assert_int_equal(aq_unsigned_encode(&data, &d), AQ_OK);
-  item.data = aq_buf_bytes(&data);
-  assert_int_equal(aq_qbft_value_encode(out, hash, &a, &set), AQ_OK);
-  aq_arena_free(&a);
-  aq_buf_free(&data);
-}
-
-static void propose(fake_cluster *w, uint32_t node, uint32_t salt) {
-  aq_buf bytes = AQ_BUF(VALUE_MAX);
-  aq_hash hash;
-  aq_unsigned_set set;
-  aq_arena a;
-  aq_arena_init(&a, 1 << 16);
-  put_value(&bytes, &hash, salt);
-  assert_int_equal(aq_value_decode(&set, &a, aq_buf_bytes(&bytes)), AQ_OK);
-  assert_int_equal(aq_consensus_propose(w->node[node].c, duty, &set), AQ_OK);
-  aq_arena_free(&a);
-  aq_buf_free(&bytes);
-}
 
 /* All but `away` are up and take part. */
 static fake_cluster *cluster(uint32_t away) {
@@ -76,7 +41,7 @@ static void one_refusal_ends_voting(void **state) {
   (void)state;
   fake_cluster *w = cluster(0);
   w->node[2].store_fails = true;
-  propose(w, 1, 1);
+  fake_value_propose(w, 1, duty, 1);
   run_ms(w, 14);
   assert_non_null(aq_instance_find(w->node[2].c, duty));
   assert_true(aq_instance_find(w->node[2].c, duty)->abstain);
@@ -94,7 +59,7 @@ static void one_refusal_ends_voting(void **state) {
 static void failed_write_brings_nothing(void **state) {
   (void)state;
   fake_cluster *w = cluster(0);
-  propose(w, 1, 1);
+  fake_value_propose(w, 1, duty, 1);
   aq_instance *in = aq_instance_find(w->node[2].c, duty);
   for (int ms = 0; ms < 200 && aq_qbft_phase_of(in->q) != AQ_QBFT_PREPARED; ms++) run_ms(w, 1);
   assert_int_equal(aq_qbft_phase_of(in->q), AQ_QBFT_PREPARED);
@@ -120,7 +85,7 @@ static void failed_write_brings_nothing(void **state) {
 static void nothing_after_the_deadline(void **state) {
   (void)state;
   fake_cluster *w = cluster(0);
-  propose(w, 1, 1);
+  fake_value_propose(w, 1, duty, 1);
   assert_true(w->event_cnt > 0);
   for (size_t i = 0; i < w->event_cnt; i++) assert_int_equal(w->event[i].kind, 3);
   w->now_ns = aq_duty_deadline_ns(&w->chain.clock, duty);
@@ -147,7 +112,7 @@ static void contradicting_decision(void **state) {
   fake_cluster *w = cluster(0);
   w->node[2].store.decided = store_contradicts;
   double refused = aq_metric_value(AQ_M_STATE_REFUSED_TOTAL, AQ_LABELS("decision"));
-  propose(w, 1, 1);
+  fake_value_propose(w, 1, duty, 1);
   run_ms(w, 5000);
   for (uint32_t i = 0; i < NODES; i++) assert_true((fake_decision_of(w, i, duty) == NULL) == (i == 2));
   assert_true(aq_instance_find(w->node[2].c, duty)->contradicts);
@@ -171,7 +136,7 @@ static void contradicting_votes(void **state) {
   fake_cluster *w = cluster(0);
   w->node[2].store.vote = store_refuses;
   double refused = aq_metric_value(AQ_M_STATE_REFUSED_TOTAL, AQ_LABELS("vote"));
-  propose(w, 1, 1);
+  fake_value_propose(w, 1, duty, 1);
   run_ms(w, 80);
   assert_true(aq_metric_value(AQ_M_STATE_REFUSED_TOTAL, AQ_LABELS("vote")) > refused);
   assert_int_equal(w->node[2].sends, 0);
@@ -197,10 +162,10 @@ static void show_own_decision(fake_cluster *w, const aq_hash *value) {
 static void own_decisions_come_back(void **state) {
   (void)state;
   fake_cluster *w = cluster(0);
-  aq_buf bytes = AQ_BUF(VALUE_MAX);
+  aq_buf bytes = AQ_BUF(FAKE_VALUE_MAX);
   aq_hash hash, other = {{9}};
-  put_value(&bytes, &hash, 1);
-  propose(w, 1, 1);
+  fake_value_put(&bytes, &hash, duty, 1);
+  fake_value_propose(w, 1, duty, 1);
   run_ms(w, 1000);
   assert_non_null(fake_decision_of(w, 0, duty));
   show_own_decision(w, &hash);
@@ -320,7 +285,7 @@ static void damaged_journals(void **state) {
     fake_cluster *w = cluster(0);
     fake_node *n = &w->node[2];
     w->filter = lose_commits;
-    propose(w, 1, 1);
+    fake_value_propose(w, 1, duty, 1);
     run_ms(w, 100);
     assert_non_null(record_of(n, 1, AQ_QBFT_COMMIT));
     assert_non_null(record_of(n, 2, 0));
@@ -330,8 +295,8 @@ static void damaged_journals(void **state) {
     n->sends = 0;
     fake_boot(w, 2, AQ_STORE_OK);
     aq_hash hash;
-    aq_buf bytes = AQ_BUF(VALUE_MAX);
-    put_value(&bytes, &hash, 1);
+    aq_buf bytes = AQ_BUF(FAKE_VALUE_MAX);
+    fake_value_put(&bytes, &hash, duty, 1);
     const aq_instance *in = aq_instance_find(n->c, duty);
     assert_int_equal(in->abstain, !t[i].votes);
     const aq_qbft_msg own = {.type = AQ_QBFT_PREPARE, .from = 2, .round = 1, .value = hash};
@@ -360,17 +325,17 @@ static void values_have_bounds(void **state) {
   (void)state;
   fake_cluster *w = cluster(0);
   aq_instance *in = aq_instance_find(w->node[0].c, duty);
-  aq_buf bytes = AQ_BUF(VALUE_MAX);
+  aq_buf bytes = AQ_BUF(FAKE_VALUE_MAX);
   aq_hash named = {{9}}, hash;
   uint32_t kept = 0;
-  put_value(&bytes, &hash, 1);
+  fake_value_put(&bytes, &hash, duty, 1);
   admit(in, 2, &named, aq_buf_bytes(&bytes));
   assert_null(aq_value_find(in, &hash));
   admit(in, 2, &hash, aq_buf_bytes(&bytes));
   assert_non_null(aq_value_find(in, &hash));
   for (uint32_t i = 2; i < 4 * AQ_INST_VALUES_PER_PEER; i++) {
     aq_buf_reset(&bytes);
-    put_value(&bytes, &hash, i);
+    fake_value_put(&bytes, &hash, duty, i);
     admit(in, 2, &hash, aq_buf_bytes(&bytes));
     kept += aq_value_find(in, &hash) != NULL;
   }
@@ -379,7 +344,7 @@ static void values_have_bounds(void **state) {
   assert_non_null(aq_value_find(in, &hash));
   in->c->held_bytes[3] = AQ_INST_HELD_BYTES;
   aq_buf_reset(&bytes);
-  put_value(&bytes, &hash, UINT32_MAX);
+  fake_value_put(&bytes, &hash, duty, UINT32_MAX);
   admit(in, 3, &hash, aq_buf_bytes(&bytes));
   assert_null(aq_value_find(in, &hash));
   in->c->held_bytes[3] = 0;
@@ -408,7 +373,7 @@ static void unjust_decisions(void **state) {
   const aq_instance *in = aq_instance_find(w->node[0].c, duty);
   assert_int_equal(in->bad_decided[2], AQ_INST_BAD_DECIDED_MAX);
   assert_null(aq_qbft_decided(in->q));
-  propose(w, 1, 1);
+  fake_value_propose(w, 1, duty, 1);
   run_ms(w, 1000);
   for (uint32_t i = 0; i < NODES; i++) assert_non_null(fake_decision_of(w, i, duty));
   fake_cluster_free(w);
@@ -426,7 +391,7 @@ static void calls_out_of_place(void **state) {
   assert_int_equal(aq_consensus_propose(c, (aq_duty){SLOT, AQ_DUTY_INFO_SYNC}, &none), AQ_E_UNSUPPORTED);
   assert_int_equal(aq_consensus_propose(c, duty, &none), AQ_E_UNSUPPORTED);
   assert_int_equal(aq_consensus_propose_info(c, duty, aq_bytes_str("")), AQ_E_UNSUPPORTED);
-  propose(w, 0, 1);
+  fake_value_propose(w, 0, duty, 1);
   run_ms(w, 100);
   fake_run_until(w, aq_duty_deadline_ns(&w->chain.clock, duty));
   assert_int_equal(aq_consensus_participate(c, duty), AQ_E_STALE);

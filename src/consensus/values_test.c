@@ -1,49 +1,14 @@
 #include "aq_test.h"
 
 #include "base/log.h"
-#include "consensus/fake_cluster.h"
+#include "consensus/fake_value.h"
 #include "consensus/instance.h"
-#include "consensus/validity.h"
-#include "eth/payload.h"
 
 /* How an instance lives with a verdict that comes later, and what it tells whoever judges. Four nodes and an attester
    duty whose rounds nodes 1, 2, 3, 0 lead. */
-enum { NODES = 4, VALUE_MAX = 4096, SLOT = 6 };
+enum { NODES = 4, SLOT = 6 };
 
 static const aq_duty duty = {SLOT, AQ_DUTY_ATTESTER};
-
-/* A set of one attestation; the salt makes it differ. */
-static void put_value(aq_buf *out, aq_hash *hash, uint32_t salt) {
-  uint8_t ssz[128];
-  aq_buf data = AQ_BUF(VALUE_MAX);
-  aq_att_data att = {.slot = SLOT};
-  aq_unsigned item = {.pubkey = {1}};
-  aq_unsigned_set set = {&item, 1};
-  aq_arena a;
-  aq_arena_init(&a, 1 << 16);
-  aq_le32_put(att.beacon_block_root, salt);
-  aq_att_data_put(ssz, &att);
-  aq_unsigned_data d = {.duty = AQ_DUTY_ATTESTER, .value = aq_bytes_of(ssz, sizeof ssz), .attester = {.slot = SLOT}};
-  d.attester.pubkey[0] = 1;
-  assert_int_equal(aq_unsigned_encode(&data, &d), AQ_OK);
-  item.data = aq_buf_bytes(&data);
-  assert_int_equal(aq_qbft_value_encode(out, hash, &a, &set), AQ_OK);
-  aq_arena_free(&a);
-  aq_buf_free(&data);
-}
-
-static void propose(fake_cluster *w, uint32_t by, uint32_t salt) {
-  aq_buf bytes = AQ_BUF(VALUE_MAX);
-  aq_hash hash;
-  aq_unsigned_set set;
-  aq_arena a;
-  aq_arena_init(&a, 1 << 16);
-  put_value(&bytes, &hash, salt);
-  assert_int_equal(aq_value_decode(&set, &a, aq_buf_bytes(&bytes)), AQ_OK);
-  assert_int_equal(aq_consensus_propose(w->node[by].c, duty, &set), AQ_OK);
-  aq_arena_free(&a);
-  aq_buf_free(&bytes);
-}
 
 static fake_cluster *cluster(void) {
   fake_cluster *w = fake_cluster_new(NODES, AQ_DENEB);
@@ -76,7 +41,7 @@ static void verdicts_come_later(void **state) {
   (void)state;
   fake_cluster *w = cluster();
   everybody_waits(w, true);
-  propose(w, 1, 1);
+  fake_value_propose(w, 1, duty, 1);
   run_ms(w, 300);
   for (uint32_t i = 0; i < NODES; i++) {
     assert_int_equal(votes(&w->node[i], AQ_QBFT_PREPARE, 1), 0);
@@ -104,11 +69,11 @@ static void owed_verdicts_end(void **state) {
   (void)state;
   fake_cluster *w = cluster();
   everybody_waits(w, true);
-  propose(w, 1, 1);
+  fake_value_propose(w, 1, duty, 1);
   run_ms(w, 300);
   everybody_waits(w, false);
   for (uint32_t i = 0; i < NODES; i++) {
-    if (i != 1) propose(w, i, 10 + i);
+    if (i != 1) fake_value_propose(w, i, duty, 10 + i);
   }
   run_ms(w, 4000);
   for (uint32_t i = 0; i < NODES; i++) {
@@ -134,7 +99,7 @@ static void prepared_values_are_named(void **state) {
   fake_node *n = &w->node[0];
   w->filter = lose_round1_commits;
   n->always_reject = n->trusts_prepared = true;
-  propose(w, 1, 1);
+  fake_value_propose(w, 1, duty, 1);
   run_ms(w, 300);
   assert_int_equal(votes(&w->node[3], AQ_QBFT_COMMIT, 1), 1);
   assert_int_equal(votes(n, AQ_QBFT_PREPARE, 1), 0);
@@ -156,9 +121,9 @@ static fake_verdict two_stories(fake_cluster *w, uint32_t from, uint32_t to, con
   (void)extra;
   if (from != 1 || to != 0 || m->msg.type != AQ_QBFT_PRE_PREPARE) return FAKE_PASS;
   uint8_t raw[AQ_QBFT_RAW_MAX];
-  aq_buf bytes = AQ_BUF(VALUE_MAX);
+  aq_buf bytes = AQ_BUF(FAKE_VALUE_MAX);
   aq_qbft_msg other = m->msg;
-  put_value(&bytes, &other.value, 99);
+  fake_value_put(&bytes, &other.value, duty, 99);
   aq_qbft_wire_put_msg(out, aq_bytes_of(raw, aq_qbft_wire_sign(raw, w->node[1].key, m->duty, &other)));
   aq_qbft_wire_put_value(out, m->duty.type, aq_buf_bytes(&bytes));
   aq_buf_free(&bytes);
@@ -172,7 +137,7 @@ static void commits_end_the_wait(void **state) {
   fake_cluster *w = cluster();
   w->filter = two_stories;
   w->node[0].always_waits = true;
-  propose(w, 1, 1);
+  fake_value_propose(w, 1, duty, 1);
   run_ms(w, 26); /* PREPAREs are there, the COMMITs of a quorum are not */
   for (int ms = 0; ms < 100 && votes(&w->node[0], AQ_QBFT_COMMIT, 1) == 0; ms++) run_ms(w, 1);
   assert_int_equal(votes(&w->node[0], AQ_QBFT_COMMIT, 1), 1);
