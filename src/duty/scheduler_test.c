@@ -446,8 +446,26 @@ static void clock_jumps(void **state) {
   close_fixture(&f);
 }
 
+/* Ahead by so many slots for two slots, then right: the duties of the next whole epoch. Ends in the one behind it. */
+static uint64_t ahead_and_back(fixture *f, uint64_t slot, uint64_t ahead) {
+  fake_env_jump(&f->env, start_of(slot + ahead));
+  fake_env_run_for(&f->env, 2 * SLOT + 1);
+  slot += 2;
+  fake_env_jump(&f->env, start_of(slot));
+  slot = (slot / SPE + 2) * SPE;
+  f->fired_cnt = f->slot_cnt = 0;
+  fake_env_run_until(&f->env, start_of(slot) + SLOT / 2);
+  for (uint64_t s = slot - SPE; s < slot; s++) {
+    uint64_t in_epoch = s % SPE;
+    assert_int_equal(find(f, s, AQ_DUTY_ATTESTER) != NULL, in_epoch == 0 || in_epoch == 3 || in_epoch == 6);
+    assert_int_equal(find(f, s, AQ_DUTY_PROPOSER) != NULL, in_epoch == 5);
+  }
+  return slot;
+}
+
 /* Goal: a clock that was far ahead, once or again and again, leaves nothing behind that costs a duty of the right time.
-   Method: years ahead for some slots, twelve times; after each the duties of the next epoch all trigger. */
+   Method: twelve times years ahead for some slots, each time farther; as often, each time less far, so that no later
+   time makes the earlier ones old; after each the duties of the next epoch all trigger. */
 static void clock_far_ahead(void **state) {
   (void)state;
   static fixture f;
@@ -455,20 +473,47 @@ static void clock_far_ahead(void **state) {
   aq_scheduler_start(f.s);
   uint64_t slot = 2;
   fake_env_run_until(&f.env, start_of(slot));
-  for (uint64_t k = 1; k <= 12; k++) {
-    fake_env_jump(&f.env, start_of(slot + k * 5000000));
-    fake_env_run_for(&f.env, 2 * SLOT + 1);
-    slot += 2;
-    fake_env_jump(&f.env, start_of(slot));
-    slot = (slot / SPE + 2) * SPE;
-    f.fired_cnt = f.slot_cnt = 0;
-    fake_env_run_until(&f.env, start_of(slot) + SLOT / 2);
-    for (uint64_t s = slot - SPE; s < slot; s++) {
-      uint64_t in_epoch = s % SPE;
-      assert_int_equal(find(&f, s, AQ_DUTY_ATTESTER) != NULL, in_epoch == 0 || in_epoch == 3 || in_epoch == 6);
-      assert_int_equal(find(&f, s, AQ_DUTY_PROPOSER) != NULL, in_epoch == 5);
-    }
-  }
+  for (uint64_t k = 1; k <= 12; k++) slot = ahead_and_back(&f, slot, k * 5000000);
+  for (uint64_t k = 12; k > 0; k--) slot = ahead_and_back(&f, slot, k * 5000000);
+  for (uint64_t k = 12; k > 1; k--) slot = ahead_and_back(&f, slot, k * 3 * SPE);
+  close_fixture(&f);
+}
+
+static void count_answer(void *arg, aq_status st, yyjson_val *answer) {
+  assert_int_equal(st, AQ_OK);
+  assert_non_null(answer);
+  ++*(int *)arg;
+}
+
+/* Goal: what a beacon node answered while the clock was ahead is not believed when its time comes near.
+   Method: three epochs ahead, where definitions and a client's answer are there; right again they are gone, and a client
+   that asks makes a new request; the epoch next to now stays. */
+static void told_ahead_is_forgotten(void **state) {
+  (void)state;
+  static fixture f;
+  aq_duty_defs defs;
+  const aq_duty then = {5 * SPE, AQ_DUTY_ATTESTER}, next = {2 * SPE, AQ_DUTY_ATTESTER};
+  static const char question[] = "POST http://bn/eth/v1/validator/duties/attester/5";
+  int answers = 0;
+  open_fixture(&f, start_of(SPE + 6), BOTH);
+  aq_scheduler_start(f.s);
+  fake_env_run_for(&f.env, AQ_SECONDS(1));
+  assert_int_equal(aq_scheduler_defs(f.s, next, &defs), AQ_OK);
+  fake_env_jump(&f.env, start_of(4 * SPE + 6));
+  fake_env_run_for(&f.env, SLOT);
+  assert_int_equal(aq_scheduler_defs(f.s, then, &defs), AQ_OK);
+  size_t asked = fake_http_count(&f.http, question);
+  aq_scheduler_duties(f.s, AQ_DUTIES_ATTESTER, 5, count_answer, &answers);
+  fake_env_run_for(&f.env, AQ_SECONDS(1));
+  assert_int_equal(fake_http_count(&f.http, question), asked);
+  fake_env_jump(&f.env, start_of(SPE + 7));
+  fake_env_run_for(&f.env, SLOT / 2);
+  assert_int_equal(aq_scheduler_defs(f.s, then, &defs), AQ_E_AGAIN);
+  assert_int_equal(aq_scheduler_defs(f.s, next, &defs), AQ_OK);
+  aq_scheduler_duties(f.s, AQ_DUTIES_ATTESTER, 5, count_answer, &answers);
+  fake_env_run_for(&f.env, AQ_SECONDS(1));
+  assert_int_equal(fake_http_count(&f.http, question), asked + 1);
+  assert_int_equal(answers, 2);
   close_fixture(&f);
 }
 
@@ -695,6 +740,7 @@ int main(void) {
       cmocka_unit_test(garbage_answers),
       cmocka_unit_test(clock_jumps),
       cmocka_unit_test(clock_far_ahead),
+      cmocka_unit_test(told_ahead_is_forgotten),
       cmocka_unit_test(manual_duty),
       cmocka_unit_test(await_epoch),
       cmocka_unit_test(duties_for_the_api),

@@ -218,6 +218,22 @@ static void ahead_timer_set(void *ctx, aq_timer *t, uint64_t at_ns, void (*fn)(v
   fake_env_timer_set_(ctx, t, at_ns > g_ahead_ns ? at_ns - g_ahead_ns : 0, fn, arg);
 }
 
+static void vc_up_ahead(world *w, const aq_env *env) {
+  w->vc = aq_vc_new(&(aq_vc_cfg){.env = env,
+                                 .http = &w->bridge.http,
+                                 .store = &w->protection.store,
+                                 .url = "http://sim",
+                                 .secret = (const uint8_t(*)[32])w->secret,
+                                 .key_cnt = VALIDATORS});
+  aq_vc_start(w->vc);
+}
+
+static aq_env ahead_env(const world *w) {
+  aq_env env = w->env.env;
+  env.now_ns = ahead_now, env.timer_set = ahead_timer_set;
+  return env;
+}
+
 /* Goal: a clock that was ahead when the client started costs no duty of the time after it was set right.
    Method: ahead by some slots, an hour and a year for some slots, then right; the epochs after the running one. */
 static void test_clock_that_was_ahead(void **state) {
@@ -226,16 +242,9 @@ static void test_clock_that_was_ahead(void **state) {
   for (size_t i = 0; i < AQ_COUNT(ahead_s); i++) {
     world *w = world_new(AQ_FULU);
     run_to(w, 1, 0);
-    aq_env env = w->env.env;
-    env.now_ns = ahead_now, env.timer_set = ahead_timer_set;
+    aq_env env = ahead_env(w);
     g_ahead_ns = AQ_SECONDS(ahead_s[i]);
-    w->vc = aq_vc_new(&(aq_vc_cfg){.env = &env,
-                                   .http = &w->bridge.http,
-                                   .store = &w->protection.store,
-                                   .url = "http://sim",
-                                   .secret = (const uint8_t(*)[32])w->secret,
-                                   .key_cnt = VALIDATORS});
-    aq_vc_start(w->vc);
+    vc_up_ahead(w, &env);
     run_to(w, SPE + 2, AQ_SECONDS(1));
     g_ahead_ns = 0;
     run_to(w, 2 * SPE, 0);
@@ -243,6 +252,65 @@ static void test_clock_that_was_ahead(void **state) {
     run_to(w, 4 * SPE, 0);
     assert_int_equal(chain(w).attestations_ok - ok, 2 * VALIDATORS);
     assert_int_equal(chain(w).slashable, 0);
+    world_free(w);
+  }
+}
+
+/* Goal: the duties that a clock ahead had taken for its own are done when their time comes, attestations and blocks, from
+   the very slot in which it is set right; the journal goes on being kept.
+   Method: one epoch ahead, which is as far as a beacon node names duties: from the start, or set while the client runs.
+   Right again at the start of that epoch, then two epochs; once more, a second time ahead. */
+static void test_clock_that_had_duties(void **state) {
+  (void)state;
+  for (int running = 0; running < 2; running++) {
+    world *w = world_new(AQ_FULU);
+    aq_env env = ahead_env(w);
+    run_to(w, 1, 0);
+    g_ahead_ns = running ? 0 : SPE * SLOT_NS;
+    vc_up_ahead(w, &env);
+    for (uint64_t epoch = 0; epoch < 8; epoch += 4) {
+      run_to(w, epoch * SPE + 2, AQ_SECONDS(1));
+      g_ahead_ns = SPE * SLOT_NS;
+      run_to(w, (epoch + 1) * SPE, 0);
+      g_ahead_ns = 0;
+      aq_beacon_stats before = chain(w);
+      uint32_t copies = w->protection.backups;
+      run_to(w, (epoch + 3) * SPE, 0);
+      aq_beacon_stats after = chain(w);
+      assert_int_equal(after.attestations_ok - before.attestations_ok, 2 * VALIDATORS);
+      assert_int_equal(after.blocks_ok - before.blocks_ok, 2 * SPE);
+      assert_int_equal(after.slashable, 0);
+      assert_true(w->protection.backups >= copies + 2);
+    }
+    world_free(w);
+  }
+}
+
+/* Goal: what the client learnt while its clock was ahead does not stand for what is so now.
+   Method: ahead by epochs of the same place in its table, where the answers name no duties, or one validator of all;
+   right again, the answers name all: from the next epoch on every attestation is there. */
+static void test_learnt_ahead(void **state) {
+  (void)state;
+  for (int keys = 0; keys < 2; keys++) {
+    world *w = world_new(AQ_FULU);
+    char hex[97], text[300];
+    aq_hex_encode(hex, aq_bytes_of(w->pubkey[3], 48));
+    snprintf(text, sizeof text,
+             "{\"data\":[{\"index\":\"3\",\"status\":\"active_ongoing\",\"validator\":{\"pubkey\":\"0x%s\"}}]}", hex);
+    w->lie_cnt = UINT32_MAX;
+    w->lie_path = keys ? "states/head/validators" : "validator/duties/";
+    w->lie_text = keys ? text : "{\"data\":[]}";
+    aq_env env = ahead_env(w);
+    run_to(w, 1, 0);
+    g_ahead_ns = 10 * SPE * SLOT_NS;
+    vc_up_ahead(w, &env);
+    run_to(w, 2 * SPE, AQ_SECONDS(1));
+    w->lie_cnt = 0;
+    g_ahead_ns = 0;
+    run_to(w, 3 * SPE, 0);
+    uint64_t ok = chain(w).attestations_ok;
+    run_to(w, 5 * SPE, 0);
+    assert_int_equal(chain(w).attestations_ok - ok, 2 * VALIDATORS);
     world_free(w);
   }
 }
@@ -607,6 +675,8 @@ static void test_stopped_early(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_three_epochs),
                                      cmocka_unit_test(test_clock_that_was_ahead),
+                                     cmocka_unit_test(test_clock_that_had_duties),
+                                     cmocka_unit_test(test_learnt_ahead),
                                      cmocka_unit_test(test_fork_on_the_way),
                                      cmocka_unit_test(test_fork_learnt),
                                      cmocka_unit_test(test_keys_appear),
