@@ -17,10 +17,13 @@ typedef struct {
   /* The proposal shows a quorum's PREPAREs of this value in an earlier round: more honest nodes than there can be
      hostile ones have judged it, and to refuse it now could lock the instance. */
   bool prepared;
+  /* f+1 nodes prepare it in this round, so one of them is honest and found it good. */
+  bool seconded;
 } aq_value_case;
 
-/* WAIT: aq_consensus_judge follows, or the round ends first. */
-typedef enum { AQ_VALUE_BAD, AQ_VALUE_GOOD, AQ_VALUE_WAIT } aq_value_verdict;
+/* WAIT: aq_consensus_judge follows, or the round ends first. DOUBT: the same, but the round ends in its ordinary time,
+   as if the value were bad; err says why. Both are asked again once the value is seconded. */
+typedef enum { AQ_VALUE_BAD, AQ_VALUE_GOOD, AQ_VALUE_WAIT, AQ_VALUE_DOUBT } aq_value_verdict;
 
 typedef struct {
   const aq_env *env;

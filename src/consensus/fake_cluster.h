@@ -47,7 +47,7 @@ typedef struct {
   aq_k1_key *key;
   fake_record *rec;
   size_t rec_cnt;
-  bool store_fails, always_reject, always_waits, trusts_prepared;
+  bool store_fails, always_reject, always_waits, trusts_prepared, doubts;
   aq_value_case asked[64]; /* what `valid` was asked */
   size_t asked_cnt;
   fake_decision decision[64];
@@ -376,6 +376,10 @@ static inline aq_value_verdict fake_valid(void *arg, const aq_value_case *c, con
   (void)set;
   if (n->asked_cnt < AQ_COUNT(n->asked)) n->asked[n->asked_cnt++] = *c;
   if (n->always_waits) return AQ_VALUE_WAIT;
+  if (n->doubts && !c->seconded) {
+    (void)aq_fail(err, AQ_E_UNKNOWN, "a test doubts it");
+    return AQ_VALUE_DOUBT;
+  }
   if (n->always_reject && !(n->trusts_prepared && c->prepared)) {
     (void)aq_fail(err, AQ_E_UNKNOWN, "a test refuses it");
     return AQ_VALUE_BAD;

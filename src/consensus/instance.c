@@ -275,25 +275,37 @@ static void on_effect(aq_instance *in, const aq_qbft_fx *fx) {
   }
 }
 
-static void log_refused(aq_instance *in, int64_t round, const char *why) {
+static void log_refused(aq_instance *in, int64_t round, const char *why, const char *note) {
   uint32_t from = leader(in, round);
   aq_line_limit *line = &in->c->value_line[from < in->c->cfg.n ? from : 0];
   if (!aq_line_due(line, aq_mono_ns(in->c->cfg.env))) return;
   AQ_LOG(AQ_LOG_WARN, "qbft_verify", AQ_STR("type", "preprepare"), AQ_UINT("from", from),
-         AQ_UINT("height", in->duty.slot), AQ_UINT("more", line->more), AQ_INT("round", round),
+         AQ_UINT("height", in->duty.slot), AQ_UINT("more", line->more), AQ_INT("round", round), AQ_STR("note", note),
          AQ_STR("trace_id", in->trace), AQ_STR("result", "error"), AQ_STR("reason", why));
 }
 
-/* Hands the verdict to the machine; false: it is owed. */
+/* The verdict stays owed. */
+static void doubt(aq_instance *in, const char *why) {
+  if (in->doubted_round != in->judged_round)
+    log_refused(in, in->judged_round, why, "taken only if f+1 nodes prepare it in this round");
+  in->doubted_round = in->judged_round;
+  aq_qbft_doubt(in->q, in->judged_round, &in->judged);
+}
+
+/* Hands the verdict to the machine; false: nothing changed there, it is owed. */
 static bool judge(aq_instance *in, int64_t round, aq_hash value) {
   aq_err err = {AQ_OK, ""};
+  in->seconded = aq_value_seconded(in, round, &value);
   aq_value_verdict v = aq_value_check(in, round, &value, &err);
-  in->judging = v == AQ_VALUE_WAIT;
+  in->judging = v == AQ_VALUE_WAIT || v == AQ_VALUE_DOUBT;
   in->judged_round = round;
   in->judged = value;
-  if (in->judging) return false;
-  if (v == AQ_VALUE_BAD) log_refused(in, round, err.text);
-  aq_qbft_verdict(in->q, round, &value, v == AQ_VALUE_GOOD);
+  if (v == AQ_VALUE_WAIT) return false;
+  if (v == AQ_VALUE_BAD) log_refused(in, round, err.text, NULL);
+  if (v == AQ_VALUE_DOUBT)
+    doubt(in, err.text);
+  else
+    aq_qbft_verdict(in->q, round, &value, v == AQ_VALUE_GOOD);
   return true;
 }
 
@@ -384,6 +396,7 @@ aq_status aq_instance_recv(aq_instance *in, uint32_t peer, const aq_qbft_wire *w
   aq_status st = aq_qbft_recv(in->q, m);
   if (st == AQ_E_UNJUST && m->type == AQ_QBFT_DECIDED) in->bad_decided[peer]++;
   drive(in);
+  if (in->judging && !in->seconded && aq_value_seconded(in, in->judged_round, &in->judged)) aq_instance_judge(in);
   if (aq_qbft_decided(in->q)) {
     if (!in->recorded) aq_values_admit(in, peer, w); /* the last COMMIT may bring the bytes itself */
     aq_instance_complete(in);

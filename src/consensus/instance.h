@@ -84,8 +84,9 @@ typedef struct aq_instance {
   aq_timer round_timer, end_timer, start_timer, retry_timer, offer_timer;
   int64_t timer_round;
   bool timer_deferred;
-  bool judging; /* the verdict on `judged` in judged_round is owed (AQ_VALUE_WAIT) */
-  int64_t judged_round;
+  bool judging;  /* the verdict on `judged` in judged_round is owed (AQ_VALUE_WAIT, AQ_VALUE_DOUBT) */
+  bool seconded; /* it was asked for with the value seconded */
+  int64_t judged_round, doubted_round;
   aq_hash judged, certified; /* certified: value of the newest proposal that showed a quorum's PREPAREs of it */
   char why[160];             /* what the last round lacked */
 } aq_instance;
@@ -161,6 +162,8 @@ void aq_values_drop_peer(aq_instance *in, uint32_t peer);
 void aq_values_started(aq_instance *in); /* values no longer count as those of a waiting instance */
 /* 5.1, for PREPARE in this round; err names the reason. */
 aq_value_verdict aq_value_check(aq_instance *in, int64_t round, const aq_hash *hash, aq_err *err);
+/* Have f+1 nodes prepared it in this round? */
+bool aq_value_seconded(const aq_instance *in, int64_t round, const aq_hash *hash);
 /* A proposal whose justification shows a quorum's PREPAREs of its value in one earlier round. */
 bool aq_value_certified(const aq_qbft_msg *proposal, uint32_t quorum);
 

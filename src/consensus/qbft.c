@@ -131,7 +131,7 @@ static void change_round(aq_qbft *q, int64_t round, aq_qbft_rule why) {
   fx->rule = why;
   q->round = round;
   memset(q->fired, 0, sizeof q->fired);
-  q->pending = q->checking = false;
+  q->pending = q->checking = q->shortened = false;
   q->moved = true;
 }
 
@@ -352,18 +352,35 @@ static bool committed_other(const aq_qbft *q, const aq_hash *value) {
   return q->last[AQ_QBFT_COMMIT] == q->round && !aq_hash_eq(value, &q->pv);
 }
 
+static bool is_checked(const aq_qbft *q, int64_t round, const aq_hash *value) {
+  return !q->decided && q->checking && round == q->round && aq_hash_eq(value, &q->check_value);
+}
+
+/* Ours, 5.1: as if the proposal had not come, so a bad leader costs its round only; the extension is taken back. */
+static void shorten(aq_qbft *q) {
+  if (!q->cfg.strict && q->extended) effect(q, AQ_QBFT_FX_TIMER);
+  q->shortened |= q->extended;
+  q->extended = false;
+}
+
 void aq_qbft_verdict(aq_qbft *q, int64_t round, const aq_hash *value, bool ok) {
   begin_input(q);
-  if (q->decided || !q->checking || round != q->round || !aq_hash_eq(value, &q->check_value)) return;
+  if (!is_checked(q, round, value)) return;
   q->checking = false;
   if (!ok) {
     q->cf = q->round;
-    /* Ours, 5.1: as if the proposal had not come, so a bad leader costs its round only; the extension is taken back. */
-    if (!q->cfg.strict && q->extended) effect(q, AQ_QBFT_FX_TIMER);
-    q->extended = false;
-  } else if (q->cfg.strict || (q->last[AQ_QBFT_PREPARE] < q->round && !committed_other(q, value))) {
-    vote(q, AQ_QBFT_PREPARE, value, NULL);
+    shorten(q);
+    return;
   }
+  if (q->shortened) arm(q);
+  q->shortened = false;
+  if (q->cfg.strict || (q->last[AQ_QBFT_PREPARE] < q->round && !committed_other(q, value)))
+    vote(q, AQ_QBFT_PREPARE, value, NULL);
+}
+
+void aq_qbft_doubt(aq_qbft *q, int64_t round, const aq_hash *value) {
+  begin_input(q);
+  if (is_checked(q, round, value)) shorten(q);
 }
 
 void aq_qbft_ask(aq_qbft *q) {
@@ -534,5 +551,14 @@ uint32_t aq_qbft_seen(const aq_qbft *q, aq_qbft_type type, int64_t round) {
   for (const aq_qbft_msg *m; (m = aq_qbft_store_next(q->store, &it, type));) {
     if (m->round == round) seen |= UINT32_C(1) << m->from;
   }
+  return seen;
+}
+
+uint32_t aq_qbft_preparers(const aq_qbft *q, int64_t round, const aq_hash *value) {
+  if (q->decided) return 0;
+  aq_qbft_refs refs;
+  uint32_t seen = 0;
+  aq_qbft_pick(q, AQ_QBFT_PREPARE, round, value, &refs);
+  for (uint32_t i = 0; i < refs.cnt; i++) seen |= UINT32_C(1) << refs.item[i]->from;
   return seen;
 }

@@ -103,6 +103,8 @@ void aq_qbft_value(aq_qbft *q, const aq_hash *value); /* own proposal, not zero;
 AQ_NODISCARD aq_status aq_qbft_recv(aq_qbft *q, const aq_qbft_msg *msg);
 void aq_qbft_timeout(aq_qbft *q, int64_t round);                                /* a timer that is not armed: ignored */
 void aq_qbft_verdict(aq_qbft *q, int64_t round, const aq_hash *value, bool ok); /* of an old CHECK: ignored */
+/* Not yet, and it may be never: the round ends in its ordinary time unless aq_qbft_verdict follows. */
+void aq_qbft_doubt(aq_qbft *q, int64_t round, const aq_hash *value);
 /* The decision's bytes are missing (4.6): a ROUND-CHANGE of a still later round, which others answer with DECIDED. */
 void aq_qbft_ask(aq_qbft *q);
 bool aq_qbft_next(aq_qbft *q, aq_qbft_fx *out); /* false: nothing left */
@@ -114,6 +116,8 @@ aq_qbft_phase aq_qbft_phase_of(const aq_qbft *q); /* of the current round */
 const aq_qbft_msg *aq_qbft_decided(const aq_qbft *q);
 /* Bit i: node i's message of the type and round is held (any value). 0 after the decision. */
 uint32_t aq_qbft_seen(const aq_qbft *q, aq_qbft_type type, int64_t round);
+/* Bit i: node i's PREPARE of the round and value is held. 0 after the decision. */
+uint32_t aq_qbft_preparers(const aq_qbft *q, int64_t round, const aq_hash *value);
 
 uint32_t aq_qbft_quorum(uint32_t n); /* ceil(2n/3) */
 uint32_t aq_qbft_faulty(uint32_t n); /* floor((n-1)/3) */

@@ -44,6 +44,7 @@ struct aq_qbft {
   int64_t armed_round;           /* armed for last */
   int64_t last[AQ_QBFT_DECIDED]; /* highest round of an own message by type, S1 and S3 */
   bool extended;                 /* the latest arming was the second one of its round */
+  bool shortened;                /* that one was taken back, because the value is in doubt */
   bool checking;
   aq_hash check_value;
   bool moved; /* the round changed since the held messages were looked at */

@@ -157,6 +157,25 @@ static void verdicts_fit(void **state) {
   machine_free(&m);
 }
 
+/* Goal: PREPAREs are counted by source, of one round and value. Method: others of each beside them. */
+static void preparers_are_counted(void **state) {
+  (void)state;
+  const aq_hash value = hash_of(7);
+  machine m = machine_new();
+  aq_qbft_start(m.q);
+  drain(&m);
+  assert_int_equal(aq_qbft_preparers(m.q, 1, &value), 0);
+  (void)!feed(&m, msg(AQ_QBFT_PREPARE, 1, 1, 7));
+  (void)!feed(&m, msg(AQ_QBFT_PREPARE, 1, 1, 7));
+  (void)!feed(&m, msg(AQ_QBFT_PREPARE, 2, 1, 8));
+  (void)!feed(&m, msg(AQ_QBFT_PREPARE, 3, 2, 7));
+  (void)!feed(&m, msg(AQ_QBFT_COMMIT, 2, 1, 7));
+  assert_int_equal(aq_qbft_preparers(m.q, 1, &value), 1 << 1);
+  (void)!feed(&m, msg(AQ_QBFT_PREPARE, 2, 1, 7));
+  assert_int_equal(aq_qbft_preparers(m.q, 1, &value), 1 << 1 | 1 << 2);
+  machine_free(&m);
+}
+
 /* Goal: a journal is not believed beyond what it proves: a COMMIT without its PREPAREs, kinds and rounds that are
    never recorded (consensus.md 7.3). Method: restore each. */
 static void restores_only_what_is_proved(void **state) {
@@ -332,6 +351,7 @@ int main(void) {
       cmocka_unit_test(claims_of_changes),
       cmocka_unit_test(certificates_of_proposals),
       cmocka_unit_test(verdicts_fit),
+      cmocka_unit_test(preparers_are_counted),
       cmocka_unit_test(restores_only_what_is_proved),
       cmocka_unit_test(restored_votes_close_their_round),
       cmocka_unit_test(restored_commit_implies_its_prepare),

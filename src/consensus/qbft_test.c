@@ -400,6 +400,14 @@ static void drain(single *s, bool verdict) {
   }
 }
 
+/* No verdict. */
+static void drain_open(single *s) {
+  for (aq_qbft_fx fx; aq_qbft_next(s->m.q, &fx);) {
+    s->last[fx.kind] = fx;
+    s->cnt[fx.kind]++;
+  }
+}
+
 static void single_new(single *s) {
   aq_qbft_cfg cfg = {.n = 4, .leader = round_robin};
   memset(s, 0, sizeof *s);
@@ -546,6 +554,38 @@ static void rejected_proposal(void **state) {
   assert_int_equal(s.cnt[AQ_QBFT_FX_VOTE], 0);
   assert_int_equal(s.cnt[AQ_QBFT_FX_TIMER], 2);
   assert_false(s.last[AQ_QBFT_FX_TIMER].again);
+  machine_free(&s.m);
+}
+
+/* Goal: a proposal in doubt gets no PREPARE and does not extend its round; when it is found good after all, both come.
+   A doubt about another value or round changes nothing. Method: doubts, again, then a verdict. */
+static void doubted_proposal(void **state) {
+  (void)state;
+  const aq_hash value = hash_of(7), other = hash_of(8);
+  single s;
+  single_start(&s);
+  memset(s.cnt, 0, sizeof s.cnt);
+  aq_qbft_msg pp = msg(AQ_QBFT_PRE_PREPARE, 1, 1, 7);
+  assert_int_equal(aq_qbft_recv(s.m.q, &pp), AQ_OK);
+  drain_open(&s);
+  aq_qbft_doubt(s.m.q, 1, &other);
+  drain_open(&s);
+  aq_qbft_doubt(s.m.q, 2, &value);
+  drain_open(&s);
+  assert_true(s.cnt[AQ_QBFT_FX_TIMER] == 1 && s.last[AQ_QBFT_FX_TIMER].again);
+  for (int again = 0; again < 2; again++) {
+    aq_qbft_doubt(s.m.q, 1, &value);
+    drain_open(&s);
+    assert_true(s.cnt[AQ_QBFT_FX_TIMER] == 2 && !s.last[AQ_QBFT_FX_TIMER].again);
+  }
+  assert_int_equal(s.cnt[AQ_QBFT_FX_VOTE], 0);
+  aq_qbft_verdict(s.m.q, 1, &value, true);
+  drain_open(&s);
+  assert_true(s.cnt[AQ_QBFT_FX_TIMER] == 3 && s.last[AQ_QBFT_FX_TIMER].again);
+  assert_true(s.cnt[AQ_QBFT_FX_VOTE] == 1 && s.last[AQ_QBFT_FX_VOTE].msg.type == AQ_QBFT_PREPARE);
+  aq_qbft_doubt(s.m.q, 1, &value); /* too late */
+  drain_open(&s);
+  assert_int_equal(s.cnt[AQ_QBFT_FX_TIMER], 3);
   machine_free(&s.m);
 }
 
@@ -733,6 +773,7 @@ int main(void) {
       cmocka_unit_test(jumps_where_an_honest_node_is),
       cmocka_unit_test(answers_are_limited),
       cmocka_unit_test(rejected_proposal),
+      cmocka_unit_test(doubted_proposal),
       cmocka_unit_test(restores_what_was_sent),
       cmocka_unit_test(abstains),
       cmocka_unit_test(double_pre_prepare),

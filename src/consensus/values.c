@@ -122,6 +122,11 @@ bool aq_value_certified(const aq_qbft_msg *proposal, uint32_t quorum) {
   return false;
 }
 
+bool aq_value_seconded(const aq_instance *in, int64_t round, const aq_hash *hash) {
+  uint32_t by = (uint32_t)__builtin_popcount(aq_qbft_preparers(in->q, round, hash));
+  return by > aq_qbft_faulty(in->c->cfg.n);
+}
+
 static aq_value_verdict check_info(const aq_instance *in, aq_arena *scratch, aq_bytes bytes, aq_err *err) {
   const aq_consensus_cfg *cfg = &in->c->cfg;
   bool ok = aq_value_priority_ok(scratch, bytes) && (!cfg->valid_info || cfg->valid_info(cfg->arg, in->duty, bytes));
@@ -142,7 +147,7 @@ static aq_value_verdict check_set(const aq_instance *in, aq_arena *scratch, cons
 
 aq_value_verdict aq_value_check(aq_instance *in, int64_t round, const aq_hash *hash, aq_err *err) {
   const aq_inst_value *v = aq_value_find(in, hash);
-  const aq_value_case c = {in->duty, round, aq_hash_eq(&in->certified, hash)};
+  const aq_value_case c = {in->duty, round, aq_hash_eq(&in->certified, hash), aq_value_seconded(in, round, hash)};
   if (!v) {
     (void)aq_fail(err, AQ_E_NOTFOUND, "no bytes for the proposed hash");
     return AQ_VALUE_BAD;

@@ -10,16 +10,20 @@ enum { NODES = 4, SLOT = 6 };
 
 static const aq_duty duty = {SLOT, AQ_DUTY_ATTESTER};
 
-static fake_cluster *cluster(void) {
-  fake_cluster *w = fake_cluster_new(NODES, AQ_DENEB);
+static fake_cluster *cluster_of(uint32_t n) {
+  fake_cluster *w = fake_cluster_new(n, AQ_DENEB);
   w->commit_ns = AQ_MILLIS(2);
-  assert_int_equal(aq_qbft_leader(SLOT, AQ_DUTY_ATTESTER, 1, NODES), 1);
   fake_run_until(w, aq_duty_start_ns(&w->chain.clock, duty));
-  for (uint32_t i = 0; i < NODES; i++) {
+  for (uint32_t i = 0; i < n; i++) {
     fake_boot(w, i, AQ_STORE_OK);
     assert_int_equal(aq_consensus_participate(w->node[i].c, duty), AQ_OK);
   }
   return w;
+}
+
+static fake_cluster *cluster(void) {
+  assert_int_equal(aq_qbft_leader(SLOT, AQ_DUTY_ATTESTER, 1, NODES), 1);
+  return cluster_of(NODES);
 }
 
 static void run_ms(fake_cluster *w, uint64_t ms) { fake_run_until(w, w->now_ns + AQ_MILLIS(ms)); }
@@ -149,6 +153,56 @@ static void commits_end_the_wait(void **state) {
   fake_cluster_free(w);
 }
 
+static fake_verdict late_proposals(fake_cluster *w, uint32_t from, uint32_t to, const aq_qbft_wire *m, aq_buf *out,
+                                   uint64_t *extra) {
+  (void)from, (void)to, (void)out;
+  if (m->msg.type == AQ_QBFT_PRE_PREPARE && w->node[to].doubts) *extra = AQ_MILLIS(400);
+  return FAKE_PASS;
+}
+
+/* Goal: who doubts a value prepares it once f+1 others do, whether their PREPAREs come before or after the proposal;
+   f of them move nobody, and such a round ends in its ordinary time. Method: all but the first nodes from the leader
+   on doubt; sizes with f from 0 to 3, a node fewer, and late proposals. */
+static void doubts_follow_the_others(void **state) {
+  (void)state;
+  static const uint32_t size[] = {3, 4, 5, 6, 7, 10};
+  for (uint32_t k = 0; k < 3 * AQ_COUNT(size); k++) {
+    uint32_t n = size[k / 3], f = aq_qbft_faulty(n), lead = aq_qbft_leader(SLOT, AQ_DUTY_ATTESTER, 1, n);
+    bool few = k % 3 == 0, late = k % 3 == 2;
+    if (few && f == 0) continue; /* the leader alone is enough */
+    fake_cluster *w = cluster_of(n);
+    if (late) w->filter = late_proposals;
+    for (uint32_t i = few ? f : f + 1; i < n; i++) w->node[(lead + i) % n].doubts = true;
+    fake_value_propose(w, lead, duty, 1);
+    run_ms(w, 900);
+    const fake_node *last = &w->node[(lead + n - 1) % n];
+    assert_int_equal(votes(last, AQ_QBFT_PREPARE, 1), !few);
+    for (uint32_t i = 0; i < n; i++) assert_int_equal(fake_decision_of(w, i, duty) != NULL, !few);
+    assert_int_equal(last->asked_cnt, late || few ? 1 : 2); /* and not at each PREPARE */
+    run_ms(w, 300);
+    assert_int_equal(votes(last, AQ_QBFT_ROUND_CHANGE, 2), few);
+    fake_cluster_free(w);
+  }
+}
+
+/* Goal: who waits for its beacon node goes with f+1 others meanwhile, and is asked once more only. Method: node 0 waits;
+   f others prepare, then one more. */
+static void waits_are_asked_again(void **state) {
+  (void)state;
+  fake_cluster *w = cluster();
+  for (uint32_t i = 2; i < NODES; i++) w->node[i].doubts = true;
+  w->node[0].always_waits = true;
+  fake_value_propose(w, 1, duty, 1);
+  run_ms(w, 100);
+  assert_int_equal(w->node[0].asked_cnt, 1);
+  w->node[2].doubts = false;
+  aq_consensus_judge(w->node[2].c, duty);
+  run_ms(w, 100);
+  assert_int_equal(w->node[0].asked_cnt, 2);
+  assert_true(w->node[0].asked[1].seconded && !w->node[0].asked[0].seconded);
+  fake_cluster_free(w);
+}
+
 /* Goal: only a quorum's PREPAREs of this value in one earlier round count, whatever else the leader adds. Method: lists
    with each part wrong. */
 static void certificates(void **state) {
@@ -184,6 +238,8 @@ int main(void) {
       cmocka_unit_test(owed_verdicts_end),
       cmocka_unit_test(prepared_values_are_named),
       cmocka_unit_test(commits_end_the_wait),
+      cmocka_unit_test(doubts_follow_the_others),
+      cmocka_unit_test(waits_are_asked_again),
       cmocka_unit_test(certificates),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,13 +51,23 @@ struct aq_judge {
   aq_duty warned;     /* about its fee recipient */
 };
 
+static bool strict(const aq_judge *j, const aq_value_case *c) { return c->round <= (int64_t)j->cfg.faulty + 1; }
+
+/* Are the rules asked in which honest nodes can differ? */
 static bool early(const aq_judge *j, const aq_value_case *c) {
-  return !c->prepared && c->round <= (int64_t)j->cfg.faulty + 1;
+  bool open = c->prepared || c->round > 3 * (int64_t)j->cfg.faulty + 2;
+  return !open && (strict(j, c) || !c->seconded);
 }
 
 static aq_value_verdict bad(aq_err *err, const char *why) {
   (void)aq_fail(err, AQ_E_UNKNOWN, "%s", why);
   return AQ_VALUE_BAD;
+}
+
+/* Of a rule for early rounds. */
+static aq_value_verdict differs(const aq_judge *j, const aq_value_case *c, aq_err *err, const char *why) {
+  aq_value_verdict v = bad(err, why);
+  return strict(j, c) ? v : AQ_VALUE_DOUBT;
 }
 
 /* ---- our beacon node's view of an attester duty ---- */
@@ -190,13 +200,16 @@ static void ask_again(void *arg) {
   if (v->looked && !v->block_known) ask_block(v, v->block);
 }
 
-/* Why the votes cannot be prepared, as far as our beacon node has answered; NULL: they can. */
-static const char *against(const view *v, const votes *got, bool is_early) {
-  if (got->source.epoch > (v->known ? v->own.source.epoch : v->j->justified))
-    return v->known ? "a source that our beacon node has not justified"
-                    : "our beacon node does not say what it justified";
-  if (!is_early) return NULL;
-  if (!v->known) return "our beacon node does not say what to attest to";
+/* Why the votes cannot be prepared in any round, as far as our beacon node has answered; NULL: they can. */
+static const char *against(const view *v, const votes *got) {
+  if (got->source.epoch <= (v->known ? v->own.source.epoch : v->j->justified)) return NULL;
+  return v->known ? "a source that our beacon node has not justified"
+                  : "our beacon node does not say what it justified";
+}
+
+/* The same for an early round. */
+static const char *apart(const view *v, const votes *got, bool is_strict) {
+  if (!v->known) return is_strict ? "our beacon node does not say what to attest to" : NULL;
   if (!same_checkpoint(&got->source, &v->own.source)) return "another source than our beacon node's";
   bool named = v->block_known && memcmp(v->block, got->target.root, 32) == 0;
   if (!named && !same_checkpoint(&got->target, &v->own.target)) return "a target that our beacon node does not know";
@@ -220,14 +233,15 @@ static bool ask_next(view *v, const votes *got, bool is_early) {
 static aq_value_verdict votes_judged(aq_judge *j, const aq_value_case *c, const aq_att_data *data, aq_err *err) {
   view *v = view_get(j, c->duty);
   votes got = votes_of(data);
-  const char *why = against(v, &got, early(j, c));
-  if (!why) return AQ_VALUE_GOOD;
+  const char *always = against(v, &got), *now = early(j, c) ? apart(v, &got, strict(j, c)) : NULL;
+  if (!always && !now) return AQ_VALUE_GOOD;
   if (v->round != c->round) {
     v->round = c->round;
     v->asked = v->looked = v->repeated = false;
     aq_timer_cancel(j->cfg.env, &v->again);
   }
-  return ask_next(v, &got, early(j, c)) ? AQ_VALUE_WAIT : bad(err, why);
+  if (ask_next(v, &got, early(j, c))) return AQ_VALUE_WAIT;
+  return always ? bad(err, always) : differs(j, c, err, now);
 }
 
 /* ---- attestations against our schedule ---- */
@@ -302,7 +316,7 @@ static aq_value_verdict attestations(aq_judge *j, const aq_value_case *c, const 
     aq_att_data_get(&data, d.value); /* of each the same source and target: validity.h */
   }
   if (c->prepared) return AQ_VALUE_GOOD;
-  if (early(j, c) && !complete(j, &defs, set)) return bad(err, "a validator of our schedule is left out");
+  if (early(j, c) && !complete(j, &defs, set)) return differs(j, c, err, "a validator of our schedule is left out");
   return votes_judged(j, c, &data, err);
 }
 
@@ -363,7 +377,8 @@ static aq_value_verdict block(aq_judge *j, const aq_value_case *c, const aq_unsi
   const aq_validator_state *v = aq_scheduler_validator(j->cfg.scheduler, (uint32_t)validator);
   if (v->known && aq_le64_get(in.ptr + 8) != v->index) return bad(err, "a block of another proposer");
   aq_duty_defs defs = own_duties(j, c->duty);
-  if (early(j, c) && !complete(j, &defs, set)) return bad(err, "a block of a validator that does not propose here");
+  if (early(j, c) && !complete(j, &defs, set))
+    return differs(j, c, err, "a block of a validator that does not propose here");
   return fee_judged(j, c->duty, (uint32_t)validator, fee_recipient(&d, in), err);
 }
 
@@ -406,7 +421,7 @@ static void take_own(aq_judge *j, aq_duty duty, const aq_unsigned *item) {
 }
 
 aq_status aq_judge_own(aq_judge *j, aq_duty duty, const aq_unsigned_set *set, aq_err *err) {
-  const aq_value_case c = {duty, (int64_t)j->cfg.faulty + 2, false};
+  const aq_value_case c = {.duty = duty, .round = (int64_t)j->cfg.faulty + 2, .seconded = true};
   if (duty.type == AQ_DUTY_ATTESTER) take_own(j, duty, &set->item[0]);
   return aq_judge_value(j, &c, set, err) == AQ_VALUE_GOOD ? AQ_OK : AQ_E_REFUSED;
 }

@@ -4,9 +4,10 @@
      our beacon node has justified. While it does not answer, that is what it named last;
    - in rounds 1 to f+1, of which an honest node leads one: all validators of our schedule are there, the source is our
      beacon node's, the target is or is a block that it knows of an epoch's first slot or the epoch before. Honest
-     beacon nodes can differ here for a moment; nodes that stay apart decide from round f+2 on, where this is not asked,
-     in the first that an honest node leads.
-   The head is not judged. Blocks: of the slot's proposer (rounds 1 to f+1), with its index; with the builder off a full
+     beacon nodes can differ here for a moment. In rounds f+2 to 3f+2 such a value is in doubt until f+1 nodes prepare
+     it: one of two views has f+1 honest nodes, and at most 2f others lead before one of those does. Later this is not
+     asked, for clusters in more than two minds.
+   The head is not judged. Blocks: of the slot's proposer (likewise), with its index; with the builder off a full
    one pays the fee recipient of the lock (every round), with it on another one is warned about, once a duty. Graffiti
    is not judged, nor what a blinded block pays. A value that a quorum prepared in an earlier round was judged by honest
    nodes: only the lock is asked then.
@@ -36,7 +37,7 @@ typedef struct {
 typedef struct aq_judge aq_judge;
 aq_judge *aq_judge_new(const aq_judge_cfg *cfg); /* NULL: out of memory */
 void aq_judge_free(aq_judge *j);
-/* `set` passed aq_value_valid. err: why it is AQ_VALUE_BAD. */
+/* `set` passed aq_value_valid. err: why it is AQ_VALUE_BAD or AQ_VALUE_DOUBT. */
 aq_value_verdict aq_judge_value(aq_judge *j, const aq_value_case *c, const aq_unsigned_set *set, aq_err *err);
 /* What our own beacon node gave us for a duty: AQ_OK, or it breaks a rule of every round, so that others would never
    take it; set is judged as in aq_judge_value. Attestations are also what others' values are compared with. */
