@@ -195,13 +195,14 @@ static bool views_split(const sim_world *w) {
 }
 
 /* Where only liars trouble the cluster they cost a round each, and honest views that differ the f+1 rounds in which
-   they are asked for; with both, liars may lead the rounds behind those. */
+   they are asked for; with both, liars and the up to f honest nodes of a view that too few share may lead those that
+   follow. */
 static void check_round(const sim_node *n, const aq_store_decided *d) {
   sim_world *w = n->w;
   bool judged = d->duty.type == AQ_DUTY_ATTESTER || d->duty.type == AQ_DUTY_PROPOSER;
   if (!judged || w->slot_ns <= AQ_SECONDS(5) || in_trouble(w, d->duty.slot) & ~w->liars) return;
   uint32_t hostile = (uint32_t)__builtin_popcount(w->liars);
-  uint32_t latest = w->f + 2 + (views_split(w) ? hostile : 0);
+  uint32_t latest = w->f + 2 + (views_split(w) && hostile ? hostile + w->f : 0);
   if (d->round > latest)
     sim_fail(w, "node %u decided in round %llu, later than %u: slot %llu %s", n->op, (unsigned long long)d->round,
              latest, (unsigned long long)d->duty.slot, aq_duty_name(d->duty.type));

@@ -127,12 +127,12 @@ static uint32_t nth_set(uint32_t mask, uint32_t nth) {
 
 static bool of_liar(sim_fault_kind k) { return k >= SIM_TWIN && k <= SIM_LIE_VALUES; }
 
-/* Neither side is a quorum. Honest views come together within a round where a liar may lead the one after; else they
-   may stay apart for long. That troubles nobody. */
+/* Neither side is a quorum, and they may stay apart for long, also where a liar leads the round after those in which
+   each side refuses the other. That troubles nobody. */
 static void split_views(sim_world *w, sim_fault *f) {
   uint32_t quorum = (2 * w->n + 2) / 3, side = w->n - quorum + 1;
   for (f->p = 0; (uint32_t)__builtin_popcount((uint32_t)f->p) < side;) f->p |= 1u << sim_random(w, w->n);
-  f->b = (uint32_t)sim_between(w, 1, w->slot_ns / (w->liars ? 24 : 2) / AQ_NS_PER_MS);
+  f->b = (uint32_t)sim_between(w, 1, w->slot_ns / 2 / AQ_NS_PER_MS);
   f->until_ns = w->end_ns;
 }
 
