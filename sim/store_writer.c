@@ -132,7 +132,7 @@ static bool try_sign(uint64_t i, unsigned kind, uint8_t flip, aq_status want) {
 }
 
 static bool check(void) {
-  const aq_store_visitor v = {NULL, see_vote, see_blob, NULL, NULL};
+  const aq_store_visitor v = {NULL, see_vote, see_blob, NULL, NULL, NULL};
   if (w.port->load(w.port->ctx, 0, &v) != AQ_OK) return wrong("load failed", 0);
   if (w.why[0]) return false;
   if (w.found < w.acked) return wrong("acknowledged, but gone", w.found + 1);

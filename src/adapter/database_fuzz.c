@@ -158,7 +158,7 @@ static void write_some(aq_db *db, const aq_store_sign *s) {
 }
 
 static void use(aq_db *db) {
-  static const aq_store_visitor visitor = {NULL, on_vote, on_blob, on_decided, on_peer};
+  static const aq_store_visitor visitor = {NULL, on_vote, on_blob, on_decided, on_peer, NULL};
   static const uint8_t root[32] = {1};
   static const aq_key_pair pair = {{1}, {2}};
   static const char interchange[] =
@@ -169,7 +169,7 @@ static void use(aq_db *db) {
   uint8_t hash[32];
   uint32_t self;
   bool proven;
-  const aq_store_sign s = {AQ_SIGN_PARTIAL, {1}, {5, AQ_DUTY_PROPOSER}, 0, {1}, 0, 0};
+  const aq_store_sign s = {AQ_SIGN_PARTIAL, {1}, {5, AQ_DUTY_PROPOSER}, 0, {1}, 0, 0, {NULL, 0}};
   aq_interchange_stats stats;
   aq_buf out = AQ_BUF(FILE_MAX);
   aq_status st = aq_db_load(db, 0, &visitor);

@@ -159,7 +159,7 @@ static void test_vectors(void **state) {
    Method: signatures of both kinds and an imported watermark; the file is compared, imported elsewhere, and tried. */
 static void test_round_trip(void **state) {
   uint8_t root[32] = {0xab};
-  aq_store_sign a = {AQ_SIGN_PARTIAL, {1}, {64, AQ_DUTY_ATTESTER}, 0, {0x11}, 1, 2}, b = a, c = a;
+  aq_store_sign a = {AQ_SIGN_PARTIAL, {1}, {64, AQ_DUTY_ATTESTER}, 0, {0x11}, 1, 2, {NULL, 0}}, b = a, c = a;
   b.kind = AQ_SIGN_GROUP;
   c.duty = (aq_duty){65, AQ_DUTY_PROPOSER}, c.root[0] = 0x22, c.source_epoch = c.target_epoch = 0;
   assert_int_equal(sign(&a) | sign(&b) | sign(&c), AQ_OK);
@@ -217,7 +217,7 @@ static void test_malformed(void **state) {
              version[i].metadata, 1);
     assert_int_equal(import_text(NULL, text), version[i].st);
   }
-  const aq_store_sign s = {AQ_SIGN_PARTIAL, {1}, {5, AQ_DUTY_PROPOSER}, 0, {1}, 0, 0};
+  const aq_store_sign s = {AQ_SIGN_PARTIAL, {1}, {5, AQ_DUTY_PROPOSER}, 0, {1}, 0, 0, {NULL, 0}};
   assert_int_equal(sign(&s), AQ_OK);
   snprintf(text, sizeof text, "%s%s]}", head, good);
   uint8_t other[32] = {7};
@@ -467,7 +467,7 @@ static void count_line(void *arg, aq_bytes line) {
 static void test_reports(void **state) {
   (void)state;
   static const char long_text[200] = "\0binary";
-  const aq_store_sign s = {AQ_SIGN_PARTIAL, {1}, {5, AQ_DUTY_PROPOSER}, 0, {1}, 0, 0};
+  const aq_store_sign s = {AQ_SIGN_PARTIAL, {1}, {5, AQ_DUTY_PROPOSER}, 0, {1}, 0, 0, {NULL, 0}};
   const aq_store_vote v = {
       .duty = {5, AQ_DUTY_ATTESTER}, .msg_type = 2, .round = 1, .msg = {(const uint8_t *)long_text, sizeof long_text}};
   assert_int_equal(sign(&s), AQ_OK);

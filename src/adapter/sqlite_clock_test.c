@@ -74,7 +74,7 @@ static aq_status vote(uint64_t slot, uint8_t type, uint64_t round, uint64_t prep
 
 static aq_status sign(uint64_t slot, uint64_t source, uint64_t target, uint8_t root) {
   aq_status st = AQ_E_AGAIN;
-  const aq_store_sign s = {AQ_SIGN_PARTIAL, {1}, {slot, AQ_DUTY_ATTESTER}, 0, {root}, source, target};
+  const aq_store_sign s = {AQ_SIGN_PARTIAL, {1}, {slot, AQ_DUTY_ATTESTER}, 0, {root}, source, target, {NULL, 0}};
   g_port->sign(g_port->ctx, &s, 1, on_answer, &st);
   flush();
   return st;
@@ -87,7 +87,7 @@ static void skip_peer(void *arg, uint32_t peer, const char *addr) { (void)arg, (
 
 static uint32_t votes_left(void) {
   uint32_t cnt = 0;
-  const aq_store_visitor v = {&cnt, count_vote, skip_blob, skip_decided, skip_peer};
+  const aq_store_visitor v = {&cnt, count_vote, skip_blob, skip_decided, skip_peer, NULL};
   assert_int_equal(g_port->load(g_port->ctx, 0, &v), AQ_OK);
   return cnt;
 }

@@ -35,6 +35,8 @@ typedef enum {
   AQ_DB_DECIDED_PUT,
   AQ_DB_SIGN_GET,
   AQ_DB_SIGN_PUT,
+  AQ_DB_PARTIAL_PUT,
+  AQ_DB_PARTIAL_DEL,
   AQ_DB_ATTESTATIONS,
   AQ_DB_BLOCKS,
   AQ_DB_MARK_GET,
@@ -108,6 +110,7 @@ AQ_NODISCARD aq_status aq_db_run(aq_db *db, aq_db_stmt id);
 AQ_NODISCARD aq_status aq_db_vote(aq_db *db, const aq_store_vote *v, const aq_store_blob *blob);
 AQ_NODISCARD aq_status aq_db_decided(aq_db *db, const aq_store_decided *d, const aq_store_blob *blob);
 AQ_NODISCARD aq_status aq_db_sign(aq_db *db, const aq_store_sign *s, uint32_t cnt);
+AQ_NODISCARD aq_status aq_db_over(aq_db *db, const uint8_t pubkey[48], aq_duty duty);
 AQ_NODISCARD aq_status aq_db_peer(aq_db *db, uint32_t peer, const char *addr);
 AQ_NODISCARD aq_status aq_db_prune(aq_db *db, uint64_t before_slot);
 /* Fills in what is recorded under the key in *v; msg views the row and is valid until the next call. AQ_E_NOTFOUND. */

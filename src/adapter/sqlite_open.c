@@ -32,6 +32,11 @@ static const char schema[] =
     " block_slot INTEGER NOT NULL, PRIMARY KEY(kind, pubkey)) WITHOUT ROWID;"
     "CREATE TABLE peer(peer INTEGER PRIMARY KEY, addr TEXT NOT NULL);";
 
+/* Not in the first versions of the schema, which neither need it nor mind it: it is added to their files. */
+#define PARTIAL_TABLE                                                                                      \
+  "CREATE TABLE IF NOT EXISTS partial(slot INTEGER NOT NULL, type INTEGER NOT NULL, pubkey BLOB NOT NULL," \
+  " sub INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY(slot, type, pubkey, sub)) WITHOUT ROWID;"
+
 /* What a file turned out to be. */
 typedef enum { FOUND_SOUND, FOUND_NONE, FOUND_DAMAGED, FOUND_NEWER, FOUND_FOREIGN, FOUND_LOCKED, FOUND_DENIED } found;
 
@@ -301,7 +306,7 @@ static aq_status configure(aq_db *db, const char *path, aq_err *err) {
   aq_status st = exec(db->h,
                       "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-256;"
                       "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0; PRAGMA wal_autocheckpoint=512;"
-                      "PRAGMA journal_size_limit=4194304; PRAGMA trusted_schema=OFF");
+                      "PRAGMA journal_size_limit=4194304; PRAGMA trusted_schema=OFF;" PARTIAL_TABLE);
   return st == AQ_OK ? AQ_OK : aq_fail(err, AQ_E_IO, "cannot use the store %s: %s", path, sqlite3_errmsg(db->h));
 }
 

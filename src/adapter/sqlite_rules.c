@@ -24,6 +24,8 @@ static const char *const sql[AQ_DB_STMT_CNT] = {
     [AQ_DB_DECIDED_PUT] = "INSERT INTO decided(slot, type, round, hash, commits) VALUES(?1, ?2, ?3, ?4, ?5)",
     [AQ_DB_SIGN_GET] = "SELECT root FROM sign WHERE kind=?1 AND pubkey=?2 AND type=?3 AND slot=?4 AND sub=?5",
     [AQ_DB_SIGN_PUT] = "INSERT INTO sign VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [AQ_DB_PARTIAL_PUT] = "INSERT OR IGNORE INTO partial VALUES(?1, ?2, ?3, ?4, ?5)",
+    [AQ_DB_PARTIAL_DEL] = "DELETE FROM partial WHERE slot=?1 AND type=?2 AND pubkey=?3",
     [AQ_DB_ATTESTATIONS] = "SELECT source, target FROM sign WHERE kind=?1 AND pubkey=?2 AND type=2",
     [AQ_DB_BLOCKS] = "SELECT root FROM sign WHERE kind=?1 AND pubkey=?2 AND type IN (1, 5) AND slot=?3",
     [AQ_DB_MARK_GET] = "SELECT source, target, block_slot FROM mark WHERE kind=?1 AND pubkey=?2",
@@ -307,10 +309,29 @@ static aq_status block_fits(aq_db *db, const aq_store_sign *r) {
   return clash ? refuse(db, AQ_REFUSAL_BLOCK) : AQ_OK;
 }
 
+static aq_status put_partial(aq_db *db, const aq_store_sign *r) {
+  if (r->partial.len == 0) return AQ_OK;
+  sqlite3_stmt *s = get(db, AQ_DB_PARTIAL_PUT);
+  if (!s) return AQ_E_IO;
+  bind_duty(s, r->duty);
+  bind_bytes(s, 3, aq_bytes_of(r->pubkey, sizeof r->pubkey));
+  bind_u64(s, 4, r->sub);
+  bind_bytes(s, 5, r->partial);
+  return finish(s);
+}
+
+aq_status aq_db_over(aq_db *db, const uint8_t pubkey[48], aq_duty duty) {
+  sqlite3_stmt *s = get(db, AQ_DB_PARTIAL_DEL);
+  if (!s || duty.slot > INT64_MAX) return s ? AQ_E_LIMIT : AQ_E_IO;
+  bind_duty(s, duty);
+  bind_bytes(s, 3, aq_bytes_of(pubkey, 48));
+  return finish(s);
+}
+
 static aq_status sign_one(aq_db *db, const aq_store_sign *r) {
   if (!fits(r->duty.slot, r->source_epoch, r->target_epoch)) return AQ_E_LIMIT;
   aq_status st = sign_recorded(db, r);
-  if (st == AQ_E_DUP) return AQ_OK;
+  if (st == AQ_E_DUP) return put_partial(db, r);
   if (st == AQ_OK && r->duty.type == AQ_DUTY_ATTESTER) st = attestation_fits(db, r);
   if (st == AQ_OK && is_block(r->duty.type)) st = block_fits(db, r);
   if (st == AQ_OK && (r->duty.type == AQ_DUTY_ATTESTER || is_block(r->duty.type))) st = above_mark(db, r);
@@ -324,7 +345,8 @@ static aq_status sign_one(aq_db *db, const aq_store_sign *r) {
   bind_bytes(s, 6, aq_bytes_of(r->root, sizeof r->root));
   bind_u64(s, 7, r->source_epoch);
   bind_u64(s, 8, r->target_epoch);
-  return finish(s);
+  st = finish(s);
+  return st == AQ_OK ? put_partial(db, r) : st;
 }
 
 aq_status aq_db_sign(aq_db *db, const aq_store_sign *r, uint32_t cnt) {
@@ -388,7 +410,8 @@ static aq_status keep_newest(aq_db *db, uint64_t *before_slot) {
 
 aq_status aq_db_prune(aq_db *db, uint64_t before_slot) {
   static const char *const step[] = {"DELETE FROM vote WHERE slot<?1", "DELETE FROM blob WHERE slot<?1",
-                                     "DELETE FROM decided WHERE slot<?1"};
+                                     "DELETE FROM decided WHERE slot<?1",
+                                     "DELETE FROM partial WHERE slot<?1 AND type NOT IN (4, 6)"};
   if (before_slot > INT64_MAX) return AQ_E_LIMIT;
   aq_status st = keep_newest(db, &before_slot);
   int64_t before = (int64_t)before_slot;
@@ -422,7 +445,7 @@ static void visit_blob(sqlite3_stmt *s, const aq_store_visitor *v) {
   aq_store_blob b = {.duty = {(uint64_t)sqlite3_column_int64(s, 0), (aq_duty_type)sqlite3_column_int(s, 1)}};
   column_fixed(s, 2, b.hash, sizeof b.hash);
   b.value = column_bytes(s, 3);
-  if (v->blob) v->blob(v->arg, &b);
+  v->blob(v->arg, &b);
 }
 
 static void visit_vote(sqlite3_stmt *s, const aq_store_visitor *v) {
@@ -432,7 +455,7 @@ static void visit_vote(sqlite3_stmt *s, const aq_store_visitor *v) {
   r.prepared_round = (uint64_t)sqlite3_column_int64(s, 4);
   column_fixed(s, 5, r.value_hash, sizeof r.value_hash);
   r.msg = column_bytes(s, 6), r.just = column_bytes(s, 7);
-  if (v->vote) v->vote(v->arg, &r);
+  v->vote(v->arg, &r);
 }
 
 static void visit_decided(sqlite3_stmt *s, const aq_store_visitor *v) {
@@ -440,28 +463,43 @@ static void visit_decided(sqlite3_stmt *s, const aq_store_visitor *v) {
   d.round = (uint64_t)sqlite3_column_int64(s, 2);
   column_fixed(s, 3, d.hash, sizeof d.hash);
   d.commits = column_bytes(s, 4);
-  if (v->decided) v->decided(v->arg, &d);
+  v->decided(v->arg, &d);
 }
 
 static void visit_peer(sqlite3_stmt *s, const aq_store_visitor *v) {
   const char *addr = (const char *)sqlite3_column_text(s, 1);
-  if (v->peer && addr) v->peer(v->arg, (uint32_t)sqlite3_column_int64(s, 0), addr);
+  if (addr) v->peer(v->arg, (uint32_t)sqlite3_column_int64(s, 0), addr);
+}
+
+static void visit_partial(sqlite3_stmt *s, const aq_store_visitor *v) {
+  aq_store_partial p = {.duty = {(uint64_t)sqlite3_column_int64(s, 0), (aq_duty_type)sqlite3_column_int(s, 1)}};
+  column_fixed(s, 2, p.pubkey, sizeof p.pubkey);
+  p.sub = (uint32_t)sqlite3_column_int64(s, 3);
+  p.partial = column_bytes(s, 4);
+  v->partial(v->arg, &p);
 }
 
 aq_status aq_db_load(aq_db *db, uint64_t from_slot, const aq_store_visitor *v) {
-  static const struct {
+  const struct {
+    bool wanted;
     const char *text;
     void (*visit)(sqlite3_stmt *s, const aq_store_visitor *v);
   } part[] = {
-      {"SELECT slot, type, hash, value FROM blob WHERE slot>=?1 ORDER BY slot, type", visit_blob},
-      {"SELECT slot, type, msg_type, round, prepared_round, value_hash, msg, just FROM vote WHERE slot>=?1 "
+      {v->blob, "SELECT slot, type, hash, value FROM blob WHERE slot>=?1 ORDER BY slot, type", visit_blob},
+      {v->vote,
+       "SELECT slot, type, msg_type, round, prepared_round, value_hash, msg, just FROM vote WHERE slot>=?1 "
        "ORDER BY slot, type, round, msg_type",
        visit_vote},
-      {"SELECT slot, type, round, hash, commits FROM decided WHERE slot>=?1 ORDER BY slot, type", visit_decided},
-      {"SELECT peer, addr FROM peer WHERE ?1>=0 ORDER BY peer", visit_peer},
+      {v->decided, "SELECT slot, type, round, hash, commits FROM decided WHERE slot>=?1 ORDER BY slot, type",
+       visit_decided},
+      {v->peer, "SELECT peer, addr FROM peer WHERE ?1>=0 ORDER BY peer", visit_peer},
+      {v->partial,
+       "SELECT slot, type, pubkey, sub, data FROM partial WHERE slot>=?1 OR type IN (4, 6) ORDER BY slot, type",
+       visit_partial},
   };
   for (size_t i = 0; i < AQ_COUNT(part); i++) {
     sqlite3_stmt *s = NULL;
+    if (!part[i].wanted) continue;
     if (sqlite3_prepare_v2(db->h, part[i].text, -1, &s, NULL) != SQLITE_OK) return AQ_E_IO;
     sqlite3_bind_int64(s, 1, from_slot > INT64_MAX ? INT64_MAX : (sqlite3_int64)from_slot);
     int rc;

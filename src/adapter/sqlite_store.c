@@ -14,7 +14,18 @@ enum { THREAD_STACK = 512 * 1024, BACKUP_PAGES = 128, QUEUE_BYTES_MAX = 64 << 20
 /* A signed QBFTMsg (consensus/qbft.h): a longer row is no vote of ours. */
 enum { FOUND_MSG_MAX = 256 };
 
-typedef enum { OP_VOTE, OP_DECIDED, OP_SIGN, OP_PEER, OP_PRUNE, OP_BACKUP, OP_FIND, OP_MARK, OP_REFUSED } op_kind;
+typedef enum {
+  OP_VOTE,
+  OP_DECIDED,
+  OP_SIGN,
+  OP_PEER,
+  OP_PRUNE,
+  OP_BACKUP,
+  OP_FIND,
+  OP_MARK,
+  OP_OVER,
+  OP_REFUSED
+} op_kind;
 
 /* One call of the port with copies of all it was given behind it. */
 typedef struct op {
@@ -36,6 +47,10 @@ typedef struct op {
       uint32_t peer;
       const char *addr;
     } peer;
+    struct {
+      uint8_t pubkey[48];
+      aq_duty duty;
+    } over;
     uint64_t before_slot, since_ns;
   } u;
   aq_store_found found;
@@ -138,6 +153,7 @@ static aq_status apply(aq_sqlite *s, op *o) {
     case OP_BACKUP: return AQ_OK;
     case OP_FIND: return find(s, o);
     case OP_MARK: return aq_db_since(&s->db, o->u.since_ns);
+    case OP_OVER: return aq_db_over(&s->db, o->u.over.pubkey, o->u.over.duty);
     case OP_REFUSED: break;
   }
   return AQ_E_LIMIT;
@@ -347,11 +363,14 @@ static void port_decided(void *ctx, const aq_store_decided *d, const aq_store_bl
 
 static void port_sign(void *ctx, const aq_store_sign *r, uint32_t cnt, aq_store_done done, void *arg) {
   aq_sqlite *s = ctx;
-  op *o = op_new(s, OP_SIGN, cnt * sizeof *r, done, arg);
+  size_t size = cnt * sizeof *r;
+  for (uint32_t i = 0; i < cnt; i++) size += r[i].partial.len;
+  op *o = op_new(s, OP_SIGN, size, done, arg);
   if (o->kind == OP_SIGN) {
-    o->u.sign.item = (aq_store_sign *)(void *)(o + 1);
+    aq_store_sign *item = o->u.sign.item = (aq_store_sign *)(void *)(o + 1);
+    uint8_t *at = (uint8_t *)(item + cnt);
     o->u.sign.cnt = cnt;
-    if (cnt > 0) memcpy(o->u.sign.item, r, cnt * sizeof *r);
+    for (uint32_t i = 0; i < cnt; i++) item[i] = r[i], item[i].partial = copy_to(&at, r[i].partial);
   }
   op_submit(s, o);
 }
@@ -387,6 +406,13 @@ static void port_mark(void *ctx, uint64_t since_ns) {
   o->u.since_ns = since_ns;
   s->port.since_ns = since_ns;
   op_submit(s, o);
+}
+
+static void port_over(void *ctx, const uint8_t pubkey[48], aq_duty duty) {
+  op *o = op_new(ctx, OP_OVER, 0, NULL, NULL);
+  memcpy(o->u.over.pubkey, pubkey, 48);
+  o->u.over.duty = duty;
+  op_submit(ctx, o);
 }
 
 static void port_backup(void *ctx) { op_submit(ctx, op_new(ctx, OP_BACKUP, 0, NULL, NULL)); }
@@ -438,8 +464,9 @@ aq_status aq_sqlite_open(aq_sqlite **out, aq_loop *l, const aq_sqlite_cfg *cfg, 
     return st;
   }
   snprintf(s->path, sizeof s->path, "%s", cfg->path);
-  s->port = (aq_store){s,          s->db.state, s->db.since_ns, port_vote, port_decided, port_sign, port_peer,
-                       port_prune, port_backup, port_load,      port_pin,  port_refusal, port_find, port_mark};
+  s->port =
+      (aq_store){s,           s->db.state, s->db.since_ns, port_vote,    port_decided, port_sign, port_peer, port_prune,
+                 port_backup, port_load,   port_pin,       port_refusal, port_find,    port_mark, port_over};
   pthread_mutex_init(&s->lock, NULL);
   pthread_mutex_init(&s->db_lock, NULL);
   pthread_cond_init(&s->work, NULL);

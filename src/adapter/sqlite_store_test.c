@@ -104,11 +104,11 @@ static aq_status vote(uint64_t slot, uint8_t type, uint64_t round, uint64_t prep
 }
 
 static aq_store_sign attestation(uint8_t validator, uint64_t slot, uint64_t source, uint64_t target, uint8_t root) {
-  return (aq_store_sign){AQ_SIGN_PARTIAL, {validator}, {slot, AQ_DUTY_ATTESTER}, 0, {root}, source, target};
+  return (aq_store_sign){AQ_SIGN_PARTIAL, {validator}, {slot, AQ_DUTY_ATTESTER}, 0, {root}, source, target, {NULL, 0}};
 }
 
 static aq_store_sign block(uint8_t validator, uint64_t slot, uint8_t root) {
-  return (aq_store_sign){AQ_SIGN_PARTIAL, {validator}, {slot, AQ_DUTY_PROPOSER}, 0, {root}, 0, 0};
+  return (aq_store_sign){AQ_SIGN_PARTIAL, {validator}, {slot, AQ_DUTY_PROPOSER}, 0, {root}, 0, 0, {NULL, 0}};
 }
 
 static aq_status sign_set(const aq_store_sign *s, uint32_t cnt) {
@@ -247,7 +247,7 @@ static void test_blocks_and_others(void **state) {
   assert_int_equal(g_refusal, AQ_REFUSAL_BLOCK);
   assert_int_equal(sign(block(1, 49, 2)), AQ_OK);
   assert_int_equal(sign(block(2, 50, 2)), AQ_OK);
-  aq_store_sign selection = {AQ_SIGN_PARTIAL, {1}, {50, AQ_DUTY_PREPARE_SYNC_CONTRIBUTION}, 0, {1}, 0, 0};
+  aq_store_sign selection = {AQ_SIGN_PARTIAL, {1}, {50, AQ_DUTY_PREPARE_SYNC_CONTRIBUTION}, 0, {1}, 0, 0, {NULL, 0}};
   assert_int_equal(sign(selection), AQ_OK);
   selection.sub = 1, selection.root[0] = 2;
   assert_int_equal(sign(selection), AQ_OK);
@@ -348,7 +348,7 @@ static void see_peer(void *arg, uint32_t peer, const char *addr) {
 
 static seen load(uint64_t from_slot) {
   seen s = {.text = AQ_BUF(1 << 20)};
-  const aq_store_visitor v = {&s, see_vote, see_blob, see_decided, see_peer};
+  const aq_store_visitor v = {&s, see_vote, see_blob, see_decided, see_peer, NULL};
   assert_int_equal(g_port->load(g_port->ctx, from_slot, &v), AQ_OK);
   return s;
 }
@@ -401,7 +401,7 @@ static void test_reopen(void **state) {
 }
 
 static aq_store_sign without_deadline(aq_duty_type type, uint8_t root) {
-  return (aq_store_sign){AQ_SIGN_PARTIAL, {1}, {320, type}, 0, {root}, 0, 0};
+  return (aq_store_sign){AQ_SIGN_PARTIAL, {1}, {320, type}, 0, {root}, 0, 0, {NULL, 0}};
 }
 
 /* Goal: pruning never forgets what may not be signed again.

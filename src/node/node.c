@@ -172,10 +172,6 @@ static void peer_addr(void *arg, uint32_t peer, const char *addr) {
 
 static void peer_up(void *arg, uint32_t peer) { aq_core_peer_up(&((aq_node *)arg)->core, peer); }
 
-static void remembered_vote(void *arg, const aq_store_vote *v) { (void)arg, (void)v; }
-static void remembered_blob(void *arg, const aq_store_blob *b) { (void)arg, (void)b; }
-static void remembered_decided(void *arg, const aq_store_decided *d) { (void)arg, (void)d; }
-
 static void remembered_peer(void *arg, uint32_t peer, const char *addr) {
   aq_node *n = arg;
   if (peer < n->lock->def.operator_cnt && peer != n->self &&
@@ -202,7 +198,7 @@ static aq_status add_addresses(aq_node *n, aq_err *err) {
     aq_status st = aq_host_add_addr(n->host, (int)i, addr, true, err);
     if (st != AQ_OK) return st;
   }
-  const aq_store_visitor v = {n, remembered_vote, remembered_blob, remembered_decided, remembered_peer};
+  const aq_store_visitor v = {.arg = n, .peer = remembered_peer};
   return n->store->load(n->store->ctx, UINT64_MAX, &v);
 }
 

@@ -45,7 +45,9 @@ typedef struct {
 
 /* A root signed by this node's share, or submitted for the group. Key: (kind, pubkey, duty, sub). Refused: another
    root under the key; for attestations also a surround vote or a second target of the validator (EIP-3076), for
-   proposals a second block of the slot. The journal of a validator keeps its highest source and target for ever. */
+   proposals a second block of the slot. The journal of a validator keeps its highest source and target for ever.
+   `partial` is on the disk with its record or not at all; it stays as long as votes do, that of a duty without a
+   deadline until `over`. A repetition brings one that is missing, and changes none. */
 typedef enum { AQ_SIGN_PARTIAL = 1, AQ_SIGN_GROUP = 2 } aq_sign_kind;
 typedef struct {
   aq_sign_kind kind;
@@ -54,7 +56,16 @@ typedef struct {
   uint32_t sub;                        /* subcommittee for types 11 and 12, else 0 */
   uint8_t root[32];                    /* signing root */
   uint64_t source_epoch, target_epoch; /* attester only, else 0 */
+  aq_bytes partial;                    /* what the signature is made of again after a restart, opaque; empty: nothing */
 } aq_store_sign;
+
+/* A partial signature whose root is recorded, as it was handed to `sign`. */
+typedef struct {
+  uint8_t pubkey[48];
+  aq_duty duty;
+  uint32_t sub;
+  aq_bytes partial;
+} aq_store_partial;
 
 /* Which rule refused a record of `sign`, for who must be told. */
 typedef enum {
@@ -67,13 +78,14 @@ typedef enum {
   AQ_REFUSAL_EPOCHS    /* its source lies behind its target */
 } aq_store_refusal;
 
-/* What recovery reads. Views are valid during the call. */
+/* What recovery reads; NULL: not that. Views are valid during the call. */
 typedef struct {
   void *arg;
   void (*vote)(void *arg, const aq_store_vote *v);
   void (*blob)(void *arg, const aq_store_blob *b);
   void (*decided)(void *arg, const aq_store_decided *d);
   void (*peer)(void *arg, uint32_t peer, const char *addr);
+  void (*partial)(void *arg, const aq_store_partial *p); /* those without a deadline from any slot */
 } aq_store_visitor;
 
 /* How the store was found at start (contract.md 7.1, consensus.md 7.3). */
@@ -90,7 +102,7 @@ typedef struct aq_store {
   /* All of the set or nothing. */
   void (*sign)(void *ctx, const aq_store_sign *s, uint32_t cnt, aq_store_done done, void *arg);
   void (*peer)(void *ctx, uint32_t peer, const char *addr); /* last good address of a peer; "" forgets. No answer */
-  /* Votes, blobs, decisions of older slots; never the journal. Whatever is asked for, what is within
+  /* Votes, blobs, decisions, partials of older slots; never the journal. Whatever is asked for, what is within
      AQ_STORE_KEEP_SLOTS of the newest vote stays: a clock that is ahead must not forget live duties. */
   void (*prune)(void *ctx, uint64_t before_slot);
   void (*backup)(void *ctx); /* in the background */
@@ -106,6 +118,8 @@ typedef struct aq_store {
   void (*find)(void *ctx, aq_duty duty, uint8_t msg_type, uint64_t round, aq_store_found done, void *arg);
   /* Moves the mark since_ns: at once here, soon on the disk. No answer. */
   void (*mark)(void *ctx, uint64_t since_ns);
+  /* The validator's duty is done: its partials may go. No answer. NULL: this store keeps none. */
+  void (*over)(void *ctx, const uint8_t pubkey[48], aq_duty duty);
 } aq_store;
 
 enum { AQ_STORE_KEEP_SLOTS = 96 }; /* three epochs of a main network: attester duties live for one */

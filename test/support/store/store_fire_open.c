@@ -112,7 +112,7 @@ static bool see_journal(holding *h) {
 
 static bool look(fire *f, holding *h) {
   *h = (holding){.f = f};
-  const aq_store_visitor v = {h, see_vote, see_blob, see_decided, see_peer};
+  const aq_store_visitor v = {h, see_vote, see_blob, see_decided, see_peer, NULL};
   fault_disk_pause(true);
   bool good = f->port->load(f->port->ctx, 0, &v) == AQ_OK && see_journal(h);
   fault_disk_pause(false);
