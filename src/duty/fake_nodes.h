@@ -22,6 +22,7 @@ enum {
   RECORDS_MAX = 512,
   POSTS_MAX = 64,
   VERDICTS_MAX = 64,
+  DECISIONS_MAX = 16,
   LINES_MAX = 256
 };
 #define GENESIS AQ_SECONDS(1700000000)
@@ -31,9 +32,20 @@ enum {
 typedef struct world world;
 
 typedef struct {
-  aq_store_sign s;
+  aq_store_sign s; /* partial lies in `kept` */
+  uint8_t kept[512];
   bool durable;
 } record;
+
+typedef struct {
+  aq_store_decided d;
+  aq_buf commits;
+} decision;
+
+typedef struct {
+  aq_store_blob b;
+  aq_buf value;
+} blob;
 
 typedef struct {
   bool called;
@@ -60,6 +72,10 @@ typedef struct {
   aq_store store;
   record rec[RECORDS_MAX];
   size_t rec_cnt;
+  decision decided[DECISIONS_MAX];
+  blob blob[DECISIONS_MAX];
+  size_t decided_cnt, blob_cnt;
+  bool mute; /* its partial signatures get lost */
   fake_http http;
   aq_bn *bn;
   aq_k1_key *key;
@@ -180,7 +196,7 @@ static inline void net_send(void *ctx, uint32_t peer, aq_net_proto proto, aq_byt
   d->msg = AQ_BUF(64 << 20);
   if (proto == AQ_PROTO_PARSIGEX) check_partial(n, msg, w->garbage_from == n->idx, &d->msg);
   if (d->msg.len == 0) aq_buf_put_bytes(&d->msg, msg);
-  d->st = w->node[peer].up ? AQ_OK : AQ_E_CLOSED;
+  d->st = w->node[peer].up && !(n->mute && proto == AQ_PROTO_PARSIGEX) ? AQ_OK : AQ_E_CLOSED;
   aq_timer_after(&w->env.env, &d->timer, AQ_MILLIS(10), deliver, d);
 }
 
@@ -275,22 +291,41 @@ static inline void store_sign(void *ctx, const aq_store_sign *s, uint32_t cnt, a
       if (memcmp(r->root, s[k].root, 32) != 0) st = AQ_E_SLASH;
     }
     assert_true(n->rec_cnt < RECORDS_MAX);
-    if (!known) n->rec[n->rec_cnt++].s = s[k];
+    if (known) continue;
+    record *r = &n->rec[n->rec_cnt++];
+    assert_true(s[k].partial.len <= sizeof r->kept);
+    if (s[k].partial.len) memcpy(r->kept, s[k].partial.ptr, s[k].partial.len);
+    r->s = s[k], r->s.partial.ptr = r->kept;
   }
   if (st != AQ_OK) n->rec_cnt = first;
   commit_later(n, false, first, st, done, arg);
 }
 
+static inline void keep_blob(node *n, const aq_store_blob *b) {
+  if (!b) return;
+  assert_true(n->blob_cnt < DECISIONS_MAX);
+  blob *own = &n->blob[n->blob_cnt++];
+  *own = (blob){*b, AQ_BUF(8 << 20)};
+  aq_buf_put_bytes(&own->value, b->value);
+}
+
+/* A node that starts again knows its decisions and signatures, not its votes. */
 static inline void store_vote(void *ctx, const aq_store_vote *v, const aq_store_blob *b, aq_store_done done,
                               void *arg) {
-  (void)v, (void)b;
+  (void)v;
+  keep_blob(ctx, b);
   commit_later(ctx, true, ((node *)ctx)->rec_cnt, AQ_OK, done, arg);
 }
 
 static inline void store_decided(void *ctx, const aq_store_decided *d, const aq_store_blob *b, aq_store_done done,
                                  void *arg) {
-  (void)d, (void)b;
-  commit_later(ctx, true, ((node *)ctx)->rec_cnt, AQ_OK, done, arg);
+  node *n = ctx;
+  assert_true(n->decided_cnt < DECISIONS_MAX);
+  decision *own = &n->decided[n->decided_cnt++];
+  *own = (decision){*d, AQ_BUF(1 << 20)};
+  aq_buf_put_bytes(&own->commits, d->commits);
+  keep_blob(n, b);
+  commit_later(n, true, n->rec_cnt, AQ_OK, done, arg);
 }
 
 /* Nobody shows a node its own votes here. */
@@ -301,8 +336,32 @@ static inline void store_find(void *ctx, aq_duty duty, uint8_t msg_type, uint64_
 }
 
 static inline aq_status store_load(void *ctx, uint64_t from_slot, const aq_store_visitor *v) {
-  (void)ctx, (void)from_slot, (void)v;
+  node *n = ctx;
+  (void)from_slot;
+  for (size_t i = 0; i < n->blob_cnt && v->blob; i++) {
+    n->blob[i].b.value = aq_buf_bytes(&n->blob[i].value);
+    v->blob(v->arg, &n->blob[i].b);
+  }
+  for (size_t i = 0; i < n->decided_cnt && v->decided; i++) {
+    n->decided[i].d.commits = aq_buf_bytes(&n->decided[i].commits);
+    v->decided(v->arg, &n->decided[i].d);
+  }
+  for (size_t i = 0; i < n->rec_cnt; i++) {
+    const record *r = &n->rec[i];
+    if (!v->partial || !r->durable || r->s.partial.len == 0) continue;
+    aq_store_partial p = {.duty = r->s.duty, .sub = r->s.sub, .partial = r->s.partial};
+    memcpy(p.pubkey, r->s.pubkey, sizeof p.pubkey);
+    v->partial(v->arg, &p);
+  }
   return AQ_OK;
+}
+
+static inline void store_over(void *ctx, const uint8_t pubkey[48], aq_duty duty) {
+  node *n = ctx;
+  for (size_t i = 0; i < n->rec_cnt; i++) {
+    aq_store_sign *s = &n->rec[i].s;
+    if (aq_duty_eq(s->duty, duty) && memcmp(s->pubkey, pubkey, 48) == 0) s->partial.len = 0;
+  }
 }
 
 /* ---- beacon node: both validators attest in slot 3 of an epoch, validator 1 proposes slot 5 ---- */
@@ -583,6 +642,7 @@ static inline void node_start(world *w, uint32_t i, bool tss, aq_store_state sta
                         .decided = store_decided,
                         .sign = store_sign,
                         .load = store_load,
+                        .over = store_over,
                         .find = store_find};
   fake_http_init(&n->http, &w->env, bn_handle, n);
   n->bn = aq_bn_new(&(aq_bn_cfg){.env = &w->env.env, .http = &n->http.http, .endpoints = urls, .endpoint_cnt = 1});
@@ -638,6 +698,8 @@ static inline void world_free(world *w) {
   assert_int_equal(w->env.timer_cnt, 0);
   for (uint32_t i = 0; i < NODES; i++) {
     for (size_t k = 0; k < w->node[i].post_cnt; k++) aq_buf_free(&w->node[i].post[k].body);
+    for (size_t k = 0; k < w->node[i].decided_cnt; k++) aq_buf_free(&w->node[i].decided[k].commits);
+    for (size_t k = 0; k < w->node[i].blob_cnt; k++) aq_buf_free(&w->node[i].blob[k].value);
     aq_k1_key_free(w->node[i].key);
   }
   aq_log_stop();

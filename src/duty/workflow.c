@@ -90,6 +90,7 @@ static void agree(aq_workflow *w, aq_duty duty, uint32_t validator, const aq_uns
   if (st == AQ_OK && w->tss && !aq_parsigdb_object(w->parsigdb, &key, root))
     st = aq_parsigdb_keep(w->parsigdb, &key, root, &object);
   if (st == AQ_OK && w->tss) aq_tss_agreed(w->tss, &tss_key, root);
+  if (st == AQ_OK) aq_workflow_recall(w, &key, &object);
   if (st != AQ_OK && st != AQ_E_STALE) {
     AQ_LOG(AQ_LOG_ERROR, "agreed", AQ_STR("duty", aq_duty_name(duty.type)), AQ_STR("err", aq_status_text(st)),
            AQ_UINT("slot", duty.slot), AQ_UINT("validator", validator));
@@ -125,6 +126,7 @@ static void on_decided(void *arg, aq_duty duty, const aq_unsigned_set *set, uint
            AQ_UINT("slot", duty.slot));
   }
   aq_tracker_decided(w->tracker, duty, cnt, st);
+  aq_workflow_resend(w, duty);
 }
 
 static void on_undecided(void *arg, aq_duty duty, const char *why) {
@@ -165,8 +167,11 @@ static void on_session_end(void *arg, const aq_tss_key *key, aq_tss_result resul
 static void on_submitted(void *arg, aq_duty duty, const uint32_t *validators, uint32_t cnt, aq_status st,
                          const char *why) {
   aq_workflow *w = arg;
-  (void)validators;
+  const aq_store *store = w->cfg.store;
   aq_tracker_submitted(w->tracker, duty, cnt, st);
+  bool endless = aq_duty_deadline_ns(&w->cfg.chain->clock, duty) == AQ_NEVER;
+  for (uint32_t i = 0; i < cnt && st == AQ_OK && endless && store->over; i++)
+    store->over(store->ctx, w->pubkey[validators[i]], duty);
   if (st == AQ_OK) return;
   AQ_LOG(AQ_LOG_WARN, "submit", AQ_STR("duty", aq_duty_name(duty.type)), AQ_STR("err", why ? why : aq_status_text(st)),
          AQ_UINT("slot", duty.slot));
@@ -316,6 +321,7 @@ aq_workflow *aq_workflow_new(const aq_workflow_cfg *cfg) {
   w->unproven_until_ns = aq_store_unproven_until_ns(cfg->store, cfg->started_ns);
   aq_list_init(&w->submissions);
   aq_list_init(&w->groups);
+  aq_list_init(&w->resumed);
   AQ_ASSERT(cfg->self < cfg->lock->def.operator_cnt);
   if (keys_init(w) && stores_init(w) && actors_init(w)) return w;
   aq_workflow_free(w);
@@ -324,6 +330,7 @@ aq_workflow *aq_workflow_new(const aq_workflow_cfg *cfg) {
 
 aq_status aq_workflow_start(aq_workflow *w, aq_err *err) {
   aq_status st = aq_consensus_recover(w->consensus);
+  if (st == AQ_OK) st = aq_workflow_resume(w);
   if (st) return aq_fail(err, st, "the records of earlier votes cannot be read: %s", aq_status_text(st));
   w->started = true;
   aq_bn_subscribe(w->cfg.bn, &(aq_bn_events){.arg = w, .heard = on_heard, .reorg = on_reorg});
@@ -349,6 +356,7 @@ void aq_workflow_free(aq_workflow *w) {
   if (w->consensus) aq_consensus_free(w->consensus);
   aq_parsigex_free(w->parsigex);
   aq_workflow_sign_stop(w);
+  aq_workflow_resume_stop(w);
   aq_tss_free(w->tss);
   if (w->broadcaster) aq_broadcaster_free(w->broadcaster);
   aq_parsigdb_free(w->parsigdb);

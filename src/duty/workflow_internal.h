@@ -1,5 +1,6 @@
 /* duty/workflow_internal.h - what the workflow's files share: workflow.c wires the components, workflow_sign.c
-   carries partial and group signatures, workflow_object.c makes signed objects of agreed data. */
+   carries partial and group signatures, workflow_object.c makes signed objects of agreed data, workflow_resume.c
+   brings back what the client was promised before a restart. */
 #ifndef AQ_DUTY_WORKFLOW_INTERNAL_H
 #define AQ_DUTY_WORKFLOW_INTERNAL_H
 
@@ -40,7 +41,9 @@ struct aq_workflow {
   aq_tss *tss; /* NULL: does not combine */
   aq_tracker *tracker;
   aq_list submissions; /* of the validator client, under way */
-  aq_list groups;      /* group signatures on their way into the journal, or waiting for the flush */
+  aq_list resumed;     /* partial signatures of before this start that have not been sent again */
+  uint32_t resumed_cnt;
+  aq_list groups; /* group signatures on their way into the journal, or waiting for the flush */
   aq_timer flush;
   uint64_t unproven_until_ns; /* no signature of ours for duties that began up to then; 0: none is held back */
   bool abstain_logged;
@@ -54,6 +57,15 @@ AQ_NODISCARD aq_status aq_signed_of_agreed(aq_signed_data *out, aq_arena *a, con
 /* workflow_sign.c */
 void aq_workflow_received(void *arg, const aq_parsigex_set *set);
 void aq_workflow_signature(void *arg, const aq_tss_key *key, const uint8_t root[32], const uint8_t sig[96]);
+/* workflow_resume.c. keep: what the store has of a partial signature; free it. resume: at start, once the consensus has
+   read its records. recall: the object of the decision, whose signature may have been given before. resend: those of the
+   duty that are whole. */
+void aq_workflow_keep(aq_buf *out, const aq_signed_data *d);
+AQ_NODISCARD aq_status aq_workflow_resume(aq_workflow *w);
+void aq_workflow_recall(aq_workflow *w, const aq_parsig_key *key, const aq_signed_data *agreed);
+void aq_workflow_resend(aq_workflow *w, aq_duty duty);
+void aq_workflow_resume_stop(aq_workflow *w);
+
 void aq_workflow_sign_stop(aq_workflow *w); /* ends submissions with AQ_E_CLOSED, drops group signatures */
 
 #endif

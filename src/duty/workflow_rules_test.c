@@ -157,7 +157,7 @@ static void test_group_journal(void **state) {
   node *n = &w->node[0];
   aq_store_sign old = {.kind = AQ_SIGN_GROUP, .duty = attest, .root = {1}};
   memcpy(old.pubkey, w->validator[1].pubkey, 48);
-  n->rec[n->rec_cnt++] = (record){old, true};
+  n->rec[n->rec_cnt++] = (record){.s = old, .durable = true};
   everybody_attests(w);
   for (uint32_t i = 0; i < NODES; i++) assert_int_equal(attestations(&w->node[i]), i == 0 ? 1 : VALIDATORS);
   world_free(w);

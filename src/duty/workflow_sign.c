@@ -252,7 +252,11 @@ static void verified(void *arg, const bool *bad, uint32_t bad_cnt) {
     if (!it->open) continue;
     left--;
     aq_store_sign r = record_of(w, AQ_SIGN_PARTIAL, &it->key, it->root, &it->data);
+    aq_buf kept;
+    aq_workflow_keep(&kept, &it->data);
+    r.partial = aq_buf_bytes(&kept);
     w->cfg.store->sign(w->cfg.store->ctx, &r, 1, journalled, it);
+    aq_buf_free(&kept);
   }
 }
 
