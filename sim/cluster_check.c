@@ -294,7 +294,8 @@ static bool hides_from_peers(sim_fault_kind k) {
     case SIM_DISK_LOST:
     case SIM_OLD_STORE:
     case SIM_DOUBLE:
-    case SIM_TWIN: return true;
+    case SIM_TWIN:
+    case SIM_ACK_CRASH: return true;
     default: return false;
   }
 }

@@ -32,6 +32,7 @@ static uint32_t touched(const sim_world *w, const sim_fault *f) {
   switch ((int)f->kind) {
     case SIM_DUPLICATE:
     case SIM_SPLIT:
+    case SIM_ACK_CRASH: /* what it promised it keeps */
     case SIM_LEAK: return 0;
     case SIM_LOSS:
     case SIM_REORDER:
@@ -113,6 +114,7 @@ static uint64_t size_of(sim_world *w, sim_fault_kind k) {
     case SIM_LIE_VALUES:
     case SIM_SPLIT:
     case SIM_LEAK:
+    case SIM_ACK_CRASH:
     case SIM_FAULT_CNT: break;
   }
   return 0;
@@ -182,13 +184,33 @@ static void shortly(const sim_world *w, sim_fault *f) {
   f->until_ns = f->from_ns + AQ_MILLIS(50 + f->p);
 }
 
+/* In one slot, with randomness of its own, so that the rest of a seed's script stays what it was. */
+static void crash_after_ack(sim_world *w) {
+  sim_rng r;
+  sim_rng_seed(&r, w->opts.seed ^ UINT64_C(0x61636b));
+  if (w->opts.calm || sim_rng_below(&r, 3) > 0 || w->fault_cnt >= SIM_FAULTS_MAX) return;
+  uint64_t slots = (w->heal_ns - w->genesis_ns) / w->slot_ns, slot = 1 + sim_rng_below(&r, slots);
+  sim_fault f = {.kind = SIM_ACK_CRASH, .a = (uint32_t)sim_rng_below(&r, w->n), .p = 5 + sim_rng_below(&r, 300)};
+  f.from_ns = w->genesis_ns + slot * w->slot_ns;
+  f.until_ns = f.from_ns + w->slot_ns;
+  w->fault[w->fault_cnt++] = f;
+}
+
+void sim_acked(sim_node *n) {
+  const sim_fault *f = sim_fault_of(n->w, SIM_ACK_CRASH, n->op);
+  if (!f || n->acked == f || !n->up || n->leaving) return;
+  n->acked = f;
+  sim_count_fault(n->w, SIM_ACK_CRASH);
+  sim_node_kill(n, AQ_MILLIS(f->p));
+}
+
 void sim_faults_make(sim_world *w) {
   uint64_t span = w->heal_ns - w->genesis_ns + AQ_SECONDS(2), start = w->genesis_ns - AQ_SECONDS(2);
   uint32_t want = w->opts.calm ? 0 : (uint32_t)sim_between(w, 2, 16), tries = 0;
   uint32_t twins = 0;
   if (want && w->liars && sim_chance(w, 800)) lie_all_along(w, start);
   while (w->fault_cnt < want && tries++ < 200) {
-    sim_fault f = {.kind = (sim_fault_kind)sim_random(w, SIM_FAULT_CNT)};
+    sim_fault f = {.kind = (sim_fault_kind)sim_random(w, SIM_ACK_CRASH)};
     f.a = (uint32_t)sim_random(w, w->n);
     f.b = (f.a + (uint32_t)sim_between(w, 1, w->n - 1)) % w->n;
     f.from_ns = start + sim_random(w, span);
@@ -201,6 +223,7 @@ void sim_faults_make(sim_world *w) {
     if ((f.kind == SIM_TWIN || f.kind == SIM_DOUBLE) && twins++ >= SIM_INSTANCES_MAX - SIM_NODES_MAX) continue;
     w->fault[w->fault_cnt++] = f;
   }
+  crash_after_ack(w);
 }
 
 static void describe(const sim_world *w, const sim_fault *f, char *out, size_t len) {

@@ -70,6 +70,8 @@ static void finish(sim_conn *c, aq_status st) {
   aq_list_remove(&c->link);
   if (c->server && !c->ended && c->gone) c->gone(c->watch_arg);
   c->ended = true;
+  bool votes = !c->to_bn && strcmp(c->mem->req.method, "POST") == 0 && strstr(c->mem->req.raw_path, "/attestations");
+  if (st == AQ_OK && c->code == 200 && votes) sim_acked(c->to_node);
   cb.done(cb.arg, st, &res);
   conn_free(c);
 }

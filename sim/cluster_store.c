@@ -52,8 +52,9 @@ static sim_record *blob_record(const aq_store_blob *b) {
 }
 
 static sim_record *sign_record(const aq_store_sign *s) {
-  sim_record *r = record_new(REC_SIGN, aq_bytes_of(NULL, 0), aq_bytes_of(NULL, 0));
+  sim_record *r = record_new(REC_SIGN, s->partial, aq_bytes_of(NULL, 0));
   r->u.sign = *s;
+  r->u.sign.partial = aq_bytes_of(r->data, s->partial.len);
   return r;
 }
 
@@ -435,14 +436,21 @@ static void move_mark(void *ctx, uint64_t since_ns) {
   enqueue(ctx, OP_MARK, NULL, since_ns, NULL, NULL);
 }
 
+static void visit(const sim_record *r, const aq_store_visitor *v) {
+  if (r->kind == REC_VOTE && v->vote) v->vote(v->arg, &r->u.vote);
+  if (r->kind == REC_BLOB && v->blob) v->blob(v->arg, &r->u.blob);
+  if (r->kind == REC_DECIDED && v->decided) v->decided(v->arg, &r->u.decided);
+  if (r->kind != REC_SIGN || r->u.sign.partial.len == 0 || !v->partial) return;
+  aq_store_partial p = {.duty = r->u.sign.duty, .sub = r->u.sign.sub, .partial = r->u.sign.partial};
+  memcpy(p.pubkey, r->u.sign.pubkey, sizeof p.pubkey);
+  v->partial(v->arg, &p);
+}
+
 static aq_status load(void *ctx, uint64_t from_slot, const aq_store_visitor *v) {
   sim_store *s = ctx;
   for (uint64_t i = from_slot < SIM_SLOTS_MAX ? from_slot : SIM_SLOTS_MAX; i <= SIM_SLOTS_MAX; i++) {
     AQ_LIST_EACH(i < SIM_SLOTS_MAX ? &s->disk->slot[i] : &s->disk->far, r, sim_record, link) {
-      if (record_slot(r) < from_slot) continue;
-      if (r->kind == REC_VOTE) v->vote(v->arg, &r->u.vote);
-      if (r->kind == REC_BLOB) v->blob(v->arg, &r->u.blob);
-      if (r->kind == REC_DECIDED) v->decided(v->arg, &r->u.decided);
+      if (record_slot(r) >= from_slot) visit(r, v);
     }
   }
   return AQ_OK;

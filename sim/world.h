@@ -161,6 +161,7 @@ struct sim_node {
   uint64_t copied_ns;                  /* when old was made */
   bool vc_put_back;                    /* vc_old takes the place of vc_disk at the next start */
   bool lose_disk;                      /* the next start is a first one */
+  const struct sim_fault *acked;       /* ACK_CRASH: the one that killed it */
   uint64_t voted_ns;                   /* when it last voted */
   sim_store store, vc_store;
   sim_httpc http, vc_http;
@@ -214,7 +215,8 @@ struct sim_node {
   X(LIE_FLOOD, "liar_floods")      /* a liar sends garbage, much and large */                           \
   X(LIE_VALUES, "liar_values")     /* a liar proposes values that are not those of its beacon node */   \
   X(SPLIT, "split_views")          /* beacon nodes of mask p see an epoch's first block late by b ms */ \
-  X(LEAK, "leak")                  /* the chain justifies nothing */
+  X(LEAK, "leak")                  /* the chain justifies nothing */                                    \
+  X(ACK_CRASH, "crash_after_ack")  /* a dies when its client hears that its votes were taken; back in p ms */
 
 typedef enum {
 #define X(name, text) SIM_##name,
@@ -247,7 +249,7 @@ typedef enum {
 /* A restart while the clock is off, and as the first start of all; a restart once it is right again. */
 enum { SIM_SET_RESTART = 1, SIM_SET_FIRST = 2, SIM_SET_AFTER = 4 };
 
-typedef struct {
+typedef struct sim_fault {
   sim_world *w;
   aq_timer timer;
   sim_fault_kind kind;
@@ -265,6 +267,7 @@ const sim_fault *sim_fault_of(const sim_world *w, sim_fault_kind k, uint32_t op)
 uint64_t sim_resumes_ns(const sim_world *w); /* how long a node may be silent after its clock is right again */
 uint32_t sim_faulty_ops(const sim_world *w, uint64_t from_ns, uint64_t until_ns); /* mask of operators that a fault
    touches then; all of them: one that touches everybody */
+void sim_acked(sim_node *n);                                                      /* its client was answered */
 void sim_count_fault(sim_world *w, sim_fault_kind k);                             /* it had an effect */
 
 /* cluster_node.c */
