@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/metrics.h"
+#include "duty/retry.h"
 
 /* ---- endpoints ---- */
 
@@ -175,13 +176,22 @@ static bool call_start(aq_bn_call_rec *c, aq_bn_endpoint *first, size_t cnt) {
   return c->leg_cnt > 0;
 }
 
-/* How much a failure tells the caller: a clear refusal beats a missing route, that a broken node, that silence. */
+/* How much a failure tells the caller. What may pass at one node (it lacks a block yet) keeps the whole call from
+   being final; a clear refusal beats a missing route, that a broken node, a gate or a busy one, that silence. */
+enum { RANK_LIMIT = 3, RANK_BROKEN, RANK_UNFIT, RANK_ROUTE, RANK_REFUSED, RANK_PASSES };
+
 static int failure_rank(aq_status st, const aq_bn_answer *ans) {
-  if (st == AQ_E_LIMIT) return 3;
+  if (st == AQ_E_LIMIT) return RANK_LIMIT;
   if (!ans) return st == AQ_E_TIMEOUT ? 2 : 1;
-  if (ans->code >= 200 && ans->code <= 299) return 5;
-  if (ans->code == 404 || ans->code == 405) return 6;
-  return ans->code >= 400 && ans->code <= 499 ? 7 : 4;
+  if (ans->code >= 200 && ans->code <= 299) return RANK_UNFIT;
+  if (ans->code < 400 || ans->code > 499) return RANK_BROKEN;
+  switch (aq_failure_of(AQ_E_REFUSED, ans)) {
+    case AQ_FAILURE_ROUTE: return RANK_ROUTE;
+    case AQ_FAILURE_MEDIA:
+    case AQ_FAILURE_FINAL: return RANK_REFUSED;
+    case AQ_FAILURE_AGAIN: break;
+  }
+  return ans->code == 400 ? RANK_PASSES : RANK_BROKEN;
 }
 
 static void keep_failure(aq_bn_call_rec *c, aq_status st, const aq_bn_answer *ans) {
@@ -202,10 +212,10 @@ static void keep_failure(aq_bn_call_rec *c, aq_status st, const aq_bn_answer *an
 
 /* Fallbacks are for nodes that are down, not synced or of another chain (core.md 12.1); a refusal would be repeated. */
 static bool start_fallbacks(aq_bn_call_rec *c) {
-  if (c->on_fallbacks || c->best_rank >= 6) return false;
+  if (c->on_fallbacks || c->best_rank == RANK_ROUTE || c->best_rank == RANK_REFUSED) return false;
   c->on_fallbacks = true;
   if (!call_start(c, &c->bn->ep[c->bn->cfg.endpoint_cnt], c->bn->cfg.fallback_cnt)) return false;
-  c->best_rank = 0;
+  if (c->best_rank < RANK_PASSES) c->best_rank = 0;
   return true;
 }
 

@@ -166,6 +166,17 @@ static void fallbacks_when_primaries_are_down(void **state) {
   assert_int_equal(fake_http_count(&f.http, "c:3"), 1);
   assert_string_equal(aq_bn_best(f.bn), "http://c:3");
   assert_true(aq_metric_value(AQ_M_APP_ETH2_ERRORS_TOTAL, AQ_LABELS("genesis")) == 1);
+  /* one lacks a block yet: it says more than a refusal for good, and a fallback may have it */
+  f.host[0] = (rule){400, AQ_MILLIS(2), "{\"message\":\"UnknownHeadBlock\"}"};
+  f.host[2] = (rule){400, AQ_MILLIS(1), "{\"message\":\"never\"}"};
+  get(&f, "/x");
+  fake_env_run_for(&f.env, AQ_SECONDS(1));
+  assert_string_equal(f.body, "{\"message\":\"UnknownHeadBlock\"}");
+  assert_int_equal(fake_http_count(&f.http, "c:3"), 2);
+  f.host[2] = (rule){200, AQ_MILLIS(1), "\"c\""};
+  get(&f, "/x");
+  fake_env_run_for(&f.env, AQ_SECONDS(1));
+  assert_int_equal(f.st, AQ_OK);
   close_fixture(&f);
 }
 

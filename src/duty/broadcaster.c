@@ -131,14 +131,14 @@ static void finish_apart(task *t, const bool *is_bad, const char *why) {
 }
 
 /* True: every object has its verdict and the task is over. Objects that may be taken later keep the whole batch
-   alive. */
-static bool judge_batch(task *t, aq_failure kind, const aq_bn_answer *ans) {
+   alive, until it is late: then those not named were taken all the same. */
+static bool judge_batch(task *t, aq_failure kind, const aq_bn_answer *ans, bool late) {
   char why[AQ_FAILURE_TEXT_MAX] = "";
   bool *is_bad = calloc(t->cnt, sizeof *is_bad), any = false;
   AQ_ASSERT(is_bad);
   bool told = verdicts(t, ans, is_bad, why);
   for (uint32_t i = 0; i < t->cnt; i++) any |= is_bad[i];
-  told = told && (!any || kind == AQ_FAILURE_FINAL);
+  told = told && (!any || kind == AQ_FAILURE_FINAL || late);
   if (told) finish_apart(t, is_bad, why);
   free(is_bad);
   return told;
@@ -178,15 +178,15 @@ static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
     return;
   }
   aq_failure kind = aq_failure_of(st, ans);
+  uint64_t now_ns = aq_now_ns(env), pause_ns = aq_retry_pause_ns(env, t->tries);
+  bool late = now_ns > t->deadline_ns || t->deadline_ns - now_ns < pause_ns;
   if (resend(t, kind)) return;
-  if (ans && !t->is_block && judge_batch(t, kind, ans)) return;
+  if (ans && !t->is_block && judge_batch(t, kind, ans, late)) return;
   aq_failure_text(t->why, st, ans);
   if (ans && (known_text(t->why) || (ans->code < 500 && aq_answer_has(ans, "priorattestationknown")))) {
     finish(t, AQ_OK, "");
     return;
   }
-  uint64_t now_ns = aq_now_ns(env), pause_ns = aq_retry_pause_ns(env, t->tries);
-  bool late = now_ns > t->deadline_ns || t->deadline_ns - now_ns < pause_ns;
   if (kind == AQ_FAILURE_FINAL || kind == AQ_FAILURE_MEDIA || late) {
     char why[AQ_FAILURE_TEXT_MAX];
     memcpy(why, t->why, sizeof why);

@@ -320,6 +320,11 @@ static void verdicts_from_answers(void **state) {
       {400, "{\"code\":400,\"message\":\"x\",\"failures\":[{\"index\":9,\"message\":\"bad\"}]}", 0, 3},
       {400, "{\"code\":400,\"message\":\"unknown block\"}", 0, 3},
       {400, "not json", 0, 3},
+      /* one that lacks a block for all of the duty's time, and one that is wrong: only these two failed */
+      {400,
+       "{\"code\":400,\"message\":\"x\",\"failures\":[{\"index\":0,\"message\":\"UnknownHeadBlock\"},{\"index\":2,"
+       "\"message\":\"bad\"}]}",
+       1, 2},
   };
   yyjson_doc *doc = aq_test_json("vapi/bn_requests.json");
   for (size_t i = 0; i < AQ_COUNT(cases); i++) {
@@ -377,6 +382,48 @@ static void retries_and_fan_out(void **state) {
   assert_true(f.done == 1 && f.st[0] == AQ_OK);
   aq_buf_free(&value);
   aq_buf_free(&att);
+  yyjson_doc_free(doc);
+  close_fixture(&f);
+}
+
+/* Goal: what a node refuses because it lacks a block yet is sent again until it is taken, at a bounded pace; with a node
+   beside it that refuses for good, too; a fallback is asked as well. A refusal for good alone is final at once.
+   Method: each duty type; the words of two beacon nodes, then success; a lone final refusal. */
+static void lacks_a_block(void **state) {
+  (void)state;
+  static fixture f;
+  static const char *const words[] = {
+      "{\"code\":400,\"message\":\"x\",\"failures\":[{\"index\":0,\"message\":\"UnknownHeadBlock\"}]}",
+      "{\"code\":400,\"message\":\"BAD_REQUEST: Invalid block: ParentUnknown\"}"};
+  aq_signed_data d[2];
+  aq_buf value[2];
+  yyjson_doc *doc = aq_test_json("vapi/bn_requests.json");
+  value[0] = recorded_attestation(&d[0], recorded(doc, "/eth/v2/beacon/pool/attestations"));
+  recorded_block(&d[1], &value[1], recorded(doc, "/eth/v2/beacon/blocks"));
+  for (int i = 0; i < 8; i++) {
+    bool block = i & 1, beside = i & 2, known = i & 4;
+    open_fixture(&f, block ? 642 : 656, beside ? 2 : 1);
+    f.reply = (reply){400, words[known]};
+    if (beside) f.b_reply = (reply){400, "{\"message\":\"InvalidSignature\"}"};
+    submit(&f, block ? 642 : 656, block ? AQ_DUTY_PROPOSER : AQ_DUTY_ATTESTER, &d[block], 1);
+    fake_env_run_for(&f.env, AQ_MILLIS(1500));
+    assert_int_equal(f.done, 0);
+    assert_in_range(fake_http_count(&f.http, "a:1"), 3, 4);
+    f.reply.code = 200;
+    fake_env_run_for(&f.env, AQ_SECONDS(2));
+    assert_true(f.done == 1 && f.st[0] == AQ_OK);
+    size_t sent = f.http.log_cnt;
+    fake_env_run_for(&f.env, AQ_SECONDS(100));
+    assert_int_equal(f.http.log_cnt, sent);
+    close_fixture(&f);
+  }
+  open_fixture(&f, 642, 1);
+  f.reply = (reply){400, "{\"message\":\"InvalidSignature\"}"};
+  submit(&f, 642, AQ_DUTY_PROPOSER, &d[1], 1);
+  fake_env_run_for(&f.env, AQ_SECONDS(3));
+  assert_true(f.done == 1 && f.st[0] == AQ_E_REFUSED && f.http.log_cnt == 1);
+  aq_buf_free(&value[0]);
+  aq_buf_free(&value[1]);
   yyjson_doc_free(doc);
   close_fixture(&f);
 }
@@ -439,13 +486,10 @@ static void odd_ones(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(attestation_as_recorded),
-      cmocka_unit_test(others_as_recorded),
-      cmocka_unit_test(block_ssz_then_json),
-      cmocka_unit_test(old_lodestar),
-      cmocka_unit_test(verdicts_from_answers),
-      cmocka_unit_test(retries_and_fan_out),
-      cmocka_unit_test(odd_ones),
+      cmocka_unit_test(attestation_as_recorded), cmocka_unit_test(others_as_recorded),
+      cmocka_unit_test(block_ssz_then_json),     cmocka_unit_test(old_lodestar),
+      cmocka_unit_test(verdicts_from_answers),   cmocka_unit_test(retries_and_fan_out),
+      cmocka_unit_test(lacks_a_block),           cmocka_unit_test(odd_ones),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

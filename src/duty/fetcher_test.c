@@ -324,6 +324,43 @@ static void final_or_not(void **state) {
   close_fixture(&f);
 }
 
+static void put_sig(fixture *f, uint64_t slot, aq_duty_type type, uint32_t validator, const uint8_t sig[96]);
+static aq_buf make_block(aq_fork fork, bool blinded, uint64_t slot, const uint8_t randao[96]);
+
+/* Goal: a node that is not ready, or lacks a block, is asked again within the duty's time, for each type of duty.
+   Method: its refusals for a second, then an answer. */
+static void not_ready(void **state) {
+  (void)state;
+  static fixture f;
+  static const struct {
+    int code;
+    const char *body;
+  } cases[] = {{400, "{\"code\":400,\"message\":\"BAD_REQUEST: HeadBlockNotFullyVerified { }\"}"},
+               {400, "{\"message\":\"Block not found\"}"},
+               {400, "{\"message\":\"parent unknown\"}"},
+               {400, "{\"message\":\"Node is not synced\"}"},
+               {401, "{\"message\":\"a gate\"}"},
+               {503, "<html>"},
+               {500, "{\"message\":\"UNHANDLED_ERROR\"}"}};
+  uint8_t randao[96];
+  memset(randao, 0x42, sizeof randao);
+  for (size_t i = 0; i < 2 * AQ_COUNT(cases); i++) {
+    bool block = i & 1;
+    open_fixture(&f, start_of(640), AQ_FULU);
+    f.code = cases[i / 2].code, f.body = cases[i / 2].body;
+    f.block = make_block(AQ_FULU, false, 640, randao), f.version = "fulu";
+    if (block) put_sig(&f, 640, AQ_DUTY_RANDAO, 0, randao);
+    fetch(&f, 640, block ? AQ_DUTY_PROPOSER : AQ_DUTY_ATTESTER, 1);
+    fake_env_run_for(&f.env, AQ_SECONDS(1));
+    assert_true(f.set_cnt == 0 && f.finals == 0);
+    assert_in_range(f.http.log_cnt, 3, 4);
+    f.code = 0, f.body = NULL;
+    fake_env_run_for(&f.env, AQ_SECONDS(1));
+    assert_int_equal(f.set_cnt, 1);
+    close_fixture(&f);
+  }
+}
+
 static void put_sig(fixture *f, uint64_t slot, aq_duty_type type, uint32_t validator, const uint8_t sig[96]) {
   aq_signed_data d = {.duty = type, .slot = slot};
   memcpy(d.sig, sig, 96);
@@ -639,12 +676,19 @@ static void unsupported(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(attester_electra), cmocka_unit_test(attester_before_electra),
-      cmocka_unit_test(attester_garbage), cmocka_unit_test(retries_until_the_deadline),
-      cmocka_unit_test(final_or_not),     cmocka_unit_test(proposer_ssz),
-      cmocka_unit_test(proposer_json),    cmocka_unit_test(proposer_old_lodestar),
-      cmocka_unit_test(proposer_garbage), cmocka_unit_test(proposer_without_randao),
-      cmocka_unit_test(aggregator),       cmocka_unit_test(aggregator_old_lodestar),
+      cmocka_unit_test(attester_electra),
+      cmocka_unit_test(attester_before_electra),
+      cmocka_unit_test(attester_garbage),
+      cmocka_unit_test(retries_until_the_deadline),
+      cmocka_unit_test(final_or_not),
+      cmocka_unit_test(not_ready),
+      cmocka_unit_test(proposer_ssz),
+      cmocka_unit_test(proposer_json),
+      cmocka_unit_test(proposer_old_lodestar),
+      cmocka_unit_test(proposer_garbage),
+      cmocka_unit_test(proposer_without_randao),
+      cmocka_unit_test(aggregator),
+      cmocka_unit_test(aggregator_old_lodestar),
       cmocka_unit_test(unsupported),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,65 @@ static bool has(aq_bytes text, const char *lower) {
 
 bool aq_answer_has(const aq_bn_answer *ans, const char *lower) { return ans && has(ans->body, lower); }
 
+/* The letters and digits of the text from `at` on begin with `word`, in any case. */
+static bool begins_at(aq_bytes text, size_t at, const char *word) {
+  for (; *word && at < text.len; at++) {
+    uint8_t c = text.ptr[at];
+    if (c >= 'A' && c <= 'Z') c |= 32;
+    if ((c < 'a' || c > 'z') && (c < '0' || c > '9')) continue;
+    if (c != (uint8_t)*word++) return false;
+  }
+  return *word == 0;
+}
+
+/* What beacon nodes say of something that they do not have yet, or while they are not ready: each has its own way of
+   writing it ("UnknownHeadBlock", "BLOCK_ERROR_PARENT_UNKNOWN", "unknown beacon block root"), so letters only. */
+static bool says_not_yet(aq_bytes text) {
+  static const char *const words[] = {"unknownhead",
+                                      "headunknown",
+                                      "headblockunknown",
+                                      "headnotfound",
+                                      "headblocknotfound",
+                                      "unknownparent",
+                                      "parentunknown",
+                                      "parentblockunknown",
+                                      "missingparent",
+                                      "parentnotfound",
+                                      "parentblocknotfound",
+                                      "unknownblock",
+                                      "blockunknown",
+                                      "blocknotfound",
+                                      "unknownbeaconblock",
+                                      "unknownroot",
+                                      "unknowntarget",
+                                      "targetunknown",
+                                      "targetblockunknown",
+                                      "unknownorpre",
+                                      "isntknown",
+                                      "notknown",
+                                      "notinblockchain",
+                                      "notfullyverified",
+                                      "optimistic",
+                                      "notsynced",
+                                      "syncing",
+                                      "notyet",
+                                      "notready",
+                                      "tryagain",
+                                      "retryable",
+                                      "missingstate",
+                                      "statenotfound",
+                                      "statenotavailable",
+                                      "future",
+                                      "currentorprevious",
+                                      "temporarily"};
+  for (size_t at = 0; at < text.len; at++) {
+    for (size_t i = 0; i < AQ_COUNT(words); i++) {
+      if ((text.ptr[at] | 32) == words[i][0] && begins_at(text, at, words[i])) return true;
+    }
+  }
+  return false;
+}
+
 aq_failure aq_failure_of(aq_status st, const aq_bn_answer *ans) {
   if (!ans || st != AQ_E_REFUSED) return AQ_FAILURE_AGAIN;
   switch (ans->code) {
@@ -23,16 +82,16 @@ aq_failure aq_failure_of(aq_status st, const aq_bn_answer *ans) {
     case 405:
     case 501: return AQ_FAILURE_ROUTE;
     case 415: return AQ_FAILURE_MEDIA;
+    case 401: /* the first three: a gate before the node */
+    case 403:
+    case 407:
     case 408:
     case 425:
     case 429: return AQ_FAILURE_AGAIN;
     default: break;
   }
-  if (ans->code >= 500 || aq_answer_has(ans, "future") || aq_answer_has(ans, "current or previous") ||
-      aq_answer_has(ans, "retryable") || aq_answer_has(ans, "syncing")) {
-    return AQ_FAILURE_AGAIN;
-  }
-  return AQ_FAILURE_FINAL;
+  bool verdict = ans->code >= 400 && ans->code <= 499; /* else a gateway's word, or a node in trouble */
+  return verdict && !says_not_yet(ans->body) ? AQ_FAILURE_FINAL : AQ_FAILURE_AGAIN;
 }
 
 uint64_t aq_retry_pause_ns(const aq_env *env, uint32_t tries) {

@@ -6,7 +6,8 @@
 #include "duty/bn.h"
 
 typedef enum {
-  AQ_FAILURE_AGAIN, /* no answer, a broken or busy node, an answer that makes no sense: later it may be better */
+  AQ_FAILURE_AGAIN, /* no answer, a broken or busy node, one that lacks a block, an answer that makes no sense: later
+                       it may be better */
   AQ_FAILURE_FINAL, /* refused: the same request would be refused again */
   AQ_FAILURE_ROUTE, /* this node has no such route (or nothing there): another form of it may exist */
   AQ_FAILURE_MEDIA  /* this node does not take the encoding */
