@@ -141,6 +141,12 @@ static void resolve_due(aq_scheduler *s, bool new_epoch) {
   if (half) aq_sched_resolve(s, epoch + 1, false);
 }
 
+/* What a beacon node refused at the slot's start, it may give a moment later. */
+static void ask_missing(aq_scheduler *s) {
+  if (s->refresh_due) aq_sched_validators_refresh(s);
+  if (s->validators_known && !aq_sched_resolved(s, aq_sched_epoch_now(s))) resolve_due(s, false);
+}
+
 static void slot_started(aq_scheduler *s, uint64_t slot) {
   const aq_clock *clock = &s->cfg.chain->clock;
   bool new_epoch = !s->ticking || aq_epoch_of(clock, slot) != aq_epoch_of(clock, s->slot);
@@ -175,7 +181,10 @@ static void tick(void *arg) {
     uint64_t slot = aq_slot_at(clock, now_ns);
     /* A clock that was set back by little runs through a slot that had its turn. By more, it was ahead: most slots had
        none, and those duties that had their turn are not triggered twice. */
-    if (!s->ticking || slot > s->slot || slot + 1 < s->slot) slot_started(s, slot);
+    if (!s->ticking || slot > s->slot || slot + 1 < s->slot)
+      slot_started(s, slot);
+    else
+      ask_missing(s);
     wait_ns = aq_slot_start_ns(clock, slot + 1) - now_ns;
     if (wait_ns > clock->slot_ns / LOOKS_PER_SLOT) wait_ns = clock->slot_ns / LOOKS_PER_SLOT;
   }
