@@ -29,7 +29,8 @@ typedef struct {
   aq_bn *bn;
   aq_scheduler *s;
   /* the beacon node */
-  bool down, no_post, no_next_proposers, garbage;
+  bool down, no_next_proposers, garbage;
+  int no_post;               /* what POST of validators answers, 0: as GET */
   const char *status;        /* of validator 2; NULL: active. Other than active: it has no duties */
   bool same_index, same_key; /* validator 1 has validator 0's index, or its key */
   const char *raw_attester;  /* instead of the made answer */
@@ -121,7 +122,7 @@ static void handle(void *arg, fake_ex *ex) {
   }
   if (strstr(ex->url, "/eth/v1/beacon/states/head/validators")) {
     if (f->no_post && strcmp(ex->method, "POST") == 0)
-      code = 404;
+      code = f->no_post;
     else
       validators_json(f, &out, ex->body.len ? aq_buf_cstr(&ex->body) : ex->url);
     if (out.len) contradict(f, (char *)(uintptr_t)aq_buf_cstr(&out));
@@ -319,23 +320,27 @@ static void node_gone_and_back(void **state) {
 }
 
 /* Goal: the old Lodestar's routes work: validators by GET, remembered; no proposer duties ahead.
-   Method: POST answers 404; proposers of the next epoch 400. */
+   Method: POST answers 404, and as other nodes and gateways refuse it; proposers of the next epoch 400. */
 static void old_lodestar(void **state) {
   (void)state;
   static fixture f;
-  open_fixture(&f, start_of(0), BOTH);
-  f.no_post = f.no_next_proposers = true;
-  aq_scheduler_start(f.s);
-  fake_env_run_until(&f.env, start_of(2 * SPE) - 1);
-  assert_int_equal(fake_http_count(&f.http, "POST http://bn/eth/v1/beacon/states/head/validators"), 1);
-  assert_int_equal(fake_http_count(&f.http, "GET http://bn/eth/v1/beacon/states/head/validators?id=0xa0a0"), 2);
-  assert_int_equal(fake_http_count(&f.http, "&id=0xa1a1"), 2);
-  assert_non_null(find(&f, SPE + 3, AQ_DUTY_ATTESTER));
-  assert_non_null(find(&f, 5, AQ_DUTY_PROPOSER));
-  assert_non_null(find(&f, SPE + 5, AQ_DUTY_PROPOSER));
-  /* one guess, one at the epoch's start, one half-way */
-  assert_int_equal(fake_http_count(&f.http, "duties/proposer/1"), 3);
-  close_fixture(&f);
+  static const int codes[] = {404, 400, 405, 413, 415, 501};
+  for (size_t i = 0; i < AQ_COUNT(codes); i++) {
+    open_fixture(&f, start_of(0), BOTH);
+    f.no_post = codes[i];
+    f.no_next_proposers = true;
+    aq_scheduler_start(f.s);
+    fake_env_run_until(&f.env, start_of(2 * SPE) - 1);
+    assert_int_equal(fake_http_count(&f.http, "POST http://bn/eth/v1/beacon/states/head/validators"), 1);
+    assert_int_equal(fake_http_count(&f.http, "GET http://bn/eth/v1/beacon/states/head/validators?id=0xa0a0"), 2);
+    assert_int_equal(fake_http_count(&f.http, "&id=0xa1a1"), 2);
+    assert_non_null(find(&f, SPE + 3, AQ_DUTY_ATTESTER));
+    assert_non_null(find(&f, 5, AQ_DUTY_PROPOSER));
+    assert_non_null(find(&f, SPE + 5, AQ_DUTY_PROPOSER));
+    /* one guess, one at the epoch's start, one half-way */
+    assert_int_equal(fake_http_count(&f.http, "duties/proposer/1"), 3);
+    close_fixture(&f);
+  }
 }
 
 /* Goal: duties are asked again at the epoch's start, and a changed shuffling replaces the old one.
