@@ -61,25 +61,51 @@ static uint32_t ep_score(const aq_bn_endpoint *ep, uint64_t minute) {
   return ep->minute + 1 == minute ? ep->ok_now : 0;
 }
 
-/* Of our chain before others, then the more successful, then the one named first. */
+void aq_bn_heard(aq_bn_endpoint *ep, int code) { ep->away = code == 0 || (code >= 500 && code != 501); }
+
+static int ills(const aq_bn_endpoint *ep) { return ep->away ? 2 : ep->unsynced; }
+
+/* Of our chain before others, then the healthier, then the more successful, then the one named first. */
 static bool goes_before(const aq_bn_endpoint *a, const aq_bn_endpoint *b, uint64_t minute) {
   if (aq_bn_usable(a) != aq_bn_usable(b)) return aq_bn_usable(a);
+  if (ills(a) != ills(b)) return ills(a) < ills(b);
   uint32_t x = ep_score(a, minute), y = ep_score(b, minute);
   return x > y || (x == y && a < b);
 }
 
+_Static_assert(AQ_BN_ALL_MAX <= 32, "tried nodes are bits of 32");
+
 /* With none of our chain the first stays: what it answers concerns its client only. */
-const char *aq_bn_nth(const aq_bn *b, size_t nth) {
+const char *aq_bn_next(const aq_bn *b, uint32_t *tried, size_t *place) {
   uint64_t minute = minute_now(b);
+  const aq_bn_endpoint *best = NULL;
   for (size_t i = 0; i < b->ep_cnt; i++) {
-    size_t better = 0;
-    for (size_t k = 0; k < b->ep_cnt; k++) better += goes_before(&b->ep[k], &b->ep[i], minute);
-    if (better == nth) return nth == 0 || aq_bn_usable(&b->ep[i]) ? b->ep[i].url : NULL;
+    const aq_bn_endpoint *ep = &b->ep[i];
+    bool left = !(*tried >> i & 1) && (*tried == 0 || aq_bn_usable(ep));
+    if (left && (!best || goes_before(ep, best, minute))) best = ep;
   }
-  return NULL;
+  if (!best) return NULL;
+  *place = (size_t)(best - b->ep);
+  *tried |= UINT32_C(1) << *place;
+  return best->url;
 }
 
-const char *aq_bn_best(const aq_bn *b) { return b->ep_cnt ? aq_bn_nth(b, 0) : ""; }
+const char *aq_bn_best(const aq_bn *b) {
+  uint32_t tried = 0;
+  size_t place;
+  const char *url = aq_bn_next(b, &tried, &place);
+  return url ? url : "";
+}
+
+void aq_bn_tell(aq_bn *b, size_t place, bool answered) {
+  AQ_ASSERT(place < b->ep_cnt);
+  b->ep[place].away = !answered;
+}
+
+bool aq_bn_ails(const aq_bn *b, size_t place) {
+  AQ_ASSERT(place < b->ep_cnt);
+  return ills(&b->ep[place]) > 0;
+}
 
 aq_http_headers aq_bn_headers(const aq_bn *b) { return b->cfg.headers; }
 
@@ -254,6 +280,7 @@ static void leg_done(void *arg, aq_status st, const aq_httpc_res *res) {
   aq_bn_answer ans = {.content_type = ""};
   bool came = st == AQ_OK;
   c->bn->answering = leg->ep;
+  aq_bn_heard(leg->ep, came ? res->code : 0);
   if (came) {
     ans = (aq_bn_answer){.code = res->code, .body = res->body, .headers = res->headers};
     const char *type = aq_http_header_get(&res->headers, "Content-Type");

@@ -60,9 +60,16 @@ aq_bn *aq_bn_new(const aq_bn_cfg *cfg);
 void aq_bn_free(aq_bn *b);                                                   /* open calls end with AQ_E_CLOSED */
 uint64_t aq_bn_call(aq_bn *b, const aq_bn_req *req, aq_bn_fn fn, void *arg); /* fn never from inside; id, never 0 */
 void aq_bn_cancel(aq_bn *b, uint64_t id);
-const char *aq_bn_best(const aq_bn *b); /* base URL for streams: the most successful of late */
-/* The nth (from 0) in that order, of those of our chain; NULL when there are no more. */
-const char *aq_bn_nth(const aq_bn *b, size_t nth);
+/* The base URL of the best beacon node: of our chain, reached when it was last asked, in sync; then the one with most
+   answers of late. */
+const char *aq_bn_best(const aq_bn *b);
+/* The best of those whose bits are not in *tried, which gets its bit; *place says for aq_bn_tell which it is. NULL: none
+   of our chain is left. */
+const char *aq_bn_next(const aq_bn *b, uint32_t *tried, size_t *place);
+/* What came of a request that was sent there without a call: an answer, or none in its time. */
+void aq_bn_tell(aq_bn *b, size_t place, bool answered);
+/* It did not answer when it was last asked, or is not in sync. */
+bool aq_bn_ails(const aq_bn *b, size_t place);
 aq_http_headers aq_bn_headers(const aq_bn *b); /* --beacon-node-headers, for streams */
 
 /* genesis, spec, fork_schedule -> chain, all of one beacon node, waiting for one that is not there yet or not synced

@@ -114,6 +114,7 @@ static void check_stall(void *arg) {
     return;
   }
   /* Perhaps only empty slots: again at once, and no alarm. */
+  if (!s->opened) ep->away = true;
   AQ_LOG(AQ_LOG_DEBUG, "beacon_node_events_stalled", AQ_STR("addr", ep->addr));
   cfg->http->cancel(cfg->http->ctx, s->http_id);
   s->http_id = 0;
@@ -126,6 +127,7 @@ static void stream_head(void *arg, int code, const aq_http_headers *h) {
   ep->stream.opened = code >= 200 && code <= 299;
   if (code >= 400 && code <= 499) ep->stream.few_topics = !ep->stream.few_topics;
   if (!ep->stream.opened) return;
+  ep->away = false;
   AQ_LOG(AQ_LOG_INFO, "beacon_node_events", AQ_STR("addr", ep->addr));
   aq_bn_version_ask(ep);
   aq_bn_watch_ask(ep);
@@ -145,6 +147,7 @@ static bool stream_data(void *arg, aq_bytes chunk) {
 static void stream_done(void *arg, aq_status st, const aq_httpc_res *res) {
   aq_bn_endpoint *ep = arg;
   ep->stream.http_id = 0;
+  aq_bn_heard(ep, st == AQ_OK ? res->code : 0);
   if (st == AQ_OK && (res->code < 200 || res->code > 299)) st = AQ_E_REFUSED;
   lost(ep, st == AQ_OK ? "the stream ended" : aq_status_text(st));
 }
@@ -174,11 +177,12 @@ static void connect_stream(void *arg) {
 static void health_tick(void *arg);
 
 static bool not_syncing(void *arg, const aq_bn_answer *ans) {
-  (void)arg;
+  aq_bn *b = arg;
   yyjson_doc *doc = aq_json_parse(ans->body, AQ_BN_SMALL_MAX, NULL);
   yyjson_val *syncing = yyjson_obj_get(yyjson_obj_get(yyjson_doc_get_root(doc), "data"), "is_syncing");
   bool good = yyjson_is_bool(syncing) && !yyjson_get_bool(syncing);
   yyjson_doc_free(doc);
+  if (b->answering) b->answering->unsynced = !good;
   return good;
 }
 

@@ -75,6 +75,7 @@ struct aq_bn_endpoint {
   char site[AQ_BN_ADDR_MAX]; /* scheme://host:port: a path may be a key, too */
   aq_bn_view view;
   uint32_t unfit_run;         /* answers in a row that `good` refused */
+  bool away, unsynced;        /* when it was last asked */
   uint64_t minute;            /* of ok_now */
   uint32_t ok_now, ok_before; /* answers in this minute and the one before */
   aq_bn_stream stream;
@@ -162,6 +163,8 @@ uint64_t aq_bn_call_on(aq_bn *b, aq_bn_endpoint *only, const aq_bn_req *req, aq_
 uint64_t aq_bn_quiet_ns(const aq_bn *b); /* until three quarters of a slot, when nothing else is due */
 
 bool aq_bn_usable(const aq_bn_endpoint *ep);
+/* A request ended; code 0: without an answer. A node that is in no state to answer (5xx) is as good as away. */
+void aq_bn_heard(aq_bn_endpoint *ep, int code);
 void aq_bn_watch_ask(aq_bn_endpoint *ep); /* nothing before aq_bn_watch_chain */
 void aq_bn_watch_doubt(aq_bn_endpoint *ep);
 void aq_bn_watch_stop(aq_bn *b);

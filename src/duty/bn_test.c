@@ -180,6 +180,49 @@ static void fallbacks_when_primaries_are_down(void **state) {
   close_fixture(&f);
 }
 
+/* Goal: whoever does not answer is asked after who does, whatever they did before, and at its old place once it answers;
+   of the well ones, one in sync is first.
+   Method: a history of the first, then each kind of trouble, then an answer. */
+static void best_by_health(void **state) {
+  (void)state;
+  static fixture f;
+  static const rule bad[] = {{AQ_E_CLOSED, AQ_MILLIS(1), NULL}, {503, AQ_MILLIS(1), ""}, {500, AQ_MILLIS(1), ""}};
+  static const rule good[] = {{200, AQ_MILLIS(1), "\"a\""}, {404, AQ_MILLIS(1), ""}, {400, AQ_MILLIS(1), ""}};
+  uint32_t tried = 0;
+  size_t place = 9;
+  open_fixture(&f, 2, 1);
+  f.host[0] = good[0];
+  f.host[1] = (rule){200, AQ_MILLIS(2), "\"b\""};
+  for (int i = 0; i < 20; i++) get(&f, "/x"), fake_env_run_for(&f.env, AQ_MILLIS(10));
+  assert_string_equal(aq_bn_best(f.bn), "http://u:pw@a:1");
+  for (size_t i = 0; i < AQ_COUNT(bad); i++) {
+    f.host[0] = bad[i];
+    get(&f, "/x");
+    fake_env_run_for(&f.env, AQ_MILLIS(10));
+    assert_string_equal(aq_bn_best(f.bn), "http://b:2");
+    assert_true(aq_bn_ails(f.bn, 0) && !aq_bn_ails(f.bn, 1));
+    f.host[0] = good[i];
+    get(&f, "/x");
+    fake_env_run_for(&f.env, AQ_MILLIS(10));
+    assert_string_equal(aq_bn_best(f.bn), "http://u:pw@a:1");
+  }
+  aq_bn_tell(f.bn, 0, false);
+  assert_string_equal(aq_bn_next(f.bn, &tried, &place), "http://b:2");
+  assert_int_equal(place, 1);
+  assert_string_equal(aq_bn_next(f.bn, &tried, &place), "http://c:3");
+  assert_string_equal(aq_bn_next(f.bn, &tried, &place), "http://u:pw@a:1");
+  assert_null(aq_bn_next(f.bn, &tried, &place));
+  aq_bn_tell(f.bn, 0, true);
+  aq_bn_tell(f.bn, 1, true);
+  assert_string_equal(aq_bn_best(f.bn), "http://u:pw@a:1");
+  f.host[0] = (rule){200, AQ_MILLIS(1), "{\"data\":{\"is_syncing\":true}}"};
+  f.host[1] = (rule){200, AQ_MILLIS(1), "{\"data\":{\"is_syncing\":false}}"};
+  aq_bn_subscribe(f.bn, &(aq_bn_events){0});
+  fake_env_run_for(&f.env, AQ_MILLIS(10));
+  assert_string_equal(aq_bn_best(f.bn), "http://b:2");
+  close_fixture(&f);
+}
+
 /* Goal: silence ends in a time-out without an answer; cancelled and freed calls behave as the header says.
    Method: nobody answers; one call times out, one is cancelled, one is open at free. */
 static void silence_cancel_and_free(void **state) {
@@ -649,6 +692,7 @@ int main(void) {
       cmocka_unit_test(first_good_answer_wins),
       cmocka_unit_test(submission_completes_on_all),
       cmocka_unit_test(fallbacks_when_primaries_are_down),
+      cmocka_unit_test(best_by_health),
       cmocka_unit_test(silence_cancel_and_free),
       cmocka_unit_test(garbage_does_not_win),
       cmocka_unit_test(chain_of_old_lodestar),

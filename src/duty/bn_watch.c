@@ -266,6 +266,7 @@ static void part_answered(void *arg, aq_status st, const aq_httpc_res *res) {
   aq_bn_endpoint *ep = arg;
   aq_bn_view *v = &ep->view;
   v->http_id = 0;
+  aq_bn_heard(ep, st == AQ_OK ? res->code : 0);
   if (st == AQ_OK)
     st = res->code >= 200 && res->code <= 299 ? aq_bn_told_take(&v->told, v->part, res->body, NULL) : AQ_E_REFUSED;
   if (st == AQ_OK && ++v->part < AQ_BN_PARTS) {
@@ -327,7 +328,7 @@ static void tick(void *arg) {
   judge_all(b);
   for (size_t i = 0; i < b->ep_cnt; i++) {
     aq_bn_view *v = &b->ep[i].view;
-    if (!v->http_id && (all || v->due || v->fit != AQ_BN_FITS)) aq_bn_watch_ask(&b->ep[i]);
+    if (!v->http_id && (all || v->due || v->fit != AQ_BN_FITS || b->ep[i].away)) aq_bn_watch_ask(&b->ep[i]);
   }
   aq_timer_after(b->cfg.env, &b->watch_timer, aq_bn_quiet_ns(b), tick, b);
 }
