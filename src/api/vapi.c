@@ -32,12 +32,11 @@ static void call_release(aq_call *c) {
   if (c->duty_wait.db) aq_dutydb_cancel(&c->duty_wait);
   if (c->epoch_wait.owner) aq_sched_waiter_cancel(&c->epoch_wait);
   if (c->duties_id) aq_scheduler_duties_cancel(aq_workflow_scheduler(c->v->cfg.workflow), c->duties_id);
-  if (c->proxy_id) c->v->cfg.http->cancel(c->v->cfg.http->ctx, c->proxy_id);
   if (c->bn_id) aq_bn_cancel(c->v->cfg.bn, c->bn_id);
   aq_vapi_proxy_leave(c);
   if (c->topics) aq_vapi_events_leave(c);
   c->topics = 0;
-  c->duties_id = c->proxy_id = c->bn_id = 0;
+  c->duties_id = c->bn_id = 0;
   if (c->submits == 0) call_free(c);
 }
 

@@ -22,6 +22,7 @@ enum {
 #define SILENCE_NS AQ_SECONDS(60)  /* `head` is always asked for: some slots without one */
 #define PAUSE_MIN_NS AQ_SECONDS(1) /* before the beacon node is asked again */
 #define PAUSE_MAX_NS AQ_SECONDS(8)
+#define SLOW_NS AQ_SECONDS(2)   /* without the head of an answer, when there is another beacon node */
 #define ALIVE_NS AQ_SECONDS(15) /* a comment that often finds out who is gone, and keeps the others waiting */
 
 /* Topics of the beacon API of all forks so far. The first ones are those that every beacon node has. */
@@ -58,7 +59,8 @@ typedef struct {
   aq_vapi_events *e;
   uint64_t id; /* 0: ended */
   uint32_t topics;
-  int code; /* 0 before the head */
+  size_t place; /* which beacon node */
+  int code;     /* 0 before the head */
   aq_sse sse;
   aq_buf refusal;
 } upstream;
@@ -70,8 +72,9 @@ struct aq_vapi_events {
   aq_call *probe_for;            /* the client whose topics the probe adds, or NULL */
   aq_timer soon, overlap, alive; /* soon: next look at what is to be done */
   uint64_t pause_ns;
-  bool pausing; /* `soon` is armed for a later moment: new clients wait for it */
-  size_t tries; /* beacon nodes that failed in a row */
+  bool pausing;        /* `soon` is armed for a later moment: new clients wait for it */
+  aq_vapi_tries tries; /* beacon nodes that failed in a row */
+  aq_timer slow;       /* the probe has no head yet */
   uint64_t sent[SENT_MAX];
   size_t sent_next;
 };
@@ -190,7 +193,9 @@ static void opened(upstream *u) {
   e->probe = NULL;
   e->probe_for = NULL;
   e->pause_ns = 0;
-  e->tries = 0;
+  e->tries = (aq_vapi_tries){0};
+  aq_timer_cancel(env, &e->slow);
+  aq_bn_tell(e->v->cfg.bn, u->place, true);
   begin_served(e);
   look_at(e, 0);
 }
@@ -248,11 +253,11 @@ static bool refused(aq_vapi_events *e, const upstream *u) {
 
 /* The next beacon node, or a pause. Who waits goes: a client asks again as long as it likes. */
 static void failed(aq_vapi_events *e) {
-  if (aq_vapi_upstream(e->v, ++e->tries)) {
+  if (e->tries.cnt == 1 || aq_vapi_another(e->v, &e->tries)) {
     look_at(e, 0);
     return;
   }
-  e->tries = 0;
+  e->tries = (aq_vapi_tries){0};
   AQ_LIST_EACH(&e->clients, c, aq_call, proxy_link) {
     if (!c->streaming) no_stream(c);
   }
@@ -264,7 +269,10 @@ static void failed(aq_vapi_events *e) {
 static void probe_done(upstream *u, bool answered) {
   aq_vapi_events *e = u->e;
   bool shrinks = e->live && !e->probe_for; /* what runs serves all */
-  bool settled = answered && u->code >= 400 && u->code <= 499 && refused(e, u);
+  bool gate = u->code != 400 && aq_vapi_another(e->v, &e->tries);
+  bool settled = answered && u->code >= 400 && u->code <= 499 && !gate && refused(e, u);
+  if (!answered || u->code >= 500) aq_bn_tell(e->v->cfg.bn, u->place, false);
+  aq_timer_cancel(e->v->cfg.env, &e->slow);
   upstream_free(&e->probe);
   e->probe_for = NULL;
   begin_served(e); /* what runs stays */
@@ -272,6 +280,12 @@ static void probe_done(upstream *u, bool answered) {
     look_at(e, 0);
   else
     failed(e);
+}
+
+/* The beacon node does not even begin to answer: another one may. A lone one has its time. */
+static void slow(void *arg) {
+  aq_vapi_events *e = arg;
+  if (e->probe && aq_vapi_another(e->v, &e->tries)) probe_done(e->probe, false);
 }
 
 static void done(void *arg, aq_status st, const aq_httpc_res *res) {
@@ -286,6 +300,7 @@ static void done(void *arg, aq_status st, const aq_httpc_res *res) {
   } else {
     AQ_LOG(AQ_LOG_WARN, "events_stream", AQ_STR("err", st == AQ_OK ? "the stream ended" : aq_status_text(st)),
            AQ_STR("result", "lost"));
+    if (st != AQ_OK) aq_bn_tell(e->v->cfg.bn, u->place, false);
     upstream_free(&e->live);
     look_at(e, PAUSE_MIN_NS);
   }
@@ -295,15 +310,15 @@ static void done(void *arg, aq_status st, const aq_httpc_res *res) {
 
 static void connect_to(aq_vapi_events *e, uint32_t wanted) {
   const aq_vapi_cfg *cfg = &e->v->cfg;
-  const char *base = aq_vapi_upstream(e->v, e->tries), *join = "?topics=";
+  const char *base = aq_vapi_upstream(e->v, &e->tries), *join = "?topics=";
   if (!base) { /* since it was looked for, one turned out to be of another chain */
-    e->tries = 0;
-    base = aq_vapi_upstream(e->v, 0);
+    e->tries = (aq_vapi_tries){0};
+    base = aq_vapi_upstream(e->v, &e->tries);
   }
   aq_buf url = AQ_BUF(1 << 16);
   upstream *u = calloc(1, sizeof *u);
   AQ_ASSERT(u && base);
-  *u = (upstream){.e = e, .topics = wanted, .refusal = AQ_BUF(REFUSAL_MAX)};
+  *u = (upstream){.e = e, .topics = wanted, .place = e->tries.place, .refusal = AQ_BUF(REFUSAL_MAX)};
   aq_sse_init(&u->sse);
   aq_buf_printf(&url, "%s/eth/v1/events", base);
   for (size_t i = 0; i < AQ_COUNT(topics); i++) {
@@ -321,6 +336,7 @@ static void connect_to(aq_vapi_events *e, uint32_t wanted) {
   e->probe = u;
   u->id = cfg->http->start(cfg->http->ctx, &req, &cb);
   aq_buf_free(&url);
+  aq_timer_after(cfg->env, &e->slow, SLOW_NS, slow, e);
 }
 
 static void stop(aq_vapi_events *e) {
@@ -331,10 +347,11 @@ static void stop(aq_vapi_events *e) {
   aq_timer_cancel(env, &e->soon);
   aq_timer_cancel(env, &e->overlap);
   aq_timer_cancel(env, &e->alive);
+  aq_timer_cancel(env, &e->slow);
   e->probe_for = NULL;
   e->pausing = false;
   e->pause_ns = 0;
-  e->tries = 0;
+  e->tries = (aq_vapi_tries){0};
 }
 
 static aq_call *first_waiting(aq_vapi_events *e) {
@@ -359,13 +376,21 @@ static void look(void *arg) {
   connect_to(e, wanted);
 }
 
+/* A stream that nobody answers any more looks like a quiet one: the beacon node's other answers tell. */
+static bool ails(const aq_vapi_events *e) {
+  aq_vapi_tries first = {0};
+  const aq_bn *bn = e->v->cfg.bn;
+  return aq_bn_ails(bn, e->live->place) && aq_vapi_upstream(e->v, &first) && !aq_bn_ails(bn, first.place);
+}
+
+/* Also makes the stream anew when it needs fewer topics now, or from a beacon node that is well. */
 static void alive(void *arg) {
   aq_vapi_events *e = arg;
   const aq_env *env = e->v->cfg.env;
   aq_timer_after(env, &e->alive, ALIVE_NS, alive, e);
   send_all(e, UINT32_MAX, aq_bytes_str(":\n\n"));
   uint32_t wanted = streamed(e);
-  if (e->live && !e->probe && !e->old && wanted && wanted != e->live->topics) connect_to(e, wanted); /* fewer now */
+  if (e->live && !e->probe && !e->old && wanted && (wanted != e->live->topics || ails(e))) connect_to(e, wanted);
 }
 
 /* ---- clients ---- */
@@ -396,7 +421,7 @@ static bool read_topics(aq_call *c) {
 void aq_vapi_get_events(aq_call *c) {
   aq_vapi_events *e = c->v->events;
   const aq_env *env = c->v->cfg.env;
-  if (!c->v->cfg.bn || !aq_bn_nth(c->v->cfg.bn, 0)) {
+  if (!c->v->cfg.bn || !aq_bn_best(c->v->cfg.bn)[0]) {
     aq_call_error(c, 503, "there is no beacon node");
     return;
   }

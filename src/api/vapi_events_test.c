@@ -300,6 +300,44 @@ static void test_next_beacon_node(void **state) {
   world_free(w);
 }
 
+/* Goal: the one stream moves to a beacon node that is well: when its own is lost, does not even begin to answer, or has
+   stopped to answer anything else; clients notice nothing.
+   Method: a first beacon node that did well, then each of these. */
+static void test_moves(void **state) {
+  (void)state;
+  for (int way = 0; way < 4; way++) {
+    world *w = world_new(2);
+    aq_bn *b = w->f->bn;
+    for (int i = 0; i < 50; i++) aq_bn_tell(b, 0, true);
+    fake_res *r = join(w, "head");
+    fake_ex *up = stream(w, false);
+    assert_non_null(strstr(up->url, "http://bn/"));
+    if (way == 0) { /* says nothing at all */
+      fake_env_run_for(&w->f->env, AQ_SECONDS(2));
+    } else if (way == 1) { /* a gate that has no such route */
+      fake_http_answer(up, 0, 404, "{}");
+      fake_env_drain(&w->f->env);
+    } else {
+      accept(w, "/eth/v1/events?topics=head");
+      fake_env_run_for(&w->f->env, AQ_SECONDS(1));
+      if (way == 2)
+        fake_http_fail(up, 0, AQ_E_CLOSED);
+      else
+        aq_bn_tell(b, 0, false);
+      for (int i = 0; i < 16 && !fake_http_find(&w->f->http, "http://bn2/"); i++)
+        fake_env_run_for(&w->f->env, AQ_SECONDS(1));
+    }
+    assert_non_null(strstr(stream(w, false)->url, "http://bn2/"));
+    up = accept(w, "/eth/v1/events?topics=head");
+    fake_env_run_for(&w->f->env, AQ_SECONDS(10));
+    fake_http_chunk(up, HEAD1);
+    assert_non_null(strstr(aq_buf_cstr(&r->body), HEAD1));
+    assert_true(!r->ended && fake_http_open_cnt(&w->f->http) == 1);
+    fake_res_free(r);
+    world_free(w);
+  }
+}
+
 static void pass_over(void *arg) { aq_bn_pass_over(arg, "another chain"); }
 
 /* Goal: a beacon node that turns out to be of another chain just when it is to be tried ends nothing: another is asked.
@@ -412,6 +450,6 @@ int main(void) {
                                      cmocka_unit_test(test_refused),     cmocka_unit_test(test_restart),
                                      cmocka_unit_test(test_silence),     cmocka_unit_test(test_next_beacon_node),
                                      cmocka_unit_test(test_other_chain), cmocka_unit_test(test_bounds),
-                                     cmocka_unit_test(test_any_order)};
+                                     cmocka_unit_test(test_any_order),   cmocka_unit_test(test_moves)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,6 +54,22 @@ struct aq_vapi {
   char why[AQ_VAPI_TEXT_MAX];             /* "" = healthy */
 };
 
+/* Which beacon nodes a read was sent to so far. */
+typedef struct {
+  uint32_t tried;
+  size_t cnt, place; /* place: of the last one, for aq_bn_tell */
+} aq_vapi_tries;
+
+/* One request to a beacon node for a call that is forwarded. */
+typedef struct {
+  aq_call *c;
+  uint64_t id; /* 0: none */
+  size_t place;
+  bool failed; /* what it began to answer is not handed on: it ends at the next turn */
+} aq_vapi_leg;
+
+enum { AQ_VAPI_LEGS = 2 }; /* at once: when one is slow */
+
 /* One request from arrival to answer. Freed when answered or gone, and no submission is under way any more. */
 struct aq_call {
   aq_vapi *v;
@@ -77,14 +93,17 @@ struct aq_call {
   aq_dutydb_waiter duty_wait;
   aq_sched_waiter epoch_wait;
   void (*epoch_ready)(aq_call *c);
-  uint64_t duties_id, proxy_id, bn_id;
+  uint64_t duties_id, bn_id;
   bool far; /* duties of an epoch that the schedule does not have */
   /* A call that is forwarded or an event stream; its place among the others of the client. */
   aq_list proxy_link;
   uint64_t proxy_client; /* 0: neither */
   aq_timer proxy_timer;
-  size_t proxy_try; /* which beacon node */
-  int proxy_code;   /* of the beacon node's answer, 0 before it */
+  aq_timer proxy_slow, proxy_drop;
+  aq_vapi_tries proxy_tries;
+  aq_vapi_leg proxy_leg[AQ_VAPI_LEGS], *proxy_won; /* won: whose answer is handed on */
+  int proxy_refused;                               /* the last code that was not handed on */
+  int proxy_code;                                  /* of the beacon node's answer, 0 before it */
   aq_http_header *proxy_head;
   size_t proxy_head_cnt;
   uint32_t topics; /* bits of vapi_events.c */
@@ -128,10 +147,12 @@ static inline uint64_t aq_vapi_hash(uint64_t h, aq_bytes in) {
 uint64_t aq_vapi_client(const aq_http_req *req); /* who asks; never 0 */
 /* Whether one more fits into a list of calls (by proxy_link): max in all, each of one client. */
 bool aq_vapi_room(aq_list *list, uint64_t client, size_t max, size_t each);
-/* The beacon node for the nth (from 0) try of a read; NULL: no more tries. A lone one is tried twice: it may have
-   closed the kept connection that the request was sent on. */
-const char *aq_vapi_upstream(const aq_vapi *v, size_t nth);
-void aq_vapi_proxy_leave(aq_call *c); /* gives its place away; harmless when it has none */
+/* The beacon node for the next try of a read; NULL: no more tries. A lone one is tried twice: it may have closed the
+   kept connection that the request was sent on. */
+const char *aq_vapi_upstream(const aq_vapi *v, aq_vapi_tries *t);
+/* Whether there is one that was not tried. */
+bool aq_vapi_another(const aq_vapi *v, const aq_vapi_tries *t);
+void aq_vapi_proxy_leave(aq_call *c); /* ends its requests and gives its place away; harmless when it has none */
 
 /* ---- parsing ---- */
 bool aq_call_ready(aq_call *c);                                      /* false: 503 was answered */

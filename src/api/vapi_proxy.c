@@ -20,6 +20,7 @@ enum {
   URL_MAX = 65536
 };
 #define STALL_NS AQ_SECONDS(30) /* for a client that does not read */
+#define SLOW_NS AQ_SECONDS(2)   /* without the head of an answer: another beacon node is asked, too */
 
 static void plain(aq_call *c, int code, const char *text, const char *err, bool again) {
   const aq_http_header h[] = {
@@ -65,9 +66,19 @@ static size_t filter(aq_http_header *out, size_t cnt, const aq_http_headers *in,
 
 /* ---- turns ---- */
 
-const char *aq_vapi_upstream(const aq_vapi *v, size_t nth) {
-  const char *base = aq_bn_nth(v->cfg.bn, nth);
-  return base || nth != 1 ? base : aq_bn_nth(v->cfg.bn, 0);
+const char *aq_vapi_upstream(const aq_vapi *v, aq_vapi_tries *t) {
+  const char *base = aq_bn_next(v->cfg.bn, &t->tried, &t->place);
+  if (!base && t->cnt == 1) {
+    t->tried = 0;
+    base = aq_bn_next(v->cfg.bn, &t->tried, &t->place);
+  }
+  t->cnt += base != NULL;
+  return base;
+}
+
+bool aq_vapi_another(const aq_vapi *v, const aq_vapi_tries *t) {
+  aq_vapi_tries copy = *t;
+  return aq_bn_next(v->cfg.bn, &copy.tried, &copy.place) != NULL;
 }
 
 /* One program on one machine, as far as a request shows it. */
@@ -94,7 +105,7 @@ bool aq_vapi_room(aq_list *list, uint64_t client, size_t max, size_t each) {
   return count(list, client, &own) < max && own < each;
 }
 
-static void start(aq_call *c);
+static bool start(aq_call *c);
 
 /* The oldest whose client has a connection left. */
 static void next_turn(aq_vapi *v) {
@@ -103,17 +114,25 @@ static void next_turn(aq_vapi *v) {
     aq_timer_cancel(v->cfg.env, &c->proxy_timer);
     aq_list_remove(&c->proxy_link);
     aq_list_push(&v->proxy_open, &c->proxy_link);
-    start(c);
+    (void)start(c);
   }
 }
 
 static void turn(void *arg) { next_turn(arg); }
 
+static void stop_leg(aq_vapi_leg *leg) {
+  if (leg->id) leg->c->v->cfg.http->cancel(leg->c->v->cfg.http->ctx, leg->id);
+  leg->id = 0;
+}
+
 void aq_vapi_proxy_leave(aq_call *c) {
   aq_vapi *v = c->v;
   if (!c->proxy_client) return;
   c->proxy_client = 0;
+  for (size_t i = 0; i < AQ_VAPI_LEGS; i++) stop_leg(&c->proxy_leg[i]);
   aq_timer_cancel(v->cfg.env, &c->proxy_timer);
+  aq_timer_cancel(v->cfg.env, &c->proxy_slow);
+  aq_timer_cancel(v->cfg.env, &c->proxy_drop);
   aq_list_remove(&c->proxy_link);
   if (!aq_list_empty(&v->proxy_waiting)) aq_timer_after(v->cfg.env, &v->proxy_turn, 0, turn, v);
 }
@@ -153,17 +172,57 @@ static void keep_head(aq_call *c, const aq_http_header *in, size_t cnt) {
   }
 }
 
-static void bad_head(void *arg) { upstream_error(arg); }
+/* The node is in no state to answer, or a gate before it speaks: another may be. */
+static bool passes_over(int code) { return code == 401 || code == 403 || code == 408 || code == 429 || code >= 500; }
+
+/* A client must not be led past this node. */
+static bool leads_away(int code) { return code > 300 && code < 309 && code != 304; }
+
+static void drop_failed(void *arg);
+
+/* No answer that is handed on; from inside here the request must not be ended. */
+static void fail_leg(aq_vapi_leg *leg) {
+  leg->failed = true;
+  aq_timer_after(leg->c->v->cfg.env, &leg->c->proxy_drop, 0, drop_failed, leg->c);
+}
+
+static bool under_way(const aq_call *c) {
+  for (size_t i = 0; i < AQ_VAPI_LEGS; i++) {
+    if (c->proxy_leg[i].id && !c->proxy_leg[i].failed) return true;
+  }
+  return false;
+}
+
+static bool in_time(const aq_call *c) { return aq_call_until(c) > aq_now_ns(c->v->cfg.env); }
+
+/* Somebody else may answer yet. */
+static bool others(aq_vapi_leg *leg) {
+  const aq_call *c = leg->c;
+  bool running = false;
+  for (size_t i = 0; i < AQ_VAPI_LEGS; i++) {
+    const aq_vapi_leg *l = &c->proxy_leg[i];
+    running |= l != leg && l->id && !l->failed;
+  }
+  return running || (in_time(c) && aq_vapi_another(c->v, &c->proxy_tries));
+}
 
 static void head(void *arg, int code, const aq_http_headers *h) {
-  aq_call *c = arg;
+  aq_vapi_leg *leg = arg;
+  aq_call *c = leg->c;
   aq_http_header out[HEADERS_MAX];
-  const aq_env *env = c->v->cfg.env;
-  if (c->proxy_code) return;
-  if (code < 200 || code > 599) { /* no answer to this request; not ended from inside here */
-    aq_timer_after(env, &c->proxy_timer, 0, bad_head, c);
+  if (c->proxy_won || leg->failed) return;
+  if (code < 200 || code > 599 || leads_away(code) || (passes_over(code) && others(leg))) {
+    if (passes_over(code) && code <= 599) c->proxy_refused = code;
+    fail_leg(leg);
     return;
   }
+  aq_bn_tell(c->v->cfg.bn, leg->place, code < 500);
+  aq_timer_cancel(c->v->cfg.env, &c->proxy_slow);
+  aq_timer_cancel(c->v->cfg.env, &c->proxy_drop);
+  for (size_t i = 0; i < AQ_VAPI_LEGS; i++) {
+    if (&c->proxy_leg[i] != leg) stop_leg(&c->proxy_leg[i]);
+  }
+  c->proxy_won = leg;
   c->proxy_code = code;
   size_t cnt = filter(out, 0, h, false);
   if (bodiless(c))
@@ -179,8 +238,9 @@ static void stalled(void *arg) {
 }
 
 static bool data(void *arg, aq_bytes chunk) {
-  aq_call *c = arg;
-  if (c->proxy_code == 0 || bodiless(c)) return true;
+  const aq_vapi_leg *leg = arg;
+  aq_call *c = leg->c;
+  if (c->proxy_won != leg || bodiless(c)) return true;
   if (c->vt->write(c->res, chunk)) return true;
   const aq_env *env = c->v->cfg.env;
   aq_timer_after(env, &c->proxy_timer, STALL_NS, stalled, c);
@@ -215,21 +275,47 @@ static void count_proxied(const aq_call *c) {
   aq_metric_observe(AQ_M_CORE_VALIDATORAPI_PROXY_REQUEST_LATENCY_SECONDS, seconds, AQ_LABELS(path));
 }
 
-/* A read that one beacon node did not begin to answer is tried at the next, while the client waits. */
-static bool try_next(aq_call *c) {
-  bool read = c->req->body.len == 0 && strcmp(c->req->method, "POST") != 0;
-  if (!read || aq_call_until(c) <= aq_now_ns(c->v->cfg.env) || !aq_vapi_upstream(c->v, c->proxy_try + 1)) return false;
-  c->proxy_try++;
-  start(c);
-  return true;
+/* Without an answer so far: the next beacon node, while the client waits. */
+static void go_on(aq_call *c) {
+  bool more = in_time(c) && start(c);
+  if (more || (in_time(c) && under_way(c))) return;
+  if (c->proxy_refused)
+    plain(c, c->proxy_refused, "upstream error\n", "upstream error", c->proxy_refused == 503);
+  else
+    upstream_error(c);
+}
+
+static void drop_failed(void *arg) {
+  aq_call *c = arg;
+  aq_timer_cancel(c->v->cfg.env, &c->proxy_drop);
+  for (size_t i = 0; i < AQ_VAPI_LEGS; i++) {
+    aq_vapi_leg *leg = &c->proxy_leg[i];
+    if (!leg->failed) continue;
+    stop_leg(leg);
+    leg->failed = false;
+    aq_bn_tell(c->v->cfg.bn, leg->place, false);
+  }
+  go_on(c);
+}
+
+/* Both may be slow, and the answer long in the making: the first one goes on. */
+static void slow(void *arg) {
+  aq_call *c = arg;
+  if (!aq_vapi_another(c->v, &c->proxy_tries)) return;
+  for (size_t i = 0; i < AQ_VAPI_LEGS; i++) {
+    if (c->proxy_leg[i].id) aq_bn_tell(c->v->cfg.bn, c->proxy_leg[i].place, false);
+  }
+  (void)start(c);
 }
 
 static void done(void *arg, aq_status st, const aq_httpc_res *res) {
   (void)res;
-  aq_call *c = arg;
-  c->proxy_id = 0;
-  if (c->proxy_code == 0) {
-    if (!try_next(c)) upstream_error(c);
+  aq_vapi_leg *leg = arg;
+  aq_call *c = leg->c;
+  leg->id = 0;
+  if (c->proxy_won != leg) {
+    leg->failed = true;
+    drop_failed(c);
     return;
   }
   if (st == AQ_OK) count_proxied(c);
@@ -248,15 +334,25 @@ static void done(void *arg, aq_status st, const aq_httpc_res *res) {
 static void drained(void *arg) {
   aq_call *c = arg;
   aq_timer_cancel(c->v->cfg.env, &c->proxy_timer);
-  if (c->proxy_id) c->v->cfg.http->resume(c->v->cfg.http->ctx, c->proxy_id);
+  if (c->proxy_won && c->proxy_won->id) c->v->cfg.http->resume(c->v->cfg.http->ctx, c->proxy_won->id);
 }
 
 /* ---- the request ---- */
 
-/* The normal form, never what was received: its characters need no escape. */
-static void start(aq_call *c) {
+static aq_vapi_leg *free_leg(aq_call *c) {
+  for (size_t i = 0; i < AQ_VAPI_LEGS; i++) {
+    if (!c->proxy_leg[i].id) return &c->proxy_leg[i];
+  }
+  return NULL;
+}
+
+/* The normal form, never what was received: its characters need no escape. False: there is no beacon node left. */
+static bool start(aq_call *c) {
   const aq_bn *bn = c->v->cfg.bn;
-  const char *base = aq_vapi_upstream(c->v, c->proxy_try), *user = strstr(base, "://");
+  aq_vapi_leg *leg = free_leg(c);
+  const char *base = leg ? aq_vapi_upstream(c->v, &c->proxy_tries) : NULL;
+  if (!base) return false;
+  const char *user = strstr(base, "://");
   bool gated = user && user[3 + strcspn(user + 3, "/@")] == '@';
   aq_buf url = AQ_BUF(URL_MAX);
   aq_http_header out[HEADERS_MAX];
@@ -270,9 +366,12 @@ static void start(aq_call *c) {
                       .body = post ? c->req->body : aq_bytes_of("", 0),
                       .silence_ns = AQ_VAPI_CALL_NS,
                       .pool = AQ_HTTPC_PROXY};
-  const aq_httpc_cb cb = {c, head, data, done};
-  c->proxy_id = c->v->cfg.http->start(c->v->cfg.http->ctx, &req, &cb);
+  *leg = (aq_vapi_leg){.c = c, .place = c->proxy_tries.place};
+  const aq_httpc_cb cb = {leg, head, data, done};
+  leg->id = c->v->cfg.http->start(c->v->cfg.http->ctx, &req, &cb);
   aq_buf_free(&url);
+  aq_timer_after(c->v->cfg.env, &c->proxy_slow, SLOW_NS, slow, c);
+  return true;
 }
 
 /* False: 404 or 405 was answered. */
@@ -287,7 +386,7 @@ static bool forwarded(aq_call *c) {
 }
 
 void aq_vapi_proxy(aq_call *c) {
-  if (!c->v->cfg.bn || !aq_bn_nth(c->v->cfg.bn, 0)) {
+  if (!c->v->cfg.bn || !aq_bn_best(c->v->cfg.bn)[0]) {
     not_found(c);
     return;
   }

@@ -4,6 +4,7 @@
 #include "api/vapi_internal.h"
 
 #include "api/fake_vapi.h"
+#include "duty/bn_internal.h"
 
 typedef struct {
   fv *f;
@@ -14,6 +15,7 @@ typedef struct {
   aq_httpc_pool pool;
   size_t resumed;
   aq_httpc inner;
+  int first; /* what the first beacon node does: two, late_first */
 } proxy;
 
 static void expect(fake_res *r, int code, const char *text) {
@@ -295,8 +297,8 @@ static void test_latency(void **state) {
   proxy_free(p);
 }
 
-/* Goal: a beacon node that is down or silent gives 502; one that was not a moment ago is asked next, for reads only.
-   Method: refused connections and the limit on silence, with two beacon nodes. */
+/* Goal: beacon nodes that are all down or silent give 502, in the client's time.
+   Method: refused connections, a POST among them, and the limit on silence, with two beacon nodes. */
 static void test_upstream_fails(void **state) {
   (void)state;
   proxy *p = proxy_new();
@@ -308,12 +310,127 @@ static void test_upstream_fails(void **state) {
   assert_int_equal(fake_http_count(&p->f->http, "GET http://bn2/refuse"), 1);
   p->f->bn_down = true;
   expect(fv_post_json(p->f, liveness, NULL, "[]"), 502, "upstream error\n");
-  assert_int_equal(fake_http_count(&p->f->http, "bn2/eth/v1/validator/liveness"), 0);
+  assert_int_equal(fake_http_count(&p->f->http, "/eth/v1/validator/liveness"), 2);
+  assert_bytes(aq_buf_bytes(&p->body), aq_bytes_str("[]"));
   r = fv_send(p->f, "GET", "/wait", NULL, NULL, aq_bytes_of("", 0));
   fake_env_run_for(&p->f->env, AQ_VAPI_CALL_NS - 1);
   assert_int_equal(r->code, 0);
   fake_env_run_for(&p->f->env, 1);
   expect(r, 502, "upstream error\n");
+  assert_int_equal(fake_http_open_cnt(&p->f->http), 0);
+  proxy_free(p);
+}
+
+/* Sends without a wait, then waits for the head, by milliseconds and to the end of the client's time. */
+static fake_res *ask(proxy *p, bool post) {
+  fake_res *r = post ? fv_send(p->f, "POST", liveness, NULL, "application/json", aq_bytes_str("[\"1\"]"))
+                     : fv_send(p->f, "GET", "/eth/v1/x", NULL, NULL, aq_bytes_of("", 0));
+  for (int i = 0; i < 11000 && r->code == 0; i++) fake_env_run_for(&p->f->env, AQ_MILLIS(1));
+  return r;
+}
+
+/* Two beacon nodes, the first with an answer of its kind; the second answers. */
+enum { REFUSES = 1, SAYS_NOTHING, SENDS_AWAY };
+
+static void two(void *arg, fake_ex *ex) {
+  proxy *p = arg;
+  if (strstr(ex->url, "http://bn2")) {
+    fake_http_answer(ex, AQ_MILLIS(30), 200, "\"second\"");
+  } else if (p->first == REFUSES) {
+    fake_http_fail(ex, AQ_MILLIS(1), AQ_E_CLOSED);
+  } else if (p->first == SENDS_AWAY) {
+    fake_http_answer_h(ex, AQ_MILLIS(1), 307, NULL, aq_bytes_of("", 0), "Location", "http://elsewhere/");
+  } else if (p->first != SAYS_NOTHING) {
+    fake_http_answer(ex, AQ_MILLIS(1), p->first, "\"first\"");
+  }
+}
+
+/* Goal: however well the first beacon node did before, a client gets the next one's answer at once when it is down, in
+   no state to answer or busy, soon when it is silent; then the next one is asked first, until the first is well again.
+   POSTs, too. What is a verdict is handed on.
+   Method: a history of a hundred answers, then each state; the time and the requests it took. */
+static void test_by_health(void **state) {
+  (void)state;
+  static const struct {
+    int first;
+    uint64_t ms;
+    const char *body;
+  } cases[] = {{REFUSES, 31, "second"}, {SAYS_NOTHING, 2030, "second"},
+               {503, 31, "second"},     {500, 31, "second"},
+               {429, 31, "second"},     {401, 31, "second"},
+               {200, 1, "first"},       {404, 1, "first"},
+               {400, 1, "first"},       {SENDS_AWAY, 31, "second"},
+               {501, 31, "second"}};
+  for (size_t i = 0; i < 2 * AQ_COUNT(cases); i++) {
+    proxy *p = proxy_new();
+    bool post = i & 1, moved = strcmp(cases[i / 2].body, "second") == 0;
+    p->f->http.handle = two;
+    p->first = 200;
+    for (int k = 0; k < 100; k++) expect(ask(p, false), 200, "first");
+    p->first = cases[i / 2].first;
+    uint64_t from_ns = p->f->env.mono_ns;
+    fake_res *r = ask(p, post);
+    assert_int_equal((p->f->env.mono_ns - from_ns) / AQ_MILLIS(1), cases[i / 2].ms);
+    expect(r, moved || cases[i / 2].first < 200 ? 200 : cases[i / 2].first, cases[i / 2].body);
+    if (post) assert_bytes(aq_buf_bytes(&p->body), aq_bytes_str("[\"1\"]"));
+    assert_int_equal(fake_http_open_cnt(&p->f->http), 0);
+    size_t asked = p->f->http.log_cnt;
+    fake_res_free(ask(p, false));
+    assert_int_equal(p->f->http.log_cnt - asked, 1);
+    assert_int_equal(strstr(p->url, "bn2") != NULL, moved);
+    proxy_free(p);
+  }
+}
+
+/* Goal: a slow answer is not lost to a second question: who begins first answers, the other one is ended; and with two
+   that are in no state to answer the client hears that.
+   Method: the first begins after three and after five seconds, the second after four; 503 of both. */
+static void late_first(void *arg, fake_ex *ex) {
+  proxy *p = arg;
+  bool second = strstr(ex->url, "http://bn2");
+  fake_http_answer(ex, second ? AQ_SECONDS(2) : AQ_SECONDS((uint64_t)p->first), 200, second ? "second" : "first");
+}
+
+static void unready(void *arg, fake_ex *ex) {
+  proxy *p = arg;
+  if (strstr(ex->url, "http://bn2") && p->first == REFUSES)
+    fake_http_fail(ex, AQ_MILLIS(1), AQ_E_CLOSED);
+  else
+    fake_http_answer(ex, AQ_MILLIS(1), 503, "\"syncing\"");
+}
+
+static void test_slow_first(void **state) {
+  (void)state;
+  proxy *p = proxy_new();
+  p->f->http.handle = late_first;
+  p->first = 3;
+  expect(ask(p, false), 200, "first");
+  assert_true(p->f->http.log_cnt == 2 && p->f->http.cancel_cnt == 1);
+  assert_int_equal(fake_http_open_cnt(&p->f->http), 0);
+  p->first = 5;
+  expect(ask(p, false), 200, "second");
+  assert_int_equal(fake_http_open_cnt(&p->f->http), 0);
+  p->f->http.handle = unready;
+  expect(ask(p, false), 503, "syncing");
+  p->first = REFUSES;
+  expect(ask(p, false), 503, "upstream error");
+  proxy_free(p);
+}
+
+/* Goal: a client is never sent to a beacon node past this one. Method: a lone one that does so. */
+static void test_lone(void **state) {
+  (void)state;
+  proxy *p = proxy_new();
+  aq_bn_pass_over(&p->f->bn->ep[1], "another chain");
+  p->f->http.handle = two;
+  p->first = SENDS_AWAY;
+  expect(ask(p, false), 502, "upstream error");
+  p->first = 503;
+  expect(ask(p, false), 503, "first");
+  p->first = REFUSES;
+  size_t asked = p->f->http.log_cnt;
+  expect(ask(p, false), 502, "upstream error");
+  assert_int_equal(p->f->http.log_cnt - asked, 2); /* it may have closed a kept connection */
   proxy_free(p);
 }
 
@@ -325,8 +442,11 @@ static void test_odd_codes(void **state) {
   proxy *p = proxy_new();
   for (size_t i = 0; i < AQ_COUNT(codes); i++) {
     fake_res *r = fv_send(p->f, "GET", "/wait", NULL, NULL, aq_bytes_of("", 0));
-    fake_http_open(p->ex, codes[i]);
-    fake_http_chunk(p->ex, "bytes of another protocol");
+    for (int node = 0; node < 2; node++) {
+      fake_http_open(p->ex, codes[i]);
+      fake_http_chunk(p->ex, "bytes of another protocol");
+      fake_env_drain(&p->f->env);
+    }
     expect(fv_wait(p->f, r), 502, "upstream error\n");
     assert_int_equal(fake_http_open_cnt(&p->f->http), 0);
   }
@@ -577,6 +697,7 @@ int main(void) {
       cmocka_unit_test(test_budget),         cmocka_unit_test(test_budget_in_all),
       cmocka_unit_test(test_stalled),        cmocka_unit_test(test_back_pressure),
       cmocka_unit_test(test_gone),           cmocka_unit_test(test_no_beacon_node),
-      cmocka_unit_test(test_subscriptions)};
+      cmocka_unit_test(test_subscriptions),  cmocka_unit_test(test_by_health),
+      cmocka_unit_test(test_slow_first),     cmocka_unit_test(test_lone)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
