@@ -154,12 +154,6 @@ static fake_verdict relabel(fake_cluster *w, uint32_t from, uint32_t to, const a
   return FAKE_REPLACE;
 }
 
-static void put_signed(aq_buf *out, const fake_node *n, aq_duty duty, const aq_qbft_msg *m) {
-  uint8_t raw[AQ_QBFT_RAW_MAX];
-  aq_qbft_wire_put_msg(out, aq_bytes_of(raw, aq_qbft_wire_sign(raw, n->key, duty, m)));
-}
-
-/* Node 0 shows X0 to nodes 2 and 3 in its PRE-PREPAREs, PREPAREs and COMMITs. */
 static fake_verdict equivocate(fake_cluster *w, uint32_t from, uint32_t to, const aq_qbft_wire *m, aq_buf *out,
                                uint64_t *extra) {
   (void)extra;
@@ -242,17 +236,6 @@ static void attacks_and_restarts(void **state) {
 
 /* ---- store, restart without it, foreign use of the key ---- */
 
-static yyjson_doc *happy(scenario *s) {
-  yyjson_doc *doc = aq_test_json("consensus/transcripts_component.json");
-  scenario_read(s, find(doc, "happy_n4"));
-  return doc;
-}
-
-static void finish(scenario *s, yyjson_doc *doc) {
-  scenario_free(s);
-  yyjson_doc_free(doc);
-}
-
 /* Goal: when the journal cannot be written nothing leaves and no decision is handed on; once it can, the decision is.
    Method: node 1's store fails for two seconds. */
 static void failing_store(void **state) {
@@ -295,17 +278,6 @@ static void lost_journal(void **state) {
   finish(&s, doc);
 }
 
-/* A message of node `from` to node `to`, outside the simulated links. */
-static void inject(fake_cluster *w, uint32_t from, uint32_t to, aq_duty duty, const aq_qbft_msg *m, aq_bytes bytes) {
-  aq_buf out = AQ_BUF(1 << 20);
-  put_signed(&out, &w->node[m->from], duty, m);
-  for (uint32_t i = 0; i < m->just_cnt; i++)
-    aq_qbft_wire_put_just(&out, w->node[m->just[i].from].key, duty, &m->just[i]);
-  if (bytes.len) aq_qbft_wire_put_value(&out, duty.type, bytes);
-  fake_hand_over(w, to, from, aq_buf_bytes(&out));
-  aq_buf_free(&out);
-}
-
 /* Goal: a vote with our own index that the journal does not know ends our voting, in that duty and in all that began
    (7.3). Method: a PREPARE signed with node 0's key reaches node 0 before it voted. */
 static void own_key_elsewhere(void **state) {
@@ -319,209 +291,6 @@ static void own_key_elsewhere(void **state) {
   fake_run_until(s.w, s.start_ns + AQ_SECONDS(3));
   assert_int_equal(s.w->node[0].sends, 0);
   expect_decided(&s, 1, "V1", 2100);
-  finish(&s, doc);
-}
-
-static uint32_t doubles;
-
-static void on_double(void *arg, const char *why) {
-  (void)arg;
-  assert_non_null(strstr(why, "another instance"));
-  doubles++;
-}
-
-/* A PREPARE of node 0's key for a slot, which node 2 delivers to node 0 when the duty begins. */
-static void foreign_vote(scenario *s, uint64_t slot) {
-  aq_duty duty = {slot, AQ_DUTY_ATTESTER};
-  fake_run_until(s->w, aq_duty_start_ns(&s->w->chain.clock, duty) + AQ_MILLIS(10));
-  aq_qbft_msg m = {.type = AQ_QBFT_PREPARE, .from = 0, .round = 1, .value = {{9}}};
-  inject(s->w, 2, 0, duty, &m, aq_bytes_of(NULL, 0));
-  fake_run_until(s->w, s->w->now_ns + AQ_MILLIS(10));
-}
-
-static yyjson_doc *watched(scenario *s, uint64_t up_slots) {
-  yyjson_doc *doc = happy(s);
-  scenario_run(s, 0);
-  aq_consensus *c = s->w->node[0].c;
-  doubles = 0;
-  c->cfg.live_double = on_double;
-  c->started_mono_ns = fake_mono(&s->w->node[0]) - (s->w->now_ns - aq_slot_start_ns(&s->w->chain.clock, s->duty.slot)) -
-                       up_slots * s->w->chain.clock.slot_ns;
-  return doc;
-}
-
-/* Goal: the later of two live instances stops; replayed votes of an earlier run of ours never stop us (contract.md
-   13.6).
-   Method: node 0 started at this slot gets a foreign vote for this slot's duty's predecessor, then for the next. */
-static void later_double_stops(void **state) {
-  (void)state;
-  scenario s;
-  yyjson_doc *doc = watched(&s, 0);
-  uint64_t slot = s.duty.slot;
-  for (int i = 0; i < 3; i++) foreign_vote(&s, slot - 1);
-  assert_int_equal(doubles, 0);
-  assert_true(s.w->node[0].c->abstain_until_ns > 0);
-  foreign_vote(&s, slot + 1);
-  assert_int_equal(doubles, 1);
-  foreign_vote(&s, slot + 2); /* told once */
-  assert_int_equal(doubles, 1);
-  finish(&s, doc);
-}
-
-/* Goal: the earlier of two live instances goes on while the other one stops; when it does not stop within an epoch,
-   or both ran for long before they met, none goes on. A second meeting is a new one.
-   Method: node 0 has run for two epochs; foreign votes of some slots, of much later, then of each slot of an epoch. */
-static void earlier_double_waits(void **state) {
-  (void)state;
-  scenario s;
-  yyjson_doc *doc = watched(&s, 64);
-  uint64_t slot = s.duty.slot, epoch = s.w->chain.clock.slots_per_epoch;
-  for (uint64_t i = 1; i < 5; i++) foreign_vote(&s, slot + i);
-  slot += 3 * epoch;
-  for (uint64_t i = 0; i <= epoch; i++) foreign_vote(&s, slot + i);
-  assert_int_equal(doubles, 0);
-  foreign_vote(&s, slot + epoch + 1);
-  assert_int_equal(doubles, 1);
-  finish(&s, doc);
-}
-
-/* Goal: a vote that the journal knows is no foreign one, whoever brings it back and how often, restarts included.
-   Method: node 0 decides with the others, restarts on its journal, and gets its own PREPARE again. */
-static void own_votes_come_back(void **state) {
-  (void)state;
-  scenario s;
-  yyjson_doc *doc = happy(&s);
-  scenario_run(&s, 1000);
-  aq_qbft_msg m = {.type = AQ_QBFT_PREPARE, .from = 0, .round = 1};
-  bool recorded = false;
-  for (size_t i = 0; i < s.w->shown_cnt && !recorded; i++) {
-    recorded = s.w->shown[i].node == 0 && s.w->shown[i].m.type == AQ_QBFT_PREPARE;
-    if (recorded) m.value = s.w->shown[i].m.value;
-  }
-  assert_true(recorded);
-  fake_kill(s.w, 0);
-  fake_boot(s.w, 0, AQ_STORE_OK);
-  aq_consensus *c = s.w->node[0].c;
-  doubles = 0;
-  c->cfg.live_double = on_double;
-  c->started_mono_ns -= AQ_SECONDS(20); /* as if the duty were new */
-  for (int i = 0; i < 3; i++) inject(s.w, 1, 0, s.duty, &m, aq_bytes_of(NULL, 0));
-  fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(10));
-  assert_int_equal(doubles, 0);
-  m.value.b[0] ^= 1;
-  inject(s.w, 1, 0, s.duty, &m, aq_bytes_of(NULL, 0));
-  fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(10));
-  assert_int_equal(doubles, 1);
-  finish(&s, doc);
-}
-
-/* A decided duty, node 0 as if it had run for long, told of doubles. */
-static yyjson_doc *decided_and_watched(scenario *s) {
-  yyjson_doc *doc = happy(s);
-  scenario_run(s, 2000);
-  assert_non_null(fake_decision_of(s->w, 0, s->duty));
-  doubles = 0;
-  s->w->node[0].c->cfg.live_double = on_double;
-  s->w->node[0].c->started_mono_ns -= AQ_SECONDS(7200);
-  return doc;
-}
-
-/* All that node 0 showed of the duty, to node 0, by a member. */
-static void replay_own(scenario *s) {
-  assert_true(s->w->shown_cnt > 0);
-  for (size_t i = 0; i < s->w->shown_cnt; i++) {
-    if (s->w->shown[i].node != 0 || !aq_duty_eq(s->w->shown[i].duty, s->duty)) continue;
-    aq_qbft_msg m = s->w->shown[i].m;
-    m.just = NULL, m.just_cnt = 0, m.raw = aq_bytes_of(NULL, 0);
-    inject(s->w, 1, 0, s->duty, &m, aq_bytes_of(NULL, 0));
-  }
-  fake_run_until(s->w, s->w->now_ns + AQ_MILLIS(20));
-}
-
-/* Goal: what was forgotten when its time was over stays over when the clock is set back: own votes that come back then
-   stop nobody, hold nothing back, and the duty is not voted in afresh.
-   Method: a duty is decided and ends; 3 s back, half an epoch back; its messages come again, and its trigger. */
-static void clock_set_back(void **state) {
-  (void)state;
-  static const uint64_t back_s[] = {3, 190};
-  for (size_t i = 0; i < AQ_COUNT(back_s); i++) {
-    scenario s;
-    yyjson_doc *doc = decided_and_watched(&s);
-    fake_run_until(s.w, aq_duty_deadline_ns(&s.w->chain.clock, s.duty) + AQ_SECONDS(1));
-    aq_consensus *c = s.w->node[0].c;
-    assert_null(aq_instance_find(c, s.duty));
-    fake_step(s.w, -(int64_t)AQ_SECONDS(back_s[i]));
-    assert_true(s.w->now_ns < aq_duty_deadline_ns(&s.w->chain.clock, s.duty));
-    assert_int_equal(aq_consensus_participate(c, s.duty), AQ_E_STALE); /* also before anybody brings votes back */
-    replay_own(&s);
-    assert_int_equal(doubles, 0);
-    assert_int_equal(c->abstain_until_ns, 0);
-    uint32_t sends = s.w->node[0].sends;
-    assert_int_equal(aq_consensus_participate(c, s.duty), AQ_E_STALE);
-    fake_run_until(s.w, s.w->now_ns + AQ_SECONDS(2));
-    assert_int_equal(s.w->node[0].sends, sends);
-    finish(&s, doc);
-  }
-}
-
-/* Goal: the journal is asked before a double is believed, in whatever way memory came to lack the vote.
-   Method: memory forgets a decided duty and that it ended; what the journal has (also only its COMMIT, which implies
-   the PREPARE) is ours, what it does not have is a double, and where it cannot answer nobody is told to stop. */
-static void journal_is_asked(void **state) {
-  (void)state;
-  scenario s;
-  yyjson_doc *doc = decided_and_watched(&s);
-  fake_node *n = &s.w->node[0];
-  aq_consensus *c = n->c;
-  c->started_mono_ns = fake_mono(n) - AQ_SECONDS(60);
-  aq_instance_close(aq_instance_find(c, s.duty));
-  replay_own(&s);
-  assert_int_equal(doubles, 0);
-  assert_int_equal(c->abstain_until_ns, 0);
-  aq_qbft_msg prepare = {0};
-  for (size_t i = 0; i < s.w->shown_cnt; i++) {
-    if (s.w->shown[i].node == 0 && s.w->shown[i].m.type == AQ_QBFT_PREPARE) prepare = s.w->shown[i].m;
-  }
-  assert_int_equal(prepare.type, AQ_QBFT_PREPARE);
-  for (size_t i = 0; i < n->rec_cnt; i++) {
-    if (n->rec[i].kind == 1 && n->rec[i].vote.msg_type == AQ_QBFT_PREPARE) n->rec[i].kind = 0;
-  }
-  memset(c->ended, 0, sizeof c->ended);
-  inject(s.w, 1, 0, s.duty, &prepare, aq_bytes_of(NULL, 0));
-  fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(20));
-  assert_int_equal(c->abstain_until_ns, 0);
-  memset(c->ended, 0, sizeof c->ended);
-  prepare.value.b[0] ^= 1;
-  n->store_fails = true;
-  inject(s.w, 1, 0, s.duty, &prepare, aq_bytes_of(NULL, 0));
-  fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(20));
-  assert_int_equal(doubles, 0);
-  assert_true(c->abstain_until_ns > 0);
-  n->store_fails = false;
-  inject(s.w, 1, 0, s.duty, &prepare, aq_bytes_of(NULL, 0));
-  fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(20));
-  assert_int_equal(doubles, 1);
-  finish(&s, doc);
-}
-
-/* Goal: a restart under a clock that is ahead takes the votes of live duties for over, not for unknown.
-   Method: a duty is decided; an hour forward, restart, an hour back; own votes come again, and the trigger. */
-static void restart_while_ahead(void **state) {
-  (void)state;
-  scenario s;
-  yyjson_doc *doc = happy(&s);
-  scenario_run(&s, 2000);
-  fake_step(s.w, (int64_t)AQ_SECONDS(3600));
-  fake_kill(s.w, 0);
-  fake_boot(s.w, 0, AQ_STORE_OK);
-  fake_step(s.w, -(int64_t)AQ_SECONDS(3600));
-  aq_consensus *c = s.w->node[0].c;
-  c->cfg.live_double = on_double;
-  doubles = 0;
-  assert_int_equal(aq_consensus_participate(c, s.duty), AQ_E_STALE);
-  replay_own(&s);
-  assert_int_equal(doubles, 0);
-  assert_int_equal(c->abstain_until_ns, 0);
   finish(&s, doc);
 }
 
@@ -700,12 +469,6 @@ int main(void) {
       cmocka_unit_test(failing_store),
       cmocka_unit_test(lost_journal),
       cmocka_unit_test(own_key_elsewhere),
-      cmocka_unit_test(later_double_stops),
-      cmocka_unit_test(earlier_double_waits),
-      cmocka_unit_test(own_votes_come_back),
-      cmocka_unit_test(clock_set_back),
-      cmocka_unit_test(journal_is_asked),
-      cmocka_unit_test(restart_while_ahead),
       cmocka_unit_test(bytes_are_asked_for),
       cmocka_unit_test(failed_sends_are_repeated),
       cmocka_unit_test(info_sync_of_a_charon_leader),

@@ -160,4 +160,33 @@ static inline void expect_decided(const scenario *s, uint32_t node, const char *
   if (decided_ms(s, node) > until_ms) fail_msg("%s: node %u at %.3f ms", s->name, node, decided_ms(s, node));
 }
 
+static inline void put_signed(aq_buf *out, const fake_node *n, aq_duty duty, const aq_qbft_msg *m) {
+  uint8_t raw[AQ_QBFT_RAW_MAX];
+  aq_qbft_wire_put_msg(out, aq_bytes_of(raw, aq_qbft_wire_sign(raw, n->key, duty, m)));
+}
+
+/* Node 0 shows X0 to nodes 2 and 3 in its PRE-PREPAREs, PREPAREs and COMMITs. */
+static inline yyjson_doc *happy(scenario *s) {
+  yyjson_doc *doc = aq_test_json("consensus/transcripts_component.json");
+  scenario_read(s, find(doc, "happy_n4"));
+  return doc;
+}
+
+static inline void finish(scenario *s, yyjson_doc *doc) {
+  scenario_free(s);
+  yyjson_doc_free(doc);
+}
+
+/* A message of node `from` to node `to`, outside the simulated links. */
+static inline void inject(fake_cluster *w, uint32_t from, uint32_t to, aq_duty duty, const aq_qbft_msg *m,
+                          aq_bytes bytes) {
+  aq_buf out = AQ_BUF(1 << 20);
+  put_signed(&out, &w->node[m->from], duty, m);
+  for (uint32_t i = 0; i < m->just_cnt; i++)
+    aq_qbft_wire_put_just(&out, w->node[m->just[i].from].key, duty, &m->just[i]);
+  if (bytes.len) aq_qbft_wire_put_value(&out, duty.type, bytes);
+  fake_hand_over(w, to, from, aq_buf_bytes(&out));
+  aq_buf_free(&out);
+}
+
 #endif
