@@ -51,15 +51,23 @@ static void report_failure(aq_instance *in) {
   if (cfg->failed) cfg->failed(cfg->arg, in->duty, why);
 }
 
+void aq_consensus_ended_before(aq_consensus *c, aq_duty_type type, uint64_t slot) {
+  if (slot > c->ended_before[type]) c->ended_before[type] = slot;
+}
+
 bool aq_consensus_has_ended(const aq_consensus *c, aq_duty duty) {
+  if (duty.type < AQ_DUTY_CNT && duty.slot < c->ended_before[duty.type]) return true;
   for (size_t i = 0; i < AQ_INST_ENDED_MAX; i++) {
     if (aq_duty_eq(c->ended[i], duty)) return true;
   }
   return false;
 }
 
+/* The duties of a type end by slots: with the one that has to go all before it are over. */
 void aq_consensus_ended(aq_consensus *c, aq_duty duty) {
   if (aq_consensus_has_ended(c, duty)) return;
+  const aq_duty *gone = &c->ended[c->ended_next];
+  if (gone->type) aq_consensus_ended_before(c, gone->type, gone->slot + 1);
   c->ended[c->ended_next] = duty;
   c->ended_next = (c->ended_next + 1) % AQ_INST_ENDED_MAX;
 }
@@ -144,7 +152,17 @@ bool aq_consensus_must_abstain(const aq_consensus *c, aq_duty duty) {
   return c->abstain_until_ns && aq_duty_start_ns(&c->cfg.chain->clock, duty) <= c->abstain_until_ns;
 }
 
+void aq_consensus_chain_heard(aq_consensus *c) { c->chain_heard = true; }
+
 uint64_t aq_consensus_clock(aq_consensus *c, uint64_t raise_ns, uint64_t limit_ns) {
+  uint64_t lived_ns = c->made_ns + (aq_mono_ns(c->cfg.env) - c->started_mono_ns);
+  uint64_t behind_max_ns = limit_ns > lived_ns ? limit_ns - lived_ns : 0;
+  uint64_t limit_slot = aq_slot_at(&c->cfg.chain->clock, limit_ns);
+  if (__builtin_add_overflow(c->behind_ns, raise_ns, &c->behind_ns) || c->behind_ns > behind_max_ns)
+    c->behind_ns = behind_max_ns; /* it was set too far, and back */
+  for (size_t type = 0; type < AQ_COUNT(c->ended_before); type++) {
+    if (c->ended_before[type] > limit_slot) c->ended_before[type] = limit_slot;
+  }
   uint64_t *const until[] = {&c->abstain_until_ns, &c->votes.stale_ns, &c->mark_ns};
   for (size_t i = 0; i < AQ_COUNT(until); i++) {
     if (*until[i] && __builtin_add_overflow(*until[i], raise_ns, until[i])) *until[i] = UINT64_MAX;
@@ -196,17 +214,37 @@ static aq_status hold(aq_instance *in, uint32_t peer, const aq_qbft_wire *w) {
 
 /* ---- receipt ---- */
 
-/* contract.md 13.6: of two live instances the later one stops. Both see votes of the other. Who runs for less than an
-   epoch then takes itself for the later one; who has seen them for an epoch cannot rely on the other any more. Only a
-   duty that began after our start counts: what an earlier run of ours sent, anybody may deliver again. */
+/* When this process began, at the earliest: by the clock of now, or later where it was behind. */
+static uint64_t began_ns(const aq_consensus *c) {
+  uint64_t now = aq_now_ns(c->cfg.env), run = aq_mono_ns(c->cfg.env) - c->started_mono_ns;
+  uint64_t by_now = now > run ? now - run : 0, by_chain = c->made_ns + c->behind_ns;
+  return c->behind_ns && by_chain > by_now ? by_chain : by_now;
+}
+
+/* Unknown votes of duties that began up to then may be of an earlier run of ours. What the journal proves nothing of
+   can also have been sent ahead of time, by a clock that was ahead, as far as anybody takes it: the gate. */
+static uint64_t doubt_until_ns(const aq_consensus *c) {
+  const uint64_t mark[] = {c->mark_ns, c->votes.stale_ns};
+  uint64_t until = began_ns(c) + AQ_STORE_MARGIN_NS;
+  for (size_t i = 0; i < AQ_COUNT(mark); i++) {
+    uint64_t gate = mark[i] ? aq_duty_gate_end_ns(&c->cfg.chain->clock, mark[i]) : 0;
+    if (gate > until) until = gate;
+  }
+  return until;
+}
+
+/* contract.md 13.6: of two live instances the later one stops. Both see votes of the other. Who can tell since less
+   than an epoch takes itself for the later one; who has seen them for an epoch cannot rely on the other any more. A
+   vote proves nothing before the chain was heard: a clock that is far behind takes duties long over for coming ones. */
 static const char *must_stop(aq_consensus *c, aq_duty duty) {
   const aq_clock *clock = &c->cfg.chain->clock;
   uint64_t start = aq_duty_start_ns(clock, duty), epoch = clock->slots_per_epoch * clock->slot_ns;
   uint64_t now = aq_now_ns(c->cfg.env), mono = aq_mono_ns(c->cfg.env), run = mono - c->started_mono_ns;
-  if (start + run <= now + AQ_STORE_MARGIN_NS || start <= c->mark_ns) return NULL;
+  uint64_t doubt = doubt_until_ns(c);
+  if (!c->chain_heard || start <= doubt) return NULL;
   if (c->double_last_ns == 0 || mono > c->double_last_ns + epoch) c->double_first_ns = mono;
   c->double_last_ns = mono;
-  if (run <= epoch)
+  if (run <= doubt - began_ns(c) + epoch)
     return "another instance with this identity was running when this one started: stop it before this is started "
            "again";
   if (start + (mono - c->double_first_ns) > now + epoch)
@@ -234,14 +272,24 @@ static void log_foreign(aq_consensus *c, const aq_instance *here, aq_duty duty, 
                 "store is older than what was sent"));
 }
 
+/* Until when an unknown vote of ours holds votes back: what began up to now. Where it may have been sent ahead of time
+   by an earlier run, there may be more of them. */
+static uint64_t held_by_foreign_ns(const aq_consensus *c, aq_duty duty) {
+  uint64_t start = aq_duty_start_ns(&c->cfg.chain->clock, duty), began = began_ns(c), now = aq_now_ns(c->cfg.env);
+  uint64_t present = began + (aq_mono_ns(c->cfg.env) - c->started_mono_ns);
+  if (present < now) present = now;
+  bool ahead = start > began + AQ_STORE_MARGIN_NS && start <= doubt_until_ns(c);
+  return ahead ? aq_duty_gate_end_ns(&c->cfg.chain->clock, present) : present;
+}
+
 /* 7.3: our key is used elsewhere, or our journal is older than what we sent. sure: the journal said so; it may also be
    out of order. */
 static void own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer, bool sure) {
-  uint64_t now = aq_now_ns(c->cfg.env);
+  uint64_t until = held_by_foreign_ns(c, duty);
   aq_instance *here = aq_instance_open(c, duty);
   bool known = here && here->foreign_own;
   if (here) here->foreign_own = true;
-  if (now > c->abstain_until_ns) c->abstain_until_ns = now;
+  if (until > c->abstain_until_ns) c->abstain_until_ns = until;
   const char *why = "a vote with our own index that the journal does not know";
   AQ_LIST_EACH(&c->all, in, aq_instance, node) {
     if (in == here || aq_consensus_must_abstain(c, in->duty)) aq_instance_abstain(in, why);
@@ -420,6 +468,8 @@ aq_consensus *aq_consensus_new(const aq_consensus_cfg *cfg) {
   aq_list_init(&c->records);
   aq_list_init(&c->asks);
   c->started_mono_ns = aq_mono_ns(cfg->env);
+  c->made_ns = aq_now_ns(cfg->env);
+  if (cfg->started_ns > c->made_ns) c->behind_ns = cfg->started_ns - c->made_ns;
   aq_arena_init(&c->scratch, 1 << 20);
   c->abstain_until_ns = c->mark_ns = aq_store_unproven_until_ns(cfg->store, cfg->started_ns);
   if (cfg->store->state != AQ_STORE_OK) {

@@ -72,8 +72,11 @@ uint32_t aq_consensus_instances(const aq_consensus *c);
 /* Peers showed a vote of this node that its store lacks: duties that began up to this time (Unix; 0: none) may have
    been signed for without a record here. Beside aq_store_unproven_until_ns. */
 uint64_t aq_consensus_unproven_until_ns(const aq_consensus *c);
-/* The clock was set forward by raise_ns (0: no): what is held back moves with it. Then nothing is held back beyond
-   limit_ns. Returns until when duties are held back (Unix), 0: none are. */
+/* The beacon node announced a head above the genesis block, and what it says of our clock was told: from now on votes
+   of ours that the journal lacks may prove another live instance. */
+void aq_consensus_chain_heard(aq_consensus *c);
+/* The clock was behind by raise_ns more than was known (0: no): what is held back moves with it. Then nothing is held
+   back beyond limit_ns. Returns until when duties are held back (Unix), 0: none are. */
 uint64_t aq_consensus_clock(aq_consensus *c, uint64_t raise_ns, uint64_t limit_ns);
 
 #endif

@@ -27,6 +27,7 @@ static yyjson_doc *watched(scenario *s, uint64_t up_slots) {
   aq_consensus *c = s->w->node[0].c;
   doubles = 0;
   c->cfg.live_double = on_double;
+  aq_consensus_chain_heard(c);
   c->started_mono_ns = fake_mono(&s->w->node[0]) - (s->w->now_ns - aq_slot_start_ns(&s->w->chain.clock, s->duty.slot)) -
                        up_slots * s->w->chain.clock.slot_ns;
   return doc;
@@ -67,6 +68,34 @@ static void earlier_double_waits(void **state) {
   finish(&s, doc);
 }
 
+/* Goal: what an earlier run of ours sent never looks like another live instance, whatever was lost and however wrong a
+   clock is or was; who can have sent nothing before is believed (contract.md 13.6).
+   Method: an unknown vote of a duty after the start, (0) before the chain was heard, which is when a clock that is a
+   year behind shows, (1) with a clock known to be behind, (2) on a lost journal, (3) on an old store, in both up to
+   what a clock ahead of the present could have voted for; then a vote of later than that. */
+static void earlier_runs_stop_nobody(void **state) {
+  (void)state;
+  for (int which = 0; which < 4; which++) {
+    scenario s;
+    yyjson_doc *doc = watched(&s, 0);
+    aq_consensus *c = s.w->node[0].c;
+    uint64_t slot = s.duty.slot, gate_ns = aq_duty_gate_end_ns(&s.w->chain.clock, s.w->now_ns);
+    uint64_t gate = aq_slot_at(&s.w->chain.clock, gate_ns);
+    if (which == 0) c->chain_heard = false;
+    if (which == 1) (void)aq_consensus_clock(c, gate_ns - c->made_ns, UINT64_MAX);
+    if (which == 2) c->mark_ns = s.w->now_ns;
+    if (which == 3) c->votes.stale_ns = s.w->now_ns;
+    for (uint64_t i = 1; i <= 3; i++) foreign_vote(&s, slot + i);
+    assert_int_equal(c->abstain_until_ns >= gate_ns, which != 0);
+    foreign_vote(&s, gate - 1);
+    assert_int_equal(doubles, 0);
+    aq_consensus_chain_heard(c);
+    foreign_vote(&s, gate + 1);
+    assert_int_equal(doubles, which >= 2); /* the others run for longer than an epoch by then */
+    finish(&s, doc);
+  }
+}
+
 /* Goal: a vote that the journal knows is no foreign one, whoever brings it back and how often, restarts included.
    Method: node 0 decides with the others, restarts on its journal, and gets its own PREPARE again. */
 static void own_votes_come_back(void **state) {
@@ -86,6 +115,7 @@ static void own_votes_come_back(void **state) {
   aq_consensus *c = s.w->node[0].c;
   doubles = 0;
   c->cfg.live_double = on_double;
+  aq_consensus_chain_heard(c);
   c->started_mono_ns -= AQ_SECONDS(20); /* as if the duty were new */
   for (int i = 0; i < 3; i++) inject(s.w, 1, 0, s.duty, &m, aq_bytes_of(NULL, 0));
   fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(10));
@@ -104,6 +134,7 @@ static yyjson_doc *decided_and_watched(scenario *s) {
   assert_non_null(fake_decision_of(s->w, 0, s->duty));
   doubles = 0;
   s->w->node[0].c->cfg.live_double = on_double;
+  aq_consensus_chain_heard(s->w->node[0].c);
   s->w->node[0].c->started_mono_ns -= AQ_SECONDS(7200);
   return doc;
 }
@@ -199,6 +230,7 @@ static void restart_while_ahead(void **state) {
   fake_step(s.w, -(int64_t)AQ_SECONDS(3600));
   aq_consensus *c = s.w->node[0].c;
   c->cfg.live_double = on_double;
+  aq_consensus_chain_heard(c);
   doubles = 0;
   assert_int_equal(aq_consensus_participate(c, s.duty), AQ_E_STALE);
   replay_own(&s);
@@ -207,14 +239,73 @@ static void restart_while_ahead(void **state) {
   finish(&s, doc);
 }
 
+/* Goal: a duty whose records are pruned and that memory forgot stays over when the clock is set back, in the same process
+   and over a restart: its votes that come again stop nobody and hold nothing back, and it is not voted in.
+   Method: a duty is decided; as many duties end as memory holds, or a restart finds newer records only; the clock is
+   set back to just before the duty. */
+static void pruned_duties_are_over(void **state) {
+  (void)state;
+  for (int restart = 0; restart < 2; restart++) {
+    scenario s;
+    yyjson_doc *doc = decided_and_watched(&s);
+    fake_node *n = &s.w->node[0];
+    const uint64_t later = 4 * AQ_STORE_KEEP_SLOTS;
+    fake_run_until(s.w, aq_duty_start_ns(&s.w->chain.clock, (aq_duty){s.duty.slot + later, AQ_DUTY_ATTESTER}));
+    for (uint64_t i = 1; i <= AQ_INST_ENDED_MAX; i++)
+      aq_consensus_ended(n->c, (aq_duty){s.duty.slot + i, AQ_DUTY_ATTESTER});
+    if (restart) fake_kill(s.w, 0);
+    for (size_t i = 0; i < n->rec_cnt; i++) { /* by their keys: the bytes then fit no duty */
+      fake_record *r = &n->rec[i];
+      r->duty.slot += later, r->vote.duty = r->blob.duty = r->decided.duty = r->duty;
+    }
+    fake_step(s.w, (int64_t)(aq_duty_start_ns(&s.w->chain.clock, s.duty) - AQ_SECONDS(5)) - (int64_t)s.w->now_ns);
+    if (restart) fake_boot(s.w, 0, AQ_STORE_OK);
+    n->c->cfg.live_double = on_double;
+    n->c->started_mono_ns = fake_mono(n);
+    aq_consensus_chain_heard(n->c);
+    uint32_t sends = n->sends;
+    replay_own(&s);
+    assert_int_equal(doubles, 0);
+    assert_int_equal(n->c->abstain_until_ns, 0);
+    assert_int_equal(aq_consensus_participate(n->c, s.duty), AQ_E_STALE);
+    assert_int_equal(aq_consensus_participate(n->c, (aq_duty){s.duty.slot, AQ_DUTY_PROPOSER}),
+                     restart ? AQ_E_STALE : AQ_OK); /* this process forgot none of them */
+    fake_run_until(s.w, s.w->now_ns + AQ_SECONDS(2));
+    assert_int_equal(n->sends, sends);
+    finish(&s, doc);
+  }
+}
+
+/* Goal: a clock that was years ahead while duties ended, or took records for the newest, leaves nothing over beyond what
+   anybody takes a message of (docs/decisions/008). Method: an ended duty of long after, the bound. */
+static void what_is_over_is_bounded(void **state) {
+  (void)state;
+  scenario s;
+  yyjson_doc *doc = happy(&s);
+  scenario_run(&s, 0);
+  aq_consensus *c = s.w->node[0].c;
+  const aq_clock *clock = &s.w->chain.clock;
+  uint64_t limit_ns = aq_duty_gate_end_ns(clock, s.w->now_ns), limit = aq_slot_at(clock, limit_ns);
+  aq_consensus_ended_before(c, AQ_DUTY_ATTESTER, limit + 1000000);
+  (void)aq_consensus_clock(c, AQ_SECONDS(31536000), UINT64_MAX);
+  assert_true(aq_consensus_has_ended(c, (aq_duty){limit, AQ_DUTY_ATTESTER}));
+  (void)aq_consensus_clock(c, 0, limit_ns);
+  assert_true(aq_consensus_has_ended(c, (aq_duty){limit - 1, AQ_DUTY_ATTESTER}));
+  assert_false(aq_consensus_has_ended(c, (aq_duty){limit, AQ_DUTY_ATTESTER}));
+  assert_true(c->made_ns + c->behind_ns <= limit_ns);
+  finish(&s, doc);
+}
+
 static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)line, (void)len; }
 
 int main(void) {
   aq_log_start(AQ_LOG_ERROR, quiet, NULL);
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(later_double_stops),  cmocka_unit_test(earlier_double_waits),
-      cmocka_unit_test(own_votes_come_back), cmocka_unit_test(clock_set_back),
-      cmocka_unit_test(journal_is_asked),    cmocka_unit_test(restart_while_ahead),
+      cmocka_unit_test(later_double_stops),       cmocka_unit_test(earlier_double_waits),
+      cmocka_unit_test(earlier_runs_stop_nobody), cmocka_unit_test(own_votes_come_back),
+      cmocka_unit_test(clock_set_back),           cmocka_unit_test(journal_is_asked),
+      cmocka_unit_test(restart_while_ahead),      cmocka_unit_test(pruned_duties_are_over),
+      cmocka_unit_test(what_is_over_is_bounded),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

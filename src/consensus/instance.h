@@ -102,11 +102,13 @@ struct aq_consensus {
   uint64_t mark_ns; /* the journal proves nothing of duties up to then: own votes in them may be of an earlier life */
   uint64_t started_mono_ns;                 /* what follows counts in monotonic time: the clock may be set meanwhile */
   uint64_t double_first_ns, double_last_ns; /* votes of another live instance of us came; 0: none */
-  bool double_told;
+  bool double_told, chain_heard;
+  uint64_t made_ns, behind_ns; /* start by the clock of then, and by how much that was behind, as far as is known */
   aq_line_limit equivocation_line[AQ_QBFT_NODES_MAX], value_line[AQ_QBFT_NODES_MAX], foreign_line;
   /* Duties in which we voted and whose time was over, by whatever clock: a clock that is set back brings none back. */
   aq_duty ended[AQ_INST_ENDED_MAX];
   size_t ended_next;
+  uint64_t ended_before[AQ_DUTY_CNT]; /* slot: so are all earlier ones, by type, whose records may be pruned */
   aq_list asks;
   uint32_t ask_cnt;
   uint32_t waiting_cnt[AQ_QBFT_NODES_MAX];
@@ -129,6 +131,7 @@ void aq_consensus_own_unknown(aq_consensus *c, aq_duty duty, const aq_qbft_msg *
 bool aq_consensus_must_abstain(const aq_consensus *c, aq_duty duty);
 bool aq_consensus_has_ended(const aq_consensus *c, aq_duty duty);
 void aq_consensus_ended(aq_consensus *c, aq_duty duty);           /* never to be voted in again in this life */
+void aq_consensus_ended_before(aq_consensus *c, aq_duty_type type, uint64_t slot);
 const char *aq_qbft_type_label(aq_qbft_type type, int64_t round); /* metric label `type` */
 void aq_consensus_step(aq_consensus *c, uint32_t peer, const aq_qbft_wire *w); /* a message with good signatures */
 void aq_consensus_refuse(const aq_qbft_wire *w, const char *result, const char *reason); /* counted, told at debug */

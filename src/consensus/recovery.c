@@ -6,7 +6,8 @@
 typedef struct {
   aq_consensus *c;
   uint32_t votes, bad;
-  uint64_t last_slot; /* of the newest vote */
+  uint64_t oldest, newest; /* slots of all records */
+  uint64_t last_slot;      /* of the newest vote that lives */
   int64_t last_round;
 } loader;
 
@@ -26,6 +27,8 @@ bool aq_instance_knows_own(const aq_instance *in, const aq_qbft_msg *m) {
 static aq_instance *open_recorded(loader *l, aq_duty duty) {
   aq_consensus *c = l->c;
   if (!aq_duty_has_consensus(duty.type)) return NULL;
+  if (duty.slot < l->oldest) l->oldest = duty.slot;
+  if (duty.slot > l->newest) l->newest = duty.slot;
   if (aq_now_ns(c->cfg.env) >= aq_duty_deadline_ns(&c->cfg.chain->clock, duty)) {
     aq_consensus_ended(c, duty);
     return NULL;
@@ -138,10 +141,17 @@ static void on_decided(void *arg, const aq_store_decided *d) {
   in->recorded = true;
 }
 
+/* What an earlier run voted in and pruned must not be voted in again when the clock was set back meanwhile. */
+static void forget_pruned(const loader *l) {
+  uint64_t kept = l->newest > AQ_STORE_KEEP_SLOTS ? l->newest - AQ_STORE_KEEP_SLOTS : 0;
+  uint64_t before = l->oldest < kept ? l->oldest : kept;
+  for (int type = 0; type < AQ_DUTY_CNT; type++) aq_consensus_ended_before(l->c, (aq_duty_type)type, before);
+}
+
 aq_status aq_consensus_recover(aq_consensus *c) {
   const aq_chain *chain = c->cfg.chain;
   uint64_t slot = aq_slot_at(&chain->clock, aq_now_ns(c->cfg.env));
-  loader l = {.c = c};
+  loader l = {.c = c, .oldest = UINT64_MAX};
   aq_store_visitor visitor = {.arg = &l, .vote = on_vote, .blob = on_blob, .decided = on_decided};
   /* All that was not pruned: what is old by a clock that is ahead may live by the right one. */
   aq_status st = c->cfg.store->load(c->cfg.store->ctx, 0, &visitor);
@@ -152,6 +162,7 @@ aq_status aq_consensus_recover(aq_consensus *c) {
          AQ_UINT("last_h", l.last_slot), AQ_INT("last_r", l.last_round), AQ_STR("result", st == AQ_OK ? "ok" : "error"),
          AQ_STR("err", st == AQ_OK ? NULL : aq_status_text(st)));
   if (st != AQ_OK) return st;
+  forget_pruned(&l);
   aq_votes_ask(c);
   AQ_LIST_EACH(&c->all, in, aq_instance, node) {
     if (!in->q) aq_instance_machine(in);

@@ -187,6 +187,8 @@ static void on_heard(void *arg, uint64_t slot) {
   if (w->cfg.head) w->cfg.head(w->cfg.arg, slot);
 }
 
+void aq_workflow_chain_heard(aq_workflow *w) { aq_consensus_chain_heard(w->consensus); }
+
 uint64_t aq_workflow_clock(aq_workflow *w, uint64_t raise_ns, uint64_t limit_ns) {
   uint64_t *until = &w->unproven_until_ns;
   if (*until && __builtin_add_overflow(*until, raise_ns, until)) *until = UINT64_MAX;

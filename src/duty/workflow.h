@@ -41,6 +41,7 @@ AQ_NODISCARD aq_status aq_workflow_start(aq_workflow *w, aq_err *err); /* recove
 
 /* A connection to a peer was made: it gets the partial signatures of living duties again. */
 void aq_workflow_peer_up(aq_workflow *w, uint32_t peer);
+void aq_workflow_chain_heard(aq_workflow *w); /* as aq_consensus_chain_heard */
 /* As aq_consensus_clock, for votes and signatures. */
 uint64_t aq_workflow_clock(aq_workflow *w, uint64_t raise_ns, uint64_t limit_ns);
 

@@ -58,9 +58,10 @@ static void ask_health(aq_core *c) {
 static void compare(aq_core *c) {
   const aq_clock *clock = &c->chain.clock;
   uint64_t now_ns = aq_now_ns(c->cfg.env), head_ns = aq_duty_start_ns(clock, (aq_duty){c->head_slot, AQ_DUTY_PROPOSER});
-  bool behind =
-      c->head_known && c->head_slot > 0 && head_ns > now_ns + AQ_STORE_MARGIN_NS && head_ns - now_ns < INT64_MAX / 2;
+  if (!c->head_known || c->head_slot == 0) return;
+  bool behind = head_ns > now_ns + AQ_STORE_MARGIN_NS && head_ns - now_ns < INT64_MAX / 2;
   if (behind) was_behind(c, c->steps_ns + (int64_t)(head_ns - now_ns + clock->slot_ns));
+  if (c->workflow) aq_workflow_chain_heard(c->workflow);
 }
 
 void aq_core_clock_look(aq_core *c) {
