@@ -45,6 +45,10 @@ void aq_ready_judge(aq_ready *out, const aq_ready_in *in) {
     set(out, AQ_READY_CLOCK,
         "clock off: it and the beacon node's heads are more than a slot apart, so duties are late or not done; "
         "synchronise the time of this machine, and of the beacon node's");
+  else if (in->held_back)
+    set(out, AQ_READY_HELD_BACK,
+        "held back: no votes and signatures until the records prove what was sent, three epochs at the most; take no "
+        "other node down; see clock and store_stale in the log");
   else if (!in->quorum)
     set(out, AQ_READY_NO_QUORUM, "quorum peers not connected");
   else if (!in->vc_seen)

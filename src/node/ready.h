@@ -16,7 +16,8 @@ enum {
   AQ_READY_BN_FORK = 9,   /* beacon node of another chain or fork */
   AQ_READY_BN_UNFIT = 10, /* its answers cannot be believed */
   AQ_READY_STORE = 11,    /* the store cannot be written */
-  AQ_READY_CLOCK = 12     /* the clock and the beacon node's heads are apart */
+  AQ_READY_CLOCK = 12,    /* the clock and the beacon node's heads are apart */
+  AQ_READY_HELD_BACK = 13 /* no votes and signatures for the duties of now: an older store, a clock that was ahead */
 };
 
 /* Free space on the store's disk: below the first the next commit fails, below the second a health check does. */
@@ -26,7 +27,7 @@ enum {
 typedef struct {
   bool chain_known;
   aq_bn_health bn;
-  bool clock_off; /* node/core.h */
+  bool clock_off, held_back; /* node/core.h */
   bool quorum, vc_seen, enable_tss;
   bool store_failing;
   uint64_t disk_free; /* UINT64_MAX: not known */

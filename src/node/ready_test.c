@@ -35,7 +35,9 @@ static void test_causes(void **state) {
   expect(&in, AQ_READY_BN_UNFIT, "beacon node answers do not fit", false);
   in = well, in.clock_off = true;
   expect(&in, AQ_READY_CLOCK, "clock off", true);
-  in = (aq_ready_in){.disk_free = AQ_DISK_FULL_BYTES - 1, .store_failing = true};
+  in = well, in.held_back = true;
+  expect(&in, AQ_READY_HELD_BACK, "take no other node down", true);
+  in = (aq_ready_in){.disk_free = AQ_DISK_FULL_BYTES - 1, .store_failing = true, .held_back = true};
   in.bn.fork_mismatch = in.bn.unfit = in.bn.syncing = in.bn.peers_known = true;
   in.bn.sync_distance = 321;
   snprintf(in.bn.why, sizeof in.bn.why, "http://b:2 does not know fork fulu: upgrade that beacon node");
@@ -61,6 +63,8 @@ static void test_causes(void **state) {
   in.clock_off = true;
   expect(&in, AQ_READY_CLOCK, "synchronise the time", true);
   in.clock_off = false;
+  expect(&in, AQ_READY_HELD_BACK, "held back", true);
+  in.held_back = false;
   expect(&in, AQ_READY_NO_QUORUM, "quorum peers not connected", true);
   in.quorum = true;
   expect(&in, AQ_READY_NO_VC, "vc not connected", true);

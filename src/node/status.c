@@ -42,6 +42,7 @@ static void evaluate(aq_node *n) {
     n->quorum_misses++;
   aq_ready_in in = {.chain_known = n->core.chain_known,
                     .clock_off = clock.off,
+                    .held_back = clock.held_back,
                     .quorum = n->quorum_misses < QUORUM_MISSES_MAX,
                     .vc_seen = vc_seen(n, aq_mono_ns(n->env)),
                     .enable_tss = n->cfg->enable_tss,
