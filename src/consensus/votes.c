@@ -131,32 +131,72 @@ static bool take_vote(aq_consensus *c, uint32_t peer, aq_bytes raw) {
 
 /* ---- another process of our identity ---- */
 
-static bool is_later(const aq_votes_hello *a, const aq_votes_hello *b) {
-  if (a->started_ns != b->started_ns) return a->started_ns > b->started_ns;
-  return memcmp(a->id, b->id, sizeof a->id) > 0;
+static bool same_id(const uint8_t *a, const uint8_t *b) { return memcmp(a, b, AQ_VOTES_ID_LEN) == 0; }
+
+/* Was that process there when this one began? Peers said so in their first answers, and nobody can have known an id
+   before it was. */
+static bool was_there(const aq_consensus *c, const uint8_t *id) {
+  for (uint32_t i = 0; i < c->cfg.n; i++) {
+    const aq_votes_peer *p = &c->votes.peer[i];
+    if (p->found_one && same_id(p->found, id)) return true;
+  }
+  return false;
 }
 
-/* Of those told of the one that began last: a member that goes on telling of a run long gone must not hide who is
-   there. */
-static void see(aq_consensus *c, const aq_votes_hello *other) {
+static uint64_t rank_beside(const aq_consensus *c, const uint8_t *id) {
+  return c->votes.started_ns | (was_there(c, id) ? AQ_VOTES_AFTER : 0);
+}
+
+/* Does this process call itself the later one of the two, in what it signs? */
+static bool is_later_than(const aq_consensus *c, const aq_votes_hello *other) {
+  uint64_t mine = rank_beside(c, other->id);
+  if (mine != other->started_ns) return mine > other->started_ns;
+  return memcmp(c->votes.own.id, other->id, sizeof other->id) > 0;
+}
+
+static void name(aq_consensus *c, const aq_votes_hello *other) {
   aq_votes *v = &c->votes;
-  bool same = memcmp(v->own.sees, other->id, sizeof other->id) == 0;
-  if (!same && !is_gone(c, &v->seen) && !is_later(other, &v->seen.hello)) return;
-  v->seen = heard_now(c, other);
-  if (same) return;
+  if (same_id(v->own.sees, other->id)) return;
   memcpy(v->own.sees, other->id, sizeof other->id);
+  v->own.started_ns = rank_beside(c, other->id);
   aq_votes_hello_sign(&v->own, c->cfg.key, v->cluster);
 }
 
-static void meet(aq_consensus *c, const aq_votes_hello *other) {
+/* Another one each slot of those that peers told of lately: a member that goes on telling of a run long gone must not
+   hide who is there. */
+static void name_next(aq_consensus *c) {
   aq_votes *v = &c->votes;
-  if (memcmp(other->id, v->own.id, sizeof other->id) == 0) return;
-  if (!aq_votes_hello_ok(other, c->cfg.peer_pubkey[c->cfg.self], v->cluster)) return;
-  if (memcmp(other->sees, v->own.id, sizeof other->sees) != 0) { /* may be an earlier run of ours, long gone */
-    see(c, other);
+  for (uint32_t i = 0; i < c->cfg.n; i++) {
+    v->turn = (v->turn + 1) % c->cfg.n;
+    const aq_votes_heard *told = &v->peer[v->turn].told;
+    if (is_gone(c, told) || same_id(told->hello.id, v->own.sees)) continue;
+    name(c, &told->hello);
     return;
   }
-  if (is_later(&v->own, other)) {
+}
+
+static bool is_named_alive(const aq_consensus *c) {
+  for (uint32_t i = 0; i < c->cfg.n; i++) {
+    const aq_votes_heard *told = &c->votes.peer[i].told;
+    if (!is_gone(c, told) && same_id(told->hello.id, c->votes.own.sees)) return true;
+  }
+  return false;
+}
+
+static void meet(aq_consensus *c, uint32_t peer, const aq_votes_hello *other) {
+  aq_votes *v = &c->votes;
+  aq_votes_peer *p = &v->peer[peer];
+  uint64_t young_ns = c->started_mono_ns + AQ_VOTES_OTHER_SLOTS * c->cfg.chain->clock.slot_ns;
+  if (same_id(other->id, v->own.id)) return;
+  if (!aq_votes_hello_ok(other, c->cfg.peer_pubkey[c->cfg.self], v->cluster)) return;
+  if (!p->answered && aq_mono_ns(c->cfg.env) <= young_ns) {
+    p->found_one = true;
+    memcpy(p->found, other->id, sizeof p->found);
+  }
+  p->told = heard_now(c, other);
+  if (!is_named_alive(c)) name(c, other);
+  if (!same_id(other->sees, v->own.id)) return; /* may be an earlier run of ours, long gone */
+  if (is_later_than(c, other)) {
     if (!c->cfg.live_double || c->double_told) return;
     c->double_told = true;
     c->cfg.live_double(c->cfg.arg,
@@ -195,7 +235,8 @@ static void on_answer(void *arg, aq_status st, aq_bytes answer) {
   aq_votes_answer a;
   if (st == AQ_OK && aq_votes_read_answer(&a, answer) == AQ_OK) {
     for (aq_bytes raw; aq_votes_next(&a, &raw) && take_vote(c, peer, raw);) continue;
-    if (a.has_other) meet(c, &a.other);
+    if (a.has_other) meet(c, peer, &a.other);
+    v->peer[peer].answered = true;
   } else if (st == AQ_OK) {
     AQ_LOG(AQ_LOG_DEBUG, "votes_recv", AQ_UINT("from", peer), AQ_STR("err", "not an answer"));
   }
@@ -223,6 +264,7 @@ static void on_limit(void *arg) { end_asking(arg); }
 static void on_period(void *arg) {
   aq_consensus *c = arg;
   const aq_net *net = c->cfg.net;
+  name_next(c);
   for (uint32_t i = 0; i < c->cfg.n; i++) {
     if (i != c->cfg.self && net->connected(net->ctx, i)) ask(c, i, false);
   }
@@ -253,7 +295,7 @@ void aq_votes_init(aq_consensus *c) {
   aq_list_init(&v->asked);
   aq_sha256(v->cluster, aq_bytes_of(c->cfg.peer_pubkey, c->cfg.n * sizeof *c->cfg.peer_pubkey));
   aq_random(c->cfg.env, v->own.id, sizeof v->own.id);
-  v->own.started_ns = c->cfg.started_ns;
+  v->started_ns = v->own.started_ns = c->cfg.started_ns & ~AQ_VOTES_AFTER;
   aq_votes_hello_sign(&v->own, c->cfg.key, v->cluster);
   aq_net_handler handler = {.arg = c, .serve = on_request};
   c->cfg.net->handle(c->cfg.net->ctx, AQ_PROTO_VOTES, &handler);

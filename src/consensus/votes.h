@@ -46,12 +46,16 @@ typedef struct {
   bool asks;                     /* a request is under way */
   uint64_t window_ns;            /* monotonic */
   uint32_t given;                /* in that window */
-  aq_votes_heard newest, before; /* the processes of the identity that said hello last */
+  aq_votes_heard newest, before; /* the processes of its identity that said hello last */
+  aq_votes_heard told;           /* the process of ours that it told of last */
+  bool answered, found_one;
+  uint8_t found[AQ_VOTES_ID_LEN]; /* whom it told of in its first answer, soon after our start */
 } aq_votes_peer;
 
 typedef struct {
   aq_votes_hello own;
-  aq_votes_heard seen; /* whom own.sees names */
+  uint64_t started_ns;
+  uint32_t turn; /* the peer whose word own.sees follows */
   uint8_t cluster[32];
   aq_votes_peer peer[AQ_QBFT_NODES_MAX];
   aq_list asked;

@@ -196,7 +196,7 @@ static bool other_says_hello(fake_cluster *w, aq_votes_hello *h) {
   fake_event reply = {.bytes = AQ_BUF(AQ_QBFT_MSG_MAX)};
   aq_buf msg = AQ_BUF(AQ_VOTES_REQUEST_LEN);
   aq_votes_answer a;
-  aq_votes_hello_sign(h, n->key, n->c->votes.cluster);
+  aq_votes_hello_sign(h, n->key, peer->c->votes.cluster);
   aq_votes_put_request(&msg, h, false);
   peer->votes.serve(peer->votes.arg, 0, aq_buf_bytes(&msg), (aq_net_reply *)(void *)&reply);
   assert_int_equal(aq_votes_read_answer(&a, aq_buf_bytes(&reply.bytes)), AQ_OK);
@@ -207,28 +207,31 @@ static bool other_says_hello(fake_cluster *w, aq_votes_hello *h) {
 
 /* Goal: a member that tells node 0 of an earlier run of its own, again and again and after all others, does not keep it
    from naming a process that is there, by which that one stops; and one that is gone gives way to the next. Method: a
-   later process says hello to node 1 each slot; node 3 is slow, and knows the hello of a run long ago. */
+   later process says hello to node 1 each slot; node 3 knows the hello of a run long ago, whose clock was ahead; one of
+   the two answers last. */
 static void an_old_hello_hides_nobody(void **state) {
   (void)state;
-  fake_cluster *w = fake_cluster_new(NODES, AQ_DENEB);
-  for (uint32_t i = 0; i < NODES; i++) fake_boot(w, i, AQ_STORE_OK);
-  fake_node *n = &w->node[0], *liar = &w->node[3];
-  aq_votes_hello old = {.id = {9}, .started_ns = 1}, h = {.id = {5}, .started_ns = w->now_ns + 1};
-  aq_votes_hello_sign(&old, n->key, n->c->votes.cluster);
-  lie = AQ_BUF(AQ_VOTES_ANSWER_MAX);
-  aq_votes_put_answer(&lie, &old, 0);
-  liar->votes = (aq_net_handler){.arg = liar, .serve = tell_lies};
-  w->delay_ns[0][3] = AQ_SECONDS(1);
-  uint32_t seen = 0;
-  for (int slot = 0; slot < 6; slot++) {
-    seen += other_says_hello(w, &h);
-    run_ms(w, 12000);
+  for (uint32_t slow = 1; slow <= 3; slow += 2) {
+    fake_cluster *w = fake_cluster_new(NODES, AQ_DENEB);
+    for (uint32_t i = 0; i < NODES; i++) fake_boot(w, i, AQ_STORE_OK);
+    fake_node *n = &w->node[0], *liar = &w->node[3];
+    aq_votes_hello old = {.id = {9}, .started_ns = UINT64_MAX / 2}, h = {.id = {5}, .started_ns = w->now_ns + 1};
+    aq_votes_hello_sign(&old, n->key, n->c->votes.cluster);
+    lie = AQ_BUF(AQ_VOTES_ANSWER_MAX);
+    aq_votes_put_answer(&lie, &old, 0);
+    liar->votes = (aq_net_handler){.arg = liar, .serve = tell_lies};
+    w->delay_ns[0][slow] = AQ_SECONDS(1);
+    uint32_t seen = 0;
+    for (int slot = 0; slot < 10; slot++) {
+      seen += other_says_hello(w, &h);
+      run_ms(w, 12000);
+    }
+    assert_true(seen >= 3);
+    run_ms(w, 12000 * (AQ_VOTES_OTHER_SLOTS + 3)); /* it stopped */
+    assert_memory_equal(n->c->votes.own.sees, old.id, sizeof old.id);
+    aq_buf_free(&lie);
+    fake_cluster_free(w);
   }
-  assert_true(seen >= 3);
-  run_ms(w, 12000 * (AQ_VOTES_OTHER_SLOTS + 3)); /* it stopped */
-  assert_memory_equal(n->c->votes.own.sees, old.id, sizeof old.id);
-  aq_buf_free(&lie);
-  fake_cluster_free(w);
 }
 
 /* Goal: of two live processes of one identity that reach the same peer the one that began later stops, within a few
@@ -243,6 +246,7 @@ static void one_of_two_processes_stops(void **state) {
     if (later != 1) h.started_ns = 1;
     w->node[0].c->cfg.live_double = on_double;
     stopped = 0;
+    if (later == 1) run_ms(w, 100); /* node 0 has had its first answers */
     other_says_hello(w, &h);
     for (int slot = 0; slot < 6 && !stopped; slot++) {
       run_ms(w, 12000);
@@ -250,6 +254,37 @@ static void one_of_two_processes_stops(void **state) {
     }
     assert_int_equal(stopped, later == 0);
     assert_int_equal(w->node[0].c->votes.earlier_told, later == 1);
+    fake_cluster_free(w);
+  }
+}
+
+/* Goal: of two live processes of one identity the one stops that came when the other was there, whatever their clocks say;
+   nobody's earlier run counts, and a member that holds its first answer back does not make the earlier one stop.
+   Method: another process says hello to node 1 before node 0 begins, or after node 1 answered node 0; its clock says the
+   opposite, and it says itself whom it found. */
+static void clocks_do_not_say_who_is_later(void **state) {
+  (void)state;
+  for (int which = 0; which < 3; which++) {
+    bool was_first = which == 0;
+    fake_cluster *w = fake_cluster_new(NODES, AQ_DENEB);
+    fake_node *n = &w->node[0];
+    for (uint32_t i = 1; i < NODES; i++) fake_boot(w, i, AQ_STORE_OK);
+    run_ms(w, 100);
+    uint64_t ahead = w->now_ns + AQ_SECONDS(31536000);
+    aq_votes_hello h = {.id = {5}, .started_ns = was_first ? ahead : 1 | AQ_VOTES_AFTER};
+    if (was_first) other_says_hello(w, &h);
+    if (which == 2) w->delay_ns[0][1] = AQ_SECONDS(60);
+    fake_boot(w, 0, AQ_STORE_OK);
+    w->delay_ns[0][1] = AQ_MILLIS(10);
+    n->c->cfg.live_double = on_double;
+    stopped = 0;
+    run_ms(w, 3000);
+    for (int slot = 0; slot < 10 && !stopped; slot++) {
+      other_says_hello(w, &h);
+      run_ms(w, 12000);
+    }
+    assert_int_equal(stopped, was_first);
+    assert_int_equal(n->c->votes.earlier_told, !was_first);
     fake_cluster_free(w);
   }
 }
@@ -289,7 +324,7 @@ int main(void) {
       cmocka_unit_test(an_old_store_is_noticed),   cmocka_unit_test(a_sound_store_goes_on),
       cmocka_unit_test(lies_change_nothing),       cmocka_unit_test(one_of_two_processes_stops),
       cmocka_unit_test(an_old_hello_hides_nobody), cmocka_unit_test(the_journal_is_asked),
-      cmocka_unit_test(answers_are_rationed),
+      cmocka_unit_test(answers_are_rationed),      cmocka_unit_test(clocks_do_not_say_who_is_later),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,12 +17,14 @@ enum {
   AQ_VOTES_ANSWER_MAX = AQ_VOTES_REQUEST_LEN + 2 + AQ_VOTES_MAX * (2 + AQ_QBFT_RAW_MAX)
 };
 
-/* One process of an identity, in its own words. `sees`: of the other processes of the identity that it was told of
-   lately the one that began last; zeros: none. A hello that sees the reader was signed after the reader had begun:
+#define AQ_VOTES_AFTER (UINT64_C(1) << 63) /* so the greater number is the later process */
+
+/* One process of an identity, in its own words. `sees`: one of the other processes of the identity that it was
+   told of lately, by turns; zeros: none. A hello that sees the reader was signed after the reader had begun:
    nobody can know an id before. */
 typedef struct {
   uint8_t id[AQ_VOTES_ID_LEN], sees[AQ_VOTES_ID_LEN];
-  uint64_t started_ns; /* Unix, by its own clock */
+  uint64_t started_ns; /* Unix, by its own clock; AQ_VOTES_AFTER: whom it sees was there when it began */
   uint8_t sig[65];
 } aq_votes_hello;
 
