@@ -130,9 +130,9 @@ void aq_instance_begin(aq_instance *in); /* starts it, or lets it wait for what 
 void aq_consensus_own_unknown(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer, bool shown);
 bool aq_consensus_must_abstain(const aq_consensus *c, aq_duty duty);
 bool aq_consensus_has_ended(const aq_consensus *c, aq_duty duty);
-void aq_consensus_ended(aq_consensus *c, aq_duty duty);           /* never to be voted in again in this life */
+void aq_consensus_ended(aq_consensus *c, aq_duty duty); /* never to be voted in again in this life */
 void aq_consensus_ended_before(aq_consensus *c, aq_duty_type type, uint64_t slot);
-const char *aq_qbft_type_label(aq_qbft_type type, int64_t round); /* metric label `type` */
+const char *aq_qbft_type_label(aq_qbft_type type, int64_t round);              /* metric label `type` */
 void aq_consensus_step(aq_consensus *c, uint32_t peer, const aq_qbft_wire *w); /* a message with good signatures */
 void aq_consensus_refuse(const aq_qbft_wire *w, const char *result, const char *reason); /* counted, told at debug */
 void aq_consensus_trace(char out[40], const aq_qbft_wire *w);
