@@ -7,6 +7,7 @@
 #include "base/hex.h"
 #include "codec/ssz.h"
 #include "crypto/hash.h"
+#include "testnet/beacon_internal.h"
 #include "testnet/vc_internal.h"
 #include "world.h"
 
@@ -83,6 +84,11 @@ static void other_root(uint8_t out[32], const uint8_t root[32], uint32_t op) {
 static void heard(void *arg) {
   gossip *g = arg;
   sim_world *w = g->w;
+  const aq_sim_block *known = aq_sim_block_at(w->bn[g->op], g->block.slot);
+  if (known && memcmp(known->root, g->block.root, 32) == 0) {
+    gossip_free(g);
+    return;
+  }
   g->block.ssz = aq_buf_bytes(&g->ssz);
   if (sim_fault_of(w, SIM_BN_FORK, g->op) && g->block.slot < SIM_SLOTS_MAX) {
     sim_count_fault(w, SIM_BN_FORK);
@@ -124,9 +130,14 @@ static void reach_split(sim_world *w, const aq_beacon_block *b, uint32_t op, uin
   reach(w, b, op, at_ns > w->now_ns + AQ_MILLIS(ms) ? (at_ns - w->now_ns) / AQ_NS_PER_MS : ms + 1);
 }
 
+/* A beacon node that refused the block it was sent, for want of its parent, gets it from the others as they did. */
 static void spread(sim_world *w, const aq_beacon_block *b, uint32_t not_op) {
+  enum { REFUSED_MS = 1000 };
   for (uint32_t op = 0; op < w->n; op++) {
-    if (op == not_op) continue;
+    if (op == not_op) {
+      reach(w, b, op, REFUSED_MS);
+      continue;
+    }
     uint64_t ms = sim_between(w, 30, 900);
     const sim_fault *late = sim_fault_of(w, SIM_BN_LATE, op), *split = split_at(w, b->slot, op);
     if (late) ms += late->p, sim_count_fault(w, SIM_BN_LATE);
