@@ -6,7 +6,7 @@ FROM debian:bookworm-slim AS build
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
       build-essential cmake ninja-build pkg-config ca-certificates python3-pip \
       libsecp256k1-dev libsodium-dev libssl-dev libuv1-dev libcurl4-openssl-dev \
-      libprotobuf-c-dev protobuf-c-compiler libsqlite3-dev libseccomp-dev libcmocka-dev \
+      libprotobuf-c-dev protobuf-c-compiler libsqlite3-dev libseccomp-dev libutf8proc-dev libcmocka-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 # Before the sources: the pinned ones change rarely.

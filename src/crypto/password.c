@@ -1,0 +1,62 @@
+#include "crypto/password.h"
+
+#include <utf8proc.h>
+
+#include "base/assert.h"
+#include "crypto/secret.h"
+
+enum { CODES_MAX = 18 * AQ_PASSWORD_MAX / 3 }; /* only sequences of three bytes and more grow so much */
+
+static bool is_control(int32_t code) { return code < 0x20 || (code >= 0x7f && code <= 0x9f); }
+
+static bool is_ascii(aq_bytes text) {
+  bool ascii = true;
+  for (size_t i = 0; i < text.len; i++) {
+    bool wide = text.ptr[i] >> 7;
+    AQ_DECLASSIFY(&wide, sizeof wide);
+    ascii = ascii && !wide;
+  }
+  return ascii;
+}
+
+void aq_password_plain(uint8_t *out, size_t *len, aq_bytes password) {
+  AQ_ASSERT(password.len <= AQ_PASSWORD_MAX);
+  *len = 0;
+  for (size_t i = 0; i < password.len; i++) {
+    bool control = (password.ptr[i] < 0x20) | (password.ptr[i] == 0x7f);
+    AQ_DECLASSIFY(&control, sizeof control);
+    if (!control) out[(*len)++] = password.ptr[i];
+  }
+}
+
+/* text may lie in out. */
+static aq_status normalise(int32_t *code, uint8_t *out, size_t *len, aq_bytes text) {
+  utf8proc_ssize_t cnt =
+      utf8proc_decompose(text.ptr, (utf8proc_ssize_t)text.len, code, CODES_MAX, UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT);
+  if (cnt < 0) return AQ_E_FORMAT;
+  AQ_ASSERT(cnt <= CODES_MAX);
+  *len = 0;
+  for (utf8proc_ssize_t i = 0; i < cnt; i++) {
+    if (is_control(code[i])) continue;
+    AQ_ASSERT(*len + 4 <= AQ_PASSWORD_FORM_MAX);
+    *len += (size_t)utf8proc_encode_char(code[i], out + *len);
+  }
+  return AQ_OK;
+}
+
+aq_status aq_password_eip2335(uint8_t *out, size_t *len, aq_bytes password) {
+  AQ_ASSERT(password.len <= AQ_PASSWORD_MAX);
+  if (is_ascii(password)) {
+    aq_password_plain(out, len, password);
+    return AQ_OK;
+  }
+  int32_t *code = aq_guarded_alloc(CODES_MAX, sizeof *code);
+  AQ_ASSERT(code);
+  memcpy(out, password.ptr, password.len);
+  AQ_DECLASSIFY(out, password.len);
+  size_t mark = password.len >= 3 && memcmp(out, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+  aq_status st = normalise(code, out, len, aq_bytes_of(out + mark, password.len - mark));
+  aq_guarded_free(code);
+  aq_stack_clear();
+  return st;
+}
