@@ -78,7 +78,7 @@ static aq_status try_password(uint8_t secret[32], aq_bytes json, const char *pat
   if (!password) return aq_fail(why, AQ_E_IO, "out of memory for a password");
   aq_status st = aq_secret_file_try(password, &len, AQ_PASSWORD_FILE_MAX, path, why);
   /* A text that is too long is not the password, whatever it is. */
-  bool is_long = st == AQ_E_LIMIT || (st == AQ_OK && len > AQ_KEYSTORE_PASSWORD_MAX);
+  bool is_long = st == AQ_E_LIMIT || (st == AQ_OK && len > AQ_PASSWORD_MAX);
   if (is_long) st = aq_fail(why, AQ_E_AUTH, "%s: too long for a password", path);
   if (st == AQ_OK) st = aq_keystore_read(secret, json, aq_bytes_of(password, len), why);
   if (st == AQ_OK) st = aq_secret_file_private(path, why); /* only now it is known to be a password */

@@ -249,6 +249,35 @@ static void test_keystore(void **state) {
   }
 }
 
+/* Goal: a password that must be normalised leaves nothing either, nor does its form, as text or as code points.
+   Method: one that is ASCII but for its first letter, written and read, in its own form and by a wrong one. */
+static void test_keystore_wide_password(void **state) {
+  (void)state;
+  enum { TAIL = LEN - 2, CODES = 12 };
+  const aq_keystore_opts opts = {.kdf = AQ_KEYSTORE_PBKDF2, .insecure = true, .path = ""};
+  uint8_t masked[LEN], tail[TAIL], code[4 * CODES], secret[LEN], password[LEN];
+  masked_secret(masked, 7);
+  masked_secret(password, 17);
+  memset(code, MASK, sizeof code);
+  for (size_t i = 0; i < TAIL; i++) tail[i] = (uint8_t)(('a' + (password[i] & 15)) ^ MASK);
+  for (size_t i = 0; i < CODES; i++) code[4 * i] = tail[i];
+  aq_needles n = needles_of(masked, "keystore secret");
+  aq_needles_add(&n, "keystore password", tail, TAIL, true);
+  aq_needles_add(&n, "its code points", code, sizeof code, false);
+  flip(secret, masked, LEN), flip(password + 2, tail, TAIL);
+  memcpy(password, "\xc3\xbc", 2);
+  aq_buf json = AQ_BUF(65536);
+  assert_int_equal(aq_keystore_write(&json, secret, aq_bytes_of(password, LEN), &opts), AQ_OK);
+  aq_wipe(secret, LEN);
+  assert_int_equal(aq_keystore_read(secret, aq_buf_bytes(&json), aq_bytes_of(password, LEN), NULL), AQ_OK);
+  aq_wipe(secret, LEN);
+  password[1] = 0xbd;
+  assert_int_equal(aq_keystore_read(secret, aq_buf_bytes(&json), aq_bytes_of(password, LEN), NULL), AQ_E_AUTH);
+  aq_wipe(password, LEN);
+  aq_buf_free(&json);
+  nothing_left(&n);
+}
+
 /* Goal: the keystores of a directory leave nothing: keys, passwords, with every layout and with a wrong password.
    Method: store and load on threads, in both ways; then a password file too much and one that is wrong. */
 static void test_keystore_files(void **state) {
@@ -343,9 +372,15 @@ static void test_cluster(void **state) {
 int main(void) {
   aq_crypto_init();
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_scan_finds),     cmocka_unit_test(test_identity_use), cmocka_unit_test(test_identity_files),
-      cmocka_unit_test(test_out_of_range),   cmocka_unit_test(test_bls),          cmocka_unit_test(test_keystore),
-      cmocka_unit_test(test_keystore_files), cmocka_unit_test(test_cluster),
+      cmocka_unit_test(test_scan_finds),
+      cmocka_unit_test(test_identity_use),
+      cmocka_unit_test(test_identity_files),
+      cmocka_unit_test(test_out_of_range),
+      cmocka_unit_test(test_bls),
+      cmocka_unit_test(test_keystore),
+      cmocka_unit_test(test_keystore_wide_password),
+      cmocka_unit_test(test_keystore_files),
+      cmocka_unit_test(test_cluster),
   };
   return cmocka_run_group_tests(tests, make_dir, drop_dir);
 }

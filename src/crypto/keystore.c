@@ -27,6 +27,8 @@ enum {
 static const uint64_t scrypt_memory_max = UINT64_C(1) << 30;
 
 typedef struct {
+  bool named; /* has a pubkey */
+  uint8_t pubkey[AQ_PUBKEY_LEN];
   bool scrypt, plain; /* plain: no kdf member, the password is the key (cluster.md 3.2) */
   uint64_t rounds, r, p;
   uint8_t salt[SALT_MAX];
@@ -36,32 +38,13 @@ typedef struct {
 
 /* What must not outlive the call; in guarded pages. */
 typedef struct {
-  uint8_t password[AQ_KEYSTORE_PASSWORD_MAX];
+  uint8_t password[AQ_PASSWORD_FORM_MAX], other[AQ_PASSWORD_FORM_MAX];
   size_t password_len;
   uint8_t key[KEY_LEN];
   uint8_t check[KEY_LEN / 2 + KEY_LEN];
 } secrets;
 
 /* ---- keys and ciphers ---- */
-
-static bool is_control(uint8_t c) { return (c < 0x20) | (c == 0x7f); }
-
-/* Control characters are stripped, so that a trailing newline of a password file does no harm. Their places and
-   whether all is ASCII may show in the time. */
-static aq_status take_password(secrets *s, aq_bytes password, bool *ascii, aq_err *err) {
-  if (password.len > AQ_KEYSTORE_PASSWORD_MAX)
-    return aq_fail(err, AQ_E_LIMIT, "keystore password is longer than %d bytes", AQ_KEYSTORE_PASSWORD_MAX);
-  s->password_len = 0;
-  *ascii = true;
-  for (size_t i = 0; i < password.len; i++) {
-    bool wide = password.ptr[i] >> 7, control = is_control(password.ptr[i]);
-    AQ_DECLASSIFY(&wide, sizeof wide);
-    AQ_DECLASSIFY(&control, sizeof control);
-    if (wide) *ascii = false;
-    if (!control) s->password[s->password_len++] = password.ptr[i];
-  }
-  return AQ_OK;
-}
 
 static aq_status derive(secrets *s, const params *p, aq_err *err) {
   const char *pass = (const char *)s->password;
@@ -154,6 +137,14 @@ static aq_status read_kdf(params *p, yyjson_val *kdf, aq_err *err) {
   return AQ_OK;
 }
 
+static aq_status read_pubkey(params *p, yyjson_val *v, aq_err *err) {
+  aq_bytes text = aq_bytes_of(yyjson_get_str(v), yyjson_get_len(v));
+  p->named = v && !yyjson_is_null(v) && !(yyjson_is_str(v) && text.len == 0);
+  if (!p->named || (yyjson_is_str(v) && aq_hex_decode(p->pubkey, AQ_PUBKEY_LEN, text, AQ_HEX_EITHER) == AQ_OK))
+    return AQ_OK;
+  return aq_fail(err, AQ_E_FORMAT, "keystore pubkey is not a public key");
+}
+
 static aq_status read_params(params *p, yyjson_val *root, aq_err *err) {
   yyjson_val *crypto = yyjson_obj_get(root, "crypto"), *cipher = yyjson_obj_get(crypto, "cipher");
   yyjson_val *sum = yyjson_obj_get(crypto, "checksum");
@@ -168,23 +159,48 @@ static aq_status read_params(params *p, yyjson_val *root, aq_err *err) {
       aq_hex_decode(p->checksum, SUM_LEN, bytes_of(sum, "message"), AQ_HEX_BARE) != AQ_OK) {
     return aq_fail(err, AQ_E_FORMAT, "keystore iv, message or checksum is not hex of the right length");
   }
-  return read_kdf(p, yyjson_obj_get(crypto, "kdf"), err);
+  aq_status st = read_pubkey(p, yyjson_obj_get(root, "pubkey"), err);
+  return st == AQ_OK ? read_kdf(p, yyjson_obj_get(crypto, "kdf"), err) : st;
+}
+
+/* AQ_E_AUTH: another password, or another form of it. */
+static aq_status unlock(secrets *s, const params *p, aq_err *err) {
+  uint8_t sum[SUM_LEN];
+  aq_status st = derive(s, p, err);
+  if (st != AQ_OK) return st;
+  checksum(sum, s, p->message);
+  return aq_ct_eq(sum, p->checksum, SUM_LEN) ? AQ_OK : aq_fail(err, AQ_E_AUTH, "keystore password is wrong");
 }
 
 static aq_status decrypt(uint8_t secret[KEY_LEN], secrets *s, const params *p, aq_bytes password, aq_err *err) {
-  bool ascii = false;
-  uint8_t sum[SUM_LEN];
-  aq_status st = take_password(s, password, &ascii, err);
-  if (st == AQ_OK) st = derive(s, p, err);
-  if (st != AQ_OK) return st;
-  checksum(sum, s, p->message);
-  if (!aq_ct_eq(sum, p->checksum, SUM_LEN)) {
-    /* Such a password works when it is in NFKD form already. */
-    if (!ascii) return aq_fail(err, AQ_E_UNSUPPORTED, "keystore password is wrong, or not ASCII and not normalised");
-    return aq_fail(err, AQ_E_AUTH, "keystore password is wrong");
+  size_t plain_len;
+  if (password.len > AQ_PASSWORD_MAX)
+    return aq_fail(err, AQ_E_LIMIT, "keystore password is longer than %d bytes", AQ_PASSWORD_MAX);
+  aq_status st = aq_password_eip2335(s->password, &s->password_len, password);
+  bool normal = st == AQ_OK;
+  if (normal) st = unlock(s, p, err);
+  if (st == AQ_E_AUTH || !normal) {
+    aq_password_plain(s->other, &plain_len, password);
+    bool same = normal && plain_len == s->password_len && aq_ct_eq(s->password, s->other, plain_len);
+    AQ_DECLASSIFY(&same, sizeof same);
+    if (!same) {
+      memcpy(s->password, s->other, plain_len);
+      s->password_len = plain_len;
+      st = unlock(s, p, err);
+    }
   }
-  aes_ctr(secret, s->key, p->iv, p->message);
-  return AQ_OK;
+  if (st == AQ_OK) aes_ctr(secret, s->key, p->iv, p->message);
+  return st;
+}
+
+/* Whoever imports keys by the name on the file must not get another one. Absent, null and "" name none. */
+static aq_status check_pubkey(const params *p, const uint8_t secret[KEY_LEN], aq_err *err) {
+  uint8_t own[AQ_PUBKEY_LEN];
+  if (!p->named) return AQ_OK;
+  if (aq_bls_secret_check(secret) != AQ_OK) return aq_fail(err, AQ_E_FORMAT, "keystore holds no BLS key");
+  aq_bls_secret_to_pubkey(own, secret);
+  if (memcmp(own, p->pubkey, AQ_PUBKEY_LEN) == 0) return AQ_OK;
+  return aq_fail(err, AQ_E_FORMAT, "keystore pubkey is not that of the key in it");
 }
 
 aq_status aq_keystore_read(uint8_t secret[32], aq_bytes json, aq_bytes password, aq_err *err) {
@@ -199,10 +215,14 @@ aq_status aq_keystore_read(uint8_t secret[32], aq_bytes json, aq_bytes password,
   AQ_ASSERT(s);
   st = decrypt(secret, s, &p, password, err);
   aq_guarded_free(s);
+  if (st == AQ_OK) st = check_pubkey(&p, secret, err);
+  if (st != AQ_OK) aq_wipe(secret, KEY_LEN);
   return st;
 }
 
 /* ---- writing ---- */
+
+static bool is_control(uint8_t c) { return c < 0x20 || c == 0x7f; }
 
 static bool put_string(aq_buf *out, const char *text) {
   size_t left = strlen(text);
@@ -269,14 +289,13 @@ aq_status aq_keystore_write(aq_buf *json, const uint8_t secret[32], aq_bytes pas
               .r = SCRYPT_R,
               .p = 1,
               .salt_len = 32};
-  bool ascii = false;
   if (aq_bls_secret_check(secret) != AQ_OK) return AQ_E_FORMAT;
+  if (password.len > AQ_PASSWORD_MAX) return AQ_E_LIMIT;
   secrets *s = aq_guarded_alloc(1, sizeof *s);
   AQ_ASSERT(s);
   aq_system_random(p.salt, p.salt_len);
   aq_system_random(p.iv, IV_LEN);
-  aq_status st = take_password(s, password, &ascii, NULL);
-  if (st == AQ_OK && !ascii) st = AQ_E_UNSUPPORTED;
+  aq_status st = aq_password_eip2335(s->password, &s->password_len, password);
   if (st == AQ_OK) st = derive(s, &p, NULL);
   if (st == AQ_OK) {
     uint8_t pubkey[AQ_PUBKEY_LEN];

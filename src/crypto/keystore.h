@@ -3,7 +3,7 @@
 #ifndef AQ_CRYPTO_KEYSTORE_H
 #define AQ_CRYPTO_KEYSTORE_H
 
-#include "base/bytes.h"
+#include "crypto/password.h"
 
 typedef enum { AQ_KEYSTORE_SCRYPT, AQ_KEYSTORE_PBKDF2 } aq_keystore_kdf;
 
@@ -14,12 +14,11 @@ typedef struct {
   const char *description; /* may be NULL */
 } aq_keystore_opts;
 
-enum { AQ_KEYSTORE_PASSWORD_MAX = 1024 };
-
-/* Parses JSON of at most 64 KiB and decrypts. Control characters of the password are stripped as EIP-2335 says. NFKD is
-   not done: a non-ASCII password works when it is in that form already, else AQ_E_UNSUPPORTED; writing refuses it.
-   AQ_E_AUTH: wrong password. The caller wipes secret. */
+/* Parses JSON of at most 64 KiB and decrypts. The password is taken as EIP-2335 says (crypto/password.h) and, when that
+   is not it, as the bytes that it is: some programs do not normalise, and one that is not UTF-8 has no other form.
+   AQ_E_AUTH: wrong password. AQ_E_FORMAT: broken, or its pubkey is another key's. The caller wipes secret. */
 AQ_NODISCARD aq_status aq_keystore_read(uint8_t secret[32], aq_bytes json, aq_bytes password, aq_err *err);
+/* AQ_E_FORMAT: the password is not UTF-8, or path or description cannot be written. */
 AQ_NODISCARD aq_status aq_keystore_write(aq_buf *json, const uint8_t secret[32], aq_bytes password,
                                          const aq_keystore_opts *opts);
 

@@ -198,6 +198,12 @@ static void keystore(void) {
   WANT(aq_ct_eq(got, sk, 32));
   password[0] ^= 1;
   WANT(aq_keystore_read(got, aq_buf_bytes(&json), aq_bytes_of(password, sizeof password - 1), NULL) == AQ_E_AUTH);
+  /* Of one that is not ASCII the letters show, and nothing of the key. */
+  memcpy(password, "\xc3\xbc", 2);
+  aq_buf_free(&json);
+  WANT(aq_keystore_write(&json, sk, aq_bytes_of(password, sizeof password - 1), &opts) == AQ_OK);
+  WANT(aq_keystore_read(got, aq_buf_bytes(&json), aq_bytes_of(password, sizeof password - 1), NULL) == AQ_OK);
+  WANT(aq_ct_eq(got, sk, 32));
   aq_buf_free(&json);
 }
 
