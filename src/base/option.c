@@ -290,6 +290,16 @@ static aq_status parse_env(const parse *p) {
   return AQ_OK;
 }
 
+/* What a boolean flag at argv[*k] says: itself, or the word true or false behind it, as people write it. */
+static const char *bool_word(const parse *p, int *k, size_t i) {
+  const char *next = *k + 1 < p->in->argc ? p->in->argv[*k + 1] : "";
+  bool is_false = strcasecmp(next, "false") == 0;
+  if (!is_false && strcasecmp(next, "true") != 0) return "true";
+  if (is_false) p->o->denied = p->o->row[i].flag;
+  ++*k;
+  return next;
+}
+
 /* The flag at argv[*k]; *k moves over a value that is an argument of its own. */
 static aq_status parse_flag(const parse *p, int *k) {
   const char *word = p->in->argv[*k] + 1;
@@ -300,7 +310,7 @@ static aq_status parse_flag(const parse *p, int *k) {
   if (i == p->o->cnt)
     return aq_fail(p->err, AQ_E_FORMAT, "unknown flag --%.*s", (int)(name.len > 60 ? 60 : name.len), word);
   if (eq) return set_from(p, i, eq + 1, AQ_OPT_FLAG);
-  if (p->o->row[i].kind == AQ_OPT_BOOL) return set_from(p, i, "true", AQ_OPT_FLAG);
+  if (p->o->row[i].kind == AQ_OPT_BOOL) return set_from(p, i, bool_word(p, k, i), AQ_OPT_FLAG);
   if (*k + 1 >= p->in->argc) return aq_fail(p->err, AQ_E_FORMAT, "--%s needs a value", p->o->row[i].flag);
   return set_from(p, i, p->in->argv[++*k], AQ_OPT_FLAG);
 }

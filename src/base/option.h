@@ -3,7 +3,7 @@
    cluster.md 5.2. Highest first: flag, AEQUA_<FLAG>, the row's own variables, CHARON_<FLAG>, configuration file,
    default. In variable names '-' and '.' become '_'; an empty variable counts as not set. Other names of a flag have
    variables and file keys too. Flags: --name value, --name=value, one dash or two, anywhere among the arguments; "--"
-   ends them. A boolean may stand alone. Text values point into argv, the environment, the pairs or the arena: all
+   ends them. A boolean may stand alone, or before the word true or false. Text values point into argv, the environment, the pairs or the arena: all
    must outlive the configuration. */
 #ifndef AQ_BASE_OPTION_H
 #define AQ_BASE_OPTION_H
@@ -61,7 +61,8 @@ typedef struct {
   aq_opt_source source[AQ_OPT_ROWS_MAX]; /* where each row's value comes from */
   const char *arg[AQ_OPT_ARGS_MAX];      /* what is no flag, in order */
   size_t arg_cnt;
-  bool help; /* --help or -h was there: everything else may be incomplete */
+  const char *denied; /* a boolean flag with the word false behind it, NULL: none */
+  bool help;          /* --help or -h was there: everything else may be incomplete */
 } aq_options;
 
 /* Fills the configuration at cfg. AQ_E_FORMAT: unknown flag, missing or wrong value, required value missing;
@@ -79,8 +80,12 @@ static inline bool aq_options_given(const aq_options *o, const char *flag) {
 void aq_options_usage(aq_buf *out, const aq_option *row, size_t cnt);
 
 /* "key: value" (YAML) or "key = value" (TOML) lines, flat; '#' starts a comment line or a comment after a blank;
-   quotes around a value are taken off. The pairs live in the arena. AQ_E_FORMAT names the line. */
+   quotes around a value are taken off. A list, "[a, b]" over any lines or "- a" lines below its key, becomes CSV. A byte
+   order mark at the start is skipped. The pairs live in the arena. AQ_E_FORMAT names the line. */
 AQ_NODISCARD aq_status aq_options_file(aq_opt_pair **out, size_t *cnt, aq_arena *arena, aq_bytes text, aq_err *err);
+
+/* Appends an item to a CSV record as AQ_OPT_LIST reads it. */
+void aq_csv_put(aq_buf *out, bool first, aq_bytes item);
 
 /* The value forms, for other readers. */
 AQ_NODISCARD aq_status aq_bool_parse(bool *out, const char *text);

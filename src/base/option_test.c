@@ -100,6 +100,30 @@ static void flag_forms(void **state) {
   assert_string_equal(opt.arg[0], "--zipped");
 }
 
+/* Goal: a boolean takes the word true or false behind it, and nothing else; a false one is told.
+   Method: both words, other words, the end of the line, behind "--", with "=". */
+static void bool_words(void **state) {
+  (void)state;
+  cfg c;
+  assert_int_equal(parse(&c, ARGS("--zipped", "true", "--on", "False", "q"), NULL, NULL, 0), AQ_OK);
+  assert_true(c.zipped);
+  assert_false(c.on);
+  assert_int_equal(opt.arg_cnt, 1);
+  assert_string_equal(opt.arg[0], "q");
+  assert_string_equal(opt.denied, "on");
+  assert_int_equal(parse(&c, ARGS("--zipped", "--on", "0", "yes", "--zipped=false", "true"), NULL, NULL, 0), AQ_OK);
+  assert_false(c.zipped);
+  assert_true(c.on);
+  assert_int_equal(opt.arg_cnt, 3);
+  assert_null(opt.denied);
+  assert_int_equal(parse(&c, ARGS("--zipped", "--", "false"), NULL, NULL, 0), AQ_OK);
+  assert_true(c.zipped);
+  assert_int_equal(opt.arg_cnt, 1);
+  assert_int_equal(parse(&c, ARGS("--name", "false", "--zipped"), NULL, NULL, 0), AQ_OK);
+  assert_string_equal(c.name, "false");
+  assert_true(c.zipped);
+}
+
 /* Goal: flag over AEQUA_ over own variable over CHARON_ over file over default.
    Method: take the highest away, one after the other. */
 static void precedence(void **state) {
@@ -291,11 +315,52 @@ static void file(void **state) {
   }
 }
 
+/* Goal: lists in the forms of both notations, behind a byte order mark, are what the CSV text says.
+   Method: a table of files, read back through a list option; lines that look like lists and are none. */
+static void file_lists(void **state) {
+  (void)state;
+  static const struct {
+    const char *text, *item[4];
+  } row[] = {
+      {"\xef\xbb\xbflist: a,b", {"a", "b"}},
+      {"list = [\"a\", 'b']", {"a", "b"}},
+      {"list = [ # first\n  \"a,1\",\n\n  # second\n  \"b\",\n]  # end\nnodes = 7", {"a,1", "b"}},
+      {"list: [http://x:1/#y, b]\r\nnodes: 7", {"http://x:1/#y", "b"}},
+      {"list:\n  - a # one\n\n  # c\n  - 'say \"b\"'\n-\nnodes: 7", {"a", "say \"b\"", ""}},
+      {"list: []", {NULL}},
+      {"list: [\"\"]", {""}},
+      {"list:\nnodes: 7", {NULL}},
+      {"list: [::1]:3610", {"[::1]:3610"}},
+  };
+  for (size_t i = 0; i < AQ_COUNT(row); i++) {
+    aq_opt_pair *pair;
+    size_t cnt, want = 0;
+    cfg c;
+    assert_int_equal(aq_options_file(&pair, &cnt, &arena, aq_bytes_str(row[i].text), &err), AQ_OK);
+    assert_int_equal(parse(&c, NONE, NULL, pair, cnt), AQ_OK);
+    for (; want < 4 && row[i].item[want]; want++) {
+      assert_true(want < c.list.cnt);
+      assert_string_equal(c.list.item[want], row[i].item[want]);
+    }
+    assert_int_equal(c.list.cnt, want);
+    assert_int_equal(c.nodes, strstr(row[i].text, "nodes") ? 7 : 4);
+  }
+  static const char *const bad[] = {"n: 1\nlist: [a", "n: 1\nlist = [\"a\",\n", "n: 1\nlist = [\"a\n\"]", "n: 1\n\"",
+                                    "list:\n- a\nb"};
+  for (size_t i = 0; i < AQ_COUNT(bad); i++) {
+    aq_opt_pair *pair;
+    size_t cnt;
+    assert_int_equal(aq_options_file(&pair, &cnt, &arena, aq_bytes_str(bad[i]), &err), AQ_E_FORMAT);
+    assert_non_null(strstr(err.text, i < 4 ? "line 2 " : "line 3 "));
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(defaults), cmocka_unit_test(flag_forms), cmocka_unit_test(precedence), cmocka_unit_test(faults),
-      cmocka_unit_test(lists),    cmocka_unit_test(limits),     cmocka_unit_test(values),     cmocka_unit_test(help),
-      cmocka_unit_test(required), cmocka_unit_test(file),
+      cmocka_unit_test(defaults),   cmocka_unit_test(flag_forms), cmocka_unit_test(bool_words),
+      cmocka_unit_test(file_lists), cmocka_unit_test(precedence), cmocka_unit_test(faults),
+      cmocka_unit_test(lists),      cmocka_unit_test(limits),     cmocka_unit_test(values),
+      cmocka_unit_test(help),       cmocka_unit_test(required),   cmocka_unit_test(file),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -2,9 +2,7 @@
 #ifndef AQ_BASE_UTF8_H
 #define AQ_BASE_UTF8_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "base/bytes.h"
 
 /* Length (1 to 4) of the well-formed sequence at p, of which `left` bytes may be read; 0 when there is none: truncated,
    overlong, a surrogate, over U+10FFFF (Unicode table 3-7). */
@@ -37,6 +35,12 @@ static inline bool aq_utf8_is_hidden(uint32_t code) {
          (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
          (code >= 0x2060 && code <= 0x206f) || code == 0xfeff || (code >= 0xfff9 && code <= 0xfffb) ||
          (code >= 0xe0000 && code <= 0xe0fff);
+}
+
+/* Without the byte order mark that some editors put before a text. */
+static inline aq_bytes aq_utf8_unmark(aq_bytes text) {
+  bool marked = text.len >= 3 && memcmp(text.ptr, "\xef\xbb\xbf", 3) == 0;
+  return marked ? aq_bytes_sub(text, 3, text.len - 3) : text;
 }
 
 /* What is hidden or not UTF-8 becomes '?', in place. For text of others on its way to a terminal or a label. */

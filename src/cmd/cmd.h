@@ -17,7 +17,7 @@ typedef struct aq_command {
   const char *summary; /* one line, lower case, no full stop */
   const char *args;    /* names of the arguments for the usage line, NULL: none allowed */
   size_t arg_min, arg_max;
-  bool args_ignored; /* surplus arguments are no error (as Charon's create cluster, run, version) */
+  bool args_ignored; /* surplus arguments: a line each, no error (as Charon's create cluster, run, version) */
   const char *text;  /* more help, NULL: none */
   const aq_option *option;
   size_t option_cnt;

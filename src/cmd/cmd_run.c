@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/utf8.h"
 #include "cluster/datadir.h"
 #include "cmd/cmd.h"
 #include "cmd/network.h"
@@ -172,7 +173,7 @@ static int read_peers(aq_node_cfg *out, const run_cfg *c, aq_arena *arena) {
   aq_err err = {AQ_OK, ""};
   aq_bytes line;
   int rc = aq_file_read(&text, c->peers.item[0], &err) == AQ_OK ? 0 : aq_cmd_fail("--p2p-peers: %s", err.text);
-  for (aq_rd r = aq_rd_of(aq_buf_bytes(&text)); !rc && aq_rd_line(&r, &line);) {
+  for (aq_rd r = aq_rd_of(aq_utf8_unmark(aq_buf_bytes(&text))); !rc && aq_rd_line(&r, &line);) {
     size_t from = 0, to = 0;
     while (from < line.len && strchr(" \t", line.ptr[from])) from++;
     for (to = from; to < line.len && !strchr(" \t\r#", line.ptr[to]);) to++;
@@ -294,7 +295,7 @@ static int run(const aq_cmd_ctx *ctx, void *cfg) {
 const aq_command aq_cmd_run = {
     .name = "run",
     .summary = "run the node",
-    .args_ignored = false,
+    .args_ignored = true,
     .text = "Starts from the directory that `create cluster` or a key generation left (Charon's layout).",
     .option = options,
     .option_cnt = AQ_COUNT(options),

@@ -3,21 +3,41 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "cluster/datadir.h"
 #include "codec/json.h"
 
-/* Scalars as their text; a nested value cannot belong to a flag and is left out. */
-static const char *scalar_text(aq_arena *arena, yyjson_val *v) {
+/* Scalars as their text; ptr NULL for what is none. */
+static aq_bytes scalar_text(char num[32], yyjson_val *v) {
+  if (yyjson_is_str(v)) return aq_bytes_of(yyjson_get_str(v), yyjson_get_len(v));
+  if (yyjson_is_bool(v)) return aq_bytes_str(yyjson_get_bool(v) ? "true" : "false");
+  if (!yyjson_is_uint(v)) return aq_bytes_of(NULL, 0);
+  return aq_bytes_of(num, (size_t)snprintf(num, 32, "%llu", (unsigned long long)yyjson_get_uint(v)));
+}
+
+/* A list of scalars as CSV; anything else that is nested cannot belong to a flag and is left out: NULL. */
+static const char *value_text(aq_arena *arena, yyjson_val *v) {
   char num[32];
-  if (yyjson_is_str(v)) return aq_arena_str(arena, aq_bytes_of(yyjson_get_str(v), yyjson_get_len(v)));
-  if (yyjson_is_bool(v)) return yyjson_get_bool(v) ? "true" : "false";
-  if (!yyjson_is_uint(v)) return NULL;
-  int len = snprintf(num, sizeof num, "%llu", (unsigned long long)yyjson_get_uint(v));
-  return aq_arena_str(arena, aq_bytes_of(num, (size_t)len));
+  aq_bytes one = scalar_text(num, v);
+  if (one.ptr) return aq_arena_str(arena, one);
+  if (!yyjson_is_arr(v)) return NULL;
+  aq_buf csv = AQ_BUF(2 * AQ_CONFIG_FILE_MAX);
+  yyjson_val *item;
+  bool plain = true, first = true;
+  yyjson_arr_iter it = yyjson_arr_iter_with(v);
+  while ((item = yyjson_arr_iter_next(&it))) {
+    one = scalar_text(num, item);
+    plain = plain && one.ptr;
+    aq_csv_put(&csv, first, one);
+    first = false;
+  }
+  const char *text = plain && !csv.failed ? aq_arena_str(arena, aq_buf_bytes(&csv)) : NULL;
+  aq_buf_free(&csv);
+  return text;
 }
 
 static aq_status pairs_of_json(aq_opt_pair **out, size_t *cnt, aq_arena *arena, aq_bytes text, aq_err *err) {
-  yyjson_doc *doc = aq_json_parse(text, AQ_CONFIG_FILE_MAX, err);
+  yyjson_doc *doc = aq_json_parse(aq_utf8_unmark(text), AQ_CONFIG_FILE_MAX, err);
   if (!doc) return AQ_E_FORMAT;
   yyjson_val *root = yyjson_doc_get_root(doc), *key;
   aq_status st = yyjson_is_obj(root) ? AQ_OK : aq_fail(err, AQ_E_FORMAT, "not a JSON object");
@@ -25,7 +45,7 @@ static aq_status pairs_of_json(aq_opt_pair **out, size_t *cnt, aq_arena *arena, 
   if (st == AQ_OK && !*out) st = aq_fail(err, AQ_E_LIMIT, "too long");
   yyjson_obj_iter it = yyjson_obj_iter_with(root);
   while (st == AQ_OK && (key = yyjson_obj_iter_next(&it))) {
-    const char *value = scalar_text(arena, yyjson_obj_iter_get_val(key));
+    const char *value = value_text(arena, yyjson_obj_iter_get_val(key));
     const char *name = aq_arena_str(arena, aq_bytes_of(yyjson_get_str(key), yyjson_get_len(key)));
     if (value && name) (*out)[(*cnt)++] = (aq_opt_pair){name, value};
   }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "adapter/sandbox.h"
+#include "base/utf8.h"
 #include "cmd/config_file.h"
 #include "crypto/aead.h"
 
@@ -109,6 +110,14 @@ static int check_args(const aq_command *cmd, const aq_options *opt) {
   if (opt->arg_cnt > cmd->arg_max && !cmd->args_ignored) {
     return aq_cmd_usage_error(cmd, "unexpected argument \"%s\"", opt->arg[cmd->arg_max]);
   }
+  for (size_t i = cmd->arg_max; i < opt->arg_cnt; i++) {
+    char word[64];
+    snprintf(word, sizeof word, "%s", opt->arg[i]);
+    aq_text_clean(word);
+    fprintf(stderr, "aequa: the word \"%s\" is not used\n", word);
+  }
+  /* Charon takes the flag alone, which is true, and drops the word. */
+  if (opt->denied) fprintf(stderr, "aequa: \"--%s false\" is taken as --%s=false\n", opt->denied, opt->denied);
   return AQ_EXIT_OK;
 }
 
