@@ -2,7 +2,9 @@
 
 #include "adapter/workers.h"
 #include "base/assert.h"
+#include "base/log.h"
 #include "base/metrics.h"
+#include "crypto/aead.h"
 #include "port/timer_heap.h"
 
 #include <errno.h>
@@ -10,13 +12,14 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/random.h>
+#include <string.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
 enum { STEP_MAX_NS = 1000 * 1000, CORES_USED_MAX = 4, DRAIN_MAX_MS = 1000 };
+#define LOOK_NS AQ_MILLIS(250) /* at the clock, where the kernel does not tell when it is set */
 
 typedef struct post {
   struct post *next;
@@ -28,9 +31,11 @@ struct aq_loop {
   uv_loop_t uv;
   uv_async_t async;
   uv_poll_t tick;
+  uv_timer_t plain; /* in its place, where the kernel has no such timers (gVisor, faketime) */
   uv_prepare_t prepare;
   uv_signal_t sig[2];
   int tick_fd;          /* timerfd on the wall clock: the kernel follows clock steps, and wakes us when one comes */
+  bool no_tick;         /* it is not to be had */
   int64_t clock_off_ns; /* tests */
   aq_clock_look look;
   aq_env env;
@@ -67,13 +72,7 @@ static uint64_t env_mono(void *ctx) {
 
 static void env_random(void *ctx, void *out, size_t len) {
   (void)ctx;
-  uint8_t *p = out;
-  while (len > 0) {
-    ssize_t got = getrandom(p, len, 0);
-    if (got < 0 && errno == EINTR) continue;
-    AQ_ASSERT(got > 0);
-    p += got, len -= (size_t)got;
-  }
+  aq_system_random(out, len);
 }
 
 /* ---- timers ---- */
@@ -115,9 +114,34 @@ static void on_tick(uv_poll_t *h, int status, int events) {
   fire_timers(l);
 }
 
+static void on_plain(uv_timer_t *h) {
+  aq_loop *l = h->data;
+  look_at_clock(l);
+  fire_timers(l);
+}
+
+/* Until the next timer, and no longer than until the next look at the clock. Rounded up: never before its time. */
+static void arm_plain(aq_loop *l) {
+  const aq_timer *first = aq_timer_heap_first(&l->timers);
+  uint64_t now_ns = env_now(l), wait_ns = LOOK_NS;
+  if (first && first->at_ns <= now_ns)
+    wait_ns = 0;
+  else if (first && first->at_ns - now_ns < wait_ns)
+    wait_ns = first->at_ns - now_ns;
+  uv_update_time(&l->uv);
+  AQ_ASSERT(uv_timer_start(&l->plain, on_plain, (wait_ns + AQ_NS_PER_MS - 1) / AQ_NS_PER_MS, 0) == 0);
+}
+
+static void no_tick(aq_loop *l, int why) {
+  l->no_tick = true;
+  if (l->tick_fd >= 0) uv_poll_stop(&l->tick);
+  AQ_LOG(AQ_LOG_WARN, "clock", AQ_STR("event", "not_told"), AQ_STR("err", strerror(why)),
+         AQ_STR("note", "this kernel does not tell when the clock is set: it is looked at four times a second"));
+}
+
 /* The answer ECANCELED: the clock was set since the last call. The timer is armed, but what waits may have moved. */
 static void arm_tick(aq_loop *l) {
-  for (bool again = true; again;) {
+  for (bool again = true; again && !l->no_tick;) {
     const aq_timer *first = aq_timer_heap_first(&l->timers);
     uint64_t at_ns = first ? first->at_ns : 0;
     if (first && at_ns == 0) at_ns = 1; /* 0 would disarm */
@@ -126,10 +150,11 @@ static void arm_tick(aq_loop *l) {
     if (at_ns > INT64_MAX || at > INT64_MAX) at = INT64_MAX;
     struct itimerspec spec = {.it_value = {(time_t)(at / AQ_NS_PER_SEC), (long)(at % AQ_NS_PER_SEC)}};
     again = timerfd_settime(l->tick_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &spec, NULL) != 0;
-    AQ_ASSERT(!again || errno == ECANCELED);
+    if (again && errno != ECANCELED) no_tick(l, errno);
     if (again) look_at_clock(l);
     l->armed_ns = again ? 0 : at_ns;
   }
+  if (l->no_tick) arm_plain(l);
 }
 
 /* Before each wait for events: the watchdog looks at the step that ends here. */
@@ -206,25 +231,44 @@ void aq_loop_on_signal(aq_loop *l, void (*fn)(void *arg, int signo), void *arg) 
 
 /* ---- life ---- */
 
+static void start_tick(aq_loop *l) {
+  l->tick_fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+  if (l->tick_fd < 0) {
+    no_tick(l, errno);
+    return;
+  }
+  AQ_ASSERT(uv_poll_init(&l->uv, &l->tick, l->tick_fd) == 0);
+  AQ_ASSERT(uv_poll_start(&l->tick, UV_READABLE, on_tick) == 0);
+}
+
+/* What nothing here works without: too few descriptors, or a container that forbids epoll or eventfd. */
+static void need(int rc) {
+  if (rc == 0) return;
+  AQ_LOG(AQ_LOG_ERROR, "start", AQ_STR("err", uv_strerror(rc)),
+         AQ_STR("note",
+                "the system refuses an event loop (epoll, eventfd, descriptors): look at the limits of this "
+                "process and the container's seccomp profile"));
+  aq_log_stop();
+  exit(1);
+}
+
 aq_loop *aq_loop_new(uint32_t workers) {
   aq_loop *l = calloc(1, sizeof *l);
   AQ_ASSERT(l);
   signal(SIGPIPE, SIG_IGN);
   uv_os_setenv("UV_THREADPOOL_SIZE", "2"); /* libuv's threads only resolve names here */
   mallopt(M_ARENA_MAX, 2);                 /* else every thread brings an arena of its own */
-  AQ_ASSERT(uv_loop_init(&l->uv) == 0);
+  need(uv_loop_init(&l->uv));
   AQ_ASSERT(uv_loop_configure(&l->uv, UV_METRICS_IDLE_TIME) == 0);
-  l->tick_fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
-  AQ_ASSERT(l->tick_fd >= 0);
-  AQ_ASSERT(uv_async_init(&l->uv, &l->async, on_async) == 0);
-  AQ_ASSERT(uv_poll_init(&l->uv, &l->tick, l->tick_fd) == 0);
+  need(uv_async_init(&l->uv, &l->async, on_async));
+  AQ_ASSERT(uv_timer_init(&l->uv, &l->plain) == 0);
   AQ_ASSERT(uv_prepare_init(&l->uv, &l->prepare) == 0);
-  l->async.data = l->tick.data = l->prepare.data = l;
+  l->async.data = l->tick.data = l->plain.data = l->prepare.data = l;
+  start_tick(l);
   for (size_t i = 0; i < AQ_COUNT(l->sig); i++) {
-    AQ_ASSERT(uv_signal_init(&l->uv, &l->sig[i]) == 0);
+    need(uv_signal_init(&l->uv, &l->sig[i]));
     l->sig[i].data = l;
   }
-  AQ_ASSERT(uv_poll_start(&l->tick, UV_READABLE, on_tick) == 0);
   AQ_ASSERT(uv_prepare_start(&l->prepare, on_prepare) == 0);
   pthread_mutex_init(&l->post_lock, NULL);
   l->post_tail = &l->post_head;
@@ -268,10 +312,11 @@ void aq_loop_free(aq_loop *l) {
   while (run_posts(l)) continue;
   for (size_t i = 0; i < AQ_COUNT(l->sig); i++) uv_close((uv_handle_t *)&l->sig[i], NULL);
   uv_close((uv_handle_t *)&l->async, NULL);
-  uv_close((uv_handle_t *)&l->tick, NULL);
+  if (l->tick_fd >= 0) uv_close((uv_handle_t *)&l->tick, NULL);
+  uv_close((uv_handle_t *)&l->plain, NULL);
   uv_close((uv_handle_t *)&l->prepare, NULL);
   bool ended = run_down(l);
-  close(l->tick_fd);
+  if (l->tick_fd >= 0) close(l->tick_fd);
   aq_timer_heap_free(&l->timers);
   pthread_mutex_destroy(&l->post_lock);
   if (ended) free(l);

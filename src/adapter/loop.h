@@ -1,5 +1,6 @@
 /* adapter/loop.h - the production environment: a libuv loop, timers, the worker pool, signals. Implements
-   port/env.h. A wall clock that is set is noticed at once, by the kernel's word. */
+   port/env.h. A wall clock that is set is noticed at once, by the kernel's word; within a quarter of a second where the
+   kernel has no word for it. */
 #ifndef AQ_ADAPTER_LOOP_H
 #define AQ_ADAPTER_LOOP_H
 

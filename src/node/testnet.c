@@ -441,12 +441,15 @@ static void release(aq_testnet *t, int rc) {
 int aq_testnet_run(aq_testnet_cfg *cfg) {
   aq_testnet *t = calloc(1, sizeof *t);
   AQ_ASSERT(t);
+  if (readlink("/proc/self/exe", t->self, sizeof t->self - 1) <= 0) {
+    fprintf(stderr, "aequa: /proc/self/exe cannot be read: the test network starts its programs by it (mount /proc)\n");
+    free(t);
+    return 1;
+  }
   t->cfg = cfg;
   t->revive = -1;
   t->rng = cfg->seed ? cfg->seed : 1;
   aq_report_init(&t->report, cfg->nodes);
-  ssize_t len = readlink("/proc/self/exe", t->self, sizeof t->self - 1);
-  AQ_ASSERT(len > 0);
   t->loop = aq_loop_new(1);
   t->env = aq_loop_env(t->loop);
   t->curl = aq_curl_new(t->loop);
