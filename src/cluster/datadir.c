@@ -307,6 +307,13 @@ static aq_status judge_key_lock(const char *path, yyjson_val *obj, const char *l
   if (!stamp || aq_rfc3339_parse(&then_ns, aq_bytes_str(stamp)) != AQ_OK) {
     return aq_fail(err, AQ_E_FORMAT, "%s: cannot be understood; if no node uses this key, remove the file", path);
   }
+  /* A node that runs writes it anew each second, by the clock that we see: so no node on this machine wrote this. */
+  if (then_ns > now_ns && then_ns - now_ns > AQ_SECONDS(ALIVE_S)) {
+    return aq_fail(err, AQ_E_EXISTS,
+                   "%s: dated %llu s ahead of this machine's clock: set the clock right; if no node uses this key, "
+                   "remove the file",
+                   path, (unsigned long long)((then_ns - now_ns) / AQ_NS_PER_SEC));
+  }
   uint64_t age_ns = now_ns > then_ns ? now_ns - then_ns : 0;
   if (age_ns <= AQ_SECONDS(ALIVE_S)) {
     return aq_fail(err, AQ_E_EXISTS, "%s: \"%.40s\" uses this key right now; stop it first", path,

@@ -176,6 +176,33 @@ static void key_lock(void **state) {
   }
 }
 
+/* Goal: a key lock dated in the future is refused with what is true, the time between and what to do, and only then: a
+   clock that is set back by little, and a node that goes on, look like a node that runs.
+   Method: the border, an hour, a year, two centuries; of the same cluster and of another. */
+static void key_lock_of_the_future(void **state) {
+  (void)state;
+  const uint64_t t = AQ_SECONDS(1800000000);
+  static const uint64_t ahead_s[] = {6, 3600, 31536000, 7000000000};
+  aq_err err = {AQ_OK, ""};
+  const char *key = in_dir("k");
+  assert_int_equal(aq_file_write(key, aq_bytes_str("x"), 0600, &err), AQ_OK);
+  assert_int_equal(aq_keylock_touch(key, "charon run", "0x01", t + AQ_SECONDS(5)), AQ_OK);
+  assert_int_equal(aq_keylock_take(key, "aequa run", "0x01", t, &err), AQ_E_EXISTS);
+  assert_non_null(strstr(err.text, "\"charon run\" uses this key right now"));
+  for (size_t i = 0; i < AQ_COUNT(ahead_s); i++) {
+    char seconds[32];
+    snprintf(seconds, sizeof seconds, "%llu s ahead", (unsigned long long)ahead_s[i]);
+    assert_int_equal(aq_keylock_touch(key, "charon run", i % 2 ? "0x01" : "0x02", t + AQ_SECONDS(ahead_s[i])), AQ_OK);
+    assert_int_equal(aq_keylock_take(key, "aequa run", "0x01", t, &err), AQ_E_EXISTS);
+    assert_non_null(strstr(err.text, seconds));
+    assert_non_null(strstr(err.text, "set the clock right"));
+    assert_non_null(strstr(err.text, "if no node uses this key, remove the file"));
+    assert_null(strstr(err.text, "right now"));
+    assert_null(strstr(err.text, "wait"));
+  }
+  assert_int_equal(aq_keylock_take(key, "aequa run", "0x01", t + AQ_SECONDS(31536000), &err), AQ_E_EXISTS);
+}
+
 /* Goal: a path that is too long, names a directory where a file is due or the other way round is refused by name.
    Method: each call with each of them. */
 static void places(void **state) {
@@ -413,6 +440,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(identity, setup, teardown),
       cmocka_unit_test_setup_teardown(places, setup, teardown),
       cmocka_unit_test_setup_teardown(key_lock, setup, teardown),
+      cmocka_unit_test_setup_teardown(key_lock_of_the_future, setup, teardown),
       cmocka_unit_test_setup_teardown(golden_keys, setup, teardown),
       cmocka_unit_test_setup_teardown(not_files, setup, teardown),
       cmocka_unit_test_setup_teardown(private_files, setup, teardown),
