@@ -44,16 +44,22 @@ static void learn(void *arg) {
   if (s->op % 2 == 0) aq_beacon_end_streams(w->bn[s->op]); /* it was restarted; else nothing tells of it */
 }
 
-static bool knows(const sim_world *w, const aq_chain *c) { return c->fork[w->next_fork].epoch == w->fork_epoch; }
+static bool knows(const sim_world *w, const aq_chain *c, uint64_t epoch) {
+  return c->fork[w->next_fork].epoch <= epoch;
+}
 
-/* Who had trouble with its beacon node in all the time between takes part from the next epoch on. */
-static void fork_begins(sim_world *w) {
+/* Who had trouble with its beacon node in all the time between takes part from the epoch on that follows the first
+   answer. */
+static void epoch_of_fork_begins(sim_world *w, uint64_t epoch) {
+  uint32_t *unlearnt = &w->unlearnt[epoch];
   for (uint32_t i = 0; i < w->node_cnt; i++) {
     const sim_node *n = w->node[i];
     bool node = n->up && n->core.chain_known, client = n->vc_up && n->vc->ready;
-    if ((node && !knows(w, &n->core.chain)) || (client && !knows(w, &n->vc->chain))) w->unlearnt |= 1u << n->op;
+    if ((node && !knows(w, &n->core.chain, epoch)) || (client && !knows(w, &n->vc->chain, epoch)))
+      *unlearnt |= 1u << n->op;
   }
-  sim_say(w, "%s begins, operators 0x%x do not know it", aq_fork_name(w->next_fork), w->unlearnt);
+  if (epoch == w->fork_epoch || *unlearnt)
+    sim_say(w, "%s has begun, operators 0x%x do not know it", aq_fork_name(w->next_fork), *unlearnt);
 }
 
 /* ---- blocks ---- */
@@ -171,7 +177,8 @@ static void slot_tick(void *arg) {
   uint64_t slot = (w->now_ns - w->genesis_ns) / w->slot_ns;
   aq_timer_set(&w->own.env, &w->slot_timer, w->genesis_ns + (slot + 1) * w->slot_ns, slot_tick, w);
   sim_check_slot(w, slot);
-  if (w->fork_epoch != AQ_FAR_EPOCH && slot == w->fork_epoch * w->slots_per_epoch) fork_begins(w);
+  uint64_t epoch = slot / w->slots_per_epoch;
+  if (epoch >= w->fork_epoch && slot % w->slots_per_epoch == 0 && slot < SIM_SLOTS_MAX) epoch_of_fork_begins(w, epoch);
   if (slot == 0 || slot >= SIM_SLOTS_MAX) return;
   bool ours = aq_beacon_proposer(w->bn[0], slot) < w->validators;
   if (!ours && !sim_chance(w, 50)) foreign_block(w, slot);

@@ -346,7 +346,7 @@ struct sim_world {
   uint64_t fork_epoch;     /* of the latter; AQ_FAR_EPOCH: none */
   aq_timer learn[SIM_NODES_MAX];
   uint64_t learn_ns[SIM_NODES_MAX]; /* when each beacon node gets it */
-  uint32_t unlearnt;                /* operators whose node or client did not know it when it began */
+  uint32_t unlearnt[SIM_SLOTS_MAX]; /* operators whose node or client did not know it, by the epoch's begin */
   aq_lock lock;
   aq_operator operators[SIM_NODES_MAX];
   aq_validator_address addresses[SIM_VALIDATORS_MAX];
