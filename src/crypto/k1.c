@@ -53,6 +53,7 @@ aq_status aq_k1_key_new(aq_k1_key **out, const uint8_t secret[32]) {
   aq_k1_key *k = aq_guarded_alloc(1, sizeof *k);
   AQ_ASSERT(k);
   memcpy(k->secret, secret, sizeof k->secret);
+  aq_stack_clear();
   serialize(k->pub, &pub);
   aq_guarded_readonly(k);
   *out = k;
@@ -73,7 +74,10 @@ void aq_k1_key_free(aq_k1_key *k) { aq_guarded_free(k); }
 
 void aq_k1_pubkey(uint8_t out[33], const aq_k1_key *k) { memcpy(out, k->pub, PUB); }
 
-void aq_k1_export(uint8_t out[32], const aq_k1_key *k) { memcpy(out, k->secret, sizeof k->secret); }
+void aq_k1_export(uint8_t out[32], const aq_k1_key *k) {
+  memcpy(out, k->secret, sizeof k->secret);
+  aq_stack_clear();
+}
 
 aq_status aq_k1_pubkey_parse(uint8_t out[33], aq_bytes in) {
   secp256k1_pubkey pub;

@@ -24,10 +24,10 @@ AQ_NODISCARD aq_status aq_secret_hex_decode(uint8_t *out, size_t len, aq_bytes t
 /* Without the blanks, tabs and line ends around it; only their number shows in the time. */
 aq_bytes aq_secret_trim(aq_bytes text);
 
-/* ---- the stack ---- */
+/* ---- the stack and the registers ---- */
 
-/* Overwrites 16 KiB of stack below the caller's frame: what libraries that do not clean up after themselves left
-   there. Called after an operation with a secret; about 0.1 us. Does not reach registers. */
+/* Overwrites 16 KiB of stack below the caller's frame, and the vector registers: what libraries that do not clean up
+   after themselves left there. Called after an operation with a secret, last; about 0.1 us. */
 void aq_stack_clear(void);
 
 /* ---- constant time ---- */
