@@ -282,6 +282,12 @@ static uint64_t held_by_foreign_ns(const aq_consensus *c, aq_duty duty) {
   return ahead ? aq_duty_gate_end_ns(&c->cfg.chain->clock, present) : present;
 }
 
+/* What peers told of once they may not know any more after a restart of all: later lives hold it back, too. */
+static void keep_unproven(const aq_store *store, uint64_t now_ns) {
+  uint64_t since_ns = now_ns > AQ_STORE_MARGIN_NS ? now_ns - AQ_STORE_MARGIN_NS : 0;
+  if (store->mark && since_ns > store->since_ns) store->mark(store->ctx, since_ns);
+}
+
 /* 7.3: our key is used elsewhere, or our journal is older than what we sent. sure: the journal said so; it may also be
    out of order. */
 static void own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer, bool sure) {
@@ -290,6 +296,7 @@ static void own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m
   bool known = here && here->foreign_own;
   if (here) here->foreign_own = true;
   if (until > c->abstain_until_ns) c->abstain_until_ns = until;
+  keep_unproven(c->cfg.store, aq_now_ns(c->cfg.env));
   const char *why = "a vote with our own index that the journal does not know";
   AQ_LIST_EACH(&c->all, in, aq_instance, node) {
     if (in == here || aq_consensus_must_abstain(c, in->duty)) aq_instance_abstain(in, why);

@@ -53,6 +53,7 @@ typedef struct {
   fake_decision decision[64];
   size_t decision_cnt;
   uint32_t failures, sends;
+  uint64_t since_ns; /* the store's mark */
   char why[160];
 } fake_node;
 
@@ -343,6 +344,11 @@ static inline aq_status fake_store_load(void *ctx, uint64_t from_slot, const aq_
   return AQ_OK;
 }
 
+static inline void fake_store_mark(void *ctx, uint64_t since_ns) {
+  fake_node *n = ctx;
+  n->since_ns = n->store.since_ns = since_ns;
+}
+
 static inline void fake_store_find(void *ctx, aq_duty duty, uint8_t msg_type, uint64_t round, aq_store_found done,
                                    void *arg) {
   fake_node *n = ctx;
@@ -436,7 +442,9 @@ static inline void fake_boot(fake_cluster *w, uint32_t i, aq_store_state state) 
                         .vote = fake_store_vote,
                         .decided = fake_store_decided,
                         .load = fake_store_load,
-                        .find = fake_store_find};
+                        .find = fake_store_find,
+                        .mark = fake_store_mark,
+                        .since_ns = n->since_ns};
   aq_consensus_cfg cfg = {.env = &n->env,
                           .net = &n->net,
                           .store = &n->store,

@@ -94,6 +94,32 @@ static void an_old_store_is_noticed(void **state) {
   fake_cluster_free(w);
 }
 
+/* Goal: what the peers told of the store is not forgotten with them, and shortens nothing that is held back. Method: they
+   tell it, then node 0 starts again and nobody answers; a later mark. */
+static void what_was_noticed_stays(void **state) {
+  (void)state;
+  fake_cluster *w = rolled_back(true, 1u << 1 | 1u << 2);
+  fake_node *n = &w->node[0];
+  run_ms(w, 1000);
+  assert_true(aq_instance_find(n->c, duty)->abstain);
+  assert_true(n->since_ns + AQ_STORE_MARGIN_NS >= n->c->cfg.started_ns);
+  fake_kill(w, 0);
+  for (uint32_t i = 0; i < NODES; i++) w->node[i].mute = true;
+  fake_boot(w, 0, AQ_STORE_OK);
+  assert_int_equal(aq_consensus_participate(n->c, duty), AQ_OK);
+  run_ms(w, 5000);
+  assert_int_equal(n->sends, 0);
+  assert_true(aq_instance_find(n->c, duty)->abstain);
+  fake_cluster_free(w);
+  w = rolled_back(true, 1u << 1 | 1u << 2);
+  n = &w->node[0];
+  n->store.since_ns = w->now_ns + AQ_SECONDS(100);
+  run_ms(w, 1000);
+  assert_true(aq_instance_find(n->c, duty)->abstain);
+  assert_int_equal(n->store.since_ns, w->now_ns + AQ_SECONDS(99));
+  fake_cluster_free(w);
+}
+
 /* Goal: peers that cannot answer change nothing, and a duty waits for them no longer than its bound; with a sound store
    nobody abstains. Method: all peers mute with the sound store; then one that answers. The votes that were recorded are
    sent again, none before the answers or the bound. */
@@ -321,10 +347,11 @@ int main(void) {
   aq_metrics_init();
   aq_log_start(AQ_LOG_ERROR, quiet, NULL);
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(an_old_store_is_noticed),   cmocka_unit_test(a_sound_store_goes_on),
-      cmocka_unit_test(lies_change_nothing),       cmocka_unit_test(one_of_two_processes_stops),
-      cmocka_unit_test(an_old_hello_hides_nobody), cmocka_unit_test(the_journal_is_asked),
-      cmocka_unit_test(answers_are_rationed),      cmocka_unit_test(clocks_do_not_say_who_is_later),
+      cmocka_unit_test(an_old_store_is_noticed),        cmocka_unit_test(what_was_noticed_stays),
+      cmocka_unit_test(a_sound_store_goes_on),          cmocka_unit_test(lies_change_nothing),
+      cmocka_unit_test(one_of_two_processes_stops),     cmocka_unit_test(an_old_hello_hides_nobody),
+      cmocka_unit_test(the_journal_is_asked),           cmocka_unit_test(answers_are_rationed),
+      cmocka_unit_test(clocks_do_not_say_who_is_later),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
