@@ -123,7 +123,7 @@ static void run_duties(world *w) {
   static aq_dist_validator validator;
   static aq_lock lock = {.validators = &validator, .validator_cnt = 1};
   lock.def.addresses = &address;
-  aq_preparer *p = aq_preparer_new(&(aq_preparer_cfg){&w->env.env, w->bn, &w->chain, s, &lock});
+  aq_preparer *p = aq_preparer_new(&(aq_preparer_cfg){&w->env.env, w->bn, &w->chain, s, &lock, NULL, NULL});
   aq_scheduler_start(s);
   aq_preparer_start(p);
   aq_scheduler_duties(s, AQ_DUTIES_SYNC, 0, duties, NULL);

@@ -93,6 +93,10 @@ typedef struct {
   uint8_t known_block[32]; /* one that it has besides */
   uint64_t known_slot;
   uint8_t fee_recipient[20]; /* of its blocks */
+  bool tells;                /* asked for preparations, it makes them: `tell` is whom its blocks pay from then on */
+  uint8_t tell[20];
+  uint32_t forgot; /* how often it was asked */
+  aq_timer tell_timer;
   uint32_t votes_asked, blocks_asked;
 } node;
 
@@ -623,6 +627,18 @@ static inline void make_keys(world *w) {
   }
 }
 
+static inline void node_told(void *arg) {
+  node *n = arg;
+  memcpy(n->fee_recipient, n->tell, sizeof n->fee_recipient);
+  aq_workflow_prepared(n->workflow);
+}
+
+static inline void node_forgot(void *arg) {
+  node *n = arg;
+  n->forgot++;
+  if (n->tells) aq_timer_after(&n->w->env.env, &n->tell_timer, AQ_MILLIS(20), node_told, n);
+}
+
 static inline void node_start(world *w, uint32_t i, bool tss, aq_store_state state) {
   static const char *const urls[] = {"http://bn"};
   node *n = &w->node[i];
@@ -656,7 +672,9 @@ static inline void node_start(world *w, uint32_t i, bool tss, aq_store_state sta
                                                    .self = i,
                                                    .started_ns = w->env.wall_ns,
                                                    .enable_tss = tss,
-                                                   .builder_api = w->builder_api});
+                                                   .builder_api = w->builder_api,
+                                                   .arg = n,
+                                                   .forgot = node_forgot});
   assert_non_null(n->workflow);
   aq_err err;
   assert_int_equal(aq_workflow_start(n->workflow, &err), AQ_OK);
@@ -665,6 +683,7 @@ static inline void node_start(world *w, uint32_t i, bool tss, aq_store_state sta
 static inline void node_stop(world *w, uint32_t i) {
   node *n = &w->node[i];
   if (!n->up) return;
+  aq_timer_cancel(&w->env.env, &n->tell_timer);
   aq_workflow_free(n->workflow);
   aq_bn_free(n->bn);
   fake_http_free(&n->http);

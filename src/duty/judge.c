@@ -49,6 +49,7 @@ struct aq_judge {
   aq_list views;
   uint64_t justified; /* source epoch that our beacon node named last */
   aq_duty warned;     /* about its fee recipient */
+  bool misdirected;   /* the last value judged pays somebody else */
 };
 
 static bool strict(const aq_judge *j, const aq_value_case *c) { return c->round <= (int64_t)j->cfg.faulty + 1; }
@@ -360,6 +361,7 @@ static aq_value_verdict fee_judged(aq_judge *j, aq_duty duty, uint32_t validator
     return AQ_VALUE_GOOD;
   }
   char hex[41];
+  j->misdirected = true;
   aq_hex_encode(hex, got);
   (void)aq_fail(err, AQ_E_UNKNOWN, "the block pays 0x%s, which is not the cluster's fee recipient", hex);
   return AQ_VALUE_BAD;
@@ -423,7 +425,9 @@ static void take_own(aq_judge *j, aq_duty duty, const aq_unsigned *item) {
 aq_status aq_judge_own(aq_judge *j, aq_duty duty, const aq_unsigned_set *set, aq_err *err) {
   const aq_value_case c = {.duty = duty, .round = (int64_t)j->cfg.faulty + 2, .seconded = true};
   if (duty.type == AQ_DUTY_ATTESTER) take_own(j, duty, &set->item[0]);
-  return aq_judge_value(j, &c, set, err) == AQ_VALUE_GOOD ? AQ_OK : AQ_E_REFUSED;
+  j->misdirected = false;
+  if (aq_judge_value(j, &c, set, err) == AQ_VALUE_GOOD) return AQ_OK;
+  return j->misdirected ? AQ_E_UNKNOWN : AQ_E_REFUSED;
 }
 
 aq_judge *aq_judge_new(const aq_judge_cfg *cfg) {

@@ -31,6 +31,7 @@ static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
   p->call = 0;
   if (st == AQ_OK) {
     next_epoch(p);
+    if (p->cfg.told) p->cfg.told(p->cfg.arg);
     return;
   }
   AQ_LOG(AQ_LOG_WARN, "fee_recipients", AQ_INT("code", ans ? ans->code : 0), AQ_STR("err", aq_status_text(st)),

@@ -13,6 +13,8 @@ typedef struct {
   const aq_chain *chain;
   const aq_scheduler *scheduler;
   const aq_lock *lock;
+  void *arg;
+  void (*told)(void *arg); /* a beacon node took them; or NULL */
 } aq_preparer_cfg;
 
 typedef struct aq_preparer aq_preparer;

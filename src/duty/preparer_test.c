@@ -7,7 +7,7 @@ static aq_validator_address address[VALIDATORS] = {{"0x0000000000000000000000000
 
 typedef struct {
   world *w;
-  uint32_t fails, refuses, asked;
+  uint32_t fails, refuses, asked, told;
 } beacon;
 
 static beacon *beacon_now; /* of the requests that bn_handle does not know */
@@ -32,6 +32,8 @@ static void handle(void *arg, fake_ex *ex) {
     fake_http_answer(ex, AQ_MILLIS(5), 200, "{}");
 }
 
+static void told(void *arg) { ((beacon *)arg)->told++; }
+
 /* Goal: a beacon node that is away or refuses is told the fee recipients once it is back, not an epoch later or never:
    its blocks would pay somebody else, and the cluster would not sign them. Method: connections that fail, then errors;
    after that once an epoch, and when it may have forgotten. */
@@ -44,13 +46,14 @@ static void test_asked_until_taken(void **state) {
   node_start(w, 0, true, AQ_STORE_OK);
   w->node[0].http.handle = handle;
   run_to(w, SPE, AQ_SECONDS(6));
-  aq_preparer *p = aq_preparer_new(
-      &(aq_preparer_cfg){&w->env.env, w->node[0].bn, &w->chain, aq_workflow_scheduler(w->node[0].workflow), &w->lock});
+  aq_preparer *p = aq_preparer_new(&(aq_preparer_cfg){&w->env.env, w->node[0].bn, &w->chain,
+                                                      aq_workflow_scheduler(w->node[0].workflow), &w->lock, &b, told});
   aq_preparer_start(p);
   run_to(w, SPE + 2, 0);
   assert_int_equal(b.asked, 6);
   run_to(w, 2 * SPE - 1, 0);
   assert_int_equal(b.asked, 6);
+  assert_int_equal(b.told, 1);
   w->validator[0].has_override = true;
   w->validator[0].override.fee_recipient[0] = 0xcc;
   run_to(w, 2 * SPE + 1, 0);

@@ -47,10 +47,30 @@ static aq_status own_value(aq_workflow *w, aq_duty duty, const aq_unsigned_set *
   return st;
 }
 
+/* A beacon node that was restarted has forgotten whom blocks pay, and says so only by such a block. */
+static void mend_fee(aq_workflow *w, aq_duty duty) {
+  if (!w->cfg.forgot || aq_duty_eq(w->misdirected, duty)) return;
+  w->misdirected = duty;
+  w->refetch = true;
+  w->cfg.forgot(w->cfg.arg);
+}
+
+void aq_workflow_prepared(aq_workflow *w) {
+  aq_duty_defs defs;
+  if (!w->refetch) return;
+  w->refetch = false;
+  if (aq_duty_deadline_ns(&w->cfg.chain->clock, w->misdirected) <= aq_now_ns(w->cfg.env)) return;
+  if (aq_scheduler_defs(w->scheduler, w->misdirected, &defs) != AQ_OK) return;
+  AQ_LOG(AQ_LOG_INFO, "refetch", AQ_UINT("slot", w->misdirected.slot),
+         AQ_STR("note", "the beacon node was told the fee recipients again"));
+  aq_fetcher_fetch(w->fetcher, w->misdirected, &defs);
+}
+
 static void on_fetched(void *arg, aq_duty duty, const aq_unsigned_set *set) {
   aq_workflow *w = arg;
   aq_status st = own_value(w, duty, set);
   aq_tracker_fetched(w->tracker, duty, st);
+  if (st == AQ_E_UNKNOWN && duty.type == AQ_DUTY_PROPOSER) mend_fee(w, duty);
   if (st != AQ_OK) return;
   st = aq_consensus_propose(w->consensus, duty, set);
   if (st != AQ_OK && st != AQ_E_EXISTS && st != AQ_E_STALE) {

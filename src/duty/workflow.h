@@ -32,6 +32,9 @@ typedef struct {
   void *arg;
   void (*live_double)(void *arg, const char *why); /* aq_consensus_cfg; NULL: only abstain */
   void (*head)(void *arg, uint64_t slot);          /* a beacon node announced it; or NULL */
+  /* Our own beacon node's block pays somebody else: it was restarted, perhaps, and must be told the fee recipients again,
+     then aq_workflow_prepared. Once a duty; or NULL. */
+  void (*forgot)(void *arg);
 } aq_workflow_cfg;
 
 typedef struct aq_workflow aq_workflow;
@@ -42,6 +45,8 @@ AQ_NODISCARD aq_status aq_workflow_start(aq_workflow *w, aq_err *err); /* recove
 /* A connection to a peer was made: it gets the partial signatures of living duties again. */
 void aq_workflow_peer_up(aq_workflow *w, uint32_t peer);
 void aq_workflow_chain_heard(aq_workflow *w); /* as aq_consensus_chain_heard */
+/* The beacon nodes know the fee recipients: a block that was refused for want of them is fetched once more. */
+void aq_workflow_prepared(aq_workflow *w);
 /* As aq_consensus_clock, for votes and signatures. */
 uint64_t aq_workflow_clock(aq_workflow *w, uint64_t raise_ns, uint64_t limit_ns);
 

@@ -47,6 +47,8 @@ struct aq_workflow {
   aq_timer flush;
   uint64_t unproven_until_ns; /* no signature of ours for duties that began up to then; 0: none is held back */
   bool abstain_logged;
+  aq_duty misdirected; /* the last proposal whose block paid somebody else; slot 0: none */
+  bool refetch;        /* and which waits for the beacon nodes to be told */
 };
 
 /* workflow_object.c: the object that the validator client would sign, with a zero signature. Views into `in` and the

@@ -3,6 +3,7 @@
 #include "consensus/instance.h"
 #include "duty/fake_nodes.h"
 
+#define BLOCKS "/eth/v2/beacon/blocks"
 enum { ALL = 0xf, ATTEST_SLOT = SPE + 3, PROPOSE_SLOT = SPE + 5, BYTES_MAX = 8 << 20 };
 
 static const aq_duty attest = {ATTEST_SLOT, AQ_DUTY_ATTESTER}, propose = {PROPOSE_SLOT, AQ_DUTY_PROPOSER};
@@ -235,6 +236,51 @@ static void test_self_contradiction(void **state) {
   world_free(w);
 }
 
+/* ---- beacon nodes that forgot whom blocks pay ---- */
+
+static aq_validator_address address[VALIDATORS] = {{"0x00000000000000000000000000000000000000a1", ""},
+                                                   {"0x00000000000000000000000000000000000000a2", ""}};
+
+/* A slot in which every beacon node was restarted just before, and makes blocks for nobody. */
+static world *forgotten(bool tells, uint8_t last) {
+  static vc_answer randao[NODES];
+  memset(randao, 0, sizeof randao);
+  world *w = world_new(ALL, ALL);
+  w->lock.def.addresses = address;
+  for (uint32_t i = 0; i < NODES; i++) w->node[i].tells = tells, w->node[i].tell[19] = last;
+  run_to(w, PROPOSE_SLOT, 0);
+  for (uint32_t i = 0; i < NODES; i++) {
+    vc_randao(w, i, PROPOSE_SLOT, &randao[i]);
+    vc_wait(w, i, 1, propose, 0);
+  }
+  run_to(w, PROPOSE_SLOT + 1, 0);
+  return w;
+}
+
+/* Goal: the block of a beacon node that forgot the fee recipients is not lost: it is told them and asked once more, once
+   a duty. Method: all beacon nodes of the cluster forgot; they are told, cannot be told, take something else. */
+static void test_forgotten_fee(void **state) {
+  (void)state;
+  world *w = forgotten(true, 0xa2);
+  for (uint32_t i = 0; i < NODES; i++) {
+    assert_int_equal(posts(&w->node[i], BLOCKS), 1);
+    aq_bytes block = aq_buf_bytes(&w->node[i].post[0].body);
+    aq_bytes paid = aq_ssz_get(aq_t_proposal(AQ_ELECTRA, false, true), block,
+                               "signed_block.message.body.execution_payload.fee_recipient");
+    assert_bytes(paid, aq_bytes_of(w->node[i].tell, 20));
+    assert_true(w->node[i].forgot <= 1);
+  }
+  world_free(w);
+  for (int takes = 0; takes < 2; takes++) {
+    w = forgotten(takes, 0xa3);
+    for (uint32_t i = 0; i < NODES; i++) {
+      assert_int_equal(posts(&w->node[i], BLOCKS), 0);
+      assert_int_equal(w->node[i].forgot, 1);
+    }
+    world_free(w);
+  }
+}
+
 /* ---- objects of agreed data ---- */
 
 static aq_status object_of(const aq_chain *chain, aq_duty duty, const aq_attester_duty *d) {
@@ -272,7 +318,7 @@ int main(void) {
       cmocka_unit_test(test_attester_values), cmocka_unit_test(test_proposer_values),
       cmocka_unit_test(test_records),         cmocka_unit_test(test_group_journal),
       cmocka_unit_test(test_misplaced),       cmocka_unit_test(test_self_contradiction),
-      cmocka_unit_test(test_objects),
+      cmocka_unit_test(test_objects),         cmocka_unit_test(test_forgotten_fee),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

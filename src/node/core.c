@@ -59,6 +59,13 @@ static void on_double(void *arg, const char *why) {
   c->cfg.unsafe(c->cfg.arg, why);
 }
 
+static void on_forgot(void *arg) {
+  aq_core *c = arg;
+  if (c->preparer) aq_preparer_again(c->preparer);
+}
+
+static void on_told(void *arg) { aq_workflow_prepared(((aq_core *)arg)->workflow); }
+
 static aq_status start_workflow(aq_core *c, aq_err *err) {
   const aq_core_cfg *cfg = &c->cfg;
   c->workflow = aq_workflow_new(&(aq_workflow_cfg){.env = cfg->env,
@@ -78,7 +85,8 @@ static aq_status start_workflow(aq_core *c, aq_err *err) {
                                                    .peer_names = cfg->peer_names,
                                                    .arg = c,
                                                    .live_double = cfg->unsafe ? on_double : NULL,
-                                                   .head = aq_core_head});
+                                                   .head = aq_core_head,
+                                                   .forgot = on_forgot});
   if (!c->workflow) return aq_fail(err, AQ_E_LIMIT, "no memory for the validators of the lock");
   return aq_workflow_start(c->workflow, err);
 }
@@ -107,8 +115,13 @@ static void chain_loaded(void *arg, aq_status st, const aq_chain *chain, const c
     cfg->failed(cfg->arg, err.text);
     return;
   }
-  c->preparer =
-      aq_preparer_new(&(aq_preparer_cfg){cfg->env, c->bn, &c->chain, aq_workflow_scheduler(c->workflow), cfg->lock});
+  c->preparer = aq_preparer_new(&(aq_preparer_cfg){.env = cfg->env,
+                                                   .bn = c->bn,
+                                                   .chain = &c->chain,
+                                                   .scheduler = aq_workflow_scheduler(c->workflow),
+                                                   .lock = cfg->lock,
+                                                   .arg = c,
+                                                   .told = on_told});
   aq_preparer_start(c->preparer);
   aq_vapi_ready(c->vapi, &c->chain, c->workflow);
   aq_core_clock_start(c);
