@@ -549,6 +549,7 @@ aq_vapi *aq_vapi_new(const aq_vapi_cfg *cfg) {
   aq_list_init(&v->proxy_waiting);
   aq_list_init(&v->proxy_open);
   aq_list_init(&v->subscribing);
+  aq_list_init(&v->kept);
   v->events = aq_vapi_events_new(v);
   size_t max = (size_t)AQ_VALIDATORS_MAX * AQ_OPERATORS_MAX;
   aq_map_init(&v->share, 48, max, NULL);
@@ -573,6 +574,7 @@ void aq_vapi_free(aq_vapi *v) {
     call_release(c);
   }
   aq_timer_cancel(v->cfg.env, &v->proxy_turn);
+  aq_vapi_subscribe_stop(v);
   aq_vapi_events_free(v->events);
   aq_map_free(&v->group);
   aq_map_free(&v->share);

@@ -21,9 +21,12 @@ typedef struct {
 
 typedef struct aq_vapi aq_vapi;
 aq_vapi *aq_vapi_new(const aq_vapi_cfg *cfg);
-void aq_vapi_free(aq_vapi *v); /* after the workflow, which ends what is under way */
+void aq_vapi_free(aq_vapi *v); /* after the workflow, which ends what is under way; before bn */
 /* The chain and the workflow became known. */
 void aq_vapi_ready(aq_vapi *v, const aq_chain *chain, aq_workflow *workflow);
+/* A beacon node may have been restarted: it gets the subscriptions of the clients' coming duties again. At most 128
+   posts of the last two epochs, 2 MiB. */
+void aq_vapi_subscribe_again(aq_vapi *v);
 void aq_vapi_unhealthy(aq_vapi *v, const char *why); /* /health answers 503 with it; NULL: healthy again */
 const aq_http_handler *aq_vapi_handler(aq_vapi *v);
 uint64_t aq_vapi_last_request_ns(const aq_vapi *v); /* monotonic; 0: none; for readiness */

@@ -42,7 +42,10 @@ struct aq_vapi {
   aq_vapi_cfg cfg;
   aq_http_handler handler;
   aq_list calls;
-  aq_list proxy_waiting, proxy_open, subscribing; /* calls by age: vapi_proxy.c */
+  aq_list proxy_waiting, proxy_open, subscribing; /* calls by age: vapi_proxy.c, vapi_subscribe.c */
+  aq_list kept;                                   /* subscriptions of living duties: vapi_subscribe.c */
+  size_t kept_cnt, kept_bytes;
+  uint64_t kept_id, again_id; /* the last one's number; the request under way that repeats one, 0: none */
   aq_timer proxy_turn;
   aq_vapi_events *events;
   aq_map share;   /* own public share -> validator + 1 */
@@ -93,7 +96,7 @@ struct aq_call {
   aq_dutydb_waiter duty_wait;
   aq_sched_waiter epoch_wait;
   void (*epoch_ready)(aq_call *c);
-  uint64_t duties_id, bn_id;
+  uint64_t duties_id, bn_id, kept_id;
   bool far; /* duties of an epoch that the schedule does not have */
   /* A call that is forwarded or an event stream; its place among the others of the client. */
   aq_list proxy_link;
@@ -125,6 +128,7 @@ void aq_call_error(aq_call *c, int code, const char *fmt, ...) AQ_PRINTF(3, 4);
 void aq_call_no_signature(aq_call *c, const char *what);
 void aq_call_empty(aq_call *c);                           /* 200, no body */
 void aq_call_done(aq_call *c, int code, const char *err); /* accounting and release after a streamed answer */
+void aq_vapi_not_found(aq_call *c);                       /* 404, as Go's file server says it */
 void aq_call_busy(aq_call *c);                            /* 503: the client has too many requests open; later */
 void aq_call_not_allowed(aq_call *c);                     /* 405 with the methods that the path has */
 void aq_call_gone(void *arg);                             /* for watch: the client left */
@@ -192,6 +196,7 @@ void aq_vapi_submit_exit(aq_call *c);
 void aq_vapi_get_events(aq_call *c);
 void aq_vapi_proxy(aq_call *c);
 void aq_vapi_subscribe_all(aq_call *c); /* subscriptions: to every beacon node */
+void aq_vapi_subscribe_stop(aq_vapi *v);
 
 /* ---- vapi_events.c ---- */
 aq_vapi_events *aq_vapi_events_new(aq_vapi *v);

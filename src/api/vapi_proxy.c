@@ -28,7 +28,7 @@ static void plain(aq_call *c, int code, const char *text, const char *err, bool 
   aq_call_answer(c, code, &(aq_http_headers){h, again ? 3u : 2u}, aq_bytes_str(text), err);
 }
 
-static void not_found(aq_call *c) { plain(c, 404, "404 page not found\n", "404 page not found", false); }
+void aq_vapi_not_found(aq_call *c) { plain(c, 404, "404 page not found\n", "404 page not found", false); }
 static void upstream_error(aq_call *c) { plain(c, 502, "upstream error\n", "upstream error", false); }
 void aq_call_busy(aq_call *c) { plain(c, 503, "too many requests at once\n", "too many requests at once", true); }
 
@@ -387,7 +387,7 @@ static bool forwarded(aq_call *c) {
 
 void aq_vapi_proxy(aq_call *c) {
   if (!c->v->cfg.bn || !aq_bn_best(c->v->cfg.bn)[0]) {
-    not_found(c);
+    aq_vapi_not_found(c);
     return;
   }
   if (!forwarded(c)) return;
@@ -397,37 +397,4 @@ void aq_vapi_proxy(aq_call *c) {
   }
   c->vt->watch(c->res, aq_call_gone, drained, c);
   (void)enqueue(c);
-}
-
-/* ---- subscriptions ---- */
-
-static void subscribed(void *arg, aq_status st, const aq_bn_answer *ans) {
-  aq_call *c = arg;
-  c->bn_id = 0;
-  if (ans && ans->code)
-    aq_call_json(c, ans->code, ans->body);
-  else
-    aq_call_error(c, 502, "no beacon node took the subscription: %s", aq_status_text(st));
-}
-
-void aq_vapi_subscribe_all(aq_call *c) {
-  aq_vapi *v = c->v;
-  if (!v->cfg.bn) {
-    not_found(c);
-    return;
-  }
-  /* Beside what is forwarded: slow reads must not keep a client from its duties' subnets. */
-  if (!aq_vapi_room(&v->subscribing, aq_vapi_client(c->req), OPEN_MAX, OPEN_EACH)) {
-    aq_call_busy(c);
-    return;
-  }
-  const aq_bn_req req = {.endpoint = c->route->name,
-                         .method = "POST",
-                         .path = c->path,
-                         .body = c->req->body,
-                         .submit = true,
-                         .pool = AQ_HTTPC_PROXY};
-  c->proxy_client = aq_vapi_client(c->req);
-  aq_list_push(&v->subscribing, &c->proxy_link);
-  c->bn_id = aq_bn_call(v->cfg.bn, &req, subscribed, c);
 }

@@ -688,16 +688,88 @@ static void test_subscriptions(void **state) {
   proxy_free(p);
 }
 
+/* Goal: a beacon node that is restarted gets the subscriptions of coming duties again, not a client's next epoch later.
+   Method: two posts, one of them twice, one that is refused; asked for once more, while that is under way, and when
+   their duties are over. */
+static void test_subscribed_again(void **state) {
+  static const char target[] = "/eth/v1/validator/beacon_committee_subscriptions";
+  (void)state;
+  proxy *p = proxy_new();
+  fv *f = p->f;
+  aq_vapi_ready(f->vapi, &f->chain, NULL);
+  expect(fv_post_json(f, target, NULL, "[1]"), 200, "");
+  expect(fv_post_json(f, target, NULL, "[2]"), 200, "");
+  expect(fv_post_json(f, target, NULL, "[1]"), 200, "");
+  f->bn_down = true;
+  expect(fv_post_json(f, target, NULL, "[3]"), 502, "no beacon node took the subscription");
+  f->bn_down = false;
+  size_t before = f->post_cnt;
+  aq_vapi_subscribe_again(f->vapi);
+  fake_env_run_for(&f->env, AQ_SECONDS(2));
+  assert_int_equal(f->post_cnt, before + 4); /* each to both beacon nodes, one after the other */
+  assert_bytes(aq_buf_bytes(&f->post[before].body), aq_bytes_str("[2]"));
+  assert_bytes(aq_buf_bytes(&f->post[before + 3].body), aq_bytes_str("[1]"));
+  aq_vapi_subscribe_again(f->vapi);
+  aq_vapi_subscribe_again(f->vapi);
+  fake_env_run_for(&f->env, AQ_SECONDS(2));
+  assert_true(f->post_cnt >= before + 8 && f->post_cnt <= before + 10);
+  before = f->post_cnt;
+  fake_env_run_for(&f->env, 2 * FV_SPE * f->chain.clock.slot_ns);
+  aq_vapi_subscribe_again(f->vapi);
+  fake_env_run_for(&f->env, AQ_SECONDS(2));
+  assert_int_equal(f->post_cnt, before);
+  expect(fv_post_json(f, target, NULL, "[4]"), 200, "");
+  aq_vapi_subscribe_again(f->vapi); /* under way at the end */
+  proxy_free(p);
+}
+
+/* Goal: what is kept has bounds. Method: more posts than are kept, then ones that are larger together. */
+static void test_subscriptions_kept(void **state) {
+  static const char target[] = "/eth/v1/validator/beacon_committee_subscriptions";
+  (void)state;
+  proxy *p = proxy_new();
+  fv *f = p->f;
+  aq_buf body = AQ_BUF(4 << 20);
+  aq_vapi_ready(f->vapi, &f->chain, NULL);
+  for (uint32_t i = 0; i < 140; i++) {
+    aq_buf_reset(&body);
+    aq_buf_printf(&body, "[%u]", i);
+    fake_res_free(fv_post_json(f, target, NULL, aq_buf_cstr(&body)));
+  }
+  assert_int_equal(f->vapi->kept_cnt, 128);
+  for (uint32_t i = 0; i < 5; i++) {
+    aq_buf_reset(&body);
+    aq_buf_printf(&body, "[%u", i);
+    for (uint32_t k = 0; k < 500000; k++) aq_buf_put_u8(&body, ' ');
+    aq_buf_put_u8(&body, ']');
+    fake_res_free(fv_post_json(f, target, NULL, aq_buf_cstr(&body)));
+    assert_true(f->vapi->kept_bytes <= 2 << 20 && f->vapi->kept_cnt > 0);
+  }
+  assert_int_equal(f->vapi->kept_cnt, 4);
+  aq_buf_free(&body);
+  proxy_free(p);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_passes),         cmocka_unit_test(test_nothing_falls_through),
-      cmocka_unit_test(test_latency),        cmocka_unit_test(test_reads_are_forwarded),
-      cmocka_unit_test(test_upstream_fails), cmocka_unit_test(test_odd_codes),
-      cmocka_unit_test(test_breaks_off),     cmocka_unit_test(test_bodiless),
-      cmocka_unit_test(test_budget),         cmocka_unit_test(test_budget_in_all),
-      cmocka_unit_test(test_stalled),        cmocka_unit_test(test_back_pressure),
-      cmocka_unit_test(test_gone),           cmocka_unit_test(test_no_beacon_node),
-      cmocka_unit_test(test_subscriptions),  cmocka_unit_test(test_by_health),
-      cmocka_unit_test(test_slow_first),     cmocka_unit_test(test_lone)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_passes),
+                                     cmocka_unit_test(test_nothing_falls_through),
+                                     cmocka_unit_test(test_latency),
+                                     cmocka_unit_test(test_reads_are_forwarded),
+                                     cmocka_unit_test(test_upstream_fails),
+                                     cmocka_unit_test(test_odd_codes),
+                                     cmocka_unit_test(test_breaks_off),
+                                     cmocka_unit_test(test_bodiless),
+                                     cmocka_unit_test(test_budget),
+                                     cmocka_unit_test(test_budget_in_all),
+                                     cmocka_unit_test(test_stalled),
+                                     cmocka_unit_test(test_back_pressure),
+                                     cmocka_unit_test(test_gone),
+                                     cmocka_unit_test(test_no_beacon_node),
+                                     cmocka_unit_test(test_subscriptions),
+                                     cmocka_unit_test(test_by_health),
+                                     cmocka_unit_test(test_slow_first),
+                                     cmocka_unit_test(test_lone),
+                                     cmocka_unit_test(test_subscribed_again),
+                                     cmocka_unit_test(test_subscriptions_kept)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

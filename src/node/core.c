@@ -25,6 +25,7 @@ static aq_status accepts(void *arg, const aq_chain *chain, aq_err *err) {
 static void stream_opened(void *arg) {
   aq_core *c = arg;
   if (c->preparer) aq_preparer_again(c->preparer);
+  aq_vapi_subscribe_again(c->vapi);
 }
 
 void aq_core_init(aq_core *c, const aq_core_cfg *cfg) {
