@@ -61,9 +61,19 @@ static aq_store_sign record(uint8_t validator, aq_duty duty, uint32_t sub, uint8
   return s;
 }
 
+/* The caller's bytes are gone when the call returns. */
 static aq_status sign(const aq_store_sign *s, uint32_t cnt) {
   aq_status st = AQ_E_AGAIN;
-  g_port->sign(g_port->ctx, s, cnt, on_answer, &st);
+  aq_store_sign own[4];
+  char bytes[4][16];
+  assert_true(cnt <= AQ_COUNT(own));
+  for (uint32_t i = 0; i < cnt; i++) {
+    assert_true(s[i].partial.len <= sizeof bytes[i]);
+    memcpy(bytes[i], s[i].partial.ptr, s[i].partial.len);
+    own[i] = s[i], own[i].partial.ptr = (const uint8_t *)bytes[i];
+  }
+  g_port->sign(g_port->ctx, own, cnt, on_answer, &st);
+  memset(bytes, 'x', sizeof bytes);
   flush();
   return st;
 }
