@@ -41,7 +41,7 @@ static void learn(void *arg) {
   sim_say(w, "beacon node %u learns of %s at epoch %llu", s->op, aq_fork_name(w->next_fork),
           (unsigned long long)w->fork_epoch);
   aq_beacon_schedule(w->bn[s->op], w->next_fork, w->fork_epoch);
-  if (s->op % 2 == 0) aq_beacon_end_streams(w->bn[s->op]); /* it was restarted; else nothing tells of it */
+  if (s->op % 2 == 0) aq_beacon_restart(w->bn[s->op]); /* it was restarted; else nothing tells of it */
 }
 
 static bool knows(const sim_world *w, const aq_chain *c, uint64_t epoch) {

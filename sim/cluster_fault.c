@@ -33,6 +33,7 @@ static uint32_t touched(const sim_world *w, const sim_fault *f) {
     case SIM_DUPLICATE:
     case SIM_SPLIT:
     case SIM_ACK_CRASH: /* what it promised it keeps */
+    case SIM_BN_RESTART:
     case SIM_LEAK: return 0;
     case SIM_LOSS:
     case SIM_REORDER:
@@ -115,6 +116,7 @@ static uint64_t size_of(sim_world *w, sim_fault_kind k) {
     case SIM_SPLIT:
     case SIM_LEAK:
     case SIM_ACK_CRASH:
+    case SIM_BN_RESTART:
     case SIM_FAULT_CNT: break;
   }
   return 0;
@@ -184,7 +186,8 @@ static void shortly(const sim_world *w, sim_fault *f) {
   f->until_ns = f->from_ns + AQ_MILLIS(50 + f->p);
 }
 
-/* In one slot, with randomness of its own, so that the rest of a seed's script stays what it was. */
+/* In one slot, in which the clients of as many others are down as the cluster can spare: it needs what the node had
+   acknowledged. With randomness of its own, so that the rest of a seed's script stays what it was. */
 static void crash_after_ack(sim_world *w) {
   sim_rng r;
   sim_rng_seed(&r, w->opts.seed ^ UINT64_C(0x61636b));
@@ -193,6 +196,25 @@ static void crash_after_ack(sim_world *w) {
   sim_fault f = {.kind = SIM_ACK_CRASH, .a = (uint32_t)sim_rng_below(&r, w->n), .p = 5 + sim_rng_below(&r, 300)};
   f.from_ns = w->genesis_ns + slot * w->slot_ns;
   f.until_ns = f.from_ns + w->slot_ns;
+  if (w->liars >> f.a & 1) return;
+  w->fault[w->fault_cnt++] = f;
+  uint32_t a = f.a, spare = w->f - (uint32_t)__builtin_popcount(w->liars);
+  f.kind = SIM_VC_SILENT, f.p = 0;
+  for (uint32_t op = 0; op < w->n && w->fault_cnt < SIM_FAULTS_MAX; op++) {
+    if (op == a || w->liars >> op & 1 || spare == 0) continue;
+    f.a = op, spare--;
+    w->fault[w->fault_cnt++] = f;
+  }
+}
+
+/* At the begin of a slot: the block of that slot is the first that they make. */
+static void bn_restart(sim_world *w) {
+  sim_rng r;
+  sim_rng_seed(&r, w->opts.seed ^ UINT64_C(0x626e));
+  if (w->opts.calm || sim_rng_below(&r, 3) > 0 || w->fault_cnt >= SIM_FAULTS_MAX) return;
+  uint64_t slots = (w->heal_ns - w->genesis_ns) / w->slot_ns, slot = 1 + sim_rng_below(&r, slots);
+  sim_fault f = {.kind = SIM_BN_RESTART, .from_ns = w->genesis_ns + slot * w->slot_ns - AQ_MILLIS(1)};
+  f.until_ns = f.from_ns + AQ_MILLIS(1);
   w->fault[w->fault_cnt++] = f;
 }
 
@@ -224,6 +246,7 @@ void sim_faults_make(sim_world *w) {
     w->fault[w->fault_cnt++] = f;
   }
   crash_after_ack(w);
+  bn_restart(w);
 }
 
 static void describe(const sim_world *w, const sim_fault *f, char *out, size_t len) {
@@ -309,6 +332,10 @@ static void begin_process(sim_world *w, sim_fault *f) {
       n->copied_ns = w->now_ns;
       break;
     case SIM_VC_OLD_DB: sim_disk_copy(&n->vc_old, &n->vc_disk); break;
+    case SIM_BN_RESTART:
+      sim_count_fault(w, f->kind);
+      for (uint32_t op = 0; op < w->n; op++) aq_beacon_restart(w->bn[op]);
+      break;
     case SIM_DOUBLE:
     case SIM_TWIN:
       sim_count_fault(w, f->kind);

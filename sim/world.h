@@ -216,7 +216,8 @@ struct sim_node {
   X(LIE_VALUES, "liar_values")     /* a liar proposes values that are not those of its beacon node */   \
   X(SPLIT, "split_views")          /* beacon nodes of mask p see an epoch's first block late by b ms */ \
   X(LEAK, "leak")                  /* the chain justifies nothing */                                    \
-  X(ACK_CRASH, "crash_after_ack")  /* a dies when its client hears that its votes were taken; back in p ms */
+  X(ACK_CRASH, "crash_after_ack")  /* a dies when its client hears 200 for votes, back in p ms */       \
+  X(BN_RESTART, "bn_restart")      /* all beacon nodes are restarted at once */
 
 typedef enum {
 #define X(name, text) SIM_##name,

@@ -63,7 +63,8 @@ const uint8_t *aq_beacon_genesis(const aq_beacon *b);             /* root before
 uint64_t aq_beacon_proposer(const aq_beacon *b, uint64_t slot);
 /* The schedule changes, as when a beacon node is upgraded. AQ_FAR_EPOCH: never. */
 void aq_beacon_schedule(aq_beacon *b, aq_fork fork, uint64_t epoch);
-void aq_beacon_end_streams(aq_beacon *b); /* as a restart does */
+/* A restart: streams end, and what validators prepared is forgotten. The chain stays. */
+void aq_beacon_restart(aq_beacon *b);
 /* Slot of the epoch in which a validator attests. */
 uint64_t aq_beacon_attests_at(aq_beacon *b, uint64_t epoch, uint64_t validator);
 void aq_beacon_stats_get(const aq_beacon *b, aq_beacon_stats *out);

@@ -237,7 +237,9 @@ uint64_t aq_beacon_attests_at(aq_beacon *b, uint64_t epoch, uint64_t validator) 
 
 /* ---- events ---- */
 
-void aq_beacon_end_streams(aq_beacon *b) {
+void aq_beacon_restart(aq_beacon *b) {
+  for (uint32_t i = 0; i < b->cfg.validator_cnt; i++)
+    memset(b->validator[i].fee_recipient, 0, sizeof b->validator[i].fee_recipient);
   AQ_LIST_EACH(&b->streams, s, aq_sim_stream, link) {
     aq_http_res *res = s->res;
     const aq_http_server_vt *vt = s->vt;
