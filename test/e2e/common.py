@@ -103,6 +103,12 @@ class Procs:
     def __exit__(self, *exc):
         self.stop()
 
+def with_headers(env):
+    """For native modules: the headers of the node that is there, where it brings them; else they would be downloaded."""
+    prefix = os.path.dirname(os.path.dirname(os.path.realpath(shutil.which("node"))))
+    there = os.path.exists(os.path.join(prefix, "include", "node", "node.h"))
+    return {"npm_config_nodedir": prefix, **env} if there else env
+
 def npm_peer(name):
     """A folder of test/e2e/peers with its packages, copied into the build tree; skips the test when they cannot be installed."""
     target = os.path.join(ROOT, "build", "e2e", name)
@@ -116,7 +122,7 @@ def npm_peer(name):
         shutil.copy(os.path.join(source, f), target)
     if not os.path.exists(stamp) or open(stamp).read() != wanted:
         p = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--no-package-lock"], cwd=target, capture_output=True, text=True,
-                           timeout=900)
+                           timeout=900, env=with_headers(dict(os.environ)))
         if p.returncode != 0:
             skip(f"the packages of {name} could not be installed: {(p.stderr or p.stdout).strip()[-200:]}")
         open(stamp, "w").write(wanted)
