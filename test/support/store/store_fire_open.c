@@ -195,11 +195,12 @@ static bool check_state(fire *f, uint64_t first_ns, bool shaken) {
   bool lost = f->fresh || f->damaged;
   if (lost) f->restored = f->damaged && !f->fresh, f->restored_ns = now, f->lost_ns = first_ns;
   if (lost) f->lost_until_ns = now + margin;
-  /* A power cut or a start that failed may leave a stamp that proves nothing: the store says so, and has all. */
-  bool doubted = shaken && !lost && state == AQ_STORE_FALLBACK;
+  /* A power cut or a start that failed may leave a stamp that proves nothing, or none beside a database that was just
+     made: the store says so, and has all. */
+  bool doubted = shaken && (f->fresh || !lost) && state == AQ_STORE_FALLBACK;
   if (doubted) f->restored = true, f->restored_ns = now, f->lost_until_ns = now + margin;
   bool recent = f->restored && now < f->restored_ns + AQ_SECONDS(600);
-  if (f->fresh && state == AQ_STORE_FALLBACK) return fire_wrong(f, "a new store says that it was restored");
+  if (f->fresh && !shaken && state == AQ_STORE_FALLBACK) return fire_wrong(f, "a new store says that it was restored");
   if (!f->fresh && state == AQ_STORE_MISS) return fire_wrong(f, "an empty store where there was one");
   if (!lost && !recent && state != AQ_STORE_OK) return fire_wrong(f, "a sound store was given up for the backup");
   if ((f->damaged && !f->fresh) && state != AQ_STORE_FALLBACK) return fire_wrong(f, "damage went unnoticed");
