@@ -393,8 +393,8 @@ static void wait_for_an_hour(void *arg) {
   aq_timer_set(g_env, &g_by_clock[1], aq_now_ns(g_env) + AQ_SECONDS(3600) + 1, stop, NULL);
 }
 
-/* Goal: a clock that is set while nothing else happens is noticed where the kernel does not tell, and one line says that
-   it does not.
+/* Goal: a clock that is set while nothing else happens is noticed where the kernel does not tell, and one line says
+   that it does not.
    Method: a timer an hour away; 20 ms later the clock is set forward by an hour. Not where the kernel tells: it knows
    nothing of this clock. */
 static void test_clock_set_untold(void **state) {

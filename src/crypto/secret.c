@@ -69,8 +69,8 @@ aq_bytes aq_secret_trim(aq_bytes text) {
 
 /* ---- the stack and the registers ---- */
 
-/* A copy of 32 bytes passes through these, and no call has to clear them. The upper sixteen of AVX-512 are those that the
-   C library's copies use where there are any. */
+/* A copy of 32 bytes passes through these, and no call has to clear them. The upper sixteen of AVX-512 are those that
+   the C library's copies use where there are any. */
 #if defined(__x86_64__)
 #define Z(n) "vpxord %%zmm" #n ", %%zmm" #n ", %%zmm" #n "\n"
 #define X(n) "pxor %%xmm" #n ", %%xmm" #n "\n"

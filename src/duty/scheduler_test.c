@@ -491,8 +491,8 @@ static void count_answer(void *arg, aq_status st, yyjson_val *answer) {
 }
 
 /* Goal: what a beacon node answered while the clock was ahead is not believed when its time comes near.
-   Method: three epochs ahead, where definitions and a client's answer are there; right again they are gone, and a client
-   that asks makes a new request; the epoch next to now stays. */
+   Method: three epochs ahead, where definitions and a client's answer are there; right again they are gone, and a
+   client that asks makes a new request; the epoch next to now stays. */
 static void told_ahead_is_forgotten(void **state) {
   (void)state;
   static fixture f;

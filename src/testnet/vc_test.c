@@ -256,8 +256,8 @@ static void test_clock_that_was_ahead(void **state) {
   }
 }
 
-/* Goal: the duties that a clock ahead had taken for its own are done when their time comes, attestations and blocks, from
-   the very slot in which it is set right; the journal goes on being kept.
+/* Goal: the duties that a clock ahead had taken for its own are done when their time comes, attestations and blocks,
+   from the very slot in which it is set right; the journal goes on being kept.
    Method: one epoch ahead, which is as far as a beacon node names duties: from the start, or set while the client runs.
    Right again at the start of that epoch, then two epochs; once more, a second time ahead. */
 static void test_clock_that_had_duties(void **state) {
