@@ -98,23 +98,11 @@ static void describe(void) {
 
 /* ---- series ---- */
 
-/* Label values come from peers too: cut to the limit, what is hidden or not UTF-8 becomes '?'. */
+/* Label values come from peers too. */
 static size_t make_key(char *key, const family *f, const char *const *label) {
   size_t len = 0;
-  for (size_t i = 0; i < f->label_cnt; i++) {
-    const char *text = label && label[i] ? label[i] : "";
-    size_t left = strnlen(text, AQ_METRIC_LABEL_MAX + 4), room = AQ_METRIC_LABEL_MAX;
-    while (left > 0) {
-      const uint8_t *at = (const uint8_t *)text;
-      size_t step = aq_utf8_step(at, left), take = step ? step : 1;
-      bool shown = step && !aq_utf8_is_hidden(aq_utf8_code(at, step));
-      size_t put = shown ? step : 1;
-      if (put > room) break;
-      memcpy(key + len, shown ? text : "?", put);
-      len += put, room -= put, text += take, left -= take;
-    }
-    key[len++] = 0;
-  }
+  for (size_t i = 0; i < f->label_cnt; i++)
+    len += aq_text_copy(key + len, AQ_METRIC_LABEL_MAX + 1, label && label[i] ? label[i] : "") + 1;
   return len;
 }
 

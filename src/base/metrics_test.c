@@ -112,7 +112,7 @@ static void test_hostile_labels(void **state) {
   (void)state;
   aq_metrics_init();
   aq_metric_set(AQ_M_APP_PEERINFO_NICKNAME, 1, AQ_LABELS("a\"b\\c\nd", "\xff\xc3\xa9\xc3"));
-  has("app_peerinfo_nickname{peer=\"a\\\"b\\\\c?d\",peer_nickname=\"?\xc3\xa9?\"} 1");
+  has("app_peerinfo_nickname{peer=\"a\\\"b\\\\c?d\",peer_nickname=\"?\xc3\xa9\"} 1");
   char wide[AQ_METRIC_LABEL_MAX + 40], line[400];
   memset(wide, 'x', sizeof wide - 1);
   wide[sizeof wide - 1] = 0;

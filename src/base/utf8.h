@@ -37,13 +37,24 @@ static inline bool aq_utf8_is_hidden(uint32_t code) {
          (code >= 0xe0000 && code <= 0xe0fff);
 }
 
+/* Is what stands at p, `left` bytes to the end, the beginning of a sequence? A limit cut it. */
+static inline bool aq_utf8_is_cut(const uint8_t *p, size_t left) {
+  uint8_t low[4] = {0x80, 0x80, 0x80, 0x80}, high[4] = {0xbf, 0xbf, 0xbf, 0xbf};
+  if (left == 0 || left > 3 || p[0] < 0x80) return false;
+  memcpy(low, p, left), memcpy(high, p, left);
+  return aq_utf8_step(low, 4) > left || aq_utf8_step(high, 4) > left;
+}
+
 /* Without the byte order mark that some editors put before a text. */
 static inline aq_bytes aq_utf8_unmark(aq_bytes text) {
   bool marked = text.len >= 3 && memcmp(text.ptr, "\xef\xbb\xbf", 3) == 0;
   return marked ? aq_bytes_sub(text, 3, text.len - 3) : text;
 }
 
-/* What is hidden or not UTF-8 becomes '?', in place. For text of others on its way to a terminal or a label. */
+/* What is hidden or not UTF-8 becomes '?', in place; half a sequence at the end, which a limit cut off, goes. For text
+   of others on its way to a terminal or a label. */
 void aq_text_clean(char *text);
+/* The same into out, as much of it as `size` bytes (at least 1) with the 0 hold, cut between sequences. The length. */
+size_t aq_text_copy(char *out, size_t size, const char *text);
 
 #endif

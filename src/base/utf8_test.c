@@ -18,7 +18,8 @@ static const struct {
     {"\xe2\x81\xa6x\xe2\x81\xa9\xe2\x80\x8f", "?x??", "\\u2066x\\u2069\\u200f"},
     {"pa\xe2\x80\x8by\xef\xbb\xbf\xe2\x80\xa8", "pa?y??", "pa\\u200by\\ufeff\\u2028"},
     {"\xf3\xa0\x81\x81", "?", "\\udb40\\udc41"},
-    {"bad \xff\xc3", "bad ??", "bad \xef\xbf\xbd\xef\xbf\xbd"},
+    {"bad \xff\xc3", "bad ?", "bad \xef\xbf\xbd\xef\xbf\xbd"},
+    {"bad \xed\xa0", "bad ??", "bad \xef\xbf\xbd\xef\xbf\xbd"},
     {"", "", ""},
 };
 
@@ -55,7 +56,47 @@ static void errors(void **state) {
   assert_string_equal(err.text, "no such peer: x?[2J?");
 }
 
+/* Goal: a limit never leaves half a character, in a copy or in a text that was cut before.
+   Method: characters of every length, cut at every byte: what is left is whole and a beginning of the text. */
+static void cuts(void **state) {
+  (void)state;
+  static const char full[] = "a\xc3\xbc\xe6\x97\xa5\xed\x9f\xbf\xe0\xa4\x85\xf0\x9f\x98\x80\xf4\x8f\xbf\xbdz";
+  static const size_t end[] = {0, 1, 3, 6, 9, 12, 16, 20, 21};
+  for (size_t len = 0, at = 0; len < sizeof full; len++) {
+    char copy[sizeof full], cut[sizeof full] = "";
+    if (at + 1 < AQ_COUNT(end) && end[at + 1] == len) at++;
+    assert_int_equal(aq_text_copy(copy, len + 1, full), end[at]);
+    memcpy(cut, full, len);
+    aq_text_clean(cut);
+    assert_string_equal(cut, copy);
+    assert_memory_equal(copy, full, end[at]);
+  }
+  char small[4];
+  assert_int_equal(aq_text_copy(small, sizeof small, "\n\n\n\n\n"), 3);
+  assert_string_equal(small, "???");
+  assert_int_equal(aq_text_copy(small, sizeof small, "\xe2\x80\x8b\xe2\x80\x8b\xc3\xbc"), 2);
+  assert_string_equal(small, "??");
+}
+
+/* Goal: an error text that quotes something long ends with a whole character.
+   Method: names of two-byte characters, so that the limit falls inside one of them. */
+static void long_errors(void **state) {
+  (void)state;
+  char name[AQ_ERR_TEXT_MAX + 64];
+  for (size_t shift = 0; shift < 2; shift++) {
+    aq_err err;
+    memset(name, 'x', sizeof name);
+    for (size_t i = shift; i + 2 < sizeof name; i += 2) memcpy(name + i, "\xc3\xa9", 2);
+    name[sizeof name - 1] = 0;
+    (void)aq_fail(&err, AQ_E_FORMAT, "%s", name);
+    assert_null(strchr(err.text, '?'));
+    assert_true(strlen(err.text) >= AQ_ERR_TEXT_MAX - 2);
+    assert_memory_equal(err.text, name, strlen(err.text));
+  }
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(shown), cmocka_unit_test(errors)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(shown), cmocka_unit_test(errors), cmocka_unit_test(cuts),
+                                     cmocka_unit_test(long_errors)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -141,17 +141,29 @@ static aq_status load_cluster(aq_node *n, aq_err *err) {
   return AQ_OK;
 }
 
+enum { LABEL_MAX = 256 }; /* as long as a cluster's name can be */
+
+/* A label whose value somebody else chose: one line, whatever it is. */
+static void put_label(aq_buf *out, const char *name, const char *value, size_t max) {
+  char text[LABEL_MAX + 1];
+  AQ_ASSERT(max <= LABEL_MAX);
+  (void)aq_text_copy(text, max + 1, value ? value : "");
+  aq_buf_printf(out, "%s=%s\n", name, text);
+}
+
 static void const_labels(const aq_node *n) {
-  char text[512], name[65];
-  snprintf(name, sizeof name, "%s", n->lock->def.name ? n->lock->def.name : "");
-  aq_text_clean(name); /* no line of its own */
+  enum { SHORT_MAX = 64 };
+  aq_buf text = AQ_BUF(1000);
   const aq_network *net = aq_core_network(n->lock, n->cfg->network);
-  snprintf(text, sizeof text,
-           "cluster_hash=%.7s\ncluster_name=%s\ncluster_network=%s\ncluster_peer=%s\nnickname=%.32s\n",
-           n->lock->lock_hash_text + 2, name, net ? net->name : "testnet", n->peer_names[n->self],
-           n->cfg->nickname ? n->cfg->nickname : "");
-  aq_metrics_const_labels(text);
-  aq_metric_set(AQ_M_CLUSTER_NETWORK, 1, AQ_LABELS(net ? net->name : "testnet"));
+  const char *net_name = net ? net->name : "testnet";
+  put_label(&text, "cluster_hash", n->lock->lock_hash_text[0] ? n->lock->lock_hash_text + 2 : "", 7);
+  put_label(&text, "cluster_name", n->lock->def.name, LABEL_MAX);
+  put_label(&text, "cluster_network", net_name, SHORT_MAX);
+  put_label(&text, "cluster_peer", n->peer_names[n->self], SHORT_MAX);
+  put_label(&text, "nickname", n->cfg->nickname, 32);
+  aq_metrics_const_labels(aq_buf_cstr(&text));
+  aq_buf_free(&text);
+  aq_metric_set(AQ_M_CLUSTER_NETWORK, 1, AQ_LABELS(net_name));
 }
 
 static void keylock_tick(void *arg) {

@@ -1,6 +1,6 @@
 """Goal: whatever is wrong around a node ends in one clear line and the right exit status, or is survived and counted.
 Method: one node of a made cluster is started with each thing spoilt; then garbage and floods go to its ports while it runs."""
-import os, random, shutil, signal, socket, sqlite3, subprocess, time, urllib.request
+import os, random, re, shutil, signal, socket, sqlite3, subprocess, time, urllib.request
 from common import *
 
 GENESIS = int(time.time()) + 2
@@ -97,7 +97,9 @@ def http_raw(port, data):
 def running(d, procs, beacon):
     cluster = Cluster(procs, d, 4, beacon, NETWORK)
     rng = random.Random(5)
+    os.environ["CHARON_NICKNAME"] = "\na\"b"
     cluster.start(0)
+    del os.environ["CHARON_NICKNAME"]
     node = procs.all["node0"]
     health = lambda: urllib.request.urlopen(cluster.url(0) + "/health", timeout=2).read() == b"ok"
     wait_for("health", 10, health)
@@ -117,6 +119,11 @@ def running(d, procs, beacon):
     wait_for("health after wrong requests", 10, health)
     text = urllib.request.urlopen(f"http://127.0.0.1:{cluster.monitor[0]}/metrics", timeout=5).read().decode()
     check(text.startswith("# HELP dvt_up"), "the exposition begins with dvt_up")
+    for line in text.splitlines():
+        check(line.startswith("# ") or SAMPLE.fullmatch(line), f"not a sample: {line}")
+    named = [l for l in text.splitlines() if "cluster_name=" in l]
+    want = 'cluster_name="' + NAME.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "?").replace("\u202e", "?") + '"'
+    check(named and all(want in l and 'nickname="?a\\"b"' in l for l in named), f"the name of the cluster: {named[:1]}, want {want}")
     counted = [l for l in text.splitlines() if l.startswith("p2p_conn_attempts_total") and not l.endswith(" 0")]
     check(counted, "no connection attempt was counted")
     t = time.monotonic()
@@ -127,8 +134,13 @@ def running(d, procs, beacon):
         check({"level", "ts", "msg"} <= row.keys(), f"log line without its fields: {row}")
     print("garbage, floods and wrong requests survived; stopped in time")
 
+# 256 bytes, each of which would break a line, a label or a character somewhere.
+NAME = "a\"b\\c\nd\u202e" + "\u6771\U0001f600\u00fc" * 27 + "\u00fcx"
+assert len(NAME.encode()) == 256
+SAMPLE = re.compile(r'[a-z_][a-z0-9_]*(\{([a-z_][a-z0-9_]*="([^"\\\n]|\\["\\n])*",?)*\})? (NaN|[+-]Inf|[0-9.e+-]+)')
+
 with workdir("bad") as d, Procs(d) as procs:
-    p = run("create", "cluster", "--nodes=4", "--num-validators=1", f"--cluster-dir={d}", "--name=bad", "--insecure-keys",
+    p = run("create", "cluster", "--nodes=4", "--num-validators=1", f"--cluster-dir={d}", f"--name={NAME}", "--insecure-keys",
             "--fee-recipient-addresses=0x0000000000000000000000000000000000000001", "--withdrawal-addresses=0x0000000000000000000000000000000000000002", *NETWORK)
     check(p.returncode == 0, p.stderr)
     p = run("create", "enr", f"--data-dir={d}/enr")
