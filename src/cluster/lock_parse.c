@@ -228,7 +228,7 @@ static void parse_definition(parser *p, yyjson_val *obj) {
   }
   d->name = get_str(p, obj, "name");
   d->uuid = get_str(p, obj, "uuid");
-  d->timestamp = d->minor >= 1 ? get_str(p, obj, "timestamp") : "";
+  d->timestamp = get_str(p, obj, "timestamp"); /* v1.0 may have one, in its config hash only */
   d->dkg_algorithm = get_str(p, obj, "dkg_algorithm");
   d->validator_cnt = (uint32_t)get_u64(p, obj, "num_validators", AQ_VALIDATORS_MAX);
   d->threshold = (uint32_t)get_u64(p, obj, "threshold", UINT32_MAX);

@@ -413,12 +413,35 @@ static void early_stages(void **state) {
   aq_buf_free(&json);
 }
 
+/* Goal: a v1.0 definition with a timestamp is valid, which counts in its config hash and not in its definition hash.
+   Method: one hashed by another program; it is written back as it was; another timestamp, and none, are found. */
+static void old_timestamp(void **state) {
+  (void)state;
+  aq_buf json = vector("v1_0_0-timestamp.json"), other = AQ_BUF(1 << 16);
+  aq_lock *l = load_ok(aq_buf_bytes(&json), true);
+  assert_string_equal(l->def.timestamp, "2022-08-01T00:00:00Z");
+  aq_lock_free(l);
+  static const char *const to[] = {"2022-08-01T00:00:01Z", ""};
+  for (size_t i = 0; i < AQ_COUNT(to); i++) {
+    aq_err err = {AQ_OK, ""};
+    char *at = strstr(aq_buf_cstr(&json), "2022-08-01T00:00:00Z");
+    assert_non_null(at);
+    aq_buf_reset(&other);
+    aq_buf_put(&other, json.ptr, (size_t)((uint8_t *)at - json.ptr));
+    aq_buf_put_str(&other, to[i]);
+    aq_buf_put_str(&other, at + 20);
+    assert_int_not_equal(aq_definition_load_with(&l, aq_buf_bytes(&other), NULL, &err), AQ_OK);
+    assert_non_null(strstr(err.text, "config_hash"));
+  }
+  aq_buf_free(&json), aq_buf_free(&other);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(versions),     cmocka_unit_test(golden),     cmocka_unit_test(invalid),
-      cmocka_unit_test(hash_trace),   cmocka_unit_test(unwritable), cmocka_unit_test(lenient),
-      cmocka_unit_test(no_verify),    cmocka_unit_test(eip712),     cmocka_unit_test(last_stage),
-      cmocka_unit_test(early_stages),
+      cmocka_unit_test(versions),   cmocka_unit_test(old_timestamp), cmocka_unit_test(golden),
+      cmocka_unit_test(invalid),    cmocka_unit_test(hash_trace),    cmocka_unit_test(unwritable),
+      cmocka_unit_test(lenient),    cmocka_unit_test(no_verify),     cmocka_unit_test(eip712),
+      cmocka_unit_test(last_stage), cmocka_unit_test(early_stages),
   };
   aq_crypto_init();
   return cmocka_run_group_tests(tests, NULL, NULL);
