@@ -4,6 +4,7 @@
 #include "base/hex.h"
 #include "base/utf8.h"
 #include "cluster/datadir.h"
+#include "cluster/identity.h"
 #include "cluster/json_out.h"
 #include "cluster/threshold.h"
 #include "cmd/cmd.h"
@@ -48,6 +49,22 @@ static bool is_definition(aq_bytes json) {
   return is;
 }
 
+/* A definition may still wait for an operator's ENR; one that is there must be one. */
+static aq_status check_enrs(check *k) {
+  const aq_definition *d = &k->lock->def;
+  for (uint32_t i = 0; i < d->operator_cnt; i++) {
+    aq_enr enr;
+    aq_err why = {AQ_OK, ""};
+    if (!*d->operators[i].enr) continue;
+    aq_status st = aq_enr_parse(&enr, aq_bytes_str(d->operators[i].enr), &why);
+    if (st == AQ_OK) continue;
+    const char *text = why.text[0] ? why.text : aq_status_text(st);
+    if (!k->c->no_verify) return aq_fail(&k->err, st, "signatures: the ENR of operator %u is wrong: %.160s", i, text);
+    if (!k->warning[0]) snprintf(k->warning, sizeof k->warning, "the ENR of operator %u is wrong: %.160s", i, text);
+  }
+  return AQ_OK;
+}
+
 static aq_status check_file(check *k, const char *path) {
   aq_buf json = AQ_BUF(AQ_LOCK_BYTES_MAX);
   const aq_lock_opts opts = {.no_verify = k->c->no_verify, .network = k->network};
@@ -62,6 +79,7 @@ static aq_status check_file(check *k, const char *path) {
     if (st == AQ_OK) snprintf(k->warning, sizeof k->warning, "%s", k->err.text);
   }
   aq_buf_free(&json);
+  if (st == AQ_OK) st = check_enrs(k);
   if (st != AQ_OK) return st;
   const aq_definition *d = &k->lock->def;
   st = aq_threshold_check(d->operator_cnt, d->threshold, &why);

@@ -1,7 +1,7 @@
 """Goal: the file commands do on the command line what the units promise: check, create, split, print, refuse.
 Method: the reference's vectors through `aequa cluster check`; clusters made by `aequa create cluster`, checked again, compared with
 the reference's files member for member, and spoiled in one place each."""
-import json, os, re, shutil, stat
+import base64, hashlib, json, os, re, shutil, stat
 from common import *
 
 V = os.path.join(ROOT, "test", "vectors", "cluster")
@@ -15,6 +15,27 @@ def expect(rc, *args, err=None, **kw):
     if err is not None:
         check(err in p.stderr, f"{' '.join(args)}: \"{err}\" is not in: {p.stderr}")
     return p
+
+def definition_hash(d):
+    """Of a v1.0 definition without signatures: what leads to the leaves is in the specification, 2.8."""
+    sha = lambda b: hashlib.sha256(b).digest()
+    def tree(chunks, size=1):
+        while size < len(chunks):
+            size *= 2
+        level = chunks + [bytes(32)] * (size - len(chunks))
+        while len(level) > 1:
+            level = [sha(level[i] + level[i + 1]) for i in range(0, len(level), 2)]
+        return level[0]
+    def text(t):
+        b = t.encode() + bytes(-len(t.encode()) % 32)
+        return [tree([b[i:i + 32] for i in range(0, len(b), 32)])] if t else []
+    number = lambda n: n.to_bytes(32, "little")
+    operators = [tree(text(o["address"]) + text(o["enr"]) + [bytes(32)]) for o in d["operators"]]
+    leaves = [*text(d["uuid"]), *text(d["name"]), *text(d["version"]), number(d["num_validators"]), number(d["threshold"])]
+    for name in ("fee_recipient_address", "withdrawal_address", "dkg_algorithm", "fork_version"):
+        leaves += text(d[name])
+    leaves.append(sha(tree(operators) + number(len(operators))))
+    return base64.b64encode(tree(leaves)).decode()
 
 def vectors(tmp):
     for e in json.load(open(f"{V}/invalid/index.json")):
@@ -33,6 +54,17 @@ def vectors(tmp):
             continue
         r = json.loads(expect(0, "cluster", "check", "--json", f"{V}/{e['file']}").stdout)
         check(r["definition_hash"] == e["definition_hash"], e["file"])
+    old = json.load(open(f"{V}/v1_0_0-timestamp.json"))
+    check(definition_hash(old) == old["definition_hash"], "the hash of the test")
+    expect(0, "cluster", "check", f"{V}/v1_0_0-timestamp.json")
+    good = old["operators"][2]["enr"]
+    for enr, rc in ((good, 0), ("", 0), (good[:-4], 1), ("enr:-", 1), ("enr:" + good[5:], 1), (good[:-6] + "A" + good[-5:], 1)):
+        old["operators"][2]["enr"] = enr
+        old["definition_hash"] = definition_hash(old)
+        json.dump(old, open(f"{tmp}/definition.json", "w"))
+        expect(rc, "cluster", "check", f"{tmp}/definition.json", err="signatures: the ENR of operator 2 is wrong: " if rc else None)
+        p = expect(0, "cluster", "check", "--no-verify", f"{tmp}/definition.json")
+        check(("ENR of operator 2" in p.stdout) == (rc == 1), f"a warning: {p.stdout}")
     for e in json.load(open(f"{V}/golden/expected.json")):
         extra = AEQUANET if "testnet" in e["directory"] else []
         for n in e["nodes"]:
