@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "adapter/adapters.h"
 #include "adapter/sandbox.h"
@@ -30,13 +31,15 @@ static const aq_option options[] = {
     {.flag = "keys-dir",
      .kind = AQ_OPT_PATH,
      .off = offsetof(validator_cfg, keys_dir),
-     .def = ".charon/validator_keys",
-     .help = "directory of keystore-*.json with a .txt password beside each"},
+     .help =
+         "directory of keystore-*.json with a .txt password beside each; default validator_keys in .charon, .aequa or "
+         "/data, the first that has one"},
     {.flag = "data-dir",
      .kind = AQ_OPT_PATH,
      .off = offsetof(validator_cfg, data_dir),
-     .def = ".aequa",
-     .help = "where the slashing protection database lies"},
+     .help =
+         "where the slashing protection database lies; default .aequa, or /data where .aequa is not there and /data "
+         "can be written"},
     {.flag = "ssz-blocks",
      .kind = AQ_OPT_BOOL,
      .off = offsetof(validator_cfg, ssz_blocks),
@@ -93,9 +96,25 @@ static int serve(const validator_cfg *c, aq_loop *loop, const aq_keys *keys) {
   return me.failed ? AQ_EXIT_FAILED : AQ_EXIT_OK;
 }
 
+/* Where the other commands leave a node's files. */
+static const char *default_keys_dir(void) {
+  static const char *const dir[] = {".charon/" AQ_KEYS_DIR, ".aequa/" AQ_KEYS_DIR, "/data/" AQ_KEYS_DIR};
+  for (size_t i = 0; i < AQ_COUNT(dir); i++) {
+    if (access(dir[i], F_OK) == 0) return dir[i];
+  }
+  return dir[0];
+}
+
+/* A database that is there already is never left for an empty one. */
+static const char *default_data_dir(void) {
+  return access(".aequa", F_OK) != 0 && access("/data", W_OK) == 0 ? "/data" : ".aequa";
+}
+
 static int run(const aq_cmd_ctx *ctx, void *cfg) {
   (void)ctx;
-  const validator_cfg *c = cfg;
+  validator_cfg *c = cfg;
+  if (!c->keys_dir[0]) c->keys_dir = default_keys_dir();
+  if (!c->data_dir[0]) c->data_dir = default_data_dir();
   aq_sandbox_begin(!c->no_sandbox);
   aq_crypto_init();
   aq_metrics_init();
