@@ -82,21 +82,26 @@ aq_status aq_duration_parse(uint64_t *out_ns, const char *text) {
   return AQ_OK;
 }
 
-/* Copies one CSV field to `to`, which is as large as the rest of the text; *at stops at the comma or the end. */
+static bool is_blank(char c) { return c == ' ' || c == '\t'; }
+
+/* Copies one CSV field to `to`, which is as large as the rest of the text; *at stops at the comma or the end. Blanks
+   around it count inside quotes only: people write "a, b". */
 static aq_status csv_field(char *to, const char **at) {
-  const char *p = *at;
+  const char *p = *at, *start = to;
+  while (is_blank(*p)) p++;
   if (*p != '"') {
     while (*p && *p != ',') {
       if (*p == '"') return AQ_E_FORMAT;
       *to++ = *p++;
     }
+    while (to > start && is_blank(to[-1])) to--;
   } else {
     for (p++; *p != '"' || p[1] == '"'; p++) {
       if (!*p) return AQ_E_FORMAT;
       if (*p == '"') p++;
       *to++ = *p;
     }
-    p++;
+    for (p++; is_blank(*p);) p++;
     if (*p && *p != ',') return AQ_E_FORMAT;
   }
   *to = 0;
@@ -243,8 +248,9 @@ static const char *kind_name(aq_opt_kind kind) {
 }
 
 static aq_status bad_value(const parse *p, size_t i, const char *text, const char *where, aq_status st) {
-  return aq_fail(p->err, st, "%s--%s: \"%.60s\" is not a %s", where, p->o->row[i].flag, text,
-                 kind_name(p->o->row[i].kind));
+  const aq_option *row = &p->o->row[i];
+  if (row->secret) return aq_fail(p->err, st, "%s--%s: that is not a %s", where, row->flag, kind_name(row->kind));
+  return aq_fail(p->err, st, "%s--%s: \"%.60s\" is not a %s", where, row->flag, text, kind_name(row->kind));
 }
 
 static aq_status set_from(const parse *p, size_t i, const char *text, aq_opt_source source) {

@@ -17,7 +17,8 @@ typedef enum {
   AQ_OPT_BOOL,     /* bool; true: 1 t true yes on, false: 0 f false no off, any case */
   AQ_OPT_U64,      /* uint64_t, decimal */
   AQ_OPT_DURATION, /* uint64_t nanoseconds: "300ms", "2s", "1m30s", "1.5h", "0" */
-  AQ_OPT_LIST      /* aq_opt_list; one CSV record, a repeated flag appends, an empty value is the empty list */
+  AQ_OPT_LIST      /* aq_opt_list; one CSV record, blanks around its fields do not count; a repeated flag appends, an
+                      empty value is the empty list */
 } aq_opt_kind;
 
 typedef struct {
@@ -36,6 +37,7 @@ typedef struct {
   const char *def; /* as text; NULL: zero, "", empty list */
   const char *help;
   bool required, hidden; /* hidden: not in the usage text */
+  bool secret;           /* no error shows the value */
 } aq_option;
 
 /* A row: {.flag = "nodes", .kind = AQ_OPT_U64, .off = offsetof(my_cfg, nodes), .def = "4", .help = "number of nodes"}

@@ -7,7 +7,7 @@ typedef struct {
   const char *name, *dir;
   bool zipped, on;
   uint64_t nodes, timeout_ns;
-  aq_opt_list list;
+  aq_opt_list list, addresses;
 } cfg;
 
 static const aq_option rows[] = {
@@ -23,6 +23,7 @@ static const aq_option rows[] = {
     {.flag = "nodes", .env = "NODE_COUNT N", .kind = AQ_OPT_U64, .off = offsetof(cfg, nodes), .def = "4", .help = "h"},
     {.flag = "timeout", .kind = AQ_OPT_DURATION, .off = offsetof(cfg, timeout_ns), .def = "2s", .help = "h"},
     {.flag = "list", .kind = AQ_OPT_LIST, .off = offsetof(cfg, list), .def = "x,y", .help = "h"},
+    {.flag = "addresses", .kind = AQ_OPT_LIST, .off = offsetof(cfg, addresses), .help = "h", .secret = true},
 };
 
 static aq_arena arena;
@@ -135,7 +136,7 @@ static void precedence(void **state) {
   assert_int_equal(c.nodes, 10);
   assert_string_equal(c.dir, "/p");
   assert_int_equal(c.list.cnt, 2); /* an empty variable is not set */
-  assert_string_equal(c.list.item[1], " f2");
+  assert_string_equal(c.list.item[1], "f2");
   assert_int_equal(parse(&c, NONE, env, file, 3), AQ_OK);
   assert_int_equal(c.nodes, 11);
   assert_int_equal(aq_options_source(&opt, "nodes"), AQ_OPT_ENV);
@@ -163,6 +164,8 @@ static void faults(void **state) {
       {"--on=maybe", "--on: \"maybe\" is not a BOOL"},
       {"--timeout=5", "--timeout: \"5\" is not a DURATION"},
       {"--list=\"a", "--list: \"\"a\" is not a LIST"},
+      {"--list=\"a\" b", "--list: \"\"a\" b\" is not a LIST"},
+      {"--addresses=http://us:\"p@bn", "--addresses: that is not a LIST"},
       {"---name", "unknown flag ---name"},
   };
   for (size_t i = 0; i < AQ_COUNT(row); i++) {
@@ -183,6 +186,12 @@ static void lists(void **state) {
   assert_string_equal(c.list.item[0], "a");
   assert_string_equal(c.list.item[1], "b,\"c");
   assert_string_equal(c.list.item[2], "d");
+  assert_int_equal(parse(&c, ARGS("--list=\ta b , c, \" d \" ,  "), NULL, NULL, 0), AQ_OK);
+  assert_int_equal(c.list.cnt, 4);
+  assert_string_equal(c.list.item[0], "a b");
+  assert_string_equal(c.list.item[1], "c");
+  assert_string_equal(c.list.item[2], " d ");
+  assert_string_equal(c.list.item[3], "");
   assert_int_equal(parse(&c, ARGS("--list="), NULL, NULL, 0), AQ_OK);
   assert_int_equal(c.list.cnt, 0);
   assert_int_equal(parse(&c, ARGS("--list=,a,"), NULL, NULL, 0), AQ_OK);
