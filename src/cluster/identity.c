@@ -131,6 +131,11 @@ static aq_status enr_fields(aq_enr *out, const aq_bytes *item, size_t cnt, aq_er
     } else if (key_is(key, "ip") && v.len == 4) {
       out->has_ip = true;
       memcpy(out->ip, v.ptr, 4);
+    } else if (key_is(key, "ip6") && v.len == 16) {
+      out->has_ip6 = true;
+      memcpy(out->ip6, v.ptr, 16);
+    } else if (key_is(key, "tcp6")) {
+      take_port(&out->has_tcp6, &out->tcp6, v);
     } else if (key_is(key, "tcp")) {
       take_port(&out->has_tcp, &out->tcp, v);
     } else if (key_is(key, "udp")) {
@@ -203,8 +208,10 @@ aq_status aq_enr_write(aq_buf *out, const aq_k1_key *key, const aq_enr *fields) 
   aq_rlp_put_u64(&items, f->seq); /* then the keys in the order of their bytes */
   put_pair(&items, "id", aq_bytes_str("v4"));
   if (f->has_ip) put_pair(&items, "ip", aq_bytes_of(f->ip, 4));
+  if (f->has_ip6) put_pair(&items, "ip6", aq_bytes_of(f->ip6, 16));
   put_pair(&items, "secp256k1", aq_bytes_of(pubkey, sizeof pubkey));
   if (f->has_tcp) put_port(&items, "tcp", f->tcp);
+  if (f->has_tcp6) put_port(&items, "tcp6", f->tcp6);
   if (f->has_udp) put_port(&items, "udp", f->udp);
   list_digest(digest, aq_buf_bytes(&items));
   aq_k1_sign(sig, key, digest);

@@ -16,9 +16,9 @@ void aq_peer_name(char out[32], const uint8_t pubkey[33]); /* "adjective-noun", 
 typedef struct {
   uint64_t seq;
   uint8_t pubkey[33];
-  bool has_ip, has_tcp, has_udp;
-  uint8_t ip[4];
-  uint16_t tcp, udp;
+  bool has_ip, has_tcp, has_udp, has_ip6, has_tcp6;
+  uint8_t ip[4], ip6[16];
+  uint16_t tcp, udp, tcp6; /* no tcp6: tcp is for both (EIP-778) */
 } aq_enr;
 AQ_NODISCARD aq_status aq_enr_parse(aq_enr *out, aq_bytes text, aq_err *err); /* signature verified */
 AQ_NODISCARD aq_status aq_enr_write(aq_buf *out, const aq_k1_key *key,

@@ -2,6 +2,7 @@
 
 #include "aq_test.h"
 #include "base/hex.h"
+#include "codec/base64.h"
 #include "crypto/aead.h"
 
 static aq_k1_key *key_of(const char *hex) {
@@ -78,6 +79,42 @@ static void cid_and_address(void **state) {
   yyjson_doc_free(doc);
 }
 
+/* Goal: IPv6 addresses of EIP-778 are written and read, in the order of the keys' bytes.
+   Method: one record with all of them, one with an address of the wrong length. */
+static void address_v6(void **state) {
+  (void)state;
+  aq_k1_key *key = key_of("0101010101010101010101010101010101010101010101010101010101010101");
+  const aq_enr all = {.has_ip = true,
+                      .ip = {192, 0, 2, 7},
+                      .has_ip6 = true,
+                      .ip6 = {0x20, 0x01, 0x0d, 0xb8, [15] = 1},
+                      .has_tcp = true,
+                      .tcp = 3610,
+                      .has_tcp6 = true,
+                      .tcp6 = 3611,
+                      .has_udp = true,
+                      .udp = 9999};
+  aq_buf text = AQ_BUF(AQ_ENR_TEXT_MAX), raw = AQ_BUF(AQ_ENR_TEXT_MAX);
+  aq_enr enr;
+  assert_int_equal(aq_enr_write(&text, key, &all), AQ_OK);
+  assert_int_equal(aq_enr_parse(&enr, aq_buf_bytes(&text), NULL), AQ_OK);
+  assert_true(enr.has_ip && enr.has_ip6 && enr.has_tcp && enr.has_tcp6 && enr.has_udp);
+  assert_memory_equal(enr.ip6, all.ip6, 16);
+  assert_int_equal(enr.tcp6, 3611);
+  assert_int_equal(enr.tcp, 3610);
+  assert_int_equal(aq_base64_decode(&raw, aq_bytes_of(text.ptr + 4, text.len - 4), AQ_BASE64_URL), AQ_OK);
+  static const char *const order[] = {"id", "ip", "ip6", "secp256k1", "tcp", "tcp6", "udp"};
+  const uint8_t *at = raw.ptr;
+  for (size_t i = 0; i < AQ_COUNT(order); i++) {
+    at = memmem(at, raw.len - (size_t)(at - raw.ptr), order[i], strlen(order[i]));
+    assert_non_null(at);
+    at += strlen(order[i]);
+  }
+  aq_buf_free(&text);
+  aq_buf_free(&raw);
+  aq_k1_key_free(key);
+}
+
 /* Goal: the same texts are accepted and refused as by the reference, for the same reason.
    Method: `parse` of enr.json; its codes are mapped to words of our reasons. */
 static void parse(void **state) {
@@ -146,7 +183,8 @@ static void names(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(identities), cmocka_unit_test(cid_and_address),
-                                     cmocka_unit_test(parse), cmocka_unit_test(mutations), cmocka_unit_test(names)};
+                                     cmocka_unit_test(address_v6), cmocka_unit_test(parse),
+                                     cmocka_unit_test(mutations),  cmocka_unit_test(names)};
   aq_crypto_init();
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 #include "node/node_internal.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -203,11 +204,15 @@ static aq_status add_addresses(aq_node *n, aq_err *err) {
   for (uint32_t i = 0; i < n->lock->def.operator_cnt; i++) {
     aq_enr enr;
     const char *text = n->lock->def.operators[i].enr;
-    if (i == n->self || !text || aq_enr_parse(&enr, aq_bytes_str(text), NULL) != AQ_OK || !enr.has_ip || !enr.has_tcp)
-      continue;
-    char addr[64];
+    if (i == n->self || !text || aq_enr_parse(&enr, aq_bytes_str(text), NULL) != AQ_OK) continue;
+    char addr[64], v6[INET6_ADDRSTRLEN];
+    aq_status st = AQ_OK;
     snprintf(addr, sizeof addr, "%u.%u.%u.%u:%u", enr.ip[0], enr.ip[1], enr.ip[2], enr.ip[3], enr.tcp);
-    aq_status st = aq_host_add_addr(n->host, (int)i, addr, true, err);
+    if (enr.has_ip && enr.has_tcp) st = aq_host_add_addr(n->host, (int)i, addr, true, err);
+    inet_ntop(AF_INET6, enr.ip6, v6, sizeof v6);
+    snprintf(addr, sizeof addr, "[%s]:%u", v6, enr.has_tcp6 ? enr.tcp6 : enr.tcp);
+    if (st == AQ_OK && enr.has_ip6 && (enr.has_tcp6 || enr.has_tcp))
+      st = aq_host_add_addr(n->host, (int)i, addr, true, err);
     if (st != AQ_OK) return st;
   }
   const aq_store_visitor v = {.arg = n, .peer = remembered_peer};
