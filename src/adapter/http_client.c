@@ -1,4 +1,5 @@
 #include "adapter/adapters.h"
+#include "adapter/curl_fault.h"
 #include "base/assert.h"
 #include "base/list.h"
 
@@ -41,6 +42,8 @@ typedef struct {
   bool head_whole; /* the final head was there, and was told: only then is there a body and a good end */
   size_t head_len; /* bytes of all heads, interim ones and trailers with them */
   aq_status early; /* could not even be started */
+  CURLcode result; /* why it failed, with libcurl's words */
+  char words[CURL_ERROR_SIZE];
   int code;
   uint64_t by_ns;                /* monotonic: whole by then */
   uint64_t silence_ns, heard_ns; /* the longest pause, 0: any; the last byte or, before it, the start */
@@ -107,7 +110,10 @@ static void finish(request *r, aq_status st) {
   aq_http_header item[HEADERS_MAX];
   r->ended = true;
   if (r->cancelled) return;
-  aq_httpc_res res = {st == AQ_OK ? r->code : 0, {item, 0}, {NULL, 0}};
+  char why[AQ_HTTP_WHY_MAX];
+  aq_httpc_res res = {.code = st == AQ_OK ? r->code : 0, .headers = {item, 0}};
+  if (st != AQ_OK) aq_curl_why(why, r->easy, st == AQ_E_LIMIT ? CURLE_FILESIZE_EXCEEDED : r->result, r->words);
+  if (st != AQ_OK) res.why = why;
   if (st == AQ_OK) res.headers = header_views(r, item), res.body = aq_buf_bytes(&r->body);
   r->cb.done(r->cb.arg, st, &res);
 }
@@ -185,6 +191,7 @@ static void finish_ended(CURLM *multi) {
     CURLcode code = msg->data.result;
     curl_multi_remove_handle(multi, r->easy);
     r->added = false;
+    r->result = code;
     if (!r->ended) finish(r, status_of(r, code));
   }
 }
@@ -233,7 +240,9 @@ static void on_limits(uv_timer_t *h) {
   aq_curl *c = h->data;
   uint64_t now = aq_mono_ns(c->env);
   AQ_LIST_EACH(&c->requests, r, request, node) {
-    if (!r->ended && !r->cancelled && limit_of(r) <= now) finish(r, AQ_E_TIMEOUT);
+    if (r->ended || r->cancelled || limit_of(r) > now) continue;
+    r->result = CURLE_OPERATION_TIMEDOUT;
+    finish(r, AQ_E_TIMEOUT);
   }
   arm_limits(c);
   collect(c);
@@ -391,6 +400,7 @@ static bool set_method(request *r, const aq_httpc_req *req) {
 static bool set_options(request *r, const aq_httpc_req *req) {
   CURL *e = r->easy;
   curl_easy_setopt(e, CURLOPT_PRIVATE, r);
+  curl_easy_setopt(e, CURLOPT_ERRORBUFFER, r->words);
   curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
   curl_easy_setopt(e, CURLOPT_WRITEDATA, r);
   curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
@@ -435,6 +445,7 @@ static uint64_t port_start(void *ctx, const aq_httpc_req *req, const aq_httpc_cb
   aq_buf_init(&r->text, HEADERS_BYTES_MAX);
   r->easy = curl_easy_init();
   AQ_ASSERT(r->easy);
+  r->result = CURLE_FAILED_INIT;
   if (!set_options(r, req)) r->early = AQ_E_CLOSED;
   aq_list_push(&c->requests, &r->node);
   kick(c);

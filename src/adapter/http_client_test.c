@@ -63,7 +63,7 @@ typedef struct {
   int code;
   aq_status st;
   size_t len, header_cnt;
-  char text[4096];
+  char text[4096], why[512];
   bool pause; /* each piece */
 } call;
 
@@ -82,6 +82,8 @@ static bool on_data(void *arg, aq_bytes chunk) {
 static void on_done(void *arg, aq_status st, const aq_httpc_res *res) {
   call *c = arg;
   c->after_done += c->dones++, c->st = st;
+  assert_true((st == AQ_OK) == (res->why == NULL));
+  snprintf(c->why, sizeof c->why, "%s", res->why ? res->why : "");
   if (c->heads == 0) c->code = res->code, c->header_cnt = res->headers.cnt;
   for (size_t i = 0; i < res->body.len && c->len < sizeof c->text - 1; i++) c->text[c->len++] = (char)res->body.ptr[i];
 }
@@ -351,15 +353,82 @@ static void test_next_answer(void **state) {
   }
 }
 
+/* ---- why ---- */
+
+static void expect_why(const call *c, aq_status st, const char *want) {
+  char text[512];
+  snprintf(text, sizeof text, "http://127.0.0.1:%u: %s", g_port, want);
+  assert_int_equal(c->st, st);
+  if (strncmp(c->why, text, strlen(text)) != 0) assert_string_equal(c->why, text);
+  assert_null(strstr(c->why, "SECRET"));
+}
+
+/* Goal: each failure is told in a sentence of its own that names the server and nothing else of the address.
+   Method: an upstream that fails in each way. */
+static void test_why(void **state) {
+  (void)state;
+  static const struct {
+    const char *answer, *want;
+    aq_status st;
+  } row[] = {
+      {"", "it closed the connection without an answer", AQ_E_CLOSED},
+      {"\x15\x03\x01\x02\x02\x46", "what came back is no HTTP", AQ_E_CLOSED},
+      {"HTTP/1.1 101 X\r\n\r\n", "what came back is no HTTP", AQ_E_CLOSED},
+      {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", "the connection broke off before the answer was whole",
+       AQ_E_CLOSED},
+  };
+  call c;
+  for (size_t i = 0; i < 2 * AQ_COUNT(row); i++) {
+    answered(&c, "GET", row[i / 2].answer, i % 2);
+    expect_why(&c, row[i / 2].st, row[i / 2].want);
+  }
+  answered(&c, "GET", "HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n", false);
+  assert_int_equal(c.code, 404);
+  assert_string_equal(c.why, "");
+  char url[96];
+  const aq_httpc_cb cb = {&c, NULL, NULL, on_done};
+  close(g_listener);
+  snprintf(url, sizeof url, "http://us:SECRET@127.0.0.1:%u/SECRET?key=SECRET", g_port);
+  memset(&c, 0, sizeof c);
+  g_client->start(g_client->ctx, &(aq_httpc_req){.method = "GET", .url = url}, &cb);
+  until(&c.dones, 1);
+  expect_why(&c, AQ_E_CLOSED, "connection refused");
+  g_listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); /* for the teardown */
+}
+
+/* Goal: an answer that does not come in time is another thing than a connection that does not.
+   Method: a stopped clock; the second request waits for a connection of its pool. */
+static void test_why_late(void **state) {
+  (void)state;
+  call c = {0};
+  start(&c, "/SECRET", false, (aq_httpc_req){.timeout_ns = AQ_SECONDS(2)});
+  connections(1);
+  heard(g_up[0]);
+  g_mono_ns += AQ_SECONDS(3);
+  until(&c.dones, 1);
+  expect_why(&c, AQ_E_TIMEOUT, "connected, but there was no answer in time");
+  static call many[HOST_MAX];
+  memset(many, 0, sizeof many);
+  for (size_t i = 0; i < AQ_COUNT(many); i++) start(&many[i], "/slow", true, (aq_httpc_req){0});
+  connections(1 + HOST_MAX);
+  memset(&c, 0, sizeof c);
+  start(&c, "/SECRET", false, (aq_httpc_req){.timeout_ns = AQ_SECONDS(2)});
+  for (int i = 0; i < 5; i++) turn();
+  g_mono_ns += AQ_SECONDS(3);
+  until(&c.dones, 1);
+  expect_why(&c, AQ_E_TIMEOUT, "no connection in time");
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define STOPPED(f) cmocka_unit_test_setup_teardown(f, setup_stopped_clock, teardown)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      T(test_pools),         STOPPED(test_limit_while_waiting),
-      STOPPED(test_silence), T(test_orders),
-      T(test_switching),     T(test_head_limits),
-      T(test_next_answer),
+      T(test_pools),          STOPPED(test_limit_while_waiting),
+      STOPPED(test_silence),  T(test_orders),
+      T(test_switching),      T(test_head_limits),
+      T(test_next_answer),    T(test_why),
+      STOPPED(test_why_late),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

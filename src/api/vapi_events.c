@@ -6,10 +6,12 @@
    know. */
 #include "api/vapi_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
 #include "duty/bn_sse.h"
+#include "port/http_fault.h"
 
 enum {
   CLIENTS_MAX = 128,                                /* half of the server's connections */
@@ -72,9 +74,10 @@ struct aq_vapi_events {
   aq_call *probe_for;            /* the client whose topics the probe adds, or NULL */
   aq_timer soon, overlap, alive; /* soon: next look at what is to be done */
   uint64_t pause_ns;
-  bool pausing;        /* `soon` is armed for a later moment: new clients wait for it */
-  aq_vapi_tries tries; /* beacon nodes that failed in a row */
-  aq_timer slow;       /* the probe has no head yet */
+  bool pausing;              /* `soon` is armed for a later moment: new clients wait for it */
+  aq_vapi_tries tries;       /* beacon nodes that failed in a row */
+  char why[AQ_HTTP_WHY_MAX]; /* the last one that failed */
+  aq_timer slow;             /* the probe has no head yet */
   uint64_t sent[SENT_MAX];
   size_t sent_next;
 };
@@ -229,8 +232,10 @@ static uint32_t streamed(aq_vapi_events *e) {
 }
 
 static void no_stream(void *arg) {
+  const aq_call *c = arg;
+  const char *why = c->v->events->why[0] ? c->v->events->why : "upstream error";
   const aq_http_header h[] = {{"Content-Type", "text/plain; charset=utf-8"}, {"Retry-After", "1"}};
-  aq_call_answer(arg, 502, &(aq_http_headers){h, 2}, aq_bytes_str("upstream error\n"), "upstream error");
+  aq_call_answer(arg, 502, &(aq_http_headers){h, 2}, aq_bytes_str("upstream error\n"), why);
 }
 
 /* The beacon node does not take these topics. Asked for one client: it gets the answer. A beacon node that came back:
@@ -291,14 +296,17 @@ static void slow(void *arg) {
 static void done(void *arg, aq_status st, const aq_httpc_res *res) {
   upstream *u = arg;
   aq_vapi_events *e = u->e;
-  (void)res;
   u->id = 0;
   if (u == e->probe) {
+    snprintf(e->why, sizeof e->why, "%s", st != AQ_OK && res->why ? res->why : "upstream error");
     probe_done(u, st == AQ_OK);
   } else if (u == e->old) {
     upstream_free(&e->old);
   } else {
-    AQ_LOG(AQ_LOG_WARN, "events_stream", AQ_STR("err", st == AQ_OK ? "the stream ended" : aq_status_text(st)),
+    AQ_LOG(AQ_LOG_WARN, "events_stream",
+           AQ_STR("err", st == AQ_OK ? "the stream ended"
+                         : res->why  ? res->why
+                                     : aq_status_text(st)),
            AQ_STR("result", "lost"));
     if (st != AQ_OK) aq_bn_tell(e->v->cfg.bn, u->place, false);
     upstream_free(&e->live);

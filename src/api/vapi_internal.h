@@ -106,6 +106,7 @@ struct aq_call {
   aq_vapi_tries proxy_tries;
   aq_vapi_leg proxy_leg[AQ_VAPI_LEGS], *proxy_won; /* won: whose answer is handed on */
   int proxy_refused;                               /* the last code that was not handed on */
+  const char *proxy_why;                           /* the last failure without an answer, or NULL */
   int proxy_code;                                  /* of the beacon node's answer, 0 before it */
   aq_http_header *proxy_head;
   size_t proxy_head_cnt;

@@ -29,7 +29,9 @@ static void plain(aq_call *c, int code, const char *text, const char *err, bool 
 }
 
 void aq_vapi_not_found(aq_call *c) { plain(c, 404, "404 page not found\n", "404 page not found", false); }
-static void upstream_error(aq_call *c) { plain(c, 502, "upstream error\n", "upstream error", false); }
+static void upstream_error(aq_call *c, const char *why) {
+  plain(c, 502, "upstream error\n", why ? why : "upstream error", false);
+}
 void aq_call_busy(aq_call *c) { plain(c, 503, "too many requests at once\n", "too many requests at once", true); }
 
 /* ---- headers ---- */
@@ -282,7 +284,7 @@ static void go_on(aq_call *c) {
   if (c->proxy_refused)
     plain(c, c->proxy_refused, "upstream error\n", "upstream error", c->proxy_refused == 503);
   else
-    upstream_error(c);
+    upstream_error(c, c->proxy_why);
 }
 
 static void drop_failed(void *arg) {
@@ -309,12 +311,12 @@ static void slow(void *arg) {
 }
 
 static void done(void *arg, aq_status st, const aq_httpc_res *res) {
-  (void)res;
   aq_vapi_leg *leg = arg;
   aq_call *c = leg->c;
   leg->id = 0;
   if (c->proxy_won != leg) {
     leg->failed = true;
+    if (st != AQ_OK && res->why) c->proxy_why = aq_arena_str(&c->arena, aq_bytes_str(res->why));
     drop_failed(c);
     return;
   }
@@ -328,7 +330,7 @@ static void done(void *arg, aq_status st, const aq_httpc_res *res) {
     c->vt->end(c->res);
   else
     c->vt->cut(c->res); /* the status is out: only so the client sees that this is not all */
-  aq_call_done(c, c->proxy_code, st == AQ_OK ? err : "the beacon node's answer broke off");
+  aq_call_done(c, c->proxy_code, st == AQ_OK ? err : res->why ? res->why : "the beacon node's answer broke off");
 }
 
 static void drained(void *arg) {

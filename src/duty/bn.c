@@ -1,8 +1,10 @@
 #include "duty/bn_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "base/metrics.h"
 #include "duty/retry.h"
 
@@ -128,6 +130,26 @@ aq_bn *aq_bn_new(const aq_bn_cfg *cfg) {
   return b;
 }
 
+/* ---- failures ---- */
+
+void aq_bn_why_of(char out[AQ_HTTP_WHY_MAX], const aq_bn_endpoint *ep, aq_status st, const aq_httpc_res *res) {
+  if (st == AQ_OK && (res->code < 200 || res->code > 299))
+    aq_http_code_text(out, ep->site, res->code, res->body);
+  else if (st != AQ_OK && res->why)
+    snprintf(out, AQ_HTTP_WHY_MAX, "%s", res->why);
+  else
+    snprintf(out, AQ_HTTP_WHY_MAX, "%s: %s", ep->site,
+             st == AQ_OK ? "its answer does not fit the question" : aq_status_text(st));
+}
+
+void aq_bn_trouble(aq_bn_endpoint *ep, const char *why) {
+  if (strcmp(ep->trouble, why) == 0) return;
+  snprintf(ep->trouble, sizeof ep->trouble, "%s", why);
+  if (*why) AQ_LOG(AQ_LOG_WARN, "beacon_node_trouble", AQ_STR("addr", ep->site), AQ_STR("err", ep->trouble));
+}
+
+const char *aq_bn_why(const aq_bn *b) { return b->why ? b->why : ""; }
+
 /* ---- calls ---- */
 
 static void call_free(aq_bn_call_rec *c) {
@@ -161,7 +183,9 @@ static void call_fail(aq_bn_call_rec *c, aq_status st, const aq_bn_answer *ans) 
   void *arg = c->arg;
   c->answered = true;
   aq_list_remove(&c->link);
+  c->bn->why = c->best_why ? c->best_why : aq_status_text(st);
   fn(arg, st, ans);
+  c->bn->why = NULL;
   call_free(c);
 }
 
@@ -220,7 +244,7 @@ static int failure_rank(aq_status st, const aq_bn_answer *ans) {
   return ans->code == 400 ? RANK_PASSES : RANK_BROKEN;
 }
 
-static void keep_failure(aq_bn_call_rec *c, aq_status st, const aq_bn_answer *ans) {
+static void keep_failure(aq_bn_call_rec *c, aq_status st, const aq_bn_answer *ans, const char *why) {
   int rank = failure_rank(st, ans);
   if (rank <= c->best_rank) return;
   aq_bn_answer best = {0};
@@ -234,6 +258,7 @@ static void keep_failure(aq_bn_call_rec *c, aq_status st, const aq_bn_answer *an
   c->best_rank = rank;
   c->best_st = st;
   c->best = best;
+  c->best_why = aq_arena_str(&c->arena, aq_bytes_str(why));
 }
 
 /* Fallbacks are for nodes that are down, not synced or of another chain (core.md 12.1); a refusal would be repeated. */
@@ -300,7 +325,13 @@ static void leg_done(void *arg, aq_status st, const aq_httpc_res *res) {
       leg->ep->unfit_run += is_judged(c);
     }
   }
-  if (!c->answered && st != AQ_OK) keep_failure(c, st, came ? &ans : NULL);
+  if (!c->answered && st != AQ_OK) {
+    char why[AQ_HTTP_WHY_MAX];
+    aq_bn_why_of(why, leg->ep, came ? AQ_OK : st, res);
+    /* Later the event streams tell it; a call that fails at all tells of one beacon node only. */
+    if (!c->bn->chain_known && c->bn->ep_cnt > 1 && st != AQ_E_FORMAT) aq_bn_trouble(leg->ep, why);
+    keep_failure(c, st, came ? &ans : NULL, why);
+  }
   if (c->open == 0) stage_end(c);
 }
 
@@ -341,9 +372,11 @@ uint64_t aq_bn_call_on(aq_bn *b, aq_bn_endpoint *only, const aq_bn_req *req, aq_
   b->call_cnt++;
   if (b->ep_cnt == 0 || b->call_cnt > AQ_BN_CALLS_MAX) {
     c->best_st = b->ep_cnt ? AQ_E_LIMIT : AQ_E_CLOSED;
+    c->best_why = b->ep_cnt ? "too many questions at once" : "no beacon node is configured";
     aq_timer_after(b->cfg.env, &c->timer, 0, not_started, c);
   } else if (!call_start(c, b->ep, b->cfg.endpoint_cnt) && !start_fallbacks(c)) {
-    c->best_st = AQ_E_CLOSED; /* none is of our chain */
+    c->best_st = AQ_E_CLOSED;
+    c->best_why = "no beacon node is of this chain";
     aq_timer_after(b->cfg.env, &c->timer, 0, not_started, c);
   }
   return c->id;

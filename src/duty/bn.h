@@ -60,8 +60,10 @@ aq_bn *aq_bn_new(const aq_bn_cfg *cfg);
 void aq_bn_free(aq_bn *b);                                                   /* open calls end with AQ_E_CLOSED */
 uint64_t aq_bn_call(aq_bn *b, const aq_bn_req *req, aq_bn_fn fn, void *arg); /* fn never from inside; id, never 0 */
 void aq_bn_cancel(aq_bn *b, uint64_t id);
-/* The base URL of the best beacon node: of our chain, reached when it was last asked, in sync; then the one with most
-   answers of late. */
+/* From inside fn, st not AQ_OK: why, in one sentence that begins with the beacon node's address. */
+const char *aq_bn_why(const aq_bn *b);
+/* The address (aq_url_request) of the best beacon node: of our chain, reached when it was last asked, in sync; then the
+   one with most answers of late. */
 const char *aq_bn_best(const aq_bn *b);
 /* The best of those whose bits are not in *tried, which gets its bit; *place says for aq_bn_tell which it is. NULL: none
    of our chain is left. */

@@ -216,9 +216,7 @@ static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
     st = take(&l->told, l->step, ans->body, &err);
     if (st == AQ_OK && l->step == AQ_BN_SCHEDULE) st = judge(l, &err);
   } else {
-    if (ans) aq_fail(&err, st, "%s: HTTP %d", aq_status_text(st), ans->code);
-    if (!ans) aq_fail(&err, st, "%s", aq_status_text(st));
-    st = AQ_E_AGAIN;
+    st = aq_fail(&err, AQ_E_AGAIN, "%s", aq_bn_why(l->bn));
   }
   if (st == AQ_E_AGAIN) {
     again(l, err.text);

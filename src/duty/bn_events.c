@@ -128,7 +128,8 @@ static void stream_head(void *arg, int code, const aq_http_headers *h) {
   if (code >= 400 && code <= 499) ep->stream.few_topics = !ep->stream.few_topics;
   if (!ep->stream.opened) return;
   ep->away = false;
-  AQ_LOG(AQ_LOG_INFO, "beacon_node_events", AQ_STR("addr", ep->addr));
+  aq_bn_trouble(ep, "");
+  AQ_LOG(AQ_LOG_INFO, "beacon_node_events", AQ_STR("addr", ep->site));
   aq_bn_version_ask(ep);
   aq_bn_watch_ask(ep);
   const aq_bn_cfg *cfg = &ep->bn->cfg;
@@ -146,10 +147,14 @@ static bool stream_data(void *arg, aq_bytes chunk) {
 
 static void stream_done(void *arg, aq_status st, const aq_httpc_res *res) {
   aq_bn_endpoint *ep = arg;
+  bool good = st == AQ_OK && res->code >= 200 && res->code <= 299;
+  char why[AQ_HTTP_WHY_MAX] = "the stream ended";
   ep->stream.http_id = 0;
   aq_bn_heard(ep, st == AQ_OK ? res->code : 0);
-  if (st == AQ_OK && (res->code < 200 || res->code > 299)) st = AQ_E_REFUSED;
-  lost(ep, st == AQ_OK ? "the stream ended" : aq_status_text(st));
+  if (!good) aq_bn_why_of(why, ep, st, res);
+  /* few_topics: refused for its topics, perhaps, which are fewer the next time. */
+  if (!good && !ep->stream.opened && !ep->stream.few_topics) aq_bn_trouble(ep, why);
+  lost(ep, why);
 }
 
 static void connect_stream(void *arg) {

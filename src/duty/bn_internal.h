@@ -7,6 +7,7 @@
 #include "base/metrics.h"
 #include "duty/bn.h"
 #include "duty/bn_sse.h"
+#include "port/http_fault.h"
 
 enum {
   AQ_BN_ALL_MAX = 2 * AQ_BN_ENDPOINTS_MAX,
@@ -79,7 +80,8 @@ struct aq_bn_endpoint {
   uint64_t minute;            /* of ok_now */
   uint32_t ok_now, ok_before; /* answers in this minute and the one before */
   aq_bn_stream stream;
-  uint64_t version_id; /* 0: not being asked */
+  char trouble[AQ_HTTP_WHY_MAX]; /* as it was logged last; "": none since it answered */
+  uint64_t version_id;           /* 0: not being asked */
   char version[AQ_METRIC_LABEL_MAX + 1];
 };
 
@@ -109,6 +111,7 @@ struct aq_bn_call_rec {
   int best_rank;        /* 0: no failure yet */
   aq_status best_st;
   aq_bn_answer best;
+  const char *best_why; /* static, or in the arena */
 };
 
 typedef struct {
@@ -140,6 +143,7 @@ struct aq_bn {
   aq_timer watch_timer;
   char disagree[AQ_BN_WHY_MAX];
   aq_bn_endpoint *answering; /* whose answer is being judged or handed on */
+  const char *why;           /* of the call that is ending, or NULL */
   uint32_t unfit_run;        /* calls in a row that ended for want of a believable answer */
   bool subscribed;
   aq_bn_events events;
@@ -154,6 +158,10 @@ struct aq_bn {
   aq_bn_health health;
 };
 
+/* What keeps an answer from being one: the client's sentence, or what its code means. */
+void aq_bn_why_of(char out[AQ_HTTP_WHY_MAX], const aq_bn_endpoint *ep, aq_status st, const aq_httpc_res *res);
+/* One line when it is another than before. */
+void aq_bn_trouble(aq_bn_endpoint *ep, const char *why);
 void aq_bn_stream_stop(aq_bn *b);
 void aq_bn_version_ask(aq_bn_endpoint *ep); /* sets app_beacon_node_version */
 void aq_bn_version_stop(aq_bn_endpoint *ep);

@@ -21,7 +21,8 @@ typedef struct {
   aq_httpc_pool pool;
   uint64_t silence_ns;
   aq_timer timer;
-  aq_status st; /* what the timer delivers */
+  aq_status st;    /* what the timer delivers */
+  const char *why; /* static */
   int code;
   char *res_body, *res_header[3][2];
   size_t res_len, res_header_cnt;
@@ -58,7 +59,7 @@ static inline void fake_http_deliver_(void *arg) {
   aq_http_header h[3];
   for (size_t i = 0; i < gone.res_header_cnt; i++)
     h[i] = (aq_http_header){gone.res_header[i][0], gone.res_header[i][1]};
-  aq_httpc_res res = {gone.code, {h, gone.res_header_cnt}, aq_bytes_of(gone.res_body, gone.res_len)};
+  aq_httpc_res res = {gone.code, {h, gone.res_header_cnt}, aq_bytes_of(gone.res_body, gone.res_len), gone.why};
   memset(ex, 0, sizeof *ex); /* the place is free: the callback may start another request */
   if (gone.cb.data && gone.code && gone.cb.head && !gone.streaming) {
     gone.cb.head(gone.cb.arg, gone.code, &res.headers);
@@ -95,6 +96,12 @@ static inline void fake_http_answer(fake_ex *ex, uint64_t delay_ns, int code, co
 static inline void fake_http_fail(fake_ex *ex, uint64_t delay_ns, aq_status st) {
   ex->st = st;
   aq_timer_after(&ex->h->env->env, &ex->timer, delay_ns, fake_http_deliver_, ex);
+}
+
+/* The same with what the client says of it; the text is static. */
+static inline void fake_http_fail_why(fake_ex *ex, uint64_t delay_ns, aq_status st, const char *why) {
+  ex->why = why;
+  fake_http_fail(ex, delay_ns, st);
 }
 
 /* A byte came: the silence begins anew. */

@@ -91,6 +91,7 @@ typedef struct {
   int code;                /* 0 when no answer came */
   aq_http_headers headers; /* valid during the call */
   aq_bytes body;           /* whole body; empty when streamed */
+  const char *why;         /* without a whole answer: one sentence, the address first (port/http_fault.h); or NULL */
 } aq_httpc_res;
 
 /* Whatever the other side sends, in whatever order: at most one head, then data, then exactly one done. Interim answers

@@ -16,7 +16,8 @@ void aq_vc_error(aq_vc *v, const char *what, uint64_t slot, aq_status st, const 
   if (ans && ans->body.len)
     snprintf(text, sizeof text, "%.*s", (int)(ans->body.len < 180 ? ans->body.len : 180), (const char *)ans->body.ptr);
   AQ_LOG(AQ_LOG_WARN, "vc_error", AQ_STR("answer", text[0] ? text : NULL), AQ_INT("code", ans ? ans->code : 0),
-         AQ_STR("err", aq_status_text(st)), AQ_STR("op", what), AQ_UINT("slot", slot));
+         AQ_STR("err", v->bn && *aq_bn_why(v->bn) ? aq_bn_why(v->bn) : aq_status_text(st)), AQ_STR("op", what),
+         AQ_UINT("slot", slot));
 }
 
 const char *aq_vc_refusal_text(aq_status st, aq_store_refusal why) {
