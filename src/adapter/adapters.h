@@ -35,6 +35,9 @@ void aq_http_server_free(aq_http_server *s);         /* open answers are cut */
 typedef struct aq_curl aq_curl;
 aq_curl *aq_curl_new(aq_loop *l);
 const aq_httpc *aq_curl_port(aq_curl *c);
+/* Before the first request: certificates (PEM) of a private CA to be believed besides, file NULL or "": none, and
+   SSL_CERT_FILE instead of the machine's. need: TLS will be spoken (adapter/ca.h). */
+AQ_NODISCARD aq_status aq_curl_trust(aq_curl *c, const char *file, bool need, aq_err *err);
 void aq_curl_free(aq_curl *c);
 
 /* The SQLite store, on its own thread (port/store.h, contract.md 7.1). identity: lock hash and operator index; a

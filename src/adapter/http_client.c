@@ -1,4 +1,5 @@
 #include "adapter/adapters.h"
+#include "adapter/ca.h"
 #include "adapter/curl_fault.h"
 #include "base/assert.h"
 #include "base/list.h"
@@ -73,6 +74,7 @@ struct aq_curl {
   uv_timer_t limits; /* monotonic, as the pools': time limits do not care about the wall clock */
   unsigned handles;
   aq_timer kick;
+  aq_buf ca; /* whose certificates are believed; empty: libcurl's own choice */
   aq_list requests;
   uint64_t next_id;
   unsigned inside; /* calls of libcurl in progress: it must not be entered again */
@@ -414,6 +416,8 @@ static bool set_options(request *r, const aq_httpc_req *req) {
   curl_easy_setopt(e, CURLOPT_MAXLIFETIME_CONN, (long)CONN_KEPT_S);
   curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_LIMIT_MS);
   curl_easy_setopt(e, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+  struct curl_blob ca = {r->owner->ca.ptr, r->owner->ca.len, CURL_BLOB_NOCOPY};
+  if (ca.len > 0 && curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, &ca) != CURLE_OK) return false;
   return curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
          curl_easy_setopt(e, CURLOPT_URL, req->url) == CURLE_OK && set_method(r, req) && set_headers(r, req);
 }
@@ -479,6 +483,7 @@ aq_curl *aq_curl_new(aq_loop *l) {
   AQ_ASSERT(c);
   c->loop = l, c->env = aq_loop_env(l);
   c->port = (aq_httpc){c, port_start, port_resume, port_cancel};
+  c->ca = AQ_BUF(2 * AQ_CA_FILE_MAX + 2);
   aq_list_init(&c->requests);
   for (size_t i = 0; i < AQ_HTTPC_POOLS; i++) {
     AQ_ASSERT(uv_timer_init(aq_loop_uv(l), &c->pool[i].timer) == 0);
@@ -492,6 +497,12 @@ aq_curl *aq_curl_new(aq_loop *l) {
 
 const aq_httpc *aq_curl_port(aq_curl *c) { return &c->port; }
 
+aq_status aq_curl_trust(aq_curl *c, const char *file, bool need, aq_err *err) {
+  AQ_ASSERT(aq_list_empty(&c->requests));
+  aq_buf_reset(&c->ca);
+  return aq_ca_load(&c->ca, file, need, err);
+}
+
 static void handle_closed(aq_curl *c) {
   if (--c->handles == 0) free(c);
 }
@@ -503,6 +514,7 @@ void aq_curl_free(aq_curl *c) {
   if (!c) return;
   AQ_LIST_EACH(&c->requests, r, request, node) { request_free(r); }
   aq_timer_cancel(c->env, &c->kick);
+  aq_buf_free(&c->ca);
   c->handles = 2 * AQ_HTTPC_POOLS + 1;
   for (size_t i = 0; i < AQ_HTTPC_POOLS; i++) {
     if (c->pool[i].multi) curl_multi_cleanup(c->pool[i].multi);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/url.h"
 #include "duty/bn_sse.h"
 #include "port/http_fault.h"
 
@@ -323,18 +324,20 @@ static void connect_to(aq_vapi_events *e, uint32_t wanted) {
     e->tries = (aq_vapi_tries){0};
     base = aq_vapi_upstream(e->v, &e->tries);
   }
-  aq_buf url = AQ_BUF(1 << 16);
+  aq_buf path = AQ_BUF(1 << 16), url = AQ_BUF(1 << 16);
   upstream *u = calloc(1, sizeof *u);
   AQ_ASSERT(u && base);
   *u = (upstream){.e = e, .topics = wanted, .place = e->tries.place, .refusal = AQ_BUF(REFUSAL_MAX)};
   aq_sse_init(&u->sse);
-  aq_buf_printf(&url, "%s/eth/v1/events", base);
+  aq_buf_put_str(&path, "/eth/v1/events");
   for (size_t i = 0; i < AQ_COUNT(topics); i++) {
     if (!(wanted >> i & 1)) continue;
-    aq_buf_printf(&url, "%s%s", join, topics[i]);
+    aq_buf_printf(&path, "%s%s", join, topics[i]);
     join = "&topics=";
   }
-  aq_http_header h[1 + 16] = {{"Accept", "text/event-stream"}};
+  aq_url_request(&url, base, aq_buf_cstr(&path));
+  aq_buf_free(&path);
+  aq_http_header h[1 + AQ_BN_HEADERS_MAX] = {{"Accept", "text/event-stream"}};
   const aq_http_headers own = aq_bn_headers(cfg->bn);
   size_t cnt = 1;
   for (size_t i = 0; i < own.cnt && cnt < AQ_COUNT(h); i++) h[cnt++] = own.item[i];

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "base/url.h"
+
 enum {
   OPEN_MAX = 24,     /* requests to the beacon node at once, and as many subscriptions: the client port has
                         connections for both */
@@ -354,17 +356,17 @@ static bool start(aq_call *c) {
   aq_vapi_leg *leg = free_leg(c);
   const char *base = leg ? aq_vapi_upstream(c->v, &c->proxy_tries) : NULL;
   if (!base) return false;
-  const char *user = strstr(base, "://");
-  bool gated = user && user[3 + strcspn(user + 3, "/@")] == '@';
-  aq_buf url = AQ_BUF(URL_MAX);
+  aq_buf path = AQ_BUF(URL_MAX), url = AQ_BUF(URL_MAX);
   aq_http_header out[HEADERS_MAX];
   bool post = strcmp(c->req->method, "POST") == 0;
   const aq_http_headers own = aq_bn_headers(bn);
-  aq_buf_printf(&url, "%s%s%s%s", base, c->path, c->req->query[0] ? "?" : "", c->req->query);
+  aq_buf_printf(&path, "%s%s%s", c->path, c->req->query[0] ? "?" : "", c->req->query);
+  aq_url_request(&url, base, aq_buf_cstr(&path));
+  aq_buf_free(&path);
   size_t cnt = filter(out, 0, &own, false); /* first: a beacon node behind a gate wants its token, not the client's */
   aq_httpc_req req = {.method = c->req->method,
                       .url = aq_buf_cstr(&url),
-                      .headers = {out, filter(out, cnt, &c->req->headers, gated)},
+                      .headers = {out, filter(out, cnt, &c->req->headers, aq_url_has_user(base))},
                       .body = post ? c->req->body : aq_bytes_of("", 0),
                       .silence_ns = AQ_VAPI_CALL_NS,
                       .pool = AQ_HTTPC_PROXY};
@@ -393,7 +395,7 @@ void aq_vapi_proxy(aq_call *c) {
     return;
   }
   if (!forwarded(c)) return;
-  if (strlen(c->req->query) > URL_MAX - 2 * AQ_VAPI_PATH_MAX) {
+  if (strlen(c->req->query) > URL_MAX - AQ_URL_MAX - AQ_VAPI_PATH_MAX - 2 /* '?' and '&' */) {
     aq_call_error(c, 414, "the request line is too long");
     return;
   }

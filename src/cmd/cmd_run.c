@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "cluster/datadir.h"
 #include "cmd/cmd.h"
+#include "cmd/endpoints.h"
 #include "cmd/network.h"
 #include "node/node.h"
 
@@ -13,7 +14,7 @@ enum { PEERS_FILE_MAX = 1 << 20 };
 
 typedef struct {
   const char *data_dir, *validator_api, *monitoring, *key_file, *lock_file, *overrides_file, *external_ip,
-      *external_host, *nickname, *log_level, *tss_verify, *p2p_listen_addr;
+      *external_host, *nickname, *log_level, *tss_verify, *p2p_listen_addr, *beacon_ca;
   aq_opt_list tcp_address, peers, beacon, fallback, headers, graffiti, upstream;
   uint64_t beacon_timeout_ns, submit_timeout_ns, max_conns, rate_limit, score, tss_max;
   bool key_lock, no_verify, enable_tss, builder_api, accept_empty, p2p_enable, no_sandbox;
@@ -26,6 +27,9 @@ typedef struct {
 
 #define OPT(f, k, member, d, h) \
   { .flag = (f), .kind = (k), .off = offsetof(run_cfg, member), .def = (d), .help = (h) }
+/* Lists in which keys and passwords stand. */
+#define SECRETS(f, member, h) \
+  { .flag = (f), .kind = AQ_OPT_LIST, .off = offsetof(run_cfg, member), .help = (h), .secret = true }
 /* Charon's flags without an effect here: taken so that a command line moves over as it is; one log line names those
    given. */
 #define NO_EFFECT(f, k, member) \
@@ -62,11 +66,12 @@ static const aq_option options[] = {
         "<data-dir>/builder_registrations_overrides.json, which need not be there"),
     OPT("no-verify", AQ_OPT_BOOL, no_verify, "false",
         "start although signatures or hashes of the lock are wrong (tests only)"),
-    OPT("beacon-node-endpoints", AQ_OPT_LIST, beacon, NULL, "base URLs of the beacon nodes"),
-    OPT("upstream", AQ_OPT_LIST, upstream, NULL, "the runbook's name of --beacon-node-endpoints"),
-    OPT("fallback-beacon-node-endpoints", AQ_OPT_LIST, fallback, NULL,
-        "beacon nodes that are asked when all others fail"),
-    OPT("beacon-node-headers", AQ_OPT_LIST, headers, NULL, "name=value headers for the beacon nodes"),
+    SECRETS("beacon-node-endpoints", beacon, "base URLs of the beacon nodes"),
+    SECRETS("upstream", upstream, "the runbook's name of --beacon-node-endpoints"),
+    SECRETS("fallback-beacon-node-endpoints", fallback, "beacon nodes that are asked when all others fail"),
+    SECRETS("beacon-node-headers", headers, "name=value headers for the beacon nodes"),
+    OPT("beacon-node-ca", AQ_OPT_PATH, beacon_ca, NULL,
+        "certificates (PEM) of a private CA that beacon nodes are believed by, besides those that this machine trusts"),
     OPT("beacon-node-timeout", AQ_OPT_DURATION, beacon_timeout_ns, "2s", "limit of a question to a beacon node"),
     OPT("beacon-node-submit-timeout", AQ_OPT_DURATION, submit_timeout_ns, "2s", "limit of a submission"),
     OPT("p2p-tcp-address", AQ_OPT_LIST, tcp_address, NULL, "host:port to listen on for peers; none: dial only"),
@@ -218,6 +223,25 @@ static void name_ignored(const aq_cmd_ctx *ctx) {
   }
 }
 
+static int beacon_nodes(aq_node_cfg *out, const run_cfg *c, aq_arena *arena) {
+  aq_err err = {AQ_OK, ""};
+  aq_node_list *bn = &out->beacon, *fallback = &out->beacon_fallback;
+  aq_status st =
+      aq_endpoints_of(bn->item, &bn->cnt, AQ_BN_ENDPOINTS_MAX, &c->beacon, "beacon-node-endpoints", arena, &err);
+  if (st == AQ_OK) st = aq_endpoints_of(bn->item, &bn->cnt, AQ_BN_ENDPOINTS_MAX, &c->upstream, "upstream", arena, &err);
+  if (st == AQ_OK)
+    st = aq_endpoints_of(fallback->item, &fallback->cnt, AQ_BN_ENDPOINTS_MAX, &c->fallback,
+                         "fallback-beacon-node-endpoints", arena, &err);
+  if (st == AQ_OK && fallback->cnt > 0 && bn->cnt == 0)
+    st = aq_fail(&err, AQ_E_FORMAT,
+                 "--fallback-beacon-node-endpoints stands in for --beacon-node-endpoints, which names none");
+  if (st == AQ_OK)
+    st = aq_headers_of(out->beacon_header, &out->beacon_header_cnt, AQ_BN_HEADERS_MAX, &c->headers,
+                       "beacon-node-headers", arena, &err);
+  if (st == AQ_OK) st = aq_external_check(c->external_ip, c->external_host, &err);
+  return st == AQ_OK ? 0 : aq_cmd_usage_error(&aq_cmd_run, "%s", err.text);
+}
+
 static int lists(aq_node_cfg *out, const run_cfg *c, const aq_cmd_ctx *ctx) {
   int rc = copy_list(&out->p2p_listen, &c->tcp_address, "p2p-tcp-address", &aq_cmd_run);
   if (!rc && c->p2p_listen_addr[0]) {
@@ -226,10 +250,7 @@ static int lists(aq_node_cfg *out, const run_cfg *c, const aq_cmd_ctx *ctx) {
     rc = addr ? copy_list(&out->p2p_listen, &one, "p2p-listen", &aq_cmd_run)
               : aq_cmd_usage_error(&aq_cmd_run, "--p2p-listen wants /ip4/ADDRESS/tcp/PORT");
   }
-  if (!rc) rc = copy_list(&out->beacon, &c->beacon, "beacon-node-endpoints", &aq_cmd_run);
-  if (!rc) rc = copy_list(&out->beacon, &c->upstream, "upstream", &aq_cmd_run);
-  if (!rc) rc = copy_list(&out->beacon_fallback, &c->fallback, "fallback-beacon-node-endpoints", &aq_cmd_run);
-  if (!rc) rc = copy_list(&out->beacon_headers, &c->headers, "beacon-node-headers", &aq_cmd_run);
+  if (!rc) rc = beacon_nodes(out, c, ctx->arena);
   return rc ? rc : read_peers(out, c, ctx->arena);
 }
 
@@ -258,6 +279,7 @@ static int run(const aq_cmd_ctx *ctx, void *cfg) {
                      .p2p_max_conns = (uint32_t)c->max_conns,
                      .p2p_rate_limit = (uint32_t)c->rate_limit,
                      .p2p_score_threshold = (int32_t)c->score,
+                     .beacon_ca = c->beacon_ca,
                      .beacon_timeout_ns = c->beacon_timeout_ns,
                      .beacon_submit_timeout_ns = c->submit_timeout_ns,
                      .enable_tss = c->enable_tss,

@@ -11,7 +11,9 @@
 #include "base/metrics.h"
 #include "cluster/datadir.h"
 #include "cmd/cmd.h"
+#include "cmd/endpoints.h"
 #include "cmd/store_scope.h"
+#include "duty/bn.h"
 
 #define OPTION(f, k, member, h) \
   { .flag = (f), .kind = (k), .off = offsetof(aq_store_flags, member), .help = (h) }
@@ -21,13 +23,18 @@
 #define OPTION_STORE                  \
   OPTION("store", AQ_OPT_PATH, store, \
          "the store itself: .../aequa.db of a node, .../validator.db of the built-in client")
+#define OPTION_BEACON                                                                                              \
+  {                                                                                                                \
+    .flag = "beacon-node-endpoints", .kind = AQ_OPT_LIST, .off = offsetof(aq_store_flags, beacon), .secret = true, \
+    .help = "beacon nodes that are asked for it instead"                                                           \
+  }
 #define OPTIONS_MOVE(keys_help, root_help)                                                                          \
   OPTION_DIR, OPTION_STORE, OPTION("keys", AQ_OPT_STR, keys, keys_help),                                            \
       OPTION("lock-file", AQ_OPT_PATH, lock_file,                                                                   \
              "cluster lock that maps the keys; default cluster-lock.json beside"),                                  \
       OPTION("keys-dir", AQ_OPT_PATH, keys_dir, "keystores of the built-in client; default validator_keys beside"), \
-      OPTION("genesis-validators-root", AQ_OPT_STR, root, root_help),                                               \
-      OPTION("beacon-node-endpoints", AQ_OPT_LIST, beacon, "beacon nodes that are asked for it instead"),           \
+      OPTION("genesis-validators-root", AQ_OPT_STR, root, root_help), OPTION_BEACON,                                \
+      OPTION("beacon-node-ca", AQ_OPT_PATH, beacon_ca, "certificates (PEM) of a private CA of theirs"),             \
       AQ_NETWORK_OPTIONS(aq_store_flags, custom)
 
 static const aq_option plain_options[] = {OPTION_DIR, OPTION_STORE};
@@ -124,8 +131,16 @@ static bool kind_of_keys(const char *text, aq_key_kind *out, bool *given) {
 }
 
 /* 0, or the status of a usage error. */
-static int check_flags(const aq_command *cmd, const aq_store_flags *f, aq_key_kind *kind, bool *given) {
+static int check_flags(const aq_cmd_ctx *ctx, const aq_command *cmd, aq_store_flags *f, aq_key_kind *kind,
+                       bool *given) {
   uint8_t root[32];
+  aq_opt_list urls = {aq_arena_array(ctx->arena, AQ_BN_ENDPOINTS_MAX, sizeof *urls.item), 0};
+  aq_err err = {AQ_OK, ""};
+  if (!urls.item) return aq_cmd_fail("out of memory");
+  if (aq_endpoints_of(urls.item, &urls.cnt, AQ_BN_ENDPOINTS_MAX, &f->beacon, "beacon-node-endpoints", ctx->arena,
+                      &err) != AQ_OK)
+    return aq_cmd_usage_error(cmd, "%s", err.text);
+  f->beacon = urls;
   if (!kind_of_keys(f->keys, kind, given)) return aq_cmd_usage_error(cmd, "--keys is share or group");
   if (f->root[0] && aq_hex_decode(root, 32, aq_bytes_str(f->root), AQ_HEX_EITHER) != AQ_OK)
     return aq_cmd_usage_error(cmd, "--genesis-validators-root takes 32 bytes of hex");
@@ -153,7 +168,7 @@ static int run_export(const aq_cmd_ctx *ctx, void *cfg) {
   aq_db db = {.lock_fd = -1, .stamp_fd = -1};
   aq_key_kind as = AQ_KEYS_SHARE;
   bool given = false;
-  int rc = check_flags(&aq_cmd_store_export, f, &as, &given);
+  int rc = check_flags(ctx, &aq_cmd_store_export, cfg, &as, &given);
   if (rc) return rc;
   aq_log_start(AQ_LOG_WARN, to_stderr, NULL);
   aq_buf out = AQ_BUF(AQ_INTERCHANGE_MAX);
@@ -283,7 +298,7 @@ static int run_import(const aq_cmd_ctx *ctx, void *cfg) {
   aq_store_scope s;
   aq_key_kind kind = AQ_KEYS_SHARE;
   bool given = false;
-  int rc = check_flags(&aq_cmd_store_import, f, &kind, &given);
+  int rc = check_flags(ctx, &aq_cmd_store_import, cfg, &kind, &given);
   if (rc) return rc;
   aq_log_start(AQ_LOG_WARN, to_stderr, NULL);
   aq_buf text = AQ_BUF(AQ_INTERCHANGE_MAX);

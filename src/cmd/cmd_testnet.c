@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "cmd/cmd.h"
+#include "cmd/endpoints.h"
 #include "node/testnet.h"
 
 typedef struct {
@@ -30,7 +31,11 @@ static const aq_option options[] = {
     OPT("seed", AQ_OPT_U64, seed, "1", "of the chaos"),
     OPT("node-binary", AQ_OPT_LIST, node_binary, NULL, "I=PATH: another program with Charon's flags for node I"),
     OPT("validator-binary", AQ_OPT_PATH, validator_binary, NULL, "another program with the flags of `aequa validator`"),
-    OPT("beacon", AQ_OPT_STR, beacon, NULL, "URL of a real beacon node instead of the simulated chain"),
+    {.flag = "beacon",
+     .kind = AQ_OPT_STR,
+     .off = offsetof(testnet_cmd_cfg, beacon),
+     .secret = true,
+     .help = "URL of a real beacon node instead of the simulated chain"},
     OPT("cluster-dir", AQ_OPT_PATH, cluster_dir, NULL, "an existing cluster (node0, node1, ...) instead of a new one"),
     OPT("dir", AQ_OPT_PATH, dir, NULL, "where cluster, stores and logs go; default a temporary directory"),
     OPT("keep", AQ_OPT_BOOL, keep, "false", "keep the temporary directory"),
@@ -103,7 +108,6 @@ static int run(const aq_cmd_ctx *ctx, void *cfg) {
                          .chaos_slots = c->chaos,
                          .seed = c->seed,
                          .validator_binary = c->validator_binary,
-                         .beacon_url = c->beacon,
                          .cluster_dir = c->cluster_dir,
                          .work_dir = c->dir,
                          .report_path = c->report,
@@ -111,6 +115,9 @@ static int run(const aq_cmd_ctx *ctx, void *cfg) {
                          .log_level = c->log_level,
                          .base_port = (uint16_t)c->base_port,
                          .keep = c->keep};
+  aq_err err = {AQ_OK, ""};
+  if (aq_endpoint_of(&out.beacon_url, c->beacon, "beacon", ctx->arena, &err) != AQ_OK)
+    return aq_cmd_usage_error(&aq_cmd_testnet, "%s", err.text);
   int rc = add_steps(&out, &c->kill, "kill", false);
   if (!rc) rc = add_steps(&out, &c->restart, "restart", true);
   if (!rc) rc = add_binaries(&out, &c->node_binary);

@@ -6,6 +6,7 @@
 #define aq_node_run fuzz_node_run
 #include "cmd/cmd_run.c"
 #include "cmd/config_file.c"
+#include "cmd/endpoints.c"
 #include "cmd/network.c"
 
 #include <stdarg.h>
@@ -38,6 +39,13 @@ static void check_list(const aq_node_list *l) {
   for (size_t i = 0; i < l->cnt; i++) AQ_ASSERT(l->item[i]);
 }
 
+static void check_urls(const aq_node_list *l) {
+  char url[AQ_URL_MAX + 1];
+  AQ_ASSERT(l->cnt <= AQ_BN_ENDPOINTS_MAX);
+  for (size_t i = 0; i < l->cnt; i++)
+    AQ_ASSERT(aq_url_parse(url, l->item[i], NULL) == AQ_OK && strcmp(url, l->item[i]) == 0);
+}
+
 static void check_address(const char *text) {
   char host[64];
   uint16_t port;
@@ -48,7 +56,15 @@ static void check_address(const char *text) {
 int fuzz_node_run(const aq_node_cfg *c) {
   started++;
   check_list(&c->p2p_listen), check_list(&c->p2p_peers), check_list(&c->beacon);
-  check_list(&c->beacon_fallback), check_list(&c->beacon_headers);
+  check_list(&c->beacon_fallback);
+  check_urls(&c->beacon), check_urls(&c->beacon_fallback);
+  AQ_ASSERT(c->beacon_header_cnt <= AQ_BN_HEADERS_MAX);
+  for (size_t i = 0; i < c->beacon_header_cnt; i++) {
+    AQ_ASSERT(c->beacon_header[i].name[0] && !strpbrk(c->beacon_header[i].name, " :\r\n"));
+    AQ_ASSERT(!strpbrk(c->beacon_header[i].value, "\r\n"));
+  }
+  if (c->p2p_external_ip[0]) AQ_ASSERT(!strpbrk(c->p2p_external_ip, "/[] "));
+  if (c->p2p_external_hostname[0]) AQ_ASSERT(!strpbrk(c->p2p_external_hostname, "/:[] "));
   AQ_ASSERT(c->data_dir[0] && c->log_level <= AQ_LOG_ERROR && strlen(c->nickname) <= 32);
   AQ_ASSERT(!c->graffiti || strlen(c->graffiti) <= 32);
   if (c->network) AQ_ASSERT(c->network->name[0] && c->network->chain_id && c->network->genesis_time_s);

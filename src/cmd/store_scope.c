@@ -7,6 +7,7 @@
 #include "base/hex.h"
 #include "base/map.h"
 #include "base/metrics.h"
+#include "base/url.h"
 #include "cluster/datadir.h"
 #include "codec/json.h"
 #include "duty/bn.h"
@@ -177,8 +178,10 @@ static aq_status pair_keys(aq_store_scope *s, own_keys *own, aq_err *err) {
 
 typedef struct {
   aq_loop *loop;
+  aq_bn *bn;
   uint8_t *root;
   bool known;
+  char why[AQ_BN_WHY_MAX];
 } question;
 
 static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
@@ -187,28 +190,40 @@ static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
   yyjson_val *data = yyjson_obj_get(yyjson_doc_get_root(doc), "data");
   q->known = aq_json_hex(data, "genesis_validators_root", q->root, 32);
   yyjson_doc_free(doc);
+  snprintf(q->why, sizeof q->why, "%s", st == AQ_OK ? "its genesis has no validators root" : aq_bn_why(q->bn));
   aq_loop_stop(q->loop);
 }
 
-static aq_status ask_beacon_node(uint8_t root[32], const aq_opt_list *urls, aq_err *err) {
-  if (urls->cnt > AQ_BN_ENDPOINTS_MAX)
-    return aq_fail(err, AQ_E_LIMIT, "--beacon-node-endpoints: at most %d", AQ_BN_ENDPOINTS_MAX);
-  aq_metrics_init();
-  question q = {.loop = aq_loop_new(0), .root = root};
-  aq_curl *curl = aq_curl_new(q.loop);
-  const aq_bn_cfg cfg = {.env = aq_loop_env(q.loop),
+static bool any_tls(const aq_opt_list *urls) {
+  for (size_t i = 0; i < urls->cnt; i++) {
+    if (aq_url_is_tls(urls->item[i])) return true;
+  }
+  return false;
+}
+
+static void ask(question *q, aq_curl *curl, const aq_opt_list *urls) {
+  const aq_bn_cfg cfg = {.env = aq_loop_env(q->loop),
                          .http = aq_curl_port(curl),
                          .endpoints = urls->item,
                          .endpoint_cnt = urls->cnt,
                          .timeout_ns = AQ_SECONDS(ASK_SECONDS)};
   const aq_bn_req req = {.endpoint = "genesis", .method = "GET", .path = "/eth/v1/beacon/genesis"};
-  aq_bn *bn = aq_bn_new(&cfg);
-  aq_bn_call(bn, &req, answered, &q);
-  aq_loop_run(q.loop);
-  aq_bn_free(bn);
+  q->bn = aq_bn_new(&cfg);
+  aq_bn_call(q->bn, &req, answered, q);
+  aq_loop_run(q->loop);
+  aq_bn_free(q->bn);
+}
+
+static aq_status ask_beacon_node(uint8_t root[32], const aq_store_flags *f, aq_err *err) {
+  aq_metrics_init();
+  question q = {.loop = aq_loop_new(0), .root = root};
+  aq_curl *curl = aq_curl_new(q.loop);
+  aq_status st = aq_curl_trust(curl, f->beacon_ca, any_tls(&f->beacon), err);
+  if (st == AQ_OK) ask(&q, curl, &f->beacon);
   aq_curl_free(curl);
   aq_loop_free(q.loop);
-  return q.known ? AQ_OK : aq_fail(err, AQ_E_IO, "%s does not tell its genesis validators root", urls->item[0]);
+  if (st != AQ_OK || q.known) return st;
+  return aq_fail(err, AQ_E_IO, "--beacon-node-endpoints: the beacon node does not tell its genesis: %s", q.why);
 }
 
 /* A flag says more than the fork version of the lock, but not against it. A beacon node is only asked when nothing else
@@ -224,7 +239,7 @@ static aq_status find_network(aq_store_scope *s, const aq_store_flags *f, const 
     snprintf(s->network, sizeof s->network, "--genesis-validators-root");
     s->has_root = true;
   } else if (f->beacon.cnt > 0 && !has_built_in && !s->proven) {
-    aq_status st = ask_beacon_node(s->root, &f->beacon, err);
+    aq_status st = ask_beacon_node(s->root, f, err);
     if (st != AQ_OK) return st;
     snprintf(s->network, sizeof s->network, "the beacon node");
     s->has_root = true;

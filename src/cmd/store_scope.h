@@ -9,7 +9,7 @@
 #include "cmd/network.h"
 
 typedef struct {
-  const char *data_dir, *store, *lock_file, *keys_dir, *root, *keys;
+  const char *data_dir, *store, *lock_file, *keys_dir, *root, *keys, *beacon_ca;
   aq_opt_list beacon;
   bool force, accept_empty;
   aq_network_flags custom;

@@ -6,43 +6,10 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/url.h"
 #include "duty/retry.h"
 
 /* ---- endpoints ---- */
-
-/* scheme://user:password@host/path -> scheme://host/path */
-static void addr_of(char out[AQ_BN_ADDR_MAX], const char *url) {
-  const char *host = strstr(url, "://");
-  host = host ? host + 3 : url;
-  size_t scheme_len = (size_t)(host - url), host_len = strcspn(host, "/");
-  for (size_t i = 0; i < host_len; i++) {
-    if (url[scheme_len + i] == '@') host = url + scheme_len + i + 1;
-  }
-  aq_buf b = AQ_BUF(AQ_BN_ADDR_MAX - 1);
-  aq_buf_put(&b, url, scheme_len);
-  aq_buf_put_str(&b, host);
-  memcpy(out, aq_buf_cstr(&b), b.len + 1);
-  if (b.failed) out[0] = 0;
-  aq_buf_free(&b);
-}
-
-/* scheme://user:password@host:port/path?query -> scheme://host:port */
-static void site_of(char out[AQ_BN_ADDR_MAX], const char *url) {
-  const char *host = strstr(url, "://");
-  host = host ? host + 3 : url;
-  size_t scheme_len = (size_t)(host - url), len = strcspn(host, "/?#");
-  for (size_t i = len; i > 0; i--) {
-    if (host[i - 1] != '@') continue;
-    host += i, len -= i;
-    break;
-  }
-  aq_buf b = AQ_BUF(AQ_BN_ADDR_MAX - 1);
-  aq_buf_put(&b, url, scheme_len);
-  aq_buf_put(&b, host, len);
-  memcpy(out, aq_buf_cstr(&b), b.len + 1);
-  if (b.failed) out[0] = 0;
-  aq_buf_free(&b);
-}
 
 static uint64_t minute_now(const aq_bn *b) { return aq_mono_ns(b->cfg.env) / AQ_SECONDS(60); }
 
@@ -113,6 +80,7 @@ aq_http_headers aq_bn_headers(const aq_bn *b) { return b->cfg.headers; }
 
 aq_bn *aq_bn_new(const aq_bn_cfg *cfg) {
   AQ_ASSERT(cfg->endpoint_cnt <= AQ_BN_ENDPOINTS_MAX && cfg->fallback_cnt <= AQ_BN_ENDPOINTS_MAX);
+  AQ_ASSERT(cfg->headers.cnt <= AQ_BN_HEADERS_MAX);
   aq_bn *b = calloc(1, sizeof *b);
   AQ_ASSERT(b);
   b->cfg = *cfg;
@@ -123,8 +91,7 @@ aq_bn *aq_bn_new(const aq_bn_cfg *cfg) {
     aq_bn_endpoint *ep = &b->ep[b->ep_cnt++];
     ep->bn = b;
     ep->url = i < cfg->endpoint_cnt ? cfg->endpoints[i] : cfg->fallbacks[i - cfg->endpoint_cnt];
-    addr_of(ep->addr, ep->url);
-    site_of(ep->site, ep->url);
+    aq_url_site(ep->site, ep->url);
     aq_sse_init(&ep->stream.sse);
   }
   return b;
@@ -195,7 +162,7 @@ static void leg_start(aq_bn_call_rec *c, aq_bn_endpoint *ep, aq_http_headers hea
   aq_bn *b = c->bn;
   aq_bn_leg *leg = &c->leg[c->leg_cnt++];
   aq_buf url = AQ_BUF(1 << 20);
-  aq_buf_printf(&url, "%s%s", ep->url, c->req.path);
+  aq_url_request(&url, ep->url, c->req.path);
   const aq_httpc_req req = {.method = c->req.method,
                             .url = aq_buf_cstr(&url),
                             .headers = headers,
@@ -213,7 +180,7 @@ static void leg_start(aq_bn_call_rec *c, aq_bn_endpoint *ep, aq_http_headers hea
 /* A question to all of a kind, but to none of another chain. False: there is nobody to ask. */
 static bool call_start(aq_bn_call_rec *c, aq_bn_endpoint *first, size_t cnt) {
   aq_bn *b = c->bn;
-  aq_http_header h[4 + 16];
+  aq_http_header h[4 + AQ_BN_HEADERS_MAX];
   size_t n = 0;
   h[n++] = (aq_http_header){"Accept", c->req.accept};
   if (c->req.content_type) h[n++] = (aq_http_header){"Content-Type", c->req.content_type};

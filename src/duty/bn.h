@@ -8,15 +8,15 @@
 #include "port/env.h"
 #include "port/http.h"
 
-enum { AQ_BN_ENDPOINTS_MAX = 16, AQ_BN_CALLS_MAX = 4096, AQ_BN_BODY_MAX = 64 << 20 };
+enum { AQ_BN_ENDPOINTS_MAX = 16, AQ_BN_HEADERS_MAX = 16, AQ_BN_CALLS_MAX = 4096, AQ_BN_BODY_MAX = 64 << 20 };
 enum { AQ_BN_WHY_MAX = 320, AQ_BN_UNFIT_RUN = 3 };
 
 typedef struct {
   const aq_env *env;
   const aq_httpc *http;
-  const char *const *endpoints, *const *fallbacks; /* base URLs without a trailing slash; borrowed */
+  const char *const *endpoints, *const *fallbacks; /* in the normal form of base/url.h; borrowed */
   size_t endpoint_cnt, fallback_cnt;
-  aq_http_headers headers;                /* --beacon-node-headers */
+  aq_http_headers headers;                /* --beacon-node-headers, at most AQ_BN_HEADERS_MAX */
   uint64_t timeout_ns, submit_timeout_ns; /* 2 s each */
   /* Judges the chain that one beacon node described, before it is taken (aq_bn_load_chain): not AQ_OK, with a text,
      passes that node over, and ends the load when there is no other: then the text begins with that node's address, and

@@ -23,13 +23,13 @@ static void head_event(aq_bn_endpoint *ep, yyjson_val *root, uint64_t slot) {
   aq_bn_stream *s = &ep->stream;
   uint8_t block[32];
   if (!aq_json_hex(root, "block", block, 32)) return;
-  aq_metric_set(AQ_M_APP_BEACON_NODE_SSE_HEAD_SLOT, (double)slot, AQ_LABELS(ep->addr));
+  aq_metric_set(AQ_M_APP_BEACON_NODE_SSE_HEAD_SLOT, (double)slot, AQ_LABELS(ep->site));
   if (b->chain_known) {
-    aq_metric_observe(AQ_M_APP_BEACON_NODE_SSE_HEAD_DELAY, since_slot_s(b, slot), AQ_LABELS(ep->addr));
+    aq_metric_observe(AQ_M_APP_BEACON_NODE_SSE_HEAD_DELAY, since_slot_s(b, slot), AQ_LABELS(ep->site));
   }
   if (s->gossip_ns && s->gossip_slot == slot) {
     double took_s = (double)(aq_mono_ns(b->cfg.env) - s->gossip_ns) / 1e9;
-    aq_metric_observe(AQ_M_APP_BEACON_NODE_SSE_BLOCK_PROCESSING_TIME, took_s, AQ_LABELS(ep->addr));
+    aq_metric_observe(AQ_M_APP_BEACON_NODE_SSE_BLOCK_PROCESSING_TIME, took_s, AQ_LABELS(ep->site));
   }
   if (b->head_seen && b->head_slot == slot && memcmp(b->head_block, block, 32) == 0) return; /* from another node */
   b->head_seen = true;
@@ -44,7 +44,7 @@ static void reorg_event(aq_bn_endpoint *ep, yyjson_val *root, uint64_t slot) {
   uint8_t head[32] = {0};
   if (!aq_json_u64(root, "depth", &depth)) return;
   aq_json_hex(root, "new_head_block", head, 32);
-  aq_metric_observe(AQ_M_APP_BEACON_NODE_SSE_CHAIN_REORG_DEPTH, (double)depth, AQ_LABELS(ep->addr));
+  aq_metric_observe(AQ_M_APP_BEACON_NODE_SSE_CHAIN_REORG_DEPTH, (double)depth, AQ_LABELS(ep->site));
   bool same = b->reorg_seen && b->reorg_slot == slot && b->reorg_depth == depth && !memcmp(b->reorg_head, head, 32);
   if (same) return;
   b->reorg_seen = true;
@@ -64,7 +64,7 @@ void aq_bn_event(aq_bn_endpoint *ep, const char *name, aq_bytes data) {
   if (good && b->events.heard && strcmp(name, "head") == 0) b->events.heard(b->events.arg, slot);
   if (good && b->chain_known && slot > aq_slot_at(&b->clock, aq_now_ns(b->cfg.env)) + 2) good = false;
   if (!good) {
-    AQ_LOG(AQ_LOG_DEBUG, "beacon_node_event_bad", AQ_STR("addr", ep->addr), AQ_STR("event", name));
+    AQ_LOG(AQ_LOG_DEBUG, "beacon_node_event_bad", AQ_STR("addr", ep->site), AQ_STR("event", name));
   } else if (strcmp(name, "head") == 0) {
     ep->stream.pause_ns = 0;
     head_event(ep, root, slot);
@@ -74,9 +74,9 @@ void aq_bn_event(aq_bn_endpoint *ep, const char *name, aq_bytes data) {
     ep->stream.gossip_slot = slot;
     ep->stream.gossip_ns = aq_mono_ns(b->cfg.env);
     if (b->chain_known)
-      aq_metric_observe(AQ_M_APP_BEACON_NODE_SSE_BLOCK_GOSSIP, since_slot_s(b, slot), AQ_LABELS(ep->addr));
+      aq_metric_observe(AQ_M_APP_BEACON_NODE_SSE_BLOCK_GOSSIP, since_slot_s(b, slot), AQ_LABELS(ep->site));
   } else if (strcmp(name, "block") == 0 && b->chain_known) {
-    aq_metric_observe(AQ_M_APP_BEACON_NODE_SSE_BLOCK, since_slot_s(b, slot), AQ_LABELS(ep->addr));
+    aq_metric_observe(AQ_M_APP_BEACON_NODE_SSE_BLOCK, since_slot_s(b, slot), AQ_LABELS(ep->site));
   }
   yyjson_doc_free(doc);
 }
@@ -97,7 +97,7 @@ static void lost(aq_bn_endpoint *ep, const char *why) {
   uint64_t asked_ns = s->sse.retry_ms < 30000 ? AQ_MILLIS(s->sse.retry_ms) : PAUSE_MAX_NS;
   if (pause_ns < asked_ns) pause_ns = asked_ns;
   if (pause_ns > PAUSE_MAX_NS) pause_ns = PAUSE_MAX_NS;
-  AQ_LOG(s->opened ? AQ_LOG_WARN : AQ_LOG_DEBUG, "beacon_node_events_lost", AQ_STR("addr", ep->addr),
+  AQ_LOG(s->opened ? AQ_LOG_WARN : AQ_LOG_DEBUG, "beacon_node_events_lost", AQ_STR("addr", ep->site),
          AQ_STR("err", why), AQ_UINT("retry_ms", pause_ns / AQ_NS_PER_MS));
   s->opened = false;
   s->pause_ns = pause_ns;
@@ -115,7 +115,7 @@ static void check_stall(void *arg) {
   }
   /* Perhaps only empty slots: again at once, and no alarm. */
   if (!s->opened) ep->away = true;
-  AQ_LOG(AQ_LOG_DEBUG, "beacon_node_events_stalled", AQ_STR("addr", ep->addr));
+  AQ_LOG(AQ_LOG_DEBUG, "beacon_node_events_stalled", AQ_STR("addr", ep->site));
   cfg->http->cancel(cfg->http->ctx, s->http_id);
   s->http_id = 0;
   connect_stream(ep);
@@ -161,12 +161,13 @@ static void connect_stream(void *arg) {
   aq_bn_endpoint *ep = arg;
   aq_bn_stream *s = &ep->stream;
   const aq_bn_cfg *cfg = &ep->bn->cfg;
-  aq_http_header h[1 + 16] = {{"Accept", "text/event-stream"}};
+  aq_http_header h[1 + AQ_BN_HEADERS_MAX] = {{"Accept", "text/event-stream"}};
   size_t n = 1;
   for (size_t i = 0; i < cfg->headers.cnt && n < AQ_COUNT(h); i++) h[n++] = cfg->headers.item[i];
   aq_buf url = AQ_BUF(1 << 16);
-  aq_buf_printf(&url, "%s/eth/v1/events?topics=head&topics=chain_reorg%s", ep->url,
-                s->few_topics ? "" : "&topics=block_gossip&topics=block");
+  aq_url_request(&url, ep->url,
+                 s->few_topics ? "/eth/v1/events?topics=head&topics=chain_reorg"
+                               : "/eth/v1/events?topics=head&topics=chain_reorg&topics=block_gossip&topics=block");
   const aq_httpc_req req = {.method = "GET", .url = aq_buf_cstr(&url), .headers = {h, n}};
   const aq_httpc_cb cb = {ep, stream_head, stream_data, stream_done};
   aq_sse_reset(&s->sse);

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/metrics.h"
+#include "base/url.h"
 #include "duty/bn.h"
 #include "duty/bn_sse.h"
 #include "port/http_fault.h"
@@ -12,8 +13,7 @@
 enum {
   AQ_BN_ALL_MAX = 2 * AQ_BN_ENDPOINTS_MAX,
   AQ_BN_ERROR_BODY_MAX = 64 << 10,
-  AQ_BN_SMALL_MAX = 1 << 20, /* genesis, spec, fork schedule, node */
-  AQ_BN_ADDR_MAX = 96
+  AQ_BN_SMALL_MAX = 1 << 20 /* genesis, spec, fork schedule, node */
 };
 
 typedef struct aq_bn_endpoint aq_bn_endpoint;
@@ -71,9 +71,8 @@ typedef struct {
 
 struct aq_bn_endpoint {
   aq_bn *bn;
-  const char *url;           /* borrowed, may hold a password */
-  char addr[AQ_BN_ADDR_MAX]; /* without user and password: labels and logs */
-  char site[AQ_BN_ADDR_MAX]; /* scheme://host:port: a path may be a key, too */
+  const char *url;                /* borrowed; user, path and query may be secrets */
+  char site[AQ_URL_SITE_MAX + 1]; /* what labels and logs show of it */
   aq_bn_view view;
   uint32_t unfit_run;         /* answers in a row that `good` refused */
   bool away, unsynced;        /* when it was last asked */

@@ -5,9 +5,9 @@
 #include "duty/bn_internal.h"
 
 static void set_version(aq_bn_endpoint *ep, const char *version) {
-  if (ep->version[0]) aq_metric_clear(AQ_M_APP_BEACON_NODE_VERSION, AQ_LABELS(ep->version, ep->addr));
+  if (ep->version[0]) aq_metric_clear(AQ_M_APP_BEACON_NODE_VERSION, AQ_LABELS(ep->version, ep->site));
   snprintf(ep->version, sizeof ep->version, "%s", version);
-  if (ep->version[0]) aq_metric_set(AQ_M_APP_BEACON_NODE_VERSION, 1, AQ_LABELS(ep->version, ep->addr));
+  if (ep->version[0]) aq_metric_set(AQ_M_APP_BEACON_NODE_VERSION, 1, AQ_LABELS(ep->version, ep->site));
 }
 
 static void answered(void *arg, aq_status st, const aq_httpc_res *res) {
@@ -24,7 +24,7 @@ void aq_bn_version_ask(aq_bn_endpoint *ep) {
   const aq_bn_cfg *cfg = &ep->bn->cfg;
   if (ep->version_id) return;
   aq_buf url = AQ_BUF(1 << 16);
-  aq_buf_printf(&url, "%s/eth/v1/node/version", ep->url);
+  aq_url_request(&url, ep->url, "/eth/v1/node/version");
   const aq_httpc_req req = {.method = "GET",
                             .url = aq_buf_cstr(&url),
                             .headers = cfg->headers,

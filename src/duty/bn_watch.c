@@ -283,7 +283,7 @@ static void part_answered(void *arg, aq_status st, const aq_httpc_res *res) {
 static void part_ask(aq_bn_endpoint *ep) {
   const aq_bn_cfg *cfg = &ep->bn->cfg;
   aq_buf url = AQ_BUF(1 << 16);
-  aq_buf_printf(&url, "%s%s", ep->url, aq_bn_part_path[ep->view.part]);
+  aq_url_request(&url, ep->url, aq_bn_part_path[ep->view.part]);
   const aq_httpc_req req = {.method = "GET",
                             .url = aq_buf_cstr(&url),
                             .headers = cfg->headers,

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/hex.h"
 #include "base/metrics.h"
+#include "base/url.h"
 #include "base/utf8.h"
 #include "base/version.h"
 #include "cluster/threshold.h"
@@ -305,17 +306,21 @@ static void core_unsafe(void *arg, const char *why) {
   stop_loop(arg, AQ_NODE_UNSAFE);
 }
 
+static bool any_tls(const aq_node_list *urls) {
+  for (size_t i = 0; i < urls->cnt; i++) {
+    if (aq_url_is_tls(urls->item[i])) return true;
+  }
+  return false;
+}
+
 static aq_status start_core(aq_node *n, aq_err *err) {
   const aq_node_cfg *cfg = n->cfg;
-  for (size_t i = 0; i < cfg->beacon_headers.cnt; i++) {
-    snprintf(n->header_text[i], sizeof n->header_text[i], "%s", cfg->beacon_headers.item[i]);
-    char *value = strchr(n->header_text[i], '=');
-    if (!value)
-      return aq_fail(err, AQ_E_FORMAT, "--beacon-node-headers wants name=value, not %.100s", n->header_text[i]);
-    *value++ = 0;
-    n->headers[i] = (aq_http_header){n->header_text[i], value};
-  }
   if (cfg->beacon.cnt > 0) n->curl = aq_curl_new(n->loop); /* healthy without one: contract.md 17 */
+  if (n->curl) {
+    bool tls = any_tls(&cfg->beacon) || any_tls(&cfg->beacon_fallback);
+    aq_status st = aq_curl_trust(n->curl, cfg->beacon_ca, tls, err);
+    if (st != AQ_OK) return st;
+  }
   const aq_core_cfg core = {.env = n->env,
                             .net = aq_host_net(n->host),
                             .store = n->store,
@@ -324,7 +329,7 @@ static aq_status start_core(aq_node *n, aq_err *err) {
                             .endpoint_cnt = cfg->beacon.cnt,
                             .fallbacks = cfg->beacon_fallback.item,
                             .fallback_cnt = cfg->beacon_fallback.cnt,
-                            .headers = {n->headers, cfg->beacon_headers.cnt},
+                            .headers = {cfg->beacon_header, cfg->beacon_header_cnt},
                             .beacon_timeout_ns = cfg->beacon_timeout_ns,
                             .beacon_submit_timeout_ns = cfg->beacon_submit_timeout_ns,
                             .lock = n->lock,

@@ -6,7 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
-#include "eth/chain.h"
+#include "duty/bn.h"
 
 enum { AQ_NODE_LIST_MAX = 32 };
 
@@ -28,8 +28,10 @@ typedef struct {
   aq_node_list p2p_peers; /* host:port or multiaddr */
   uint32_t p2p_max_conns, p2p_rate_limit;
   int32_t p2p_score_threshold;
-  aq_node_list beacon, beacon_fallback; /* base URLs */
-  aq_node_list beacon_headers;          /* name=value */
+  aq_node_list beacon, beacon_fallback; /* base/url.h, at most AQ_BN_ENDPOINTS_MAX each */
+  aq_http_header beacon_header[AQ_BN_HEADERS_MAX];
+  size_t beacon_header_cnt;
+  const char *beacon_ca; /* a file, "": none */
   uint64_t beacon_timeout_ns, beacon_submit_timeout_ns;
   bool enable_tss, tss_strict;
   uint32_t tss_max_sessions;

@@ -42,8 +42,6 @@ typedef struct {
   char listen_addr[AQ_NODE_LIST_MAX][128];
   const char *listen_addrs[AQ_NODE_LIST_MAX];
   size_t listen_addr_cnt;
-  char header_text[AQ_NODE_LIST_MAX][256];
-  aq_http_header headers[AQ_NODE_LIST_MAX];
   char graffiti[33], version[64], git_hash[8]; /* 7 hex digits or "unknown", as peers and dashboards want it */
   aq_health health;
   uint64_t health_ns;     /* next check of it, monotonic */

@@ -170,7 +170,7 @@ static void node_child(aq_testnet *t, uint32_t i) {
   aq_child_arg(c, "--validator-api-address=127.0.0.1:%u", t->vapi_port[i]);
   aq_child_arg(c, "--monitoring-address=127.0.0.1:%u", t->monitor_port[i]);
   aq_child_arg(c, "--p2p-tcp-address=127.0.0.1:%u", t->p2p_port[i]);
-  aq_child_arg(c, "--beacon-node-endpoints=%s", t->beacon_url);
+  aq_child_arg(c, "--beacon-node-endpoints=\"%s\"", t->beacon_url); /* it may have a comma */
   network_args(t, c);
   if (foreign) {
     aq_child_arg(c, "--p2p-relays=");
@@ -294,7 +294,7 @@ static void ask(aq_testnet *t, const char *url, void (*fn)(void *, aq_status, co
 }
 
 static void ask_all(aq_testnet *t) {
-  char url[300];
+  char url[sizeof t->beacon_url + sizeof "/sim/stats"];
   if (t->beacon) {
     snprintf(url, sizeof url, "%s/sim/stats", t->beacon_url);
     ask(t, url, chain_answer, 0);

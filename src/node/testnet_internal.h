@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "adapter/adapters.h"
+#include "base/url.h"
 #include "node/testnet.h"
 #include "testnet/report.h"
 
@@ -36,7 +37,7 @@ struct aq_testnet {
   aq_loop *loop;
   const aq_env *env;
   aq_curl *curl;
-  char dir[1024], beacon_url[256], self[1024];
+  char dir[1024], beacon_url[AQ_URL_MAX + 1], self[1024];
   bool own_dir;
   uint64_t genesis_s;
   aq_child child[AQ_CHILDREN_MAX];
