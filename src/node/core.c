@@ -18,8 +18,13 @@ static aq_status accepts(void *arg, const aq_chain *chain, aq_err *err) {
   }
   if (memcmp(chain->genesis_version, version, 4) == 0) return AQ_OK;
   aq_hex_encode(text, aq_bytes_of(version, 4));
+  const aq_network *ours = aq_core_network(c->cfg.lock, c->cfg.network), *theirs;
+  theirs = aq_network_by_version(chain->genesis_version);
   return aq_fail(err, AQ_E_UNKNOWN,
-                 "the beacon node is on another network: the cluster's fork version 0x%s is not in its schedule", text);
+                 "the beacon node is on another network (%s) than the cluster (%s), whose fork version 0x%s is not in "
+                 "its schedule: name a beacon node of the cluster's network, or the directory of the right cluster",
+                 theirs ? theirs->name : "none that is known here", ours ? ours->name : "none that is known here",
+                 text);
 }
 
 static void stream_opened(void *arg) {
