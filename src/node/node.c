@@ -220,17 +220,29 @@ static aq_status add_addresses(aq_node *n, aq_err *err) {
   return n->store->load(n->store->ctx, UINT64_MAX, &v);
 }
 
-/* "/ip4/10.0.0.1/tcp/3610" of a listener, with the external address in place of a wildcard when one is configured. */
-static void announce(aq_node *n, const char *host, uint16_t port) {
-  if (n->listen_addr_cnt >= AQ_NODE_LIST_MAX) return;
-  const char *kind = strchr(host, ':') ? "ip6" : "ip4", *name = host;
-  if (n->cfg->p2p_external_ip && n->cfg->p2p_external_ip[0]) name = n->cfg->p2p_external_ip;
-  if (n->cfg->p2p_external_hostname && n->cfg->p2p_external_hostname[0])
-    kind = "dns", name = n->cfg->p2p_external_hostname;
-  if (strcmp(name, "0.0.0.0") == 0 || strcmp(name, "::") == 0) return;
-  char *out = n->listen_addr[n->listen_addr_cnt];
-  snprintf(out, sizeof n->listen_addr[0], "/%s/%.90s/tcp/%u", kind, name, port);
-  n->listen_addrs[n->listen_addr_cnt++] = out;
+/* "/ip4/10.0.0.1/tcp/3610", or of whatever family the address is, once. */
+static void announce(aq_node *n, const char *name, uint16_t port) {
+  aq_buf bin = AQ_BUF(AQ_MULTIADDR_BYTES_MAX), text = AQ_BUF(sizeof n->listen_addr[0] - 1);
+  bool everywhere = strcmp(name, "0.0.0.0") == 0 || strcmp(name, "::") == 0;
+  bool known = everywhere || n->listen_addr_cnt >= AQ_NODE_LIST_MAX || strchr(name, '%'); /* zones are this machine's */
+  if (!known && aq_multiaddr_tcp(&bin, name, port) == AQ_OK && aq_multiaddr_print(&text, aq_buf_bytes(&bin)) == AQ_OK) {
+    for (size_t i = 0; i < n->listen_addr_cnt; i++) known |= strcmp(n->listen_addrs[i], aq_buf_cstr(&text)) == 0;
+    if (!known) {
+      char *out = n->listen_addr[n->listen_addr_cnt];
+      snprintf(out, sizeof n->listen_addr[0], "%s", aq_buf_cstr(&text));
+      n->listen_addrs[n->listen_addr_cnt++] = out;
+    }
+  }
+  aq_buf_free(&bin);
+  aq_buf_free(&text);
+}
+
+/* What peers are told of a listener: the external address and name, or where it listens. */
+static void announce_listener(aq_node *n, const char *host, uint16_t port) {
+  const char *ip = n->cfg->p2p_external_ip, *name = n->cfg->p2p_external_hostname;
+  if (ip && *ip) announce(n, ip, port);
+  if (name && *name) announce(n, name, port);
+  if (!(ip && *ip) && !(name && *name)) announce(n, host, port);
 }
 
 static aq_status start_p2p(aq_node *n, aq_err *err) {
@@ -243,7 +255,7 @@ static aq_status start_p2p(aq_node *n, aq_err *err) {
     }
     aq_status st = aq_uv_tcp_listen(n->tcp, host, port, err);
     if (st != AQ_OK) return st;
-    announce(n, host, port ? port : aq_uv_tcp_bound_port(n->tcp));
+    announce_listener(n, host, port ? port : aq_uv_tcp_bound_port(n->tcp));
   }
   const aq_host_cfg cfg = {.env = n->env,
                            .tcp = aq_uv_tcp_port(n->tcp),

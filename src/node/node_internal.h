@@ -9,6 +9,7 @@
 #include "api/monitor.h"
 #include "cluster/datadir.h"
 #include "cluster/lock.h"
+#include "codec/multiaddr.h"
 #include "node/core.h"
 #include "node/node.h"
 #include "node/ready.h"
@@ -39,7 +40,7 @@ typedef struct {
   aq_monitor *monitor;
   aq_http_server *vapi_server, *monitor_server;
   aq_timer status_timer, keylock_timer;
-  char listen_addr[AQ_NODE_LIST_MAX][128];
+  char listen_addr[AQ_NODE_LIST_MAX][AQ_MULTIADDR_HOST_MAX + 32];
   const char *listen_addrs[AQ_NODE_LIST_MAX];
   size_t listen_addr_cnt;
   char graffiti[33], version[64], git_hash[8]; /* 7 hex digits or "unknown", as peers and dashboards want it */
