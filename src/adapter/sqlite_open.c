@@ -487,7 +487,7 @@ aq_status aq_db_open(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now_ns, aq_er
   if (st == AQ_OK) st = configure(db, cfg->path, err);
   if (st == AQ_OK) st = check_stamp(db, cfg->path, now_ns, err);
   if (st != AQ_OK) {
-    aq_db_log(AQ_LOG_ERROR, "load", "error", 0, err ? err->text : aq_status_text(st));
+    aq_db_log(AQ_LOG_INFO, "load", "error", 0, NULL); /* why is told by who wanted it, once */
     aq_db_close(db);
   }
   return st;

@@ -42,10 +42,10 @@ int aq_cmd_fail(const char *fmt, ...) {
 
 int aq_cmd_usage_error(const aq_command *cmd, const char *fmt, ...) {
   va_list args;
+  fprintf(stderr, "see aequa %s --help\n", cmd->name); /* first: the reason is the last line */
   va_start(args, fmt);
   complain(fmt, args);
   va_end(args);
-  fprintf(stderr, "see aequa %s --help\n", cmd->name);
   return AQ_EXIT_USAGE;
 }
 
@@ -138,8 +138,8 @@ static int run_command(const aq_command *cmd, const char *program, int argc, cha
   if (st != AQ_OK) {
     rc = aq_cmd_fail("%s", err.text);
   } else if (aq_options_parse(&opt, cfg, &arena, cmd->option, cmd->option_cnt, &in, &err) != AQ_OK) {
-    fprintf(stderr, "aequa: %s\n", err.text);
-    aq_cmd_print_help(cmd, true);
+    aq_cmd_print_help(cmd, true); /* first: the reason is the last line */
+    fprintf(stderr, "\naequa: %s\n", err.text);
     rc = AQ_EXIT_USAGE;
   } else if (opt.help) {
     aq_cmd_print_help(cmd, false);
@@ -175,7 +175,7 @@ int main(int argc, char **argv) {
   else if (is_flag || argc == 0)
     cmd = command_by_name("run");
   if (cmd) return flushed(run_command(cmd, program, argc - used, argv + used));
-  if (argc > 0 && !is_flag) fprintf(stderr, "aequa: there is no command \"%s\"\n", argv[0]);
   aq_cmd_print_help(NULL, true);
+  if (argc > 0 && !is_flag) fprintf(stderr, "\naequa: there is no command \"%s\"\n", argv[0]);
   return AQ_EXIT_USAGE;
 }

@@ -48,16 +48,38 @@ static void service_op(const char *service, const char *op, uint64_t took_ns, co
   service_log(service, op, took_ns, err);
 }
 
-/* A check that the peer link makes at start: counted, one line. */
-static void p2p_check(aq_metric_id id, const char *msg, const char *peer_id, aq_status st, const aq_err *err) {
-  const char *result = st == AQ_OK ? "ok" : "error";
-  aq_metric_add(id, 1, AQ_LABELS(result));
-  AQ_LOG(st == AQ_OK ? AQ_LOG_INFO : AQ_LOG_ERROR, msg, AQ_STR("err", st == AQ_OK ? NULL : err->text),
-         AQ_STR("peer_id", peer_id), AQ_STR("result", result));
+/* What ended the start or the run; the first counts. */
+static void failed(aq_node *n, const char *msg, const char *service, const char *why) {
+  if (n->failed_msg) return;
+  n->failed_msg = msg, n->failed_service = service;
+  snprintf(n->failed_why, sizeof n->failed_why, "%s", why);
 }
 
-static aq_status start_failed(const char *service, const aq_err *err) {
-  service_op(service, "start", 0, err->text[0] ? err->text : aq_status_text(err->status));
+static void tell_failure(const aq_node *n) {
+  char id[AQ_PEER_ID_TEXT_MAX] = "";
+  if (!n->failed_msg) return;
+  if (n->failed_service) {
+    service_log(n->failed_service, "start", 0, n->failed_why);
+    return;
+  }
+  if (n->peer_names[n->self]) aq_peer_id_text(id, n->peers[n->self].pubkey);
+  AQ_LOG(AQ_LOG_ERROR, n->failed_msg, AQ_STR("err", n->failed_why), AQ_STR("peer_id", id), AQ_STR("result", "error"));
+}
+
+/* A check that the peer link makes at start: counted, one line. */
+static void p2p_check(aq_node *n, aq_metric_id id, const char *msg, const char *peer_id, aq_status st,
+                      const aq_err *err) {
+  const char *result = st == AQ_OK ? "ok" : "error";
+  aq_metric_add(id, 1, AQ_LABELS(result));
+  if (st == AQ_OK)
+    AQ_LOG(AQ_LOG_INFO, msg, AQ_STR("peer_id", peer_id), AQ_STR("result", result));
+  else
+    failed(n, msg, NULL, err->text[0] ? err->text : aq_status_text(st));
+}
+
+static aq_status start_failed(aq_node *n, const char *service, const aq_err *err) {
+  aq_metric_observe(AQ_M_SERVICE_OP_MS, 0, AQ_LABELS(service, "start"));
+  failed(n, "service_op", service, err->text[0] ? err->text : aq_status_text(err->status));
   return err->status ? err->status : AQ_E_IO;
 }
 
@@ -309,7 +331,8 @@ static void core_ready(void *arg, uint64_t took_ns) {
 
 static void core_failed(void *arg, const char *why) {
   aq_node *n = arg;
-  service_op("consensus", "start", 0, why);
+  aq_metric_observe(AQ_M_SERVICE_OP_MS, 0, AQ_LABELS("consensus", "start"));
+  failed(n, "service_op", "consensus", why);
   stop_loop(n, AQ_NODE_FAILED);
 }
 
@@ -415,39 +438,41 @@ static aq_status find_cluster(aq_node *n, aq_err *err) {
 
 static aq_status start(aq_node *n) {
   aq_err err = {0};
-  if (find_cluster(n, &err) != AQ_OK) return start_failed("cluster", &err);
+  if (find_cluster(n, &err) != AQ_OK) return start_failed(n, "cluster", &err);
   aq_status st = load_cluster(n, &err);
   char id[AQ_PEER_ID_TEXT_MAX] = "";
   if (st == AQ_OK) aq_peer_id_text(id, n->peers[n->self].pubkey);
-  p2p_check(AQ_M_P2P_DKG_CLUSTER_CHECKS_TOTAL, "p2p_dkg_cluster", id, st, &err);
-  if (st != AQ_OK) return start_failed("cluster", &err);
+  p2p_check(n, AQ_M_P2P_DKG_CLUSTER_CHECKS_TOTAL, "p2p_dkg_cluster", id, st, &err);
+  if (st != AQ_OK) return start_failed(n, "cluster", &err);
   const_labels(n);
   aq_node_set_info(n);
   if (n->cfg->private_key_lock) {
     if (aq_keylock_take(n->key_path, "aequa run", n->lock->lock_hash_text, n->started_ns, &err) != AQ_OK) {
-      return start_failed("key_lock", &err);
+      return start_failed(n, "key_lock", &err);
     }
     keylock_tick(n);
   }
-  if (start_store(n, &err) != AQ_OK) return start_failed("store", &err);
+  if (start_store(n, &err) != AQ_OK) return start_failed(n, "store", &err);
   uint64_t start_ns = aq_mono_ns(n->env);
   st = start_p2p(n, &err);
-  p2p_check(AQ_M_P2P_CONFIG_CHECKS_TOTAL, "p2p_config", id, st, &err);
-  if (st != AQ_OK) return start_failed("p2p", &err);
+  p2p_check(n, AQ_M_P2P_CONFIG_CHECKS_TOTAL, "p2p_config", id, st, &err);
+  if (st != AQ_OK) return start_failed(n, "p2p", &err);
+  n->p2p_started = true;
   service_op("p2p", "start", aq_mono_ns(n->env) - start_ns, NULL);
-  if (start_core(n, &err) != AQ_OK) return start_failed("beacon", &err);
-  if (start_http(n, &err) != AQ_OK) return start_failed("api", &err);
+  if (start_core(n, &err) != AQ_OK) return start_failed(n, "beacon", &err);
+  if (start_http(n, &err) != AQ_OK) return start_failed(n, "api", &err);
   uint16_t port = aq_http_server_port(n->vapi_server);
-  if (n->throwaway && aq_throwaway_serve(n->throwaway, port, &err) != AQ_OK) return start_failed("validator", &err);
+  if (n->throwaway && aq_throwaway_serve(n->throwaway, port, &err) != AQ_OK) return start_failed(n, "validator", &err);
   aq_node_status_start(n);
   aq_core_start(&n->core);
   return AQ_OK;
 }
 
-static void stop_service(aq_node *n, const char *service, void (*stop)(aq_node *n)) {
+/* One line for each that was started. */
+static void stop_service(aq_node *n, const char *service, bool started, void (*stop)(aq_node *n)) {
   uint64_t start_ns = aq_mono_ns(n->env);
   stop(n);
-  service_op(service, "stop", aq_mono_ns(n->env) - start_ns, NULL);
+  if (started) service_op(service, "stop", aq_mono_ns(n->env) - start_ns, NULL);
 }
 
 static void stop_api(aq_node *n) {
@@ -462,18 +487,19 @@ static void stop_p2p(aq_node *n) {
 }
 
 static void stop(aq_node *n) {
+  bool whole = n->vapi_server != NULL; /* the last that a start makes */
   aq_timer_cancel(n->env, &n->status_timer);
   aq_timer_cancel(n->env, &n->keylock_timer);
   aq_core_stop(&n->core);
   aq_throwaway_stop(n->throwaway);
-  stop_service(n, "api", stop_api);
-  if (n->cfg->enable_tss) service_log("tss", "stop", 0, NULL);
+  stop_service(n, "api", whole, stop_api);
+  if (n->cfg->enable_tss && whole) service_log("tss", "stop", 0, NULL);
   /* Peers and store stop before their users go: what is under way ends with its callbacks. */
-  stop_service(n, "p2p", stop_p2p);
+  stop_service(n, "p2p", n->p2p_started, stop_p2p);
   if (n->sqlite) aq_sqlite_close(n->sqlite);
   n->store = NULL;
-  stop_service(n, "consensus", stop_consensus);
-  stop_service(n, "monitoring", stop_monitoring);
+  stop_service(n, "consensus", whole, stop_consensus);
+  stop_service(n, "monitoring", n->monitor_server != NULL, stop_monitoring);
   aq_monitor_free(n->monitor);
   aq_core_free(&n->core);
   if (n->curl) aq_curl_free(n->curl);
@@ -518,6 +544,7 @@ int aq_node_run(const aq_node_cfg *cfg) {
   stop(n);
   aq_loop_free(n->loop);
   aq_throwaway_free(n->throwaway);
+  tell_failure(n);
   aq_lock_free(n->lock);
   aq_k1_key_free(n->key);
   int code = n->exit_code;

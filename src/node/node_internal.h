@@ -34,6 +34,7 @@ typedef struct {
   const aq_store *store;
   aq_uv_tcp *tcp;
   aq_host *host;
+  bool p2p_started;
   aq_peerinfo *peerinfo;
   aq_curl *curl;
   aq_core core;
@@ -53,6 +54,9 @@ typedef struct {
   struct stat lock_seen;      /* when it was looked at last */
   bool lock_differs;
   int exit_code;
+  /* Why it could not start or go on: told last, so that it is what an operator finds. */
+  const char *failed_msg, *failed_service;
+  char failed_why[AQ_ERR_TEXT_MAX];
 } aq_node;
 
 /* status.c: readiness each slot, process figures at each scrape. */

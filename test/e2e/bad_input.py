@@ -17,11 +17,15 @@ def refused(d, what, want, *args, data=None, rc=1, network=NETWORK):
     p = subprocess.run([AEQUA, "run", *argv], capture_output=True, text=True, timeout=30)
     check(p.returncode == rc, f"{what}: exit status {p.returncode}, wanted {rc}: {p.stdout[-500:]} {p.stderr[-300:]}")
     if rc == 1:
-        errors = [r for r in lines(p.stdout) if r["level"] == "error"]
-        texts = {e["err"] for e in errors}
-        check(len(texts) == 1 and want in texts.pop(), f"{what}: wanted one error with {want!r}: {errors}")
+        rows = lines(p.stdout)
+        errors = [r for r in rows if r["level"] == "error"]
+        check(len(errors) == 1 and errors[0] is rows[-1], f"{what}: the reason is one line, and the last: {rows[-3:]}")
+        check(want in rows[-1]["err"] and not p.stderr, f"{what}: wanted {want!r}: {rows[-1]} {p.stderr[-300:]}")
+        stopped = [r for r in rows if r.get("op") == "stop"]
+        started = {r["service"] for r in rows if r.get("op") == "start" and r["result"] == "ok"}
+        check({r["service"] for r in stopped} <= started | {"consensus"}, f"{what}: stopped what never started: {stopped}")
     else:
-        check(want in p.stderr, f"{what}: {p.stderr[-300:]}")
+        check(want in p.stderr.strip().splitlines()[-1], f"{what}: the last line: {p.stderr[-300:]}")
     print(f"{what}: ok ({time.monotonic() - t:.1f} s)")
 
 def copy(d, name):
@@ -32,7 +36,12 @@ def copy(d, name):
 def start_up(d, beacon):
     refused(d, "unknown flag", "no-such-flag", "--no-such-flag", rc=2)
     refused(d, "a count that does not fit", "2147483647", "--p2p-max-conns", "4294967296", rc=2)
+    refused(d, "missing value", "--p2p-max-conns needs a value", "--p2p-max-conns", rc=2)
     refused(d, "missing directory", "charon-enr-private-key", data=d + "/nothing")
+    refused(d, "missing lock", "no-lock.json", f"--lock-file={d}/no-lock.json")
+    refused(d, "directory for a lock", d, f"--lock-file={d}")
+    refused(d, "directory for overrides", d + "/node1", f"--overrides-file={d}/node1")
+    refused(d, "peers of nonsense", "neither host:port nor a multiaddr", "--p2p-peers=nonsense")
     x = copy(d, "x")
     open(x + "/charon-enr-private-key", "w").write("zz")
     refused(d, "key that is no key", "charon-enr-private-key", data=x)
@@ -52,6 +61,7 @@ def start_up(d, beacon):
         port = s.getsockname()[1]
         refused(d, "busy validator API port", str(port), f"--validator-api=127.0.0.1:{port}")
         refused(d, "busy peer port", str(port), f"--p2p-tcp-address=127.0.0.1:{port}")
+        refused(d, "busy monitoring port", str(port), f"--monitoring=127.0.0.1:{port}")
     refused(d, "address that is none", "host:port", "--monitoring=nonsense")
     x = copy(d, "x")
     db = sqlite3.connect(x + "/aequa.db")
@@ -60,6 +70,10 @@ def start_up(d, beacon):
     db.commit()
     db.close()
     refused(d, "store of a newer program", "version", data=x)
+    os.remove(x + "/aequa.db")
+    os.mkdir(x + "/aequa.db")
+    refused(d, "directory for the store", "aequa.db", data=x)
+    os.rmdir(x + "/aequa.db")
     open(x + "/aequa.db", "wb").write(os.urandom(8192))
     refused(d, "damaged store without a backup", "aequa.db", data=x)
     other = d + "/other"
@@ -69,6 +83,22 @@ def start_up(d, beacon):
     check(p.returncode == 0, p.stderr)
     refused(d, "beacon node on another network", "another network", f"--beacon-node-endpoints={beacon}", data=other + "/node0",
             network=network_flags("other", "0x60000038", 1338, "0x63000038", GENESIS))
+
+def client(d, beacon):
+    """The built-in client ends in one line on stderr, or for what it learns later, in the last of its log."""
+    keys, own = f"--keys-dir={d}/node0/validator_keys", f"--data-dir={d}/client"
+    wrong = d + "/wrong_keys"
+    shutil.copytree(f"{d}/node0/validator_keys", wrong)
+    for name in os.listdir(wrong):
+        if name.endswith(".txt"):
+            open(f"{wrong}/{name}", "w").write("wrong")
+    open(d + "/file", "w").close()
+    for what, want, args in (("no keys", "nothing", [f"--keys-dir={d}/nothing", own]), ("wrong password", "password", [f"--keys-dir={wrong}", own]),
+                             ("file for a directory", "file", [keys, f"--data-dir={d}/file"])):
+        p = run("validator", f"--beacon-api={beacon}", *args, timeout=30)
+        last = (p.stdout + p.stderr).strip().splitlines()[-1]
+        check(p.returncode == 1 and last.startswith("aequa: ") and want in last, f"client, {what}: {p.returncode} {last!r}")
+    print("client: each in one line, the last")
 
 def rss_kib(pid):
     return next(int(l.split()[1]) for l in open(f"/proc/{pid}/status") if l.startswith("VmRSS"))
@@ -152,4 +182,5 @@ with workdir("bad") as d, Procs(d) as procs:
     beacon = f"http://127.0.0.1:{port}"
     wait_for("the chain", 10, lambda: get_json(beacon + "/eth/v1/beacon/genesis"))
     start_up(d, beacon)
+    client(d, beacon)
     running(d, procs, beacon)
