@@ -43,7 +43,7 @@ const char *aq_status_name(aq_status st);
 const char *aq_status_text(aq_status st);
 aq_status_class aq_status_class_of(aq_status st);
 
-enum { AQ_ERR_TEXT_MAX = 240 };
+enum { AQ_ERR_TEXT_MAX = 400 };
 
 /* Detail of one failure, written once, where it happened. Callers pass NULL when they do not want it. */
 typedef struct {

@@ -55,6 +55,9 @@ static void versions(void **state) {
     if (strstr(file, "multisig")) {
       assert_int_equal(aq_lock_load(&l, aq_buf_bytes(&json), NULL, &err), AQ_E_UNSUPPORTED);
       assert_non_null(strstr(err.text, "signatures: "));
+      assert_non_null(strstr(err.text, "a contract wallet, as a Safe: only an execution client can check it"));
+      assert_non_null(strstr(err.text, "--execution-client-rpc-endpoint has no effect"));
+      assert_non_null(strstr(err.text, "--no-verify")); /* the mend is not cut off */
       aq_lock_opts opts = {.no_verify = true};
       assert_int_equal(aq_lock_load(&l, aq_buf_bytes(&json), &opts, &err), AQ_OK);
       assert_non_null(strstr(err.text, "signatures: "));

@@ -18,17 +18,20 @@ static bool sig_length_ok(aq_bytes sig, int minor) {
   return sig.len > 0 && sig.len % AQ_K1_SIG_LEN == 0 && sig.len <= AQ_K1_SIG_LEN * AQ_K1_SIGS_MAX;
 }
 
+/* EIP-1271. */
+#define CONTRACT_WALLET                                                                                               \
+  "only an execution client can check it, and --execution-client-rpc-endpoint has no effect here yet; once you have " \
+  "checked the lock elsewhere, start with --no-verify"
+
 static aq_status verify_sig(const char *who, const char *what, const char *address, aq_bytes sig,
                             const uint8_t digest[32], aq_err *err) {
   aq_status st = aq_eip712_verify(address, sig, digest);
   if (st == AQ_OK) return AQ_OK;
-  if (st == AQ_E_UNSUPPORTED) {
-    return aq_fail(
-        err, st,
-        "%s: %s is of a contract wallet, which only an execution client can check (see --no-verify of aequa run)", who,
-        what);
-  }
-  return aq_fail(err, st, "%s: %s is not by the address %.42s", who, what, address);
+  if (st == AQ_E_UNSUPPORTED)
+    return aq_fail(err, st, "%s: %s is that of a contract wallet, as a Safe: " CONTRACT_WALLET, who, what);
+  return aq_fail(err, st,
+                 "%s: %s is not by %.42s: it is wrong, or that is a contract wallet, as a Safe: " CONTRACT_WALLET, who,
+                 what, address);
 }
 
 static void config_hash_text(char out[67], const aq_definition *d) {

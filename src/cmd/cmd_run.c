@@ -32,8 +32,9 @@ typedef struct {
   { .flag = (f), .kind = AQ_OPT_LIST, .off = offsetof(run_cfg, member), .help = (h), .secret = true }
 /* Charon's flags without an effect here: taken so that a command line moves over as it is; one log line names those
    given. */
+#define NO_EFFECT_TEXT "accepted, without effect"
 #define NO_EFFECT(f, k, member) \
-  { .flag = (f), .kind = (k), .off = offsetof(run_cfg, member), .help = "accepted, without effect", .hidden = true }
+  { .flag = (f), .kind = (k), .off = offsetof(run_cfg, member), .help = NO_EFFECT_TEXT, .hidden = true }
 
 static const aq_option options[] = {
     {.flag = "validator-api",
@@ -120,7 +121,8 @@ static const aq_option options[] = {
     AQ_NO_SANDBOX_OPTION(run_cfg, no_sandbox),
     NO_EFFECT("consensus-protocol", AQ_OPT_STR, ignored_str),
     NO_EFFECT("debug-address", AQ_OPT_STR, ignored_str),
-    NO_EFFECT("execution-client-rpc-endpoint", AQ_OPT_STR, ignored_str),
+    OPT("execution-client-rpc-endpoint", AQ_OPT_STR, ignored_str, NULL,
+        NO_EFFECT_TEXT ": signatures of contract wallets (EIP-1271) in a lock are not checked, see --no-verify"),
     NO_EFFECT("feature-set", AQ_OPT_STR, ignored_str),
     NO_EFFECT("feature-set-disable", AQ_OPT_LIST, ignored_list),
     NO_EFFECT("feature-set-enable", AQ_OPT_LIST, ignored_list),
@@ -145,7 +147,7 @@ static const aq_option options[] = {
      .other = "p2p.nat",
      .kind = AQ_OPT_BOOL,
      .off = offsetof(run_cfg, ignored_bool),
-     .help = "accepted, without effect",
+     .help = NO_EFFECT_TEXT,
      .hidden = true},
     NO_EFFECT("proc-directory", AQ_OPT_STR, ignored_str),
     NO_EFFECT("publish-address", AQ_OPT_STR, ignored_str),
@@ -215,11 +217,9 @@ static bool parse_level(aq_log_level *out, const char *text) {
 
 static void name_ignored(const aq_cmd_ctx *ctx) {
   for (size_t i = 0; i < AQ_COUNT(options); i++) {
-    if (!options[i].help || strcmp(options[i].help, "accepted, without effect") != 0) continue;
-    if (aq_options_given(ctx->opt, options[i].flag)) {
-      AQ_LOG(AQ_LOG_WARN, "option_ignored", AQ_STR("flag", options[i].flag),
-             AQ_STR("note", "accepted, without effect"));
-    }
+    if (!options[i].help || strncmp(options[i].help, NO_EFFECT_TEXT, sizeof NO_EFFECT_TEXT - 1) != 0) continue;
+    if (aq_options_given(ctx->opt, options[i].flag))
+      AQ_LOG(AQ_LOG_WARN, "option_ignored", AQ_STR("flag", options[i].flag), AQ_STR("note", options[i].help));
   }
 }
 

@@ -103,7 +103,7 @@ static aq_status check_threshold(const aq_node *n, aq_err *err) {
   aq_err why = {0};
   char unusual[160];
   aq_status st = aq_threshold_check(d->operator_cnt, d->threshold, &why);
-  if (st != AQ_OK) return aq_fail(err, st, "%.60s: %.180s", n->lock_path, why.text);
+  if (st != AQ_OK) return aq_fail(err, st, "%.100s: %s", n->lock_path, why.text);
   if (!aq_threshold_usual(d->operator_cnt, d->threshold, unusual))
     AQ_LOG(AQ_LOG_WARN, "threshold", AQ_STR("note", unusual));
   return AQ_OK;
@@ -121,7 +121,7 @@ static aq_status load_overrides(aq_node *n, aq_err *err) {
   aq_status st = aq_file_read(&text, path, err);
   if (st == AQ_OK) {
     st = aq_overrides_take(n->lock, &taken, aq_buf_bytes(&text), &why);
-    if (st != AQ_OK) st = aq_fail(err, st, "%.100s: %.130s", path, why.text);
+    if (st != AQ_OK) st = aq_fail(err, st, "%.100s: %s", path, why.text);
   } else if (st == AQ_E_NOTFOUND) {
     st = AQ_OK;
   }
@@ -142,7 +142,7 @@ static aq_status load_cluster(aq_node *n, aq_err *err) {
     aq_err why = {0};
     const aq_lock_opts opts = {.no_verify = n->cfg->no_verify, .network = n->cfg->network};
     st = aq_lock_load(&n->lock, aq_buf_bytes(&text), &opts, &why);
-    if (st != AQ_OK) st = aq_fail(err, st, "%.100s: %.130s", n->lock_path, why.text);
+    if (st != AQ_OK) st = aq_fail(err, st, "%.100s: %s", n->lock_path, why.text);
   }
   aq_buf_free(&text);
   if (st == AQ_OK) st = check_threshold(n, err);
