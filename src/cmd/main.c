@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "adapter/sandbox.h"
+#include "base/url.h"
 #include "base/utf8.h"
 #include "cmd/config_file.h"
 #include "crypto/aead.h"
@@ -105,16 +106,25 @@ static const aq_command *command_by_name(const char *name) {
 
 /* ---- running it ---- */
 
+/* What follows a blank in a list of addresses is a word, and may hold a password. */
+static const char *shown(char out[AQ_URL_SITE_MAX + 1], const char *word) {
+  if (strstr(word, "://") || strchr(word, '@'))
+    aq_url_site(out, word);
+  else
+    snprintf(out, 64, "%s", word);
+  aq_text_clean(out);
+  return out[0] ? out : "...";
+}
+
 static int check_args(const aq_command *cmd, const aq_options *opt) {
+  char word[AQ_URL_SITE_MAX + 1];
   if (opt->arg_cnt < cmd->arg_min) return aq_cmd_usage_error(cmd, "%s is missing", cmd->args);
   if (opt->arg_cnt > cmd->arg_max && !cmd->args_ignored) {
-    return aq_cmd_usage_error(cmd, "unexpected argument \"%s\"", opt->arg[cmd->arg_max]);
+    return aq_cmd_usage_error(cmd, "unexpected argument \"%s\"", shown(word, opt->arg[cmd->arg_max]));
   }
   for (size_t i = cmd->arg_max; i < opt->arg_cnt; i++) {
-    char word[64];
-    snprintf(word, sizeof word, "%s", opt->arg[i]);
-    aq_text_clean(word);
-    fprintf(stderr, "aequa: the word \"%s\" is not used\n", word);
+    const char *hint = strstr(opt->arg[i], "://") ? ": a list with blanks stands in quotes" : "";
+    fprintf(stderr, "aequa: the word \"%s\" is not used%s\n", shown(word, opt->arg[i]), hint);
   }
   /* Charon takes the flag alone, which is true, and drops the word. */
   if (opt->denied) fprintf(stderr, "aequa: \"--%s false\" is taken as --%s=false\n", opt->denied, opt->denied);
