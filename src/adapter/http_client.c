@@ -1,6 +1,7 @@
 #include "adapter/adapters.h"
 #include "adapter/ca.h"
 #include "adapter/curl_fault.h"
+#include "adapter/http_redirect.h"
 #include "base/assert.h"
 #include "base/list.h"
 
@@ -13,11 +14,14 @@
 enum {
   BODY_DEFAULT_MAX = 64 << 20,
   HEADERS_MAX = 128,
+  URL_MAX = 1 << 20,
   HEADERS_BYTES_MAX = 64 * 1024,
   RECV_BUFFER = 16 * 1024,
   CONNECT_LIMIT_MS = 5000,
   CONN_KEPT_S = 60,
-  NAME_KEPT_S = 5, /* containers change addresses when they are made anew; another node may get the old one */
+  GROWTH_FREE = 64 << 20, /* a streamed body may grow to this by being unpacked, */
+  GROWTH_TIMES = 100,     /* and beyond that to so many times what came */
+  NAME_KEPT_S = 5,        /* containers change addresses when they are made anew; another node may get the old one */
 };
 
 /* Connections of a pool to one host, and those kept open between requests. OWN: an event stream, and a handful of
@@ -40,8 +44,15 @@ typedef struct {
   bool ended;
   bool streamed, no_body, over_limit;
   bool want_pause, paused, want_resume;
-  bool head_whole; /* the final head was there, and was told: only then is there a body and a good end */
-  size_t head_len; /* bytes of all heads, interim ones and trailers with them */
+  bool head_whole;      /* the final head was there, and was told: only then is there a body and a good end */
+  size_t head_len;      /* bytes of all heads, interim ones and trailers with them */
+  bool unpacks, packed; /* unpacks: libcurl does, unless the caller asked for an encoding; packed: this answer was */
+  uint64_t streamed_len;
+  char *method;
+  bool moving; /* the answer is a redirect that is followed: not told */
+  uint32_t moves;
+  size_t skipped;  /* of redirects' bodies */
+  aq_buf url;      /* of this try */
   aq_status early; /* could not even be started */
   CURLcode result; /* why it failed, with libcurl's words */
   char words[CURL_ERROR_SIZE];
@@ -95,17 +106,26 @@ static void request_free(request *r) {
   curl_slist_free_all(r->sent_headers);
   aq_buf_free(&r->body);
   aq_buf_free(&r->text);
+  aq_buf_free(&r->url);
+  free(r->method);
   aq_list_remove(&r->node);
   free(r);
 }
 
+/* Of a body that was unpacked, these tell of another one. */
+static bool of_packed(const char *name) {
+  return strcasecmp(name, "Content-Encoding") == 0 || strcasecmp(name, "Content-Length") == 0;
+}
+
 static aq_http_headers header_views(const request *r, aq_http_header *item) {
   const char *p = (const char *)r->text.ptr;
+  size_t cnt = 0;
   for (size_t i = 0; i < r->header_cnt; i++) {
-    item[i].name = p, p += strlen(p) + 1;
-    item[i].value = p, p += strlen(p) + 1;
+    item[cnt].name = p, p += strlen(p) + 1;
+    item[cnt].value = p, p += strlen(p) + 1;
+    if (!r->packed || !of_packed(item[cnt].name)) cnt++;
   }
-  return (aq_http_headers){item, r->header_cnt};
+  return (aq_http_headers){item, cnt};
 }
 
 static void finish(request *r, aq_status st) {
@@ -123,6 +143,7 @@ static void finish(request *r, aq_status st) {
 static aq_status status_of(const request *r, CURLcode code) {
   if (r->over_limit) return AQ_E_LIMIT;
   if (code == CURLE_OK) return r->head_whole ? AQ_OK : AQ_E_CLOSED; /* it is content with a head that is cut off */
+  if (code == CURLE_BAD_CONTENT_ENCODING) return AQ_E_FORMAT;
   return code == CURLE_OPERATION_TIMEDOUT ? AQ_E_TIMEOUT : AQ_E_CLOSED;
 }
 
@@ -185,6 +206,16 @@ static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *arg, v
   return uv_poll_start(&w->h, events, on_socket_ready) == 0 ? 0 : -1;
 }
 
+/* Asks at the place that a redirect named. */
+static bool move(request *r) {
+  if (!r->moving || r->ended || r->cancelled) return false;
+  r->moving = r->head_whole = r->packed = false;
+  r->head_len = 0, r->code = 0;
+  if (curl_easy_setopt(r->easy, CURLOPT_URL, aq_buf_cstr(&r->url)) != CURLE_OK) return false;
+  r->added = curl_multi_add_handle(r->multi, r->easy) == CURLM_OK;
+  return r->added;
+}
+
 static void finish_ended(CURLM *multi) {
   int left;
   for (CURLMsg *msg; (msg = curl_multi_info_read(multi, &left));) {
@@ -194,6 +225,7 @@ static void finish_ended(CURLM *multi) {
     curl_multi_remove_handle(multi, r->easy);
     r->added = false;
     r->result = code;
+    if (code == CURLE_OK && move(r)) continue;
     if (!r->ended) finish(r, status_of(r, code));
   }
 }
@@ -299,6 +331,32 @@ static bool take_header(request *r, const char *line, size_t len) {
   return !r->text.failed && ++r->header_cnt <= HEADERS_MAX;
 }
 
+/* Compressed, and unpacked for the caller; also where the body stays away (HEAD, 304). */
+static void note_packed(request *r) {
+  aq_http_header item[HEADERS_MAX];
+  const aq_http_headers h = header_views(r, item);
+  const char *encoding = aq_http_header_get(&h, "Content-Encoding");
+  r->packed = r->unpacks && encoding && *encoding && strcasecmp(encoding, "identity") != 0;
+}
+
+/* The answer is a redirect, and is followed. */
+static bool leads_on(request *r) {
+  aq_http_header item[HEADERS_MAX];
+  const aq_http_headers h = header_views(r, item);
+  const char *location = aq_http_header_get(&h, "Location");
+  if (!location || !aq_http_redirects(r->code, r->method) || r->moves >= AQ_HTTP_REDIRECTS_MAX) return false;
+  aq_buf to = AQ_BUF(URL_MAX);
+  r->moving = aq_http_redirect(&to, aq_buf_cstr(&r->url), location) == AQ_OK;
+  if (r->moving) {
+    aq_buf_free(&r->url);
+    r->url = to;
+    r->moves++;
+  } else {
+    aq_buf_free(&to);
+  }
+  return r->moving;
+}
+
 /* libcurl takes any three digits, and a 101 that nobody asked for as an answer with a body. False: no
    answer of HTTP. */
 static bool end_head(request *r) {
@@ -307,6 +365,8 @@ static bool end_head(request *r) {
   if (code >= 100 && code < 200 && code != 101) return true; /* interim: the next head follows */
   if (code < 200 || code > 599) return false;
   r->code = (int)code, r->head_whole = true;
+  note_packed(r);
+  if (leads_on(r)) return true;
   /* A body that comes all the same must not be read as the next answer. */
   if (r->no_body || code == 204 || code == 304) curl_easy_setopt(r->easy, CURLOPT_FORBID_REUSE, 1L);
   if (!r->streamed || !r->cb.head) return true;
@@ -335,11 +395,25 @@ static size_t on_header(char *line, size_t size, size_t cnt, void *arg) {
   return r->over_limit ? 0 : len;
 }
 
+/* More than any text becomes by being unpacked. A body that is kept has its own limit. */
+static bool grows(request *r, size_t len) {
+  curl_off_t came = 0;
+  r->streamed_len += len;
+  if (!r->packed || r->streamed_len <= GROWTH_FREE) return false;
+  curl_easy_getinfo(r->easy, CURLINFO_SIZE_DOWNLOAD_T, &came);
+  return r->streamed_len / GROWTH_TIMES > (uint64_t)came;
+}
+
 static size_t on_body(char *data, size_t size, size_t cnt, void *arg) {
   request *r = arg;
   size_t len = size * cnt;
   if (r->cancelled || r->ended || !r->head_whole) return 0;
   r->heard_ns = aq_mono_ns(r->owner->env);
+  if (r->moving) {
+    r->skipped += len;
+    r->over_limit = r->skipped > AQ_HTTP_REDIRECT_BODY_MAX;
+    return r->over_limit ? 0 : len;
+  }
   if (!r->streamed) {
     aq_buf_put(&r->body, data, len);
     r->over_limit = r->body.failed;
@@ -349,6 +423,8 @@ static size_t on_body(char *data, size_t size, size_t cnt, void *arg) {
     r->paused = true;
     return CURL_WRITEFUNC_PAUSE;
   }
+  r->over_limit = grows(r, len);
+  if (r->over_limit) return 0;
   if (!r->cb.data(r->cb.arg, aq_bytes_of(data, len))) r->want_pause = true;
   return r->cancelled ? 0 : len;
 }
@@ -373,6 +449,7 @@ static bool drop_header(request *r, const char *line) {
 
 static bool set_headers(request *r, const aq_httpc_req *req) {
   bool ok = drop_header(r, "Expect:");
+  if (r->unpacks) ok = ok && drop_header(r, "Accept-Encoding:"); /* to pack costs a beacon node time */
   if (!aq_http_header_get(&req->headers, "Content-Type")) ok = ok && drop_header(r, "Content-Type:");
   if (!aq_http_header_get(&req->headers, "User-Agent")) ok = ok && add_header(r, "User-Agent", "aequa/" AQ_VERSION);
   for (size_t i = 0; ok && i < req->headers.cnt; i++) {
@@ -418,6 +495,7 @@ static bool set_options(request *r, const aq_httpc_req *req) {
   curl_easy_setopt(e, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
   struct curl_blob ca = {r->owner->ca.ptr, r->owner->ca.len, CURL_BLOB_NOCOPY};
   if (ca.len > 0 && curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, &ca) != CURLE_OK) return false;
+  if (r->unpacks) curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, ""); /* all that libcurl was built with */
   return curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
          curl_easy_setopt(e, CURLOPT_URL, req->url) == CURLE_OK && set_method(r, req) && set_headers(r, req);
 }
@@ -447,10 +525,14 @@ static uint64_t port_start(void *ctx, const aq_httpc_req *req, const aq_httpc_cb
   r->owner = c, r->id = ++c->next_id, r->cb = *cb, r->streamed = cb->data != NULL;
   aq_buf_init(&r->body, req->body_max ? req->body_max : BODY_DEFAULT_MAX);
   aq_buf_init(&r->text, HEADERS_BYTES_MAX);
+  r->url = AQ_BUF(URL_MAX), r->method = strdup(req->method);
+  AQ_ASSERT(r->method);
+  aq_buf_put_str(&r->url, req->url);
+  r->unpacks = !aq_http_header_get(&req->headers, "Accept-Encoding");
   r->easy = curl_easy_init();
   AQ_ASSERT(r->easy);
   r->result = CURLE_FAILED_INIT;
-  if (!set_options(r, req)) r->early = AQ_E_CLOSED;
+  if (r->url.failed || !set_options(r, req)) r->early = AQ_E_CLOSED;
   aq_list_push(&c->requests, &r->node);
   kick(c);
   return r->id;

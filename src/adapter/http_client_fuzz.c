@@ -1,7 +1,8 @@
 /* The HTTP client's callbacks by sequences. Input: a byte for the call (streamed or whole, HEAD, pausing), then
    steps: a byte below 0x20 is one of the upstream's lines or acts (table below), or the reader's (resume, cancel);
    any other byte begins a piece of raw bytes, up to the next such byte. The caller hears at most one head with a code
-   of 200 to 599, then data, then one done; nothing after it or after cancel; and the next call works. */
+   of 200 to 599, then data, then one done; nothing after it or after cancel; and the next call works. Redirects are
+   followed to the same upstream, on the connection or on another one, which is closed at once. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -102,7 +103,7 @@ static bool data_cb(void *arg, aq_bytes chunk) {
 static void done(void *arg, aq_status st, const aq_httpc_res *res) {
   call *c = arg;
   AQ_ASSERT(!c->over && c->dones++ == 0);
-  AQ_ASSERT(st == AQ_OK || st == AQ_E_CLOSED || st == AQ_E_LIMIT);
+  AQ_ASSERT(st == AQ_OK || st == AQ_E_CLOSED || st == AQ_E_LIMIT || st == AQ_E_FORMAT);
   AQ_ASSERT(st != AQ_OK || (c->streamed ? c->heads == 1 : res->code >= 200 && res->code <= 599));
   AQ_ASSERT(st == AQ_OK ? res->body.len <= ANSWER_MAX : res->code == 0 && res->body.len == 0);
   c->over = true, c->st = st;
@@ -165,7 +166,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   play(&c, id, fd, aq_bytes_of(data + 1, len - 1));
   shutdown(fd, SHUT_WR);
   c.pausing = false;
-  for (int i = 0; i < TURNS_MAX && !c.over; i++) client->resume(client->ctx, id), turn();
+  for (int i = 0; i < TURNS_MAX && !c.over; i++) {
+    client->resume(client->ctx, id), turn();
+    int moved = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); /* a redirect that is followed */
+    if (moved >= 0) close(moved);
+  }
   AQ_ASSERT(c.over);
   close(fd);
   turn();

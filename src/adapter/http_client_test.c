@@ -419,6 +419,188 @@ static void test_why_late(void **state) {
   expect_why(&c, AQ_E_TIMEOUT, "no connection in time");
 }
 
+/* ---- redirects ---- */
+
+/* Goal: a redirect is followed to the same origin with method, body and headers, streamed or not, and the caller hears
+   of the last answer only.
+   Method: a POST with a token that is sent on twice, over one connection and over another. */
+static void test_redirects(void **state) {
+  (void)state;
+  static const aq_http_header token = {"X-Token", "secret"};
+  for (int i = 0; i < 4; i++) {
+    call c = {0};
+    bool streamed = i & 1, closes = i & 2;
+    size_t at = g_up_cnt;
+    start(&c, "/a", streamed,
+          (aq_httpc_req){.method = "POST", .headers = {&token, 1}, .body = aq_bytes_str("body"), .body_max = 100});
+    for (int hop = 0; hop < 3; hop++) {
+      char want[64], answer[256];
+      if (hop == 0 || closes) connections(++at);
+      const char *head = heard(g_up[at - 1]);
+      snprintf(want, sizeof want, "POST /%s HTTP/1.1\r\n", hop ? "b?x" : "a");
+      assert_memory_equal(head, want, strlen(want));
+      assert_non_null(strstr(head, "X-Token: secret\r\n"));
+      assert_non_null(strstr(head, "Content-Length: 4\r\n"));
+      assert_non_null(strstr(head, "\r\n\r\nbody"));
+      snprintf(answer, sizeof answer, "HTTP/1.1 %s\r\nLocation: /b?x\r\nContent-Length: 4\r\n%s\r\nmore",
+               hop < 2 ? (hop ? "307 T" : "308 P") : "200 OK", closes || hop == 2 ? "Connection: close\r\n" : "");
+      say(g_up[at - 1], answer);
+    }
+    until(&c.dones, 1);
+    assert_true(c.st == AQ_OK && c.code == 200 && c.heads == streamed && c.after_done == 0);
+    assert_string_equal(c.text, "more");
+  }
+}
+
+/* Goal: what leads to another host, or nowhere, is the answer itself; a ring ends; a redirect's body is bounded.
+   Method: a location of each kind; a ring; a body without end. */
+static void test_redirects_end(void **state) {
+  (void)state;
+  static const char *const elsewhere[] = {"http://localhost:1/", "//other/", "ftp://127.0.0.1/", "", "/a b"};
+  char answer[256];
+  for (size_t i = 0; i < AQ_COUNT(elsewhere); i++) {
+    call c;
+    snprintf(answer, sizeof answer, "HTTP/1.1 302 F\r\nLocation: %s\r\nContent-Length: 2\r\n\r\nno", elsewhere[i]);
+    answered(&c, "GET", answer, i & 1);
+    assert_true(c.st == AQ_OK && c.code == 302);
+    assert_string_equal(c.text, "no");
+  }
+  call ring = {0}, flood = {0}, see = {0};
+  start(&ring, "/a", false, (aq_httpc_req){0});
+  connections(1);
+  for (int hop = 0; hop < 6; hop++) {
+    heard(g_up[0]);
+    say(g_up[0], "HTTP/1.1 301 M\r\nLocation: /a\r\nContent-Length: 0\r\n\r\n");
+  }
+  until(&ring.dones, 1);
+  assert_true(ring.st == AQ_OK && ring.code == 301);
+  start(&see, "/a", false, (aq_httpc_req){.method = "POST"});
+  heard(g_up[0]);
+  say(g_up[0], "HTTP/1.1 303 S\r\nLocation: /a\r\nContent-Length: 0\r\n\r\n"); /* would be made a GET of */
+  until(&see.dones, 1);
+  assert_int_equal(see.code, 303);
+  start(&flood, "/a", true, (aq_httpc_req){0});
+  heard(g_up[0]);
+  say(g_up[0], "HTTP/1.1 301 M\r\nLocation: /a\r\n\r\n");
+  static char more[1025];
+  memset(more, 'x', sizeof more - 1);
+  for (int i = 0; i < 200 && !flood.dones; i++) (void)!send(g_up[0], more, 1024, MSG_NOSIGNAL), turn();
+  until(&flood.dones, 1);
+  assert_true(flood.st == AQ_E_LIMIT && flood.heads == 0 && flood.len == 0);
+}
+
+/* ---- compressed answers ---- */
+
+static void say_bytes(const call *c, int fd, const uint8_t *p, size_t len) {
+  for (int i = 0; i < TURNS_MAX && len && !c->dones; i++) {
+    ssize_t sent = send(fd, p, len, MSG_NOSIGNAL);
+    if (sent > 0) p += sent, len -= (size_t)sent;
+    turn();
+  }
+}
+
+static void packed_answer(call *c, const char *method, const char *head, const uint8_t *p, size_t len, bool streamed,
+                          size_t body_max) {
+  size_t at = g_up_cnt;
+  memset(c, 0, sizeof *c);
+  start(c, "/x", streamed, (aq_httpc_req){.method = method, .body_max = body_max});
+  connections(at + 1);
+  assert_null(strstr(heard(g_up[at]), "Accept-Encoding"));
+  say(g_up[at], head);
+  say_bytes(c, g_up[at], p, len);
+  shutdown(g_up[at], SHUT_WR);
+  until(&c->dones, 1);
+  close(g_up[at]), g_up_cnt--;
+}
+
+static const uint8_t gz[] = {31, 139, 8,  0,   0,  0,  0,  0,   2, 3, 171, 86, 74,  73,  44, 73, 84, 178, 82,
+                             42, 72,  76, 206, 78, 77, 81, 170, 5, 0, 167, 65, 113, 190, 17, 0,  0,  0};
+static const uint8_t zl[] = {120, 156, 171, 86, 74, 73,  44, 73, 84, 178, 82, 42, 72,
+                             76,  206, 78,  77, 81, 170, 5,  0,  50, 243, 5,  189};
+
+/* Goal: a body that comes compressed is unpacked though nobody asked for it so, and the headers are those of what is
+   handed on; one that cannot be unpacked is an error. A caller that asks for an encoding gets it as it is.
+   Method: gzip and deflate, whole and streamed; HEAD and 304; a spoilt body, an encoding that nobody has, a chain. */
+static void test_unpacks(void **state) {
+  (void)state;
+  static const char head[] = "HTTP/1.1 200 OK\r\nETag: x\r\nContent-Encoding: %s\r\nContent-Length: %zu\r\n\r\n";
+  char text[256];
+  call c;
+  for (int i = 0; i < 4; i++) {
+    const uint8_t *p = i & 1 ? zl : gz;
+    size_t len = i & 1 ? sizeof zl : sizeof gz;
+    snprintf(text, sizeof text, head, i & 1 ? "Deflate" : "gzip", len);
+    packed_answer(&c, "GET", text, p, len, i & 2, 17);
+    assert_true(c.st == AQ_OK && c.code == 200 && c.header_cnt == 1);
+    assert_string_equal(c.text, "{\"data\":\"packed\"}");
+    packed_answer(&c, "GET", text, p, len, false, 16);
+    assert_int_equal(c.st, AQ_E_LIMIT);
+  }
+  packed_answer(&c, "GET", "HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\nContent-Length: 2\r\n\r\n",
+                (const uint8_t *)"ab", 2, true, 0);
+  assert_true(c.st == AQ_OK && c.header_cnt == 2 && strcmp(c.text, "ab") == 0);
+  snprintf(text, sizeof text, head, "gzip", sizeof gz);
+  packed_answer(&c, "HEAD", text, NULL, 0, true, 0);
+  assert_true(c.st == AQ_OK && c.header_cnt == 1 && c.len == 0);
+  packed_answer(&c, "GET", "HTTP/1.1 304 N\r\nETag: x\r\nContent-Encoding: gzip\r\n\r\n", NULL, 0, true, 0);
+  assert_true(c.st == AQ_OK && c.code == 304 && c.header_cnt == 1 && c.len == 0);
+  uint8_t spoilt[sizeof gz];
+  memcpy(spoilt, gz, sizeof gz);
+  spoilt[10] ^= 0xff;
+  packed_answer(&c, "GET", text, spoilt, sizeof spoilt, false, 0);
+  assert_int_equal(c.st, AQ_E_FORMAT);
+  snprintf(text, sizeof text, head, "unheard-of", sizeof gz);
+  packed_answer(&c, "GET", text, gz, sizeof gz, false, 0);
+  assert_int_equal(c.st, AQ_E_FORMAT);
+  snprintf(text, sizeof text, head, "gzip, gzip, gzip, gzip, gzip, gzip, gzip, gzip", sizeof gz);
+  packed_answer(&c, "GET", text, gz, sizeof gz, false, 0);
+  assert_int_equal(c.st, AQ_E_FORMAT);
+  static const aq_http_header takes = {"Accept-Encoding", "gzip"};
+  memset(&c, 0, sizeof c);
+  start(&c, "/x", true, (aq_httpc_req){.headers = {&takes, 1}});
+  connections(1);
+  assert_non_null(strstr(heard(g_up[0]), "Accept-Encoding: gzip\r\n"));
+  snprintf(text, sizeof text, head, "gzip", sizeof gz);
+  say(g_up[0], text);
+  say_bytes(&c, g_up[0], gz, sizeof gz);
+  until(&c.dones, 1);
+  assert_true(c.st == AQ_OK && c.header_cnt == 3 && c.len == sizeof gz);
+}
+
+/* A gzip stream of one letter, then as many copies of it as fit: 258 bytes of 13 bits. */
+static size_t bomb(uint8_t *out, size_t max) {
+  static const uint8_t head[] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3};
+  /* a block of fixed codes, 'a' (0x91), then length 285 (0xc5) at distance 0; codes begin with their highest bit */
+  static const char start[] = "01010010001", copy[] = "1100010100000";
+  size_t bit = 8 * sizeof head;
+  memset(out, 0, max);
+  memcpy(out, head, sizeof head);
+  for (const char *p = start; *p; p++, bit++) out[bit / 8] |= (uint8_t)((*p & 1) << (bit % 8));
+  while (bit + 13 <= 8 * max)
+    for (const char *p = copy; *p; p++, bit++) out[bit / 8] |= (uint8_t)((*p & 1) << (bit % 8));
+  return bit / 8;
+}
+
+/* Goal: what grows beyond its limit ends with the limit's error, early: nothing is kept of more than the limit, and a
+   stream that grows as no text does is not handed on for ever.
+   Method: 600 KiB that become 95 MB, whole with a limit of 1 MiB, and streamed. */
+static void test_bomb(void **state) {
+  (void)state;
+  enum { PACKED = 600 << 10 };
+  uint8_t *p = malloc(PACKED);
+  assert_non_null(p);
+  size_t len = bomb(p, PACKED);
+  for (int streamed = 0; streamed < 2; streamed++) {
+    call c;
+    char head[128];
+    snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n", 10 * PACKED);
+    packed_answer(&c, "GET", head, p, len, streamed, 1 << 20);
+    assert_int_equal(c.st, AQ_E_LIMIT);
+    assert_true(streamed ? c.text[0] == 'a' : c.len == 0);
+  }
+  free(p);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define STOPPED(f) cmocka_unit_test_setup_teardown(f, setup_stopped_clock, teardown)
 
@@ -428,7 +610,9 @@ int main(void) {
       STOPPED(test_silence),  T(test_orders),
       T(test_switching),      T(test_head_limits),
       T(test_next_answer),    T(test_why),
-      STOPPED(test_why_late),
+      STOPPED(test_why_late), T(test_redirects),
+      T(test_redirects_end),  T(test_unpacks),
+      T(test_bomb),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

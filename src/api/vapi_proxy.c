@@ -44,6 +44,8 @@ static bool ours(const char *name) {
                                     "Host",
                                     "Expect",
                                     "Accept-Encoding",
+                                    "Range", /* its bytes would be of the packed body */
+                                    "If-Range",
                                     "Date",
                                     "X-HTTP-Method",
                                     "X-Method-Override",

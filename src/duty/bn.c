@@ -198,7 +198,7 @@ static bool call_start(aq_bn_call_rec *c, aq_bn_endpoint *first, size_t cnt) {
 enum { RANK_LIMIT = 3, RANK_BROKEN, RANK_UNFIT, RANK_ROUTE, RANK_REFUSED, RANK_PASSES };
 
 static int failure_rank(aq_status st, const aq_bn_answer *ans) {
-  if (st == AQ_E_LIMIT) return RANK_LIMIT;
+  if (st == AQ_E_LIMIT || (st == AQ_E_FORMAT && !ans)) return RANK_LIMIT;
   if (!ans) return st == AQ_E_TIMEOUT ? 2 : 1;
   if (ans->code >= 200 && ans->code <= 299) return RANK_UNFIT;
   if (ans->code < 400 || ans->code > 499) return RANK_BROKEN;

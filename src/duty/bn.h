@@ -34,7 +34,8 @@ typedef struct {
 } aq_bn_answer;
 
 /* st: AQ_OK for 2xx; AQ_E_REFUSED for another code, AQ_E_FORMAT when `good` refused (the most telling answer is
-   given, its body cut at 64 KiB, without headers); AQ_E_TIMEOUT, AQ_E_CLOSED, AQ_E_LIMIT without one (ans NULL). */
+   given, its body cut at 64 KiB, without headers); AQ_E_TIMEOUT, AQ_E_CLOSED, AQ_E_LIMIT, AQ_E_FORMAT without one (ans
+   NULL). */
 typedef void (*aq_bn_fn)(void *arg, aq_status st, const aq_bn_answer *ans);
 
 typedef struct {
@@ -65,8 +66,8 @@ const char *aq_bn_why(const aq_bn *b);
 /* The address (aq_url_request) of the best beacon node: of our chain, reached when it was last asked, in sync; then the
    one with most answers of late. */
 const char *aq_bn_best(const aq_bn *b);
-/* The best of those whose bits are not in *tried, which gets its bit; *place says for aq_bn_tell which it is. NULL: none
-   of our chain is left. */
+/* The best of those whose bits are not in *tried, which gets its bit; *place says for aq_bn_tell which it is. NULL:
+   none of our chain is left. */
 const char *aq_bn_next(const aq_bn *b, uint32_t *tried, size_t *place);
 /* What came of a request that was sent there without a call: an answer, or none in its time. */
 void aq_bn_tell(aq_bn *b, size_t place, bool answered);

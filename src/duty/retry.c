@@ -109,6 +109,10 @@ void aq_failure_text(char out[AQ_FAILURE_TEXT_MAX], aq_status st, const aq_bn_an
     snprintf(out, AQ_FAILURE_TEXT_MAX, "%s", aq_status_text(st));
     return;
   }
+  if (ans->code >= 300 && ans->code <= 399) {
+    snprintf(out, AQ_FAILURE_TEXT_MAX, "HTTP %d: redirects to another host, or too many, are not followed", ans->code);
+    return;
+  }
   yyjson_doc *doc = aq_json_parse(ans->body, ans->body.len, NULL);
   const char *message = aq_json_str(yyjson_doc_get_root(doc), "message");
   if (message)

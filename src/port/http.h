@@ -95,7 +95,10 @@ typedef struct {
 } aq_httpc_res;
 
 /* Whatever the other side sends, in whatever order: at most one head, then data, then exactly one done. Interim answers
-   (1xx) and trailers are passed over; 101 and codes outside 200..599 are no answer (AQ_E_CLOSED). */
+   (1xx) and trailers are passed over; 101 and codes outside 200..599 are no answer (AQ_E_CLOSED). Redirects on the same
+   origin, and from http to https of the same host, are followed with the same method, body and headers; others are the
+   answer. A compressed body is unpacked, and its Content-Encoding and Content-Length are left out of the headers,
+   unless the request has an Accept-Encoding of its own; body_max is of what it grows to. */
 typedef struct {
   void *arg;
   /* With `data` set the body is streamed: head once, code 200..599, then data; data returning false pauses until
@@ -103,7 +106,7 @@ typedef struct {
   void (*head)(void *arg, int code, const aq_http_headers *h);
   bool (*data)(void *arg, aq_bytes chunk);
   /* Exactly once unless cancelled. st AQ_OK: a whole answer came, whatever its code. Else AQ_E_TIMEOUT, AQ_E_CLOSED,
-     AQ_E_LIMIT, also after a head: what was streamed is not the whole then. */
+     AQ_E_LIMIT, AQ_E_FORMAT (it cannot be unpacked), also after a head: what was streamed is not the whole then. */
   void (*done)(void *arg, aq_status st, const aq_httpc_res *res);
 } aq_httpc_cb;
 
