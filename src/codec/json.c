@@ -1,5 +1,8 @@
 #include "codec/json.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "base/hex.h"
 #include "codec/utf8.h"
 
@@ -35,10 +38,47 @@ yyjson_doc *aq_json_parse(aq_bytes text, size_t max, aq_err *err) {
     (void)aq_fail(err, AQ_E_LIMIT, "JSON is nested deeper than %d", AQ_JSON_DEPTH_MAX);
     return NULL;
   }
-  /* Without the in-place flag the text is only read. */
-  yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)text.ptr, text.len, 0, NULL, &why);
+  if (text.len >= 3 && memcmp(text.ptr, "\xef\xbb\xbf", 3) == 0) text.ptr += 3, text.len -= 3;
+  /* Without the in-place flag the text is only read. Numbers that no uint64 holds stay as they are written. */
+  yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)text.ptr, text.len, YYJSON_READ_BIGNUM_AS_RAW, NULL, &why);
   if (!doc) (void)aq_fail(err, AQ_E_FORMAT, "JSON, byte %zu: %s", why.pos, why.msg);
   return doc;
+}
+
+bool aq_json_val_digits(yyjson_val *val, aq_bytes *out) {
+  if (yyjson_is_str(val))
+    *out = aq_bytes_of(yyjson_get_str(val), yyjson_get_len(val));
+  else if (yyjson_is_raw(val))
+    *out = aq_bytes_of(yyjson_get_raw(val), yyjson_get_len(val));
+  else
+    return false;
+  for (size_t i = 0; i < out->len; i++) {
+    if (out->ptr[i] < '0' || out->ptr[i] > '9') return false;
+  }
+  return out->len > 0;
+}
+
+static void quote(yyjson_mut_doc *doc, yyjson_mut_val *val) {
+  char text[21];
+  size_t i, max;
+  yyjson_mut_val *key, *item, *str = NULL;
+  if (yyjson_mut_is_obj(val)) {
+    yyjson_mut_obj_foreach(val, i, max, key, item) { quote(doc, item); }
+  } else if (yyjson_mut_is_arr(val)) {
+    yyjson_mut_arr_foreach(val, i, max, item) { quote(doc, item); }
+  } else if (yyjson_mut_is_uint(val)) {
+    int len = snprintf(text, sizeof text, "%" PRIu64, yyjson_mut_get_uint(val));
+    str = yyjson_mut_strncpy(doc, text, (size_t)len);
+  } else if (yyjson_mut_is_raw(val)) {
+    str = yyjson_mut_strncpy(doc, yyjson_mut_get_raw(val), yyjson_mut_get_len(val));
+  }
+  if (str) yyjson_mut_set_strn(val, yyjson_mut_get_str(str), yyjson_mut_get_len(str));
+}
+
+yyjson_mut_val *aq_json_quoted(yyjson_mut_doc *doc, yyjson_val *val) {
+  yyjson_mut_val *out = yyjson_val_mut_copy(doc, val);
+  if (out) quote(doc, out);
+  return out;
 }
 
 bool aq_json_val_u64(yyjson_val *val, uint64_t *out) {

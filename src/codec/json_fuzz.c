@@ -19,6 +19,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     (void)aq_json_hex(root, "h", hex, sizeof hex);
     (void)aq_json_str(root, "s");
     (void)aq_json_val_u64(root, &n);
+    yyjson_mut_doc *copy = yyjson_mut_doc_new(NULL);
+    AQ_ASSERT(copy);
+    yyjson_mut_doc_set_root(copy, aq_json_quoted(copy, root));
+    yyjson_mut_doc_free(copy);
     yyjson_doc_free(doc);
   }
   aq_buf out = AQ_BUF(8 * len + 16);

@@ -61,6 +61,62 @@ static void members(void **state) {
   yyjson_doc_free(doc);
 }
 
+/* Goal: an integer is read whether it is quoted or not, up to its limit, and nothing else is; what is handed on to a
+   client has it quoted.
+   Method: both limits and one more of each, other numbers, a byte order mark; a document with all of them. */
+static void numbers(void **state) {
+  (void)state;
+  static const struct {
+    const char *text, *digits; /* NULL: none */
+    bool good;
+    uint64_t v;
+  } rows[] = {
+      {"0", NULL, true, 0},
+      {"\xef\xbb\xbf 7", NULL, true, 7},
+      {"\"7\"", "7", true, 7},
+      {"18446744073709551615", NULL, true, UINT64_MAX},
+      {"\"18446744073709551615\"", "18446744073709551615", true, UINT64_MAX},
+      {"18446744073709551616", "18446744073709551616", false, 0},
+      {"\"18446744073709551616\"", "18446744073709551616", false, 0},
+      {"-1", NULL, false, 0},
+      {"-18446744073709551616", NULL, false, 0},
+      {"1.0", NULL, false, 0},
+      {"1e3", NULL, false, 0},
+      {"1e999", NULL, false, 0},
+      {"\"\"", NULL, false, 0},
+      {"\" 1\"", NULL, false, 0},
+      {"\"0x1\"", NULL, false, 0},
+      {"true", NULL, false, 0},
+      {"null", NULL, false, 0},
+      {"[1]", NULL, false, 0},
+  };
+  for (size_t i = 0; i < AQ_COUNT(rows); i++) {
+    yyjson_doc *doc = parse(rows[i].text, 100, NULL);
+    uint64_t v = 3;
+    aq_bytes digits;
+    assert_non_null(doc);
+    print_message("%s\n", rows[i].text);
+    assert_int_equal(aq_json_val_u64(yyjson_doc_get_root(doc), &v), rows[i].good);
+    assert_true(v == (rows[i].good ? rows[i].v : 3));
+    assert_int_equal(aq_json_val_digits(yyjson_doc_get_root(doc), &digits), rows[i].digits != NULL);
+    if (rows[i].digits) assert_bytes(digits, aq_bytes_str(rows[i].digits));
+    yyjson_doc_free(doc);
+  }
+  yyjson_doc *in = parse(
+      "{\"a\":[1,{\"b\":18446744073709551615,\"c\":true}],\"d\":\"x\",\"e\":99999999999999999999,"
+      "\"f\":1.5,\"g\":-1,\"h\":null}",
+      200, NULL);
+  yyjson_mut_doc *out = yyjson_mut_doc_new(NULL);
+  yyjson_mut_doc_set_root(out, aq_json_quoted(out, yyjson_doc_get_root(in)));
+  yyjson_doc_free(in);
+  char *text = yyjson_mut_write(out, 0, NULL);
+  assert_string_equal(text,
+                      "{\"a\":[\"1\",{\"b\":\"18446744073709551615\",\"c\":true}],\"d\":\"x\",\"e\":"
+                      "\"99999999999999999999\",\"f\":1.5,\"g\":-1,\"h\":null}");
+  free(text);
+  yyjson_mut_doc_free(out);
+}
+
 /* Goal: any bytes become a JSON string that another parser reads back; what is not UTF-8 becomes U+FFFD.
    Method: escapes, controls, each ill-formed shape of the Unicode standard's table 3-7; then random bytes through
    yyjson. */
@@ -102,6 +158,7 @@ static void strings(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(limits), cmocka_unit_test(members), cmocka_unit_test(strings)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(limits), cmocka_unit_test(members), cmocka_unit_test(strings),
+                                     cmocka_unit_test(numbers)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

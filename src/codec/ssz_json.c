@@ -134,7 +134,8 @@ static bool u256_parse(uint8_t *le, aq_bytes text) {
 
 static bool read_uint(uint8_t *dst, size_t len, yyjson_val *val) {
   uint64_t v = 0;
-  if (len == U256_LEN && yyjson_is_str(val)) return u256_parse(dst, text_of(val));
+  aq_bytes digits;
+  if (len == U256_LEN && aq_json_val_digits(val, &digits)) return u256_parse(dst, digits);
   if (!aq_json_val_u64(val, &v) || (len < 8 && v >> (8 * len))) return false;
   for (size_t i = 0; i < len && i < 8; i++) dst[i] = (uint8_t)(v >> (8 * i));
   return true;

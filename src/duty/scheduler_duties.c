@@ -191,7 +191,7 @@ static yyjson_doc *restrict_answer(const aq_scheduler *s, aq_duties_kind kind, u
   yyjson_arr_iter it = yyjson_arr_iter_with(data);
   for (yyjson_val *item; st == AQ_OK && (item = yyjson_arr_iter_next(&it));) {
     st = check_item(s, kind, epoch, item);
-    if (st == AQ_OK) yyjson_mut_arr_append(list, yyjson_val_mut_copy(doc, item));
+    if (st == AQ_OK) yyjson_mut_arr_append(list, aq_json_quoted(doc, item));
     if (st == AQ_E_UNKNOWN) st = AQ_OK;
   }
   if (st == AQ_OK) {

@@ -29,7 +29,7 @@ typedef struct {
   aq_bn *bn;
   aq_scheduler *s;
   /* the beacon node */
-  bool down, no_next_proposers, garbage;
+  bool down, no_next_proposers, garbage, bare;
   int no_post;               /* what POST of validators answers, 0: as GET */
   const char *status;        /* of validator 2; NULL: active. Other than active: it has no duties */
   bool same_index, same_key; /* validator 1 has validator 0's index, or its key */
@@ -110,6 +110,22 @@ static void contradict(const fixture *f, char *json) {
   if (f->same_key && key) memcpy(key, hex[0], 96);
 }
 
+/* Strings of digits become numbers. */
+static void unquote(aq_buf *b) {
+  size_t len = 0;
+  for (size_t i = 0; i < b->len; i++) {
+    size_t digits = b->ptr[i] == '"' ? strspn((const char *)b->ptr + i + 1, "0123456789") : 0;
+    if (digits && b->ptr[i + 1 + digits] == '"') {
+      memmove(b->ptr + len, b->ptr + i + 1, digits);
+      len += digits;
+      i += digits + 1;
+    } else {
+      b->ptr[len++] = b->ptr[i];
+    }
+  }
+  b->len = len;
+}
+
 static void handle(void *arg, fake_ex *ex) {
   fixture *f = arg;
   aq_buf out = AQ_BUF(1 << 20);
@@ -145,6 +161,7 @@ static void handle(void *arg, fake_ex *ex) {
   } else {
     code = 404;
   }
+  if (f->bare) (void)aq_buf_cstr(&out), unquote(&out);
   if (f->garbage) out.len /= 2;
   fake_http_answer(ex, f->delay_ns, code, aq_buf_cstr(&out));
   aq_buf_free(&out);
@@ -669,6 +686,28 @@ static void duties_are_bounded(void **state) {
   close_fixture(&f);
 }
 
+/* Goal: numbers where strings are usual are read the same, and clients get strings.
+   Method: a beacon node that quotes no number; duties, definitions, the validators' records. */
+static void bare_numbers(void **state) {
+  (void)state;
+  static fixture f;
+  static duties d[AQ_DUTIES_SYNC + 1];
+  open_fixture(&f, start_of(0), BOTH);
+  f.bare = true;
+  aq_scheduler_start(f.s);
+  for (int k = 0; k <= AQ_DUTIES_SYNC; k++) aq_scheduler_duties(f.s, (aq_duties_kind)k, 0, got_duties, &d[k]);
+  fake_env_run_until(&f.env, start_of(SPE + 7));
+  assert_non_null(find(&f, SPE + 3, AQ_DUTY_ATTESTER));
+  assert_non_null(find(&f, SPE + 5, AQ_DUTY_PROPOSER));
+  assert_non_null(strstr(d[AQ_DUTIES_ATTESTER].text, "\"slot\":\"3\",\"validator_index\":\"11\""));
+  assert_non_null(strstr(d[AQ_DUTIES_PROPOSER].text, "\"slot\":\"5\""));
+  assert_non_null(strstr(d[AQ_DUTIES_SYNC].text, "[\"5\",\"300\"]"));
+  const aq_validator_state *v = aq_scheduler_validator(f.s, 2);
+  assert_true(v->known && v->index == 12 && v->balance == UINT64_C(32000000000));
+  assert_non_null(strstr(v->json, "\"activation_epoch\":\"0\""));
+  close_fixture(&f);
+}
+
 /* Goal: the validators are known as the chain knows them, with the node's record kept.
    Method: look at known, unknown, by index. */
 static void validators(void **state) {
@@ -741,6 +780,7 @@ int main(void) {
       cmocka_unit_test(late_start),
       cmocka_unit_test(node_gone_and_back),
       cmocka_unit_test(old_lodestar),
+      cmocka_unit_test(bare_numbers),
       cmocka_unit_test(shuffling_changes),
       cmocka_unit_test(garbage_answers),
       cmocka_unit_test(clock_jumps),

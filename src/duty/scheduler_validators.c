@@ -65,6 +65,14 @@ bool aq_sched_active_in(const aq_scheduler *s, uint32_t validator, uint64_t epoc
   return v->known && strncmp(v->status, "pending", 7) == 0 && s->activation[validator] <= epoch;
 }
 
+static char *record_text(yyjson_val *rec) {
+  yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+  yyjson_mut_val *copy = doc ? aq_json_quoted(doc, rec) : NULL;
+  char *text = copy ? yyjson_mut_val_write(copy, 0, NULL) : NULL;
+  yyjson_mut_doc_free(doc);
+  return text;
+}
+
 /* One record of the answer into the refresh. Records of others are passed over. */
 static aq_status take_record(aq_scheduler *s, yyjson_val *rec) {
   yyjson_val *inner = yyjson_obj_get(rec, "validator");
@@ -85,7 +93,7 @@ static aq_status take_record(aq_scheduler *s, yyjson_val *rec) {
   v->balance = balance;
   memcpy(v->status, status, strlen(status) + 1);
   v->active = strncmp(status, "active_", 7) == 0;
-  v->json = yyjson_val_write(rec, 0, NULL);
+  v->json = record_text(rec);
   s->refresh.activation[at] = activation;
   return v->json ? AQ_OK : AQ_E_LIMIT;
 }
