@@ -25,6 +25,8 @@ typedef struct {
   bool none;          /* nothing to propose: not selected */
   bool old_form;      /* the form asked last */
   bool resent;        /* the other form of the route was tried in this try */
+  bool unlabelled;    /* a block came in SSZ that does not say of which kind it is, */
+  bool json_only;     /* and was asked for again in JSON, which does */
   uint64_t call_id;
   aq_aggsigdb_waiter sig_wait;
   aq_dutydb_waiter data_wait;
@@ -58,6 +60,7 @@ struct aq_fetcher {
   aq_fetcher_cfg cfg;
   aq_list tasks;
   size_t task_cnt;
+  bool blocks_json;  /* this beacon node, or what is before it, drops the headers that SSZ needs */
   bool blocks_v2;    /* this beacon node has no v3 blocks (Lodestar 1.5.1) */
   bool aggregate_v1; /* nor v2 aggregates */
 };

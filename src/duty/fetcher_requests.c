@@ -1,4 +1,6 @@
 /* What is asked for each duty type, and what an answer must be to be believed. */
+#include <strings.h>
+
 #include "base/log.h"
 #include "base/metrics.h"
 #include "codec/json.h"
@@ -38,7 +40,7 @@ static bool from_json(aq_buf *out, const aq_ssz_type *t, yyjson_val *root) {
 
 static bool fork_of(aq_fork *out, const aq_bn_answer *ans, yyjson_val *root) {
   const char *name = aq_http_header_get(&ans->headers, "Eth-Consensus-Version");
-  if (!name) name = aq_json_str(root, "version");
+  if (!name || !*name) name = aq_json_str(root, "version");
   return name && aq_fork_parse(out, aq_bytes_str(name));
 }
 
@@ -93,13 +95,25 @@ void aq_fetch_attestation(aq_fetch_item *it) {
 
 /* ---- proposer: core.md 7.3 ---- */
 
+/* Which kind of block it is; root NULL: by the headers alone. JSON that does not name a fork is of the slot's. */
 static bool block_header(aq_fetch_item *it, const aq_bn_answer *ans, yyjson_val *root) {
   const char *blinded = aq_http_header_get(&ans->headers, "Eth-Execution-Payload-Blinded");
-  it->blinded =
-      blinded ? strcmp(blinded, "true") == 0 : yyjson_get_bool(yyjson_obj_get(root, "execution_payload_blinded"));
-  if (!fork_of(&it->fork, ans, root) || !aq_bn_version_fits(it->task->f->cfg.bn, it->fork, epoch_of(it))) return false;
+  it->blinded = blinded && *blinded ? strcasecmp(blinded, "true") == 0
+                                    : yyjson_get_bool(yyjson_obj_get(root, "execution_payload_blinded"));
+  const char *version = aq_http_header_get(&ans->headers, "Eth-Consensus-Version");
+  bool nameless = root && !(version && *version) && !yyjson_obj_get(root, "version");
+  if (nameless) it->fork = fork_now(it);
+  if (!nameless && !fork_of(&it->fork, ans, root)) return false;
+  if (!aq_bn_version_fits(it->task->f->cfg.bn, it->fork, epoch_of(it))) return false;
   it->type = aq_t_proposal(it->fork, it->blinded, false);
   return it->type != NULL;
+}
+
+/* Some gateways drop headers that they do not know. */
+static bool lacks_labels(const aq_bn_answer *ans) {
+  const char *version = aq_http_header_get(&ans->headers, "Eth-Consensus-Version");
+  const char *blinded = aq_http_header_get(&ans->headers, "Eth-Execution-Payload-Blinded");
+  return !version || !*version || !blinded || !*blinded;
 }
 
 /* The block is of this slot and carries the cluster's RANDAO. */
@@ -119,6 +133,7 @@ static bool block_good(void *arg, const aq_bn_answer *ans) {
     aq_buf_reset(&it->value);
     if (good) aq_buf_put_bytes(&it->value, ans->body);
     good = good && !it->value.failed;
+    it->unlabelled |= !good && lacks_labels(ans);
   } else {
     yyjson_doc *doc = aq_json_parse(ans->body, AQ_FETCH_VALUE_MAX, NULL);
     yyjson_val *root = yyjson_doc_get_root(doc);
@@ -131,8 +146,10 @@ static bool block_good(void *arg, const aq_bn_answer *ans) {
 static void block_answer(void *arg, aq_status st, const aq_bn_answer *ans);
 
 static void ask_block(aq_fetch_item *it) {
-  static const question q = {"proposal", ACCEPT_SSZ, AQ_FETCH_VALUE_MAX, block_good, block_answer};
+  static const question any = {"proposal", ACCEPT_SSZ, AQ_FETCH_VALUE_MAX, block_good, block_answer},
+                        json = {"proposal", NULL, AQ_FETCH_VALUE_MAX, block_good, block_answer};
   const aq_fetcher *f = it->task->f;
+  it->unlabelled = false;
   it->old_form = f->blocks_v2;
   uint8_t graffiti[32] = {0};
   aq_buf path = AQ_BUF(PATH_MAX_LEN);
@@ -145,15 +162,19 @@ static void ask_block(aq_fetch_item *it) {
   aq_buf_put_hex(&path, aq_bytes_of(graffiti, 32));
   if (!f->blocks_v2)
     aq_buf_printf(&path, "&builder_boost_factor=%s", f->cfg.builder_api ? "18446744073709551615" : "0");
-  ask(it, &q, &path);
+  ask(it, it->json_only || f->blocks_json ? &json : &any, &path);
 }
 
 static void block_answer(void *arg, aq_status st, const aq_bn_answer *ans) {
   aq_fetch_item *it = arg;
   it->call_id = 0;
   if (st == AQ_OK) {
+    it->task->f->blocks_json |= it->json_only;
     aq_metric_set(AQ_M_CORE_FETCHER_PROPOSAL_BLINDED, it->blinded ? 1 : 2, AQ_NO_LABELS);
     aq_fetch_end(it, AQ_OK, false, "");
+  } else if (it->unlabelled && !it->json_only) {
+    it->json_only = true;
+    ask_block(it);
   } else if (!other_route(it, &it->task->f->blocks_v2, st, ans, ask_block)) {
     aq_fetch_failed(it, st, ans);
   }

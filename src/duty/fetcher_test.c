@@ -82,11 +82,11 @@ static void handle(void *arg, fake_ex *ex) {
     fake_http_answer(ex, f->delay_ns, 200, json);
     free(json);
   } else if (strstr(ex->url, "/validator/blocks/")) {
-    if (f->block_json)
+    if (f->block_json && !(f->block.len && strstr(ex->accept, "octet")))
       fake_http_answer(ex, f->delay_ns, 200, f->block_json);
     else
       fake_http_answer_h(ex, f->delay_ns, 200, "application/octet-stream", aq_buf_bytes(&f->block),
-                         "eth-consensus-version", f->version);
+                         f->version ? "eth-consensus-version" : NULL, f->version);
   } else if (strstr(ex->url, "aggregate_attestation") && f->aggregate) {
     fake_http_answer(ex, f->delay_ns, 200, f->aggregate);
   } else {
@@ -495,6 +495,42 @@ static void proposer_old_lodestar(void **state) {
   close_fixture(&f);
 }
 
+/* Goal: a block in SSZ without the headers that say what it is is asked for again, once, in JSON, which says it; later
+   ones are asked in JSON at once. JSON that does not say its fork is of the slot's.
+   Method: no version header, an empty one, a blinded block whose header is missing; JSON with and without a version;
+   two proposals. */
+static void proposer_unlabelled(void **state) {
+  (void)state;
+  static fixture f;
+  uint8_t randao[96];
+  memset(randao, 0x42, sizeof randao);
+  for (int i = 0; i < 4; i++) {
+    bool blinded = i == 2;
+    open_fixture(&f, start_of(642), AQ_FULU);
+    for (uint64_t slot = 642; slot < 644; slot++) {
+      aq_buf json = AQ_BUF(4 << 20);
+      aq_buf_free(&f.block);
+      f.block = make_block(AQ_FULU, blinded, slot, randao);
+      f.version = i == 0 ? NULL : blinded ? "fulu" : "";
+      aq_buf_printf(&json, "{%s\"execution_payload_blinded\":%s,\"data\":", i == 3 ? "" : "\"version\":\"fulu\",",
+                    blinded ? "true" : "false");
+      aq_ssz_to_json(&json, aq_t_proposal(AQ_FULU, blinded, false), aq_buf_bytes(&f.block));
+      aq_buf_put_str(&json, "}");
+      f.block_json = aq_buf_cstr(&json);
+      fake_env_run_until(&f.env, start_of(slot));
+      put_sig(&f, slot, AQ_DUTY_RANDAO, 0, randao);
+      fetch(&f, slot, AQ_DUTY_PROPOSER, 1);
+      fake_env_run_for(&f.env, AQ_MILLIS(20));
+      assert_int_equal(f.set_cnt, slot - 641);
+      assert_proposal(&f, AQ_FULU, blinded, aq_buf_bytes(&f.block));
+      assert_int_equal(f.http.log_cnt, slot - 640);
+      aq_buf_free(&json);
+    }
+    assert_int_equal(f.failures, 0);
+    close_fixture(&f);
+  }
+}
+
 /* Goal: a block that is not of this slot, or not with the cluster's RANDAO, or damaged, is not proposed.
    Method: each of these, in SSZ, until the deadline. */
 static void proposer_garbage(void **state) {
@@ -685,6 +721,7 @@ int main(void) {
       cmocka_unit_test(proposer_ssz),
       cmocka_unit_test(proposer_json),
       cmocka_unit_test(proposer_old_lodestar),
+      cmocka_unit_test(proposer_unlabelled),
       cmocka_unit_test(proposer_garbage),
       cmocka_unit_test(proposer_without_randao),
       cmocka_unit_test(aggregator),
