@@ -180,8 +180,8 @@ static void fallbacks_when_primaries_are_down(void **state) {
   close_fixture(&f);
 }
 
-/* Goal: whoever does not answer is asked after who does, whatever they did before, and at its old place once it answers;
-   of the well ones, one in sync is first.
+/* Goal: whoever does not answer is asked after who does, whatever they did before, and at its old place once it
+   answers; of the well ones, one in sync is first.
    Method: a history of the first, then each kind of trouble, then an answer. */
 static void best_by_health(void **state) {
   (void)state;

@@ -386,9 +386,9 @@ static void retries_and_fan_out(void **state) {
   close_fixture(&f);
 }
 
-/* Goal: what a node refuses because it lacks a block yet is sent again until it is taken, at a bounded pace; with a node
-   beside it that refuses for good, too; a fallback is asked as well. A refusal for good alone is final at once.
-   Method: each duty type; the words of two beacon nodes, then success; a lone final refusal. */
+/* Goal: what a node refuses because it lacks a block yet is sent again until it is taken, at a bounded pace; with a
+   node beside it that refuses for good, too. A refusal for good alone is final at once.
+   Method: attestations and blocks; the words of two beacon nodes, then success; a lone final refusal. */
 static void lacks_a_block(void **state) {
   (void)state;
   static fixture f;
