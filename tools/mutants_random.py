@@ -8,12 +8,13 @@ preset and kept below build/. For each mutant its one file is compiled anew (pre
 other (the module's own first, then the quickest), last into the simulators (release), until one fails, aborts or hangs.
 Survivors that change nothing stand in test/mutants/equivalent with the reason.
 
-usage: ./dev mutants --random N [--seed S] [FILES] [--rate 95] [--jobs N] [--rules a,b] [--again] [--list] [--no-sim]
+usage: ./dev mutants --random N [--seed S] [FILES] [--rate 95] [--jobs N] [--rules a,b]
+       [--again [FILE]] [--list] [--no-sim]
        tools/mutants_random.py --check --build DIR
 
   FILES    below src; folders too (default: the files that carry the promise)
   --rate   exit 1 below that many percent, the equivalent ones left out (default 95)
-  --again  instead of drawing: what survived last time
+  --again  instead of drawing: what survived last time (build/mutants/random/survivors.json, or a copy of it)
   --list   what would be planted; builds only what the parser needs
   --check  each row of test/mutants/equivalent is still a change that a rule makes; DIR is a build folder
 """
@@ -319,7 +320,7 @@ def name_of(site, text):
 
 def drawn(sites, opts):
     if opts.again:
-        with open(os.path.join(WORK, "survivors.json"), encoding="utf-8") as f:
+        with open(opts.again, encoding="utf-8") as f:
             wanted = set(json.load(f))
         return [(s, t) for s, t in sites if name_of(s, t) in wanted]
     sites = list(sites)
@@ -426,7 +427,7 @@ def parse(argv):
     p.add_argument("--rate", type=float, default=95)
     p.add_argument("--jobs", type=int, default=common.jobs())
     p.add_argument("--rules", default=",".join(mutate_c.RULES))
-    p.add_argument("--again", action="store_true")
+    p.add_argument("--again", nargs="?", const=os.path.join(WORK, "survivors.json"))
     p.add_argument("--list", action="store_true")
     p.add_argument("--check", action="store_true")
     p.add_argument("--build", default=os.path.join(ROOT, "build/asan"))

@@ -2,7 +2,8 @@
 
 sites(path, flags) gives every change that a rule allows in the functions and enums of one file, in the file's order;
 Site.apply(text) makes it. A change keeps the number of lines. Left alone: what stands inside function-like macros
-(assertions, log lines, units of time), strings, array sizes, `{0}`, and the formatted arguments of variadic functions.
+(assertions, log lines, units of time), strings, array sizes, `{0}`, the formatted arguments of variadic functions, how
+large an arena is, and what happens when the heap is exhausted (./dev torture refuses allocations).
 
   operator   < and <=, > and >=, == and !=, && and ||, + and -, * and /, & and |, << and >>, their assignments, `!` lost
   constant   an integer one more or one less, true and false; `return AQ_E_...` becomes success
@@ -26,6 +27,7 @@ SWAP = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==", "&&"
         "<<=": ">>=", ">>=": "<<="}
 STEP = ("++", "--")
 SYMMETRIC = re.compile(r"(_eq|_equal|_same|memcmp|_min|_max)$")
+FROM_HEAP = re.compile(r"([\w>.-]+) = (calloc|malloc|realloc)\(")
 INTEGER = re.compile(r"(0[xX][0-9a-fA-F]+|[0-9]+)([uUlL]*)")
 NUMBERS = {T.INT, T.UINT, T.LONG, T.ULONG, T.LONGLONG, T.ULONGLONG, T.SHORT, T.USHORT, T.CHAR_S, T.SCHAR, T.UCHAR, T.ENUM}
 
@@ -164,7 +166,7 @@ class Walk:
             self.add("operator", c.extent.start.line, a, a + 1, "")
         elif kind == K.CONDITIONAL_OPERATOR:
             self.negate(next(c.get_children()))
-        elif kind == K.CALL_EXPR:
+        elif kind == K.CALL_EXPR and c.spelling != "aq_arena_init":
             self.arguments(c)
         elif kind == K.INTEGER_LITERAL:
             self.integer(c)
@@ -174,7 +176,14 @@ class Walk:
             return
         elif kind == K.CXX_UNARY_EXPR:  # sizeof
             return
+        elif kind == K.CALL_EXPR and c.spelling == "aq_arena_init":
+            return
+        before = ""
         for s in c.get_children():
+            if kind == K.COMPOUND_STMT:
+                heap, before = FROM_HEAP.search(before), self.of(s)
+                if heap and s.kind == K.IF_STMT and self.of(next(s.get_children())) == "!" + heap.group(1):
+                    continue
             if kind == K.VAR_DECL and s.kind == K.INTEGER_LITERAL and c.type.kind in (T.CONSTANTARRAY, T.INCOMPLETEARRAY):
                 continue
             self.visit(s, c)

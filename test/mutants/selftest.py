@@ -22,10 +22,12 @@ except ImportError as missing:
 
 HEADER = """#include <stdbool.h>
 #define AQ_ASSERT(e) ((e) ? (void)0 : (void)*(volatile int *)0)
+#include <stdlib.h>
 #define AQ_LOG(level, text) ((void)(level))
 void none(unsigned from, unsigned to);
 void count(unsigned from, unsigned to);
 unsigned half_of(unsigned n, bool up);
+char *room(void);
 """
 MODULE = """#include "m/half.h"
 
@@ -42,6 +44,12 @@ unsigned half_of(unsigned n, bool up) {
     count(n, 0u);
   }
   return n / 2;
+}
+
+char *room(void) {
+  char *made = malloc(7);
+  if (!made) return NULL;
+  return made;
 }
 """
 # line: rule: the new line, blanks at its ends left out
@@ -76,6 +84,9 @@ WANTED = """
 15: operator: return n * 2;
 15: constant: return n / 1;
 15: constant: return n / 3;
+19: return: char *room(void) { return NULL;
+19: constant: char *made = malloc(6);
+19: constant: char *made = malloc(8);
 """
 # Sees halves, not the limit from above, and nothing of the call.
 TEST = """#include "m/half.h"
@@ -84,7 +95,8 @@ int main(void) { return half_of(4, true) == 2 && half_of(5, true) == 3 && half_o
   half_of(63, true) == 32 && half_of(1, true) == 1 && half_of(2, false) == 1 && half_of(6, true) == 3 ? 0 : 1; }
 """
 SURVIVE = {"3: enum { HALF_MAX = 65 };", "10: if (n > HALF_MAX) (void)0;", "10: if (n > HALF_MAX) return 1;", "11: if (up) {", "12: n += 2;",
-           "13: (void)0;", "13: count(0u, n);", "13: count(n, 1u);"}
+           "13: (void)0;", "13: count(0u, n);", "13: count(n, 1u);",
+           "19: char *made = malloc(6);", "19: char *made = malloc(8);", "19: char *room(void) { return NULL;"}
 SAME = {"5: void none(unsigned from, unsigned to) { return; (void)from, (void)to; }",
         "5: void none(unsigned from, unsigned to) { (void)0; }"}
 EQUIVALENT = """[half]
@@ -138,7 +150,7 @@ def check_rules(sites, text):
 
 
 def check_hunt(tree, root, sites, text):
-    where = rand.Where({"m_half_test": {"src/m/half.c": {n: 1 for n in range(1, 17)}}})
+    where = rand.Where({"m_half_test": {"src/m/half.c": {n: 1 for n in range(1, 22)}}})
     opts = types.SimpleNamespace(no_sim=True)
     hunt = rand.Hunt(tree, tree, where, {"m_half_test": 1}, opts)
     hunt.equal = rand.Equivalents(os.path.join(root, "equivalent"))
@@ -151,7 +163,7 @@ def check_hunt(tree, root, sites, text):
     assert how["equivalent"] == {"13: count(n, 1u);"}, how["equivalent"]
     assert how["survived"] == SURVIVE - how["equivalent"], how["survived"] ^ SURVIVE
     assert how.get("same code", set()) == SAME and len(how["noticed"]) == len(sites) - len(SURVIVE) - len(SAME), how
-    hunt.where = rand.Where({"m_half_test": {"src/m/half.c": {n: 0 for n in range(1, 17)}}})
+    hunt.where = rand.Where({"m_half_test": {"src/m/half.c": {n: 0 for n in range(1, 22)}}})
     assert hunt.plant(sites[-1], text, os.path.join(root, "work")).how == "not executed"
     assert hunt.equal.stale([(s, text) for s in sites]) == []
     assert len(hunt.equal.stale([])) == 1
