@@ -120,7 +120,8 @@ static void one_batch(void **state) {
 }
 
 /* Goal: the messages of a peer stay in order; one that is known already does not overtake.
-   Method: a vote that peer 1 brought before, behind a new one in peer 2's stream; alone it takes no worker. */
+   Method: a vote that peer 1 brought before, behind a new one in peer 2's stream; alone it takes no worker. Then both
+   wait behind a batch. */
 static void in_order(void **state) {
   world *g = *state;
   put(g, 1, 1, g->duty, vote(1, 7));
@@ -145,6 +146,57 @@ static void in_order(void **state) {
     assert_int_equal(w.msg.from, seen++ == 0 ? 2 : 1);
   }
   assert_int_equal(seen, 2);
+  put(g, 3, 3, g->duty, vote(3, 1));
+  put(g, 3, 3, g->duty, vote(3, 2));
+  put(g, 3, 1, g->duty, vote(1, 7));
+  for (size_t i = 0; jobs(g) == 1 && i < g->w->event_cnt; i++) { /* the first batch alone */
+    if (g->w->event[i].kind != 4) continue;
+    fake_event e = g->w->event[i];
+    g->w->event[i] = g->w->event[--g->w->event_cnt];
+    fake_job_end(&e);
+    break;
+  }
+  assert_int_equal(jobs(g), 1);
+  assert_int_equal(held(g, g->duty, 3), 2); /* the one of before and the first */
+  run_jobs(g);
+  assert_int_equal(held(g, g->duty, 3), 4);
+}
+
+/* Goal: long messages cost what they weigh, and the room that they took while they waited is free again.
+   Method: messages of 2 MB in pairs, the second of each behind a batch: all that the budget pays for, far more than the
+   queue holds at once. */
+static void weight(void **state) {
+  world *g = *state;
+  enum { LEN = 2 << 20 };
+  uint8_t *junk = calloc(1, LEN);
+  assert_non_null(junk);
+  uint32_t taken = 0;
+  for (int64_t i = 0; i < 200 && counted("error") == 0; i++) {
+    uint8_t raw[AQ_QBFT_RAW_MAX];
+    aq_buf out = AQ_BUF(LEN + (1 << 12));
+    aq_qbft_msg m = vote(2, i + 1);
+    aq_qbft_wire_put_msg(&out, aq_bytes_of(raw, aq_qbft_wire_sign(raw, g->w->node[1].key, g->duty, &m))); /* forged */
+    aq_qbft_wire_put_value(&out, g->duty.type, aq_bytes_of(junk, LEN));
+    fake_node *n = &g->w->node[0];
+    n->handler.recv(n->handler.arg, 2, aq_buf_bytes(&out));
+    aq_buf_free(&out);
+    if (i % 2 == 1) run_jobs(g);
+    taken++;
+  }
+  run_jobs(g);
+  assert_in_range(taken - 1, 120, 128);
+  assert_true(counted("sig_invalid") == taken - 1);
+  free(junk);
+}
+
+/* Goal: what a peer leaves in a duty that did not start has a bound, and what is refused is counted as such.
+   Method: more votes than fit. */
+static void held_votes(void **state) {
+  world *g = *state;
+  for (int64_t i = 1; i <= 20; i++) put(g, 2, 2, g->duty, vote(2, i));
+  run_jobs(g);
+  assert_int_equal(held(g, g->duty, 2), 2 * 4 + 4);
+  assert_true(counted("error") == 20 - (2 * 4 + 4));
 }
 
 /* Goal: a forged signature is not remembered as good, nor is a good one beside it.
@@ -235,6 +287,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(dead_duty, setup, teardown),
       cmocka_unit_test_setup_teardown(unscheduled, setup, teardown),
       cmocka_unit_test_setup_teardown(ends_early, setup, teardown),
+      cmocka_unit_test_setup_teardown(weight, setup, teardown),
+      cmocka_unit_test_setup_teardown(held_votes, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -136,9 +136,11 @@ static void contradicting_votes(void **state) {
   fake_cluster *w = cluster(0);
   w->node[2].store.vote = store_refuses;
   double refused = aq_metric_value(AQ_M_STATE_REFUSED_TOTAL, AQ_LABELS("vote"));
+  double drops = aq_metric_value(AQ_M_QBFT_WAL_GUARD_DROPS_TOTAL, AQ_NO_LABELS);
   fake_value_propose(w, 1, duty, 1);
   run_ms(w, 80);
-  assert_true(aq_metric_value(AQ_M_STATE_REFUSED_TOTAL, AQ_LABELS("vote")) > refused);
+  refused = aq_metric_value(AQ_M_STATE_REFUSED_TOTAL, AQ_LABELS("vote")) - refused;
+  assert_true(refused > 0 && aq_metric_value(AQ_M_QBFT_WAL_GUARD_DROPS_TOTAL, AQ_NO_LABELS) == drops + refused);
   assert_int_equal(w->node[2].sends, 0);
   assert_true(aq_instance_find(w->node[2].c, duty)->abstain);
   run_ms(w, 1000);
@@ -174,6 +176,29 @@ static void own_decisions_come_back(void **state) {
   assert_true(aq_instance_find(w->node[0].c, duty)->foreign_own);
   aq_buf_free(&bytes);
   fake_cluster_free(w);
+}
+
+/* Goal: a vote under our index inside another's message is looked at as one that comes by itself: it, too, may be of
+   another process with our key (consensus.md 7.3). Method: node 2's ROUND-CHANGE shows PREPAREs, one of them by node
+   0's key for a value that it never saw; without that one. */
+static void own_votes_inside_others(void **state) {
+  (void)state;
+  for (uint32_t by = 0; by < 2; by++) {
+    fake_cluster *w = cluster(0);
+    aq_buf out = AQ_BUF(1 << 16);
+    uint8_t raw[AQ_QBFT_RAW_MAX];
+    aq_qbft_msg m = {.type = AQ_QBFT_ROUND_CHANGE, .from = 2, .round = 2, .prepared_round = 1, .prepared_value = {{9}}};
+    aq_qbft_wire_put_msg(&out, aq_bytes_of(raw, aq_qbft_wire_sign(raw, w->node[2].key, duty, &m)));
+    for (uint32_t i = by; i < by + 3; i++) {
+      aq_qbft_msg p = {.type = AQ_QBFT_PREPARE, .from = i, .round = 1, .value = {{9}}};
+      aq_qbft_wire_put_just(&out, w->node[i].key, duty, &p);
+    }
+    fake_hand_over(w, 0, 2, aq_buf_bytes(&out));
+    run_ms(w, 50); /* the journal is asked */
+    assert_int_equal(aq_instance_find(w->node[0].c, duty)->foreign_own, by == 0);
+    aq_buf_free(&out);
+    fake_cluster_free(w);
+  }
 }
 
 /* ---- damaged journals ---- */
@@ -257,6 +282,16 @@ static void proof(fake_cluster *w, fake_node *n, int64_t round, const uint32_t b
 static void proof_of_another_round(fake_cluster *w, fake_node *n) { proof(w, n, 2, (const uint32_t[]){0, 1, 2}); }
 static void proof_by_one(fake_cluster *w, fake_node *n) { proof(w, n, 1, (const uint32_t[]){0, 1, 1}); }
 
+static void proof_of_another_kind(fake_cluster *w, fake_node *n) {
+  fake_record *r = record_of(n, 1, AQ_QBFT_COMMIT);
+  aq_buf_reset(&r->b);
+  for (uint32_t i = 0; i < 3; i++) {
+    aq_qbft_msg p = {.type = AQ_QBFT_COMMIT, .from = i, .round = 1};
+    memcpy(p.value.b, r->vote.value_hash, 32);
+    aq_qbft_wire_put_just(&r->b, w->node[i].key, duty, &p);
+  }
+}
+
 static void other_value(fake_cluster *w, fake_node *n) {
   (void)w;
   fake_record *r = record_of(n, 2, 0);
@@ -280,6 +315,7 @@ static void damaged_journals(void **state) {
            {half_a_proof, false},
            {proof_of_another_round, false},
            {proof_by_one, false},
+           {proof_of_another_kind, false},
            {other_value, false}};
   for (size_t i = 0; i < AQ_COUNT(t); i++) {
     fake_cluster *w = cluster(0);
@@ -348,6 +384,15 @@ static void values_have_bounds(void **state) {
   admit(in, 3, &hash, aq_buf_bytes(&bytes));
   assert_null(aq_value_find(in, &hash));
   in->c->held_bytes[3] = 0;
+  aq_values_drop_peer(in, 2); /* its whole room is free again */
+  kept = 0;
+  for (uint32_t i = 1; i < 4 * AQ_INST_VALUES_PER_PEER; i++) {
+    aq_buf_reset(&bytes);
+    fake_value_put(&bytes, &hash, duty, 1000 + i);
+    admit(in, 2, &hash, aq_buf_bytes(&bytes));
+    kept += aq_value_find(in, &hash) != NULL;
+  }
+  assert_int_equal(kept, AQ_INST_VALUES_PER_PEER);
   aq_buf_free(&bytes);
   fake_cluster_free(w);
 }
@@ -408,6 +453,7 @@ int main(void) {
       cmocka_unit_test(contradicting_votes),        cmocka_unit_test(own_decisions_come_back),
       cmocka_unit_test(damaged_journals),           cmocka_unit_test(values_have_bounds),
       cmocka_unit_test(unjust_decisions),           cmocka_unit_test(calls_out_of_place),
+      cmocka_unit_test(own_votes_inside_others),
   };
   aq_log_start(AQ_LOG_ERROR, quiet, NULL);
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -178,6 +178,30 @@ static void why_it_failed(void **state) {
   }
 }
 
+static void failing_decided(void *ctx, const aq_store_decided *d, const aq_store_blob *blob, aq_store_done done,
+                            void *arg) {
+  fake_node *n = ctx;
+  (void)d, (void)blob;
+  n->store.decided = fake_store_decided;
+  fake_commit(n, n->rec_cnt, AQ_E_IO, done, arg);
+}
+
+/* Goal: a decision that the journal did not take is tried again, and nobody is asked for bytes that are here.
+   Method: node 0's first record fails; its ROUND-CHANGEs, which ask, are counted. */
+static void a_record_is_tried_again(void **state) {
+  (void)state;
+  fake_cluster *w = cluster(0);
+  w->node[0].store.decided = failing_decided;
+  note(w, 0, 2, AQ_QBFT_ROUND_CHANGE, 0);
+  fake_value_propose(w, 1, duty, 1);
+  run_ms(w, 900);
+  assert_null(fake_decision_of(w, 0, duty));
+  run_ms(w, 2000);
+  assert_non_null(fake_decision_of(w, 0, duty));
+  assert_int_equal(seen_cnt, 0);
+  fake_cluster_free(w);
+}
+
 /* Goal: the names of the kinds in metrics and logs (contract.md). Method: all of them. */
 static void labels(void **state) {
   (void)state;
@@ -194,8 +218,13 @@ static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)li
 int main(void) {
   aq_metrics_init();
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(repeats),     cmocka_unit_test(gives_up),      cmocka_unit_test(answers_once_recorded),
-      cmocka_unit_test(late_timers), cmocka_unit_test(why_it_failed), cmocka_unit_test(labels),
+      cmocka_unit_test(repeats),
+      cmocka_unit_test(gives_up),
+      cmocka_unit_test(answers_once_recorded),
+      cmocka_unit_test(late_timers),
+      cmocka_unit_test(why_it_failed),
+      cmocka_unit_test(labels),
+      cmocka_unit_test(a_record_is_tried_again),
   };
   aq_log_start(AQ_LOG_ERROR, quiet, NULL);
   return cmocka_run_group_tests(tests, NULL, NULL);

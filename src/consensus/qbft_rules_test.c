@@ -443,6 +443,52 @@ static void decided_keeps_what_fits(void **state) {
   }
 }
 
+/* Goal: a leader that refused a value itself proposes it all the same once a quorum is shown to have prepared it
+   (consensus.md 1.7 J2). Method: node 0 refuses round 1's proposal; it leads round 4, with that certificate. */
+static void refused_value_comes_back(void **state) {
+  (void)state;
+  machine m = machine_new();
+  aq_hash value = hash_of(7), own = hash_of(9);
+  aq_qbft_msg list[3];
+  certificate(list, 1, 7);
+  aq_qbft_start(m.q);
+  drain(&m);
+  aq_qbft_value(m.q, &own);
+  drain(&m);
+  assert_int_equal(feed(&m, msg(AQ_QBFT_PRE_PREPARE, 1, 1, 7)), AQ_OK);
+  assert_int_equal(m.checks, 1);
+  aq_qbft_verdict(m.q, 1, &value, false);
+  drain(&m);
+  assert_int_equal(m.votes, 0);
+  for (uint32_t i = 1; i < 4; i++) {
+    aq_qbft_msg rc = change(i, 4, i == 1 ? 1 : 0, i == 1 ? 7 : 0);
+    if (i == 1) rc.just = list, rc.just_cnt = 3;
+    assert_int_equal(feed(&m, rc), AQ_OK);
+  }
+  assert_int_equal(m.vote.type, AQ_QBFT_PRE_PREPARE);
+  assert_true(aq_hash_eq(&m.vote.value, &value));
+  machine_free(&m);
+}
+
+/* Goal: the strict store keeps the last hundred messages of a source in their order.
+   Method: more than that, then the walk. */
+static void strict_store_is_a_queue(void **state) {
+  (void)state;
+  void *mem = malloc(aq_qbft_store_size(4, true));
+  aq_qbft_store *s = aq_qbft_store_init(mem, 4, true);
+  const int64_t last = 3 * AQ_QBFT_FIFO_MAX / 2;
+  for (int64_t r = 1; r <= last; r++) {
+    const aq_qbft_msg *other;
+    aq_qbft_msg m = msg(AQ_QBFT_PREPARE, 1, r, 7);
+    assert_int_equal(aq_qbft_store_add(s, &m, &other), AQ_OK);
+  }
+  aq_qbft_it it = {0, 0, 0};
+  int64_t next = last - AQ_QBFT_FIFO_MAX + 1;
+  for (const aq_qbft_msg *m; (m = aq_qbft_store_next(s, &it, AQ_QBFT_PREPARE));) assert_int_equal(m->round, next++);
+  assert_int_equal(next, last + 1);
+  free(mem);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(claims_of_changes),
@@ -460,6 +506,8 @@ int main(void) {
       cmocka_unit_test(two_highest_changes_stay),
       cmocka_unit_test(largest_store),
       cmocka_unit_test(decided_keeps_what_fits),
+      cmocka_unit_test(refused_value_comes_back),
+      cmocka_unit_test(strict_store_is_a_queue),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
