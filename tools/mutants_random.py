@@ -50,6 +50,7 @@ SIMULATORS = {"sim_qbft": "^seed ", "sim_cluster": "^seed ", "sim_exhaust": None
 SIM_TARGETS = sorted({common.COMMANDS[s][0] for s in SIMULATORS})
 FAILED = r"\[  FAILED  \]"  # cmocka goes on to the other tests; one is enough
 WORK = os.path.join(ROOT, "build/mutants/random")
+SCRATCH = os.path.join(WORK, str(os.getpid()))  # runs may go side by side
 
 
 def is_code(name):
@@ -137,7 +138,7 @@ def coverage(build, names, jobs):
     def one(catcher):
         path = os.path.join(kept, f"{catcher}-{digest(os.path.join(build, 'bin', common.program(catcher)[0]), catcher)}.json")
         if not os.path.exists(path):
-            lines = lines_of(build, catcher, os.path.join(WORK, "count-" + catcher))
+            lines = lines_of(build, catcher, os.path.join(SCRATCH, catcher))
             for old in os.listdir(kept):
                 if old.startswith(catcher + "-"):
                     os.unlink(os.path.join(kept, old))
@@ -285,7 +286,7 @@ def times(asan, release, names):
     if os.path.exists(path):
         with open(path, encoding="utf-8") as f:
             kept = json.load(f)
-    work = os.path.join(WORK, "time")
+    work = os.path.join(SCRATCH, "time")
     os.makedirs(work, exist_ok=True)
     for name in names:
         target, args = common.program(name)
@@ -337,7 +338,7 @@ def hunt(h, order, opts):
     lock = threading.Lock()
 
     def worker(number):
-        work = os.path.join(WORK, f"worker-{number}")
+        work = os.path.join(SCRATCH, f"worker-{number}")
         while True:
             with lock:
                 counted = sum(1 for r in results if r is None or r.how in COUNTED)
@@ -460,14 +461,12 @@ def main(argv):
         for site, text in order[:opts.random or len(order)]:
             print(Result(site, *site.change(text), "planted").show())
         return 0
-    tree, release, where, took = prepare(opts)
-    start = time.monotonic()
     try:
+        tree, release, where, took = prepare(opts)
+        start = time.monotonic()
         results = hunt(Hunt(tree, release, where, took, opts), order, opts)
     finally:
-        for name in os.listdir(WORK):
-            if name.startswith("worker-") or name == "time":
-                shutil.rmtree(os.path.join(WORK, name), ignore_errors=True)
+        shutil.rmtree(SCRATCH, ignore_errors=True)
     keep_survivors(results)
     rate = summary(results, opts, time.monotonic() - start)
     return 0 if rate >= opts.rate else 1

@@ -111,7 +111,7 @@ def main(argv):
         number, bug = item
         if common.STOP.is_set():
             return {}
-        folder = os.path.join(rand.WORK, f"worker-sim-{number}")
+        folder = os.path.join(rand.SCRATCH, str(number))
         try:
             return one(bug, where.lines, release, folder)
         finally:
@@ -125,6 +125,8 @@ def main(argv):
         except BaseException:
             common.STOP.set()
             raise
+        finally:
+            shutil.rmtree(rand.SCRATCH, ignore_errors=True)
     report(bugs, found, time.monotonic() - start, opts.out)
     return 0
 
