@@ -43,11 +43,15 @@ class Site:
         return text[:self.start] + self.new.encode() + b"\n" * lost + text[self.end:]
 
     def change(self, text):
-        """(old lines, new lines), bare of blanks at their ends."""
+        """(old lines, new lines), bare of blanks at their ends; with those before while the file has the same again."""
         new = self.apply(text)
         first = text.rfind(b"\n", 0, self.start) + 1
         last = text.find(b"\n", self.end)
         tail = len(text) - last
+        for _ in range(4):
+            if first == 0 or text.count(text[first - 1:last + 1]) == 1:
+                break
+            first = text.rfind(b"\n", 0, first - 1) + 1
 
         def lines(part):
             return [s for s in (line.strip() for line in part.decode().split("\n")) if s]
