@@ -635,6 +635,24 @@ static void exec_sql(const char *text) {
   sqlite3_close(h);
 }
 
+/* Goal: a database that lost a table or a number of its head is damaged, neither sound nor a first start: its journal is
+   not given up in silence. Method: no backup; a table gone, each number of the head zero, then both. */
+static void test_damaged_head(void **state) {
+  (void)state;
+  fill();
+  close_store();
+  char backup[128];
+  snprintf(backup, sizeof backup, "%s.bak", g_path);
+  (void)unlink(backup);
+  static const char *const damage[] = {"ALTER TABLE mark RENAME TO gone",
+                                       "ALTER TABLE gone RENAME TO mark; PRAGMA user_version=0",
+                                       "PRAGMA application_id=0; PRAGMA user_version=1", "PRAGMA user_version=0"};
+  for (size_t i = 0; i < AQ_COUNT(damage); i++) {
+    exec_sql(damage[i]);
+    assert_int_equal(try_open(NULL), AQ_E_IO);
+  }
+}
+
 /* Goal: a newer schema, another cluster, another operator: refused, file unchanged.
    Method: each in turn, with the bytes of the file compared. */
 static void test_refusals(void **state) {
@@ -770,6 +788,7 @@ int main(void) {
       T(test_fallback),     T(test_unproven),      T(test_stale_log),
       T(test_both_damaged), T(test_refusals),      T(test_second_process),
       T(test_full_disk),    T(test_close),         T(test_pipes),
+      T(test_damaged_head),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
