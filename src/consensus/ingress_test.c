@@ -117,6 +117,7 @@ static void one_batch(void **state) {
   run_jobs(g);
   assert_int_equal(jobs(g), 0);
   assert_true(counted("sig_invalid") == 600);
+  assert_true(aq_metric_value(AQ_M_CONSENSUS_PROC_MS, AQ_LABELS("consensus")) == 0); /* time stands still */
 }
 
 /* Goal: the messages of a peer stay in order; one that is known already does not overtake.
