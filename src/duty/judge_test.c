@@ -432,7 +432,7 @@ static void test_blind_follower(void **state) {
 }
 
 /* Goal: own data are held to the rules of every round, not to what others may see. Method: an own target that nobody
-   else has; a duty that our schedule has otherwise. */
+   else has; a validator left out; a duty that our schedule has otherwise. */
 static void test_own_value(void **state) {
   (void)state;
   world *w = at_proposal(false);
@@ -445,6 +445,12 @@ static void test_own_value(void **state) {
   assert_int_equal(aq_judge_own(j, attest, &e.set, &err), AQ_OK);
   encoded_free(&e);
   e = (encoded){0};
+  s.cnt = 1;
+  encode(&e, &s);
+  assert_int_equal(aq_judge_own(j, attest, &e.set, &err), AQ_OK);
+  encoded_free(&e);
+  e = (encoded){0};
+  s.cnt = VALIDATORS;
   s.duty[0].validator_index++;
   encode(&e, &s);
   assert_int_equal(aq_judge_own(j, attest, &e.set, &err), AQ_E_REFUSED);
