@@ -359,11 +359,28 @@ static void decisions_are_read(void **state) {
   aq_buf_free(&out);
 }
 
+/* Goal: a priority result has messages or topics and nothing unknown, or nobody prepares it (consensus.md 5.1).
+   Method: nothing, each part alone, with an unknown field, garbage. */
+static void priority_results(void **state) {
+  (void)state;
+  static const struct {
+    uint8_t bytes[4], len;
+    bool good;
+  } t[] = {{{0}, 0, false},       {{0x0a, 0}, 2, true},           {{0x12, 0}, 2, true},
+           {{0x78, 1}, 2, false}, {{0x0a, 0, 0x78, 1}, 4, false}, {{0x0a, 5}, 2, false}};
+  for (size_t i = 0; i < AQ_COUNT(t); i++) {
+    aq_arena a;
+    aq_arena_init(&a, 1 << 16);
+    assert_int_equal(aq_value_priority_ok(&a, aq_bytes_of(t[i].bytes, t[i].len)), t[i].good);
+    aq_arena_free(&a);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(attester_rules),   cmocka_unit_test(attester_sets),      cmocka_unit_test(attester_epochs),
       cmocka_unit_test(proposer_rules),   cmocka_unit_test(aggregation_rules),  cmocka_unit_test(set_rules),
-      cmocka_unit_test(set_without_room), cmocka_unit_test(decisions_are_read),
+      cmocka_unit_test(set_without_room), cmocka_unit_test(decisions_are_read), cmocka_unit_test(priority_results),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
