@@ -26,7 +26,7 @@ SWAP = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==", "&&"
         "/": "*", "%": "/", "&": "|", "|": "&", "<<": ">>", ">>": "<<", "+=": "-=", "-=": "+=", "|=": "&=", "&=": "|=",
         "<<=": ">>=", ">>=": "<<="}
 STEP = ("++", "--")
-SYMMETRIC = re.compile(r"(_eq|_equal|_same|memcmp|_min|_max)$")
+SYMMETRIC = re.compile(r"(_eq|_equal|_same|memcmp|_min|_max)$|^same_|^calloc$|^aq_arena_array$")
 FROM_HEAP = re.compile(r"([\w>.-]+) = (calloc|malloc|realloc)\(")
 INTEGER = re.compile(r"(0[xX][0-9a-fA-F]+|[0-9]+)([uUlL]*)")
 NUMBERS = {T.INT, T.UINT, T.LONG, T.ULONG, T.LONGLONG, T.ULONGLONG, T.SHORT, T.USHORT, T.CHAR_S, T.SCHAR, T.UCHAR, T.ENUM}
