@@ -1,6 +1,7 @@
 #define aq_node_run test_node_run
 #include "cmd/cmd_run.c"
 #include "cmd/config_file.c"
+#include "cmd/endpoints.c"
 #include "cmd/network.c"
 
 #include <stdarg.h>
