@@ -1,5 +1,5 @@
-/* The rules of port/store.h as the database keeps them, against the rules written down once more: every short history of
-   small numbers. */
+/* The rules of port/store.h as the database keeps them, against the rules written down once more: every short history
+   of small numbers. */
 #include "adapter/sqlite_db.h"
 #include "aq_test.h"
 #include "base/log.h"
@@ -117,7 +117,8 @@ static void votes(void **state) {
   }
 }
 
-/* Goal: what was recorded is found under its key, whole, and nothing under others. Method: all votes that go together. */
+/* Goal: what was recorded is found under its key, whole, and nothing under others.
+   Method: all votes that go together. */
 static void finds(void **state) {
   (void)state;
   empty();
@@ -196,11 +197,16 @@ static void decisions(void **state) {
 /* ---- signed roots ---- */
 
 static aq_store_sign attestation(uint64_t slot, uint64_t source, uint64_t target, uint8_t root) {
-  return (aq_store_sign){AQ_SIGN_PARTIAL, {1}, {slot, AQ_DUTY_ATTESTER}, 0, {root}, source, target, {NULL, 0}};
+  return (aq_store_sign){.kind = AQ_SIGN_PARTIAL,
+                         .pubkey = {1},
+                         .duty = {slot, AQ_DUTY_ATTESTER},
+                         .root = {root},
+                         .source_epoch = source,
+                         .target_epoch = target};
 }
 
 static aq_store_sign block(uint64_t slot, aq_duty_type type, uint8_t root) {
-  return (aq_store_sign){AQ_SIGN_PARTIAL, {1}, {slot, type}, 0, {root}, 0, 0, {NULL, 0}};
+  return (aq_store_sign){.kind = AQ_SIGN_PARTIAL, .pubkey = {1}, .duty = {slot, type}, .root = {root}};
 }
 
 static aq_status sign(aq_store_sign s) { return aq_db_sign(&g_db, &s, 1); }
@@ -292,7 +298,8 @@ static void marks(void **state) {
   }
 }
 
-/* Goal: of a set that contradicts somewhere nothing is recorded. Method: a good one before a bad one, a bad one first. */
+/* Goal: of a set that contradicts somewhere nothing is recorded.
+   Method: a good one before a bad one, a bad one first. */
 static void sets(void **state) {
   (void)state;
   for (int bad = 0; bad < 3; bad++) {

@@ -635,8 +635,8 @@ static void exec_sql(const char *text) {
   sqlite3_close(h);
 }
 
-/* Goal: a database that lost a table or a number of its head is damaged, neither sound nor a first start: its journal is
-   not given up in silence. Method: no backup; a table gone, each number of the head zero, then both. */
+/* Goal: a database that lost a table or a number of its head is damaged, neither sound nor a first start: its journal
+   is not given up in silence. Method: no backup; a table gone, each number of the head zero, then both. */
 static void test_damaged_head(void **state) {
   (void)state;
   fill();
