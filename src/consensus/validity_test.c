@@ -364,13 +364,14 @@ static void decisions_are_read(void **state) {
 static void priority_results(void **state) {
   (void)state;
   static const struct {
-    uint8_t bytes[4], len;
+    uint8_t bytes[6], len;
     bool good;
-  } t[] = {{{0}, 0, false},       {{0x0a, 0}, 2, true},           {{0x12, 0}, 2, true},
-           {{0x78, 1}, 2, false}, {{0x0a, 0, 0x78, 1}, 4, false}, {{0x0a, 5}, 2, false}};
+  } t[] = {{{0}, 0, false},       {{0x0a, 2, 0x0a, 0}, 4, true},           {{0x12, 2, 0x0a, 0}, 4, true},
+           {{0x0a, 0}, 2, false}, /* without its duty */
+           {{0x78, 1}, 2, false}, {{0x0a, 2, 0x0a, 0, 0x78, 1}, 6, false}, {{0x0a, 5}, 2, false}};
   for (size_t i = 0; i < AQ_COUNT(t); i++) {
     aq_arena a;
-    aq_arena_init(&a, 1 << 16);
+    aq_arena_init(&a, 1 << 20);
     assert_int_equal(aq_value_priority_ok(&a, aq_bytes_of(t[i].bytes, t[i].len)), t[i].good);
     aq_arena_free(&a);
   }
