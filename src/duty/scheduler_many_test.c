@@ -25,8 +25,10 @@ static void handle(void *arg, fake_ex *ex) {
       assert_true(number < MANY);
       asked[number]++;
       if (number % 5) continue;
-      aq_buf_printf(&out, "%s{\"index\":\"%u\",\"status\":\"active_ongoing\",\"validator\":{\"pubkey\":\"0x%.96s\",",
-                    told++ ? "," : "", number, id);
+      aq_buf_printf(
+          &out,
+          "%s{\"index\":\"%u\",\"balance\":\"1\",\"status\":\"active_ongoing\",\"validator\":{\"pubkey\":\"0x%.96s\",",
+          told++ ? "," : "", number, id);
       aq_buf_put_str(&out, "\"activation_epoch\":\"0\"}}");
     }
     assert_in_range(cnt, 1, AQ_SCHED_GET_IDS);

@@ -5,7 +5,6 @@
 #include "base/metrics.h"
 #include "codec/json.h"
 #include "duty/fake_http.h"
-#include "duty/scheduler_internal.h"
 
 /* A chain of 6 s slots, 8 an epoch; validators 0..2 of the cluster have indices 10..12, validator 3 is unknown to the
    chain. */
@@ -774,34 +773,6 @@ static void contradictions(void **state) {
   }
 }
 
-/* Goal: more validators than one GET request takes are asked for in several, each once (Lodestar 1.5.1).
-   Method: 133 keys of which the chain knows the first, one in the middle and the last. */
-static void many_by_get(void **state) {
-  (void)state;
-  enum { MANY = 2 * AQ_SCHED_GET_IDS + 5 };
-  static fixture f;
-  open_fixture(&f, start_of(0), BOTH);
-  uint8_t(*many)[48] = calloc(MANY, sizeof *many);
-  assert_non_null(many);
-  for (uint32_t i = 0; i < MANY; i++) aq_be32_put(many[i], i + 1);
-  for (uint32_t i = 0; i < 3; i++) memcpy(many[i * (MANY - 1) / 2], keys[i], 48);
-  aq_scheduler_cfg cfg = f.s->cfg;
-  cfg.pubkey = (const uint8_t(*)[48])many, cfg.validator_cnt = MANY;
-  aq_scheduler_free(f.s);
-  f.s = aq_scheduler_new(&cfg);
-  f.no_post = true;
-  aq_scheduler_start(f.s);
-  fake_env_run_until(&f.env, start_of(SPE) - 1);
-  assert_int_equal(fake_http_count(&f.http, "GET http://bn/eth/v1/beacon/states/head/validators"), 3);
-  assert_true(aq_metric_value(AQ_M_CORE_SCHEDULER_VALIDATORS_ACTIVE, AQ_NO_LABELS) == 3);
-  for (uint32_t i = 0; i < 3; i++) {
-    const fired *t = find(&f, 3 * i, AQ_DUTY_ATTESTER);
-    assert_true(t && t->cnt == 1 && t->def[0].validator == i * (MANY - 1) / 2);
-  }
-  close_fixture(&f);
-  free(many);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(triggers_at_the_right_time),
@@ -810,7 +781,6 @@ int main(void) {
       cmocka_unit_test(node_gone_and_back),
       cmocka_unit_test(old_lodestar),
       cmocka_unit_test(bare_numbers),
-      cmocka_unit_test(many_by_get),
       cmocka_unit_test(shuffling_changes),
       cmocka_unit_test(garbage_answers),
       cmocka_unit_test(clock_jumps),
