@@ -359,6 +359,8 @@ def hunt(h, order, opts):
         try:
             for done in [pool.submit(worker, i) for i in range(opts.jobs)]:
                 done.result()
+        except KeyboardInterrupt:  # the summary of what is done follows
+            common.STOP.set()
         except BaseException:
             common.STOP.set()
             raise
