@@ -86,7 +86,7 @@ def report(bugs, found, seconds, out):
         middle = f", half of them within {counts[len(counts) // 2]} seeds" if counts else ""
         sums.append(f"{s} ({' '.join(common.program(s)[1])}): {len(seen)} of {len(played)} that it plays{middle}")
     seen = sum(1 for f in found if any(v not in ("-", "no", "no code") for v in f.values()))
-    sums.append(f"{seen} of {len(bugs)} bugs are seen by some simulator; {seconds / 60:.0f} minutes")
+    sums.append(f"{seen} of {len(found)} bugs are seen by some simulator; {seconds / 60:.0f} minutes")
     print("\n".join(sums))
     if out:
         with open(out, "w", encoding="utf-8") as f:
@@ -122,6 +122,8 @@ def main(argv):
             for bug, f in zip(bugs, pool.map(work, enumerate(bugs))):
                 found.append(f)
                 print(f"{bug.name:40} " + " ".join(f"{s}:{v}" for s, v in f.items()), flush=True)
+        except KeyboardInterrupt:  # what is done is told
+            common.STOP.set()
         except BaseException:
             common.STOP.set()
             raise
