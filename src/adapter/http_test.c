@@ -313,21 +313,22 @@ static void test_cancel(void **state) {
 }
 
 /* Goal: many calls at once all end, and their answers are not mixed up.
-   Method: 200 calls, each with its own path, over at most 16 connections. */
+   Method: 200 calls, each with its own path, over at most 16 connections; 40 at once, so that the limit for a connect
+   holds on a machine that is twenty times slower, too. */
 static void test_many(void **state) {
   (void)state;
   static call c[200];
   memset(c, 0, sizeof c);
-  for (size_t i = 0; i < AQ_COUNT(c); i++) {
-    char path[16];
-    snprintf(path, sizeof path, "/n%zu", i);
-    c[i].keep_running = true;
-    start(&c[i], "GET", path, aq_bytes_of(NULL, 0), false, PATIENT_NS);
-  }
-  for (size_t done = 0; done < AQ_COUNT(c);) {
+  for (size_t i = 0, done = 0; done < AQ_COUNT(c);) {
+    for (; i < AQ_COUNT(c) && i < done + 40; i++) {
+      char path[16];
+      snprintf(path, sizeof path, "/n%zu", i);
+      c[i].keep_running = true;
+      start(&c[i], "GET", path, aq_bytes_of(NULL, 0), false, PATIENT_NS);
+    }
     run_for(AQ_MILLIS(20));
     done = 0;
-    for (size_t i = 0; i < AQ_COUNT(c); i++) done += c[i].dones;
+    for (size_t k = 0; k < i; k++) done += c[k].dones;
   }
   for (size_t i = 0; i < AQ_COUNT(c); i++) {
     char want[64];
