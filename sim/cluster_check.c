@@ -177,8 +177,8 @@ static uint64_t slots_before_ns(const sim_world *w, uint64_t slot, uint64_t befo
 }
 
 /* Operators that a fault touched from some slots before this one on to its end. Who could not be told of a fork in
-   the epoch before it, because of a fault, is in trouble for the fork's first epoch, and for each one that begins within
-   some slots of such a fault while it still could not. */
+   the epoch before it, because of a fault, is in trouble for the fork's first epoch, and for each one that begins
+   within some slots of such a fault while it still could not. */
 static uint32_t in_trouble(const sim_world *w, uint64_t slot) {
   uint32_t mask = sim_faulty_ops(w, slots_before_ns(w, slot, GRACE_SLOTS), w->genesis_ns + (slot + 1) * w->slot_ns);
   uint64_t epoch = slot / w->slots_per_epoch, first = epoch * w->slots_per_epoch;

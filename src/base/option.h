@@ -3,8 +3,8 @@
    cluster.md 5.2. Highest first: flag, AEQUA_<FLAG>, the row's own variables, CHARON_<FLAG>, configuration file,
    default. In variable names '-' and '.' become '_'; an empty variable counts as not set. Other names of a flag have
    variables and file keys too. Flags: --name value, --name=value, one dash or two, anywhere among the arguments; "--"
-   ends them. A boolean may stand alone, or before the word true or false. Text values point into argv, the environment, the pairs or the arena: all
-   must outlive the configuration. */
+   ends them. A boolean may stand alone, or before the word true or false. Text values point into argv, the
+   environment, the pairs or the arena: all must outlive the configuration. */
 #ifndef AQ_BASE_OPTION_H
 #define AQ_BASE_OPTION_H
 
@@ -82,8 +82,8 @@ static inline bool aq_options_given(const aq_options *o, const char *flag) {
 void aq_options_usage(aq_buf *out, const aq_option *row, size_t cnt);
 
 /* "key: value" (YAML) or "key = value" (TOML) lines, flat; '#' starts a comment line or a comment after a blank;
-   quotes around a value are taken off. A list, "[a, b]" over any lines or "- a" lines below its key, becomes CSV. A byte
-   order mark at the start is skipped. The pairs live in the arena. AQ_E_FORMAT names the line. */
+   quotes around a value are taken off. A list, "[a, b]" over any lines or "- a" lines below its key, becomes CSV. A
+   byte order mark at the start is skipped. The pairs live in the arena. AQ_E_FORMAT names the line. */
 AQ_NODISCARD aq_status aq_options_file(aq_opt_pair **out, size_t *cnt, aq_arena *arena, aq_bytes text, aq_err *err);
 
 /* Appends an item to a CSV record as AQ_OPT_LIST reads it. */

@@ -239,8 +239,8 @@ static void restart_while_ahead(void **state) {
   finish(&s, doc);
 }
 
-/* Goal: a duty whose records are pruned and that memory forgot stays over when the clock is set back, in the same process
-   and over a restart: its votes that come again stop nobody and hold nothing back, and it is not voted in.
+/* Goal: a duty whose records are pruned and that memory forgot stays over when the clock is set back, in the same
+   process and over a restart: its votes that come again stop nobody and hold nothing back, and it is not voted in.
    Method: a duty is decided; as many duties end as memory holds, or a restart finds newer records only; the clock is
    set back to just before the duty. */
 static void pruned_duties_are_over(void **state) {
@@ -276,8 +276,8 @@ static void pruned_duties_are_over(void **state) {
   }
 }
 
-/* Goal: a clock that was years ahead while duties ended, or took records for the newest, leaves nothing over beyond what
-   anybody takes a message of (docs/decisions/008). Method: an ended duty of long after, the bound. */
+/* Goal: a clock that was years ahead while duties ended, or took records for the newest, leaves nothing over beyond
+   what anybody takes a message of (docs/decisions/008). Method: an ended duty of long after, the bound. */
 static void what_is_over_is_bounded(void **state) {
   (void)state;
   scenario s;

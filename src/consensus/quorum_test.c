@@ -78,8 +78,8 @@ static void votes_need_a_quorum(void **state) {
   }
 }
 
-/* Goal: f+1 nodes in a later round bring this one there, a quorum of them lets its leader propose. Method: ROUND-CHANGEs
-   one by one, to a node in round 1 and to a leader in round 2. */
+/* Goal: f+1 nodes in a later round bring this one there, a quorum of them lets its leader propose. Method:
+   ROUND-CHANGEs one by one, to a node in round 1 and to a leader in round 2. */
 static void round_changes_are_counted(void **state) {
   (void)state;
   for (uint32_t n = 1; n <= AQ_QBFT_NODES_MAX; n++) {

@@ -185,8 +185,8 @@ static void doubts_follow_the_others(void **state) {
   }
 }
 
-/* Goal: who waits for its beacon node goes with f+1 others meanwhile, and is asked once more only. Method: node 0 waits;
-   f others prepare, then one more. */
+/* Goal: who waits for its beacon node goes with f+1 others meanwhile, and is asked once more only. Method: node 0
+   waits; f others prepare, then one more. */
 static void waits_are_asked_again(void **state) {
   (void)state;
   fake_cluster *w = cluster();

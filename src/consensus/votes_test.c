@@ -94,8 +94,8 @@ static void an_old_store_is_noticed(void **state) {
   fake_cluster_free(w);
 }
 
-/* Goal: what the peers told of the store is not forgotten with them, and shortens nothing that is held back. Method: they
-   tell it, then node 0 starts again and nobody answers; a later mark. */
+/* Goal: what the peers told of the store is not forgotten with them, and shortens nothing that is held back. Method:
+   they tell it, then node 0 starts again and nobody answers; a later mark. */
 static void what_was_noticed_stays(void **state) {
   (void)state;
   fake_cluster *w = rolled_back(true, 1u << 1 | 1u << 2);
@@ -284,10 +284,10 @@ static void one_of_two_processes_stops(void **state) {
   }
 }
 
-/* Goal: of two live processes of one identity the one stops that came when the other was there, whatever their clocks say;
-   nobody's earlier run counts, and a member that holds its first answer back does not make the earlier one stop.
-   Method: another process says hello to node 1 before node 0 begins, or after node 1 answered node 0; its clock says the
-   opposite, and it says itself whom it found. */
+/* Goal: of two live processes of one identity the one stops that came when the other was there, whatever their clocks
+   say; nobody's earlier run counts, and a member that holds its first answer back does not make the earlier one stop.
+   Method: another process says hello to node 1 before node 0 begins, or after node 1 answered node 0; its clock says
+   the opposite, and it says itself whom it found. */
 static void clocks_do_not_say_who_is_later(void **state) {
   (void)state;
   for (int which = 0; which < 3; which++) {

@@ -155,7 +155,8 @@ static void test_passwords(void **state) {
 }
 
 /* Goal: a keystore never gives another key than the one it names.
-   Method: its pubkey exchanged, broken, written otherwise, empty, null and taken out; nothing is left of a refused one. */
+   Method: its pubkey exchanged, broken, written otherwise, empty, null and taken out; nothing is left of a refused
+   one. */
 static void test_pubkey(void **state) {
   (void)state;
   uint8_t secret[32] = {[31] = 3}, got[32] = {1}, none[32] = {0}, pub[48];

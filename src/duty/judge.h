@@ -40,7 +40,8 @@ void aq_judge_free(aq_judge *j);
 /* `set` passed aq_value_valid. err: why it is AQ_VALUE_BAD or AQ_VALUE_DOUBT. */
 aq_value_verdict aq_judge_value(aq_judge *j, const aq_value_case *c, const aq_unsigned_set *set, aq_err *err);
 /* What our own beacon node gave us for a duty: AQ_OK, or it breaks a rule of every round, so that others would never
-   take it; AQ_E_UNKNOWN: a block that pays somebody else. set is judged as in aq_judge_value. Attestations are also what others' values are compared with. */
+   take it; AQ_E_UNKNOWN: a block that pays somebody else. set is judged as in aq_judge_value. Attestations are also
+   what others' values are compared with. */
 AQ_NODISCARD aq_status aq_judge_own(aq_judge *j, aq_duty duty, const aq_unsigned_set *set, aq_err *err);
 
 #endif

@@ -3,10 +3,9 @@
 #include "consensus/qbft.h"
 #include "duty/fake_nodes.h"
 
-/* What node 0 of a cluster of four prepares (f is 1: rounds 1 and 2 are strict ones, in 3 to 5 f+1 nodes are enough, in 6
-   anything goes that is not judged in all rounds). Both validators attest
-   in slot 3 of an epoch, in committees 0 and 1; validator 1 proposes in slot 5. Slots of 12 s: once more after 250 ms.
-   */
+/* What node 0 of a cluster of four prepares (f is 1: rounds 1 and 2 are strict ones, in 3 to 5 f+1 nodes are enough,
+   in 6 anything goes that is not judged in all rounds). Both validators attest in slot 3 of an epoch, in committees 0
+   and 1; validator 1 proposes in slot 5. Slots of 12 s: once more after 250 ms. */
 enum { ALL = 0xf, ATTEST_SLOT = SPE + 3, PROPOSE_SLOT = SPE + 5, EPOCH = 1, BYTES_MAX = 8 << 20, STRICT = 2, OPEN = 6 };
 
 static const aq_duty attest = {ATTEST_SLOT, AQ_DUTY_ATTESTER}, next_attest = {ATTEST_SLOT + SPE, AQ_DUTY_ATTESTER},
@@ -399,8 +398,8 @@ static void test_split_views(void **state) {
   world_free(w);
 }
 
-/* Goal: while honest views differ, the leader of round f+2 cannot have its own way. Method: node 2, which leads round 1,
-   has another target than nodes 1 and 3; node 0, which leads round 3, is lied to. */
+/* Goal: while honest views differ, the leader of round f+2 cannot have its own way. Method: node 2, which leads round
+   1, has another target than nodes 1 and 3; node 0, which leads round 3, is lied to. */
 static void test_bad_leader_of_split_views(void **state) {
   (void)state;
   world *w = world_new(ALL, ALL);

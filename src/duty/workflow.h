@@ -32,8 +32,8 @@ typedef struct {
   void *arg;
   void (*live_double)(void *arg, const char *why); /* aq_consensus_cfg; NULL: only abstain */
   void (*head)(void *arg, uint64_t slot);          /* a beacon node announced it; or NULL */
-  /* Our own beacon node's block pays somebody else: it was restarted, perhaps, and must be told the fee recipients again,
-     then aq_workflow_prepared. Once a duty; or NULL. */
+  /* Our own beacon node's block pays somebody else: it was restarted, perhaps, and must be told the fee recipients
+     again, then aq_workflow_prepared. Once a duty; or NULL. */
   void (*forgot)(void *arg);
 } aq_workflow_cfg;
 

@@ -115,7 +115,8 @@ static void sign_without_decision(world *w, vc_answer *randao, vc_answer *leave)
   }
 }
 
-/* Goal: duties without a decision too: a RANDAO within its slot, an exit whenever the node comes back, until it is done.
+/* Goal: duties without a decision too: a RANDAO within its slot, an exit whenever the node comes back, until it is
+   done.
    Method: both acknowledged by a node that dies before the others' shares reach it; a second restart later. */
 static void test_without_decision(void **state) {
   (void)state;

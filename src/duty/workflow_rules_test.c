@@ -257,8 +257,8 @@ static world *forgotten(bool tells, uint8_t last) {
   return w;
 }
 
-/* Goal: the block of a beacon node that forgot the fee recipients is not lost: it is told them and asked once more, once
-   a duty. Method: all beacon nodes of the cluster forgot; they are told, cannot be told, take something else. */
+/* Goal: the block of a beacon node that forgot the fee recipients is not lost: it is told them and asked once more,
+   once a duty. Method: all beacon nodes of the cluster forgot; they are told, cannot be told, take something else. */
 static void test_forgotten_fee(void **state) {
   (void)state;
   world *w = forgotten(true, 0xa2);
