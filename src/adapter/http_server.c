@@ -84,8 +84,10 @@ struct aq_http_res {
   bool old;   /* HTTP/1.0 */
   bool begun; /* a streamed answer */
   bool bare, chunks;
-  bool ended; /* the core made its last call; freed in the next turn: until then the core may read the request */
-  bool dead;  /* the core was told that the client left */
+  bool sized;    /* by a length that the core named: */
+  uint64_t left; /* of it */
+  bool ended;    /* the core made its last call; freed in the next turn: until then the core may read the request */
+  bool dead;     /* the core was told that the client left */
   bool full;
   void (*gone)(void *arg);
   void (*drained)(void *arg);
@@ -320,15 +322,24 @@ static void vt_respond(aq_http_res *res, int code, const aq_http_headers *h, aq_
   answered(c);
 }
 
+/* A length spares clients the chunks, which older ones take for a broken connection. */
+static aq_http_framing stream_framing(aq_http_res *res, int code, const aq_http_headers *h) {
+  const char *length = h ? aq_http_header_get(h, "Content-Length") : NULL;
+  if (aq_http_bare(res->req.method, code)) return AQ_HTTP_BARE;
+  if (length && aq_u64_parse(&res->left, aq_bytes_str(length)) == AQ_OK) return AQ_HTTP_LENGTH;
+  return res->old ? AQ_HTTP_CLOSE : AQ_HTTP_CHUNKS;
+}
+
 static void vt_begin(aq_http_res *res, int code, const aq_http_headers *h) {
   AQ_ASSERT(!res->ended && !res->dead);
   conn *c = res->conn;
   if (res->begun) doom(c);
   if (c->doomed) return;
-  res->begun = true, res->bare = aq_http_bare(res->req.method, code), res->chunks = !res->bare && !res->old;
-  const aq_http_framing framing = res->bare ? AQ_HTTP_BARE : res->chunks ? AQ_HTTP_CHUNKS : AQ_HTTP_CLOSE;
+  const aq_http_framing framing = stream_framing(res, code, h);
+  res->begun = true, res->bare = framing == AQ_HTTP_BARE, res->chunks = framing == AQ_HTTP_CHUNKS;
+  res->sized = framing == AQ_HTTP_LENGTH;
   c->close = c->close || framing == AQ_HTTP_CLOSE;
-  const aq_http_answer a = {code, framing, 0, c->close, aq_now_ns(c->server->env)};
+  const aq_http_answer a = {code, framing, res->left, c->close, aq_now_ns(c->server->env)};
   c->out.max = OUT_MAX;
   aq_http_answer_head(&c->out, &a, h);
   if (c->out.failed) doom(c);
@@ -342,10 +353,11 @@ static bool vt_write(aq_http_res *res, aq_bytes chunk) {
   conn *c = res->conn;
   if (!res->begun) doom(c);
   if (c->doomed || res->bare || chunk.len == 0) return true;
-  if (!make_room(c, chunk.len)) {
+  if ((res->sized && chunk.len > res->left) || !make_room(c, chunk.len)) {
     doom(c);
     return true;
   }
+  if (res->sized) res->left -= chunk.len;
   if (c->out.len == 0) c->by_ns = aq_mono_ns(c->server->env) + AQ_SECONDS(c->server->idle_timeout_s);
   if (res->chunks) aq_buf_printf(&c->out, "%zx\r\n", chunk.len);
   aq_buf_put_bytes(&c->out, chunk);
@@ -365,7 +377,7 @@ static void vt_end(aq_http_res *res) {
   AQ_ASSERT(!res->ended && !res->dead);
   conn *c = res->conn;
   if (res->chunks) aq_buf_put_str(&c->out, "0\r\n\r\n");
-  if (!res->begun || c->doomed || c->out.failed)
+  if (!res->begun || c->doomed || c->out.failed || (res->sized && res->left > 0))
     vt_cut(res);
   else
     answered(c);

@@ -258,6 +258,56 @@ static void test_whole(void **state) {
   close(fd);
 }
 
+/* Goal: a streamed answer whose length the core names comes by that length, to both versions, and the next one is in
+   step; with more or less behind it the connection ends. What is no length is none.
+   Method: lengths that are right, too short, too long, and no numbers. */
+static void test_sized(void **state) {
+  enum { LONG = 1 };
+  (void)state;
+  static const struct {
+    const char *length;
+    enum { BY_LENGTH, BY_CHUNKS, CUT } how;
+  } rows[] = {{"5", BY_LENGTH},
+              {"4", CUT},
+              {"6", CUT},
+              {"0", CUT},
+              {"five", BY_CHUNKS},
+              {"-5", BY_CHUNKS},
+              {"18446744073709551621", BY_CHUNKS}};
+  for (size_t row = 0; row < AQ_COUNT(rows); row++) {
+    const aq_http_header own = {"content-length", rows[row].length};
+    bool sized = rows[row].how == BY_LENGTH;
+    int fd = raw_connect();
+    size_t at = ask(fd, sized ? GET("/hold") : "GET /hold HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    g_vt->begin(g_res[at], 200, &(aq_http_headers){&own, 1});
+    g_vt->write(g_res[at], aq_bytes_str("pi")), g_vt->write(g_res[at], aq_bytes_str("ece"));
+    if (row != LONG) g_vt->end(g_res[at]); /* that one is cut before its end */
+    if (rows[row].how == CUT) {
+      ends_with_reset(fd);
+      close(fd);
+      continue;
+    }
+    if (sized)
+      assert_true(raw_expect(fd, "piece"));
+    else
+      assert_false(read_to_end(fd));
+    assert_int_equal(strstr(g_raw, "chunked") == NULL, sized);
+    assert_string_equal(strstr(g_raw, "\r\n\r\n"),
+                        sized ? "\r\n\r\npiece" : "\r\n\r\n2\r\npi\r\n3\r\nece\r\n0\r\n\r\n");
+    if (sized) raw_send(fd, GET("/now"));
+    if (sized) assert_true(raw_expect(fd, "now"));
+    close(fd);
+  }
+  const aq_http_header own = {"Content-Length", "5"};
+  int fd = raw_connect();
+  size_t at = ask(fd, "GET /hold HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  g_vt->begin(g_res[at], 200, &(aq_http_headers){&own, 1}), g_vt->write(g_res[at], aq_bytes_str("piece"));
+  g_vt->end(g_res[at]);
+  assert_true(raw_expect(fd, "\r\n\r\npiece"));
+  assert_non_null(strstr(g_raw, "\r\nContent-Length: 5\r\n"));
+  close(fd);
+}
+
 /* Goal: answers to HEAD, 204 and 304 carry no body, so that the next answer on the connection is in step; HEAD says
    the length that GET would give.
    Method: each with a body, whole and streamed; what follows is the next request's answer. */
@@ -601,12 +651,24 @@ static void test_turns(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      T(test_strict),         T(test_long),           T(test_cut),
-      T(test_half_answers),   T(test_whole),          T(test_no_body),
-      T(test_odd_core),       T(test_answer_headers), T(test_announced),
-      T(test_bodies_budget),  T(test_answers_budget), T(test_source_without_end),
-      T(test_idle_gives_way), T(test_one_client),     T(test_time_limits),
-      T(test_blank_lines),    T(test_turns),
+      T(test_strict),
+      T(test_long),
+      T(test_cut),
+      T(test_half_answers),
+      T(test_whole),
+      T(test_sized),
+      T(test_no_body),
+      T(test_odd_core),
+      T(test_answer_headers),
+      T(test_announced),
+      T(test_bodies_budget),
+      T(test_answers_budget),
+      T(test_source_without_end),
+      T(test_idle_gives_way),
+      T(test_one_client),
+      T(test_time_limits),
+      T(test_blank_lines),
+      T(test_turns),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

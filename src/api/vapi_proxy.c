@@ -231,9 +231,9 @@ static void head(void *arg, int code, const aq_http_headers *h) {
   c->proxy_won = leg;
   c->proxy_code = code;
   size_t cnt = filter(out, 0, h, false);
-  const char *length = aq_http_header_get(h, "Content-Length"); /* of the body that GET gives */
-  if (bodiless(c) && code != 204 && length && cnt < HEADERS_MAX)
-    out[cnt++] = (aq_http_header){"Content-Length", length};
+  const char *length = aq_http_header_get(h, "Content-Length"); /* without a body: of the one that GET gives */
+  bool chunks = aq_http_header_get(h, "Transfer-Encoding") && !bodiless(c); /* the length is void then */
+  if (code != 204 && length && !chunks && cnt < HEADERS_MAX) out[cnt++] = (aq_http_header){"Content-Length", length};
   if (bodiless(c))
     keep_head(c, out, cnt);
   else

@@ -518,6 +518,27 @@ static void test_bodiless(void **state) {
   proxy_free(p);
 }
 
+/* Goal: a client is told the length of a body that streams through, as far as the beacon node knew it.
+   Method: with and without chunks, for which a length beside them is void. */
+static void test_length(void **state) {
+  (void)state;
+  proxy *p = proxy_new();
+  for (size_t cnt = 1; cnt <= 2; cnt++) {
+    const aq_http_header h[] = {{"Content-Length", "4"}, {"Transfer-Encoding", "chunked"}};
+    fake_res *r = fv_send(p->f, "GET", "/wait", NULL, NULL, aq_bytes_of("", 0));
+    fake_http_open_h(p->ex, 200, &(aq_http_headers){h, cnt});
+    fake_http_chunk(p->ex, "body");
+    fake_http_fail(p->ex, 0, AQ_OK);
+    fake_env_drain(&p->f->env);
+    assert_true(r->ended && r->streamed && !r->cut && r->body.len == 4);
+    const char *length = fake_header(r, "content-length");
+    assert_true(cnt == 1 ? length && strcmp(length, "4") == 0 : !length);
+    assert_null(fake_header(r, "transfer-encoding"));
+    fake_res_free(r);
+  }
+  proxy_free(p);
+}
+
 /* Sends n requests of one client that get no answer yet. */
 static void hold(proxy *p, fake_res **r, size_t n, const char *client, const char *agent) {
   for (size_t i = 0; i < n; i++) {
@@ -761,6 +782,7 @@ int main(void) {
                                      cmocka_unit_test(test_odd_codes),
                                      cmocka_unit_test(test_breaks_off),
                                      cmocka_unit_test(test_bodiless),
+                                     cmocka_unit_test(test_length),
                                      cmocka_unit_test(test_budget),
                                      cmocka_unit_test(test_budget_in_all),
                                      cmocka_unit_test(test_stalled),

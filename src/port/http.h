@@ -54,10 +54,11 @@ typedef struct aq_http_res aq_http_res;
 
 typedef struct aq_http_server_vt {
   void (*respond)(aq_http_res *res, int code, const aq_http_headers *h, aq_bytes body); /* whole answer; ends res */
-  void (*begin)(aq_http_res *res, int code, const aq_http_headers *h);                  /* streamed answer */
+  /* streamed answer: in chunks, or of the Content-Length among the headers */
+  void (*begin)(aq_http_res *res, int code, const aq_http_headers *h);
   /* copied; returns false when more than 1 MiB waits for the client: stop the source until `drained` */
   bool (*write)(aq_http_res *res, aq_bytes chunk);
-  void (*end)(aq_http_res *res); /* ends res */
+  void (*end)(aq_http_res *res); /* ends res; cuts where more or less was written than begin said */
   /* Instead of end: closes the client's connection, so that what was streamed does not look whole; ends res. */
   void (*cut)(aq_http_res *res);
   /* gone: the client left before the end; res is dead then. drained: room again after write returned false. */
