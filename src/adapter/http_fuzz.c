@@ -118,7 +118,7 @@ static bool data_cb(void *arg, aq_bytes chunk) {
 
 static void done(void *arg, aq_status st, const aq_httpc_res *res) {
   (void)arg;
-  AQ_ASSERT(st == AQ_OK || st == AQ_E_TIMEOUT || st == AQ_E_CLOSED || st == AQ_E_LIMIT);
+  AQ_ASSERT(st == AQ_OK || st == AQ_E_TIMEOUT || st == AQ_E_CLOSED || st == AQ_E_LIMIT || st == AQ_E_FORMAT);
   AQ_ASSERT(res->body.len <= ANSWER_MAX);
   dones++;
 }

@@ -137,7 +137,7 @@ static const set_up set_ups[] = {
      .key_lock = true},
     {.what = "charon.yaml with lists",
      .file = "charon.yaml",
-     .text = "---\nbeacon-node-endpoints:\n  - http://a:5052\n  - \"http://b:5052\"\n  - http://c:5052/#x # last\n"
+     .text = "---\nbeacon-node-endpoints:\n  - http://a:5052\n  - \"http://b:5052\"\n  - http://c:5052/ # last\n"
              "p2p-relays: [https://0.relay.obol.tech, https://1.relay.obol.tech]\nbuilder-api: true\n",
      .beacons = 3,
      .builder = true},
