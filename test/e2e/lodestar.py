@@ -76,13 +76,14 @@ def short_epochs(peer):
 peer = npm_peer("lodestar")
 short_epochs(peer)
 simbn = npm_peer("simbn")
-with workdir("lodestar") as d, Procs(d) as procs:
+def start_all(procs, peer, d, lead):
+    """The URL, the cluster and genesis; None: this machine was not ready by then, and a chain that begins without blocks stays "syncing"."""
     env = dict(os.environ, LODESTAR_PRESET="mainnet", NODE_OPTIONS=f"--require {peer}/polyfill.cjs")
     keys = f"{d}/keys"
     p = subprocess.run(["node", "interop-keystores.mjs", keys, str(FIRST), str(OURS)], cwd=simbn, capture_output=True, text=True, timeout=120)
     check(p.returncode == 0, f"keystores: {p.stderr}")
     open(f"{d}/pubkeys", "w").write(p.stdout)
-    genesis = int(time.time()) + 45
+    genesis = int(time.time()) + lead
     network = network_flags("lodestar", "0x00000001", 1337, "0x03000000", genesis)
     split_cluster(keys, d, 4, network)
     url = start_chain(procs, peer, d, env, f"{d}/pubkeys", genesis)
@@ -90,9 +91,23 @@ with workdir("lodestar") as d, Procs(d) as procs:
     for i in range(4):
         cluster.start(i)
     start_others(procs, peer, d, env, url)
+    if time.time() > genesis:
+        return None
     cluster.ready()
     for i in range(4):
         start_vc(procs, peer, d, env, i, cluster.url(i))
-    wait_for(f"slot {LAST}", genesis - time.time() + (LAST + 2) * SLOT + 20,
-             lambda: int(get_json(url + "/eth/v1/node/syncing")["data"]["head_slot"]) >= LAST)
-    judge(url, cluster, procs)
+    return (url, cluster, genesis) if time.time() < genesis else None
+
+for lead in (45, 150, 400):
+    with workdir("lodestar") as d, Procs(d) as procs:
+        started = start_all(procs, peer, d, lead)
+        if not started:
+            print(f"not ready within {lead} s: once more with more time")
+            continue
+        url, cluster, genesis = started
+        wait_for(f"slot {LAST}", genesis - time.time() + (LAST + 2) * SLOT + 20,
+                 lambda: int(get_json(url + "/eth/v1/node/syncing")["data"]["head_slot"]) >= LAST)
+        judge(url, cluster, procs)
+        break
+else:
+    check(False, "not ready by genesis")
