@@ -44,6 +44,29 @@ static void deadlines_of_charon(void **state) {
   yyjson_doc_free(doc);
 }
 
+/* Goal: where a slot is shorter than 5 s a round takes twice the share of it that it has on mainnet; three rounds and
+   the second end of the first fit into it, as they must for a block. Other slots change nothing.
+   Method: slots on both sides of the bound, rounds of less and of more than six seconds, both armings, both duties. */
+static void rounds_of_short_slots(void **state) {
+  (void)state;
+  static const uint64_t slot_ms[] = {500, 1000, 2000, 3000, 4999, 5000, 6000, 12000};
+  aq_timer_flags f = flags_of("default");
+  for (size_t i = 0; i < AQ_COUNT(slot_ms); i++) {
+    aq_clock clock = {AQ_SECONDS(1606824023), AQ_MILLIS(slot_ms[i]), 32};
+    for (int64_t r = 1; r <= 13; r++) {
+      for (int block = 0; block < 2; block++) {
+        aq_duty duty = {SLOT, block ? AQ_DUTY_PROPOSER : AQ_DUTY_ATTESTER};
+        uint64_t ms = (uint64_t)r * 1000 + (block ? 500 : 0), start = aq_duty_start_ns(&clock, duty);
+        uint64_t want = slot_ms[i] < 5000 ? ms * slot_ms[i] * 1000 / 6 : AQ_MILLIS(ms);
+        uint64_t first = aq_round_deadline_ns(&f, &clock, duty, r, false, start, 0) - start;
+        uint64_t second = aq_round_deadline_ns(&f, &clock, duty, r, true, start, start + first) - start;
+        assert_in_range(first, want - 10, want + 10); /* whole nanoseconds */
+        assert_int_equal(second, 2 * first);
+      }
+    }
+  }
+}
+
 /* Goal: without genesis the first arming counts from now, the second from that end; no round overflows.
    Method: formula of consensus.md 3, and the highest round. */
 static void without_a_clock(void **state) {
@@ -91,6 +114,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(deadlines_of_charon),
       cmocka_unit_test(without_a_clock),
+      cmocka_unit_test(rounds_of_short_slots),
       cmocka_unit_test(leaders_of_charon),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
