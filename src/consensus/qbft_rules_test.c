@@ -271,6 +271,54 @@ static void late_proposal_after_commit(void **state) {
   }
 }
 
+/* Goal: what a recorded COMMIT or ROUND-CHANGE prepared is claimed by each later ROUND-CHANGE, with its certificate: a
+   decision of it may stand (consensus.md 7.3). Method: one of them restored, or both with the certificate of a later
+   round in the one or the other; then the round's end. */
+static void restored_certificate_is_claimed(void **state) {
+  (void)state;
+  static const struct {
+    int64_t commit, changed, want;
+  } t[] = {{1, 0, 1}, {0, 1, 1}, {2, 1, 2}, {1, 1, 1}};
+  for (size_t i = 0; i < AQ_COUNT(t); i++) {
+    machine m = machine_new();
+    aq_qbft_msg list[3], other[3], commit = msg(AQ_QBFT_COMMIT, 0, t[i].commit, 7), rc = change(0, 3, t[i].changed, 7);
+    certificate(list, t[i].commit, 7), certificate(other, t[i].changed, 7);
+    commit.just = list, rc.just = other, commit.just_cnt = rc.just_cnt = 3;
+    if (t[i].changed && t[i].changed >= t[i].commit) assert_int_equal(aq_qbft_restore(m.q, &rc), AQ_OK);
+    if (t[i].commit) assert_int_equal(aq_qbft_restore(m.q, &commit), AQ_OK);
+    aq_qbft_start(m.q);
+    drain(&m);
+    int64_t round = aq_qbft_round(m.q);
+    aq_qbft_timeout(m.q, round);
+    drain(&m);
+    assert_true(m.vote.type == AQ_QBFT_ROUND_CHANGE && m.vote.round == round + 1);
+    assert_int_equal(m.vote.prepared_round, t[i].want);
+    aq_hash value = hash_of(7);
+    assert_true(aq_hash_eq(&m.vote.prepared_value, &value));
+    assert_int_equal(m.vote.just_cnt, 3);
+    for (uint32_t k = 0; k < 3; k++) assert_int_equal(m.vote.just[k].round, t[i].want);
+    machine_free(&m);
+  }
+}
+
+/* Goal: who has committed in a round does not do so once more when its PREPAREs come again. Method: a restored COMMIT,
+   then the PREPAREs of the others. */
+static void restored_commit_stands_once(void **state) {
+  (void)state;
+  machine m = machine_new();
+  aq_qbft_msg list[3], commit = msg(AQ_QBFT_COMMIT, 0, 2, 7);
+  certificate(list, 2, 7);
+  commit.just = list, commit.just_cnt = 3;
+  assert_int_equal(aq_qbft_restore(m.q, &commit), AQ_OK);
+  aq_qbft_start(m.q);
+  drain(&m);
+  for (uint32_t from = 1; from < 4; from++) {
+    assert_int_equal(feed(&m, msg(AQ_QBFT_PREPARE, from, 2, 7)), AQ_OK);
+    assert_int_equal(m.votes, 0);
+  }
+  machine_free(&m);
+}
+
 /* Goal: a leader that died between its proposal and its own PREPARE goes on: it shows the proposal again, has it
    checked, and prepares that value and no other (consensus.md 7.3). Method: node 0's PRE-PREPARE of round 4 restored.
    */
@@ -499,6 +547,8 @@ int main(void) {
       cmocka_unit_test(restored_votes_close_their_round),
       cmocka_unit_test(restored_commit_implies_its_prepare),
       cmocka_unit_test(late_proposal_after_commit),
+      cmocka_unit_test(restored_certificate_is_claimed),
+      cmocka_unit_test(restored_commit_stands_once),
       cmocka_unit_test(restored_proposal),
       cmocka_unit_test(first_proposal),
       cmocka_unit_test(store_bounds),
