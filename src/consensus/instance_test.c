@@ -179,23 +179,35 @@ static void own_decisions_come_back(void **state) {
 }
 
 /* Goal: a vote under our index inside another's message is looked at as one that comes by itself: it, too, may be of
-   another process with our key (consensus.md 7.3). Method: node 2's ROUND-CHANGE shows PREPAREs, one of them by node
-   0's key for a value that it never saw; without that one. */
+   another process with our key (consensus.md 7.3). Method: node 2's messages of each kind show votes of round 1, one of
+   them, at each place, by node 0's key, which never sent it; without that one; for a duty that has no instance yet. */
 static void own_votes_inside_others(void **state) {
   (void)state;
-  for (uint32_t by = 0; by < 2; by++) {
+  static const aq_qbft_type outer[] = {AQ_QBFT_ROUND_CHANGE, AQ_QBFT_COMMIT, AQ_QBFT_PRE_PREPARE, AQ_QBFT_DECIDED},
+                            inner[] = {AQ_QBFT_PREPARE, AQ_QBFT_PREPARE, AQ_QBFT_ROUND_CHANGE, AQ_QBFT_COMMIT};
+  static const uint32_t by[][3] = {{0, 1, 2}, {1, 0, 2}, {1, 2, 0}, {1, 2, 3}};
+  for (size_t k = 0; k < AQ_COUNT(outer) * AQ_COUNT(by) * 2; k++) {
+    size_t kind = k % AQ_COUNT(outer), at = k / AQ_COUNT(outer) % AQ_COUNT(by);
+    bool later = k / AQ_COUNT(outer) / AQ_COUNT(by);
+    aq_duty of = later ? (aq_duty){SLOT + 1, AQ_DUTY_ATTESTER} : duty;
     fake_cluster *w = cluster(0);
     aq_buf out = AQ_BUF(1 << 16);
     uint8_t raw[AQ_QBFT_RAW_MAX];
-    aq_qbft_msg m = {.type = AQ_QBFT_ROUND_CHANGE, .from = 2, .round = 2, .prepared_round = 1, .prepared_value = {{9}}};
-    aq_qbft_wire_put_msg(&out, aq_bytes_of(raw, aq_qbft_wire_sign(raw, w->node[2].key, duty, &m)));
-    for (uint32_t i = by; i < by + 3; i++) {
-      aq_qbft_msg p = {.type = AQ_QBFT_PREPARE, .from = i, .round = 1, .value = {{9}}};
-      aq_qbft_wire_put_just(&out, w->node[i].key, duty, &p);
+    double unknown = aq_metric_value(AQ_M_QBFT_MSG_VERIFIED_TOTAL, AQ_LABELS("error", NULL));
+    aq_qbft_msg m = {.type = outer[kind], .from = 2, .round = 2, .value = {{9}}};
+    if (m.type == AQ_QBFT_ROUND_CHANGE) m.value = (aq_hash){{0}}, m.prepared_round = 1, m.prepared_value.b[0] = 9;
+    aq_qbft_wire_put_msg(&out, aq_bytes_of(raw, aq_qbft_wire_sign(raw, w->node[2].key, of, &m)));
+    for (uint32_t i = 0; i < 3; i++) {
+      aq_qbft_msg p = {.type = inner[kind], .from = by[at][i], .round = m.type == AQ_QBFT_ROUND_CHANGE ? 1 : 2};
+      if (p.type != AQ_QBFT_ROUND_CHANGE) p.value.b[0] = 9;
+      aq_qbft_wire_put_just(&out, w->node[p.from].key, of, &p);
     }
     fake_hand_over(w, 0, 2, aq_buf_bytes(&out));
     run_ms(w, 50); /* the journal is asked */
-    assert_int_equal(aq_instance_find(w->node[0].c, duty)->foreign_own, by == 0);
+    const aq_instance *in = aq_instance_find(w->node[0].c, of);
+    if (!later) assert_int_equal(in->foreign_own, at < 3);
+    if (later) assert_int_equal(in != NULL && in->held_cnt[2] > 0, at == 3);
+    assert_true(at == 3 || aq_metric_value(AQ_M_QBFT_MSG_VERIFIED_TOTAL, AQ_LABELS("error", NULL)) > unknown);
     aq_buf_free(&out);
     fake_cluster_free(w);
   }
@@ -345,6 +357,29 @@ static void damaged_journals(void **state) {
   }
 }
 
+/* ---- a lost journal ---- */
+
+/* Goal: a node whose journal was lost takes part in no decision that began before it started, whatever is decided, and
+   in all later ones (contract.md 13.6). Method: node 2 starts anew without a journal in the middle of a slot; each kind
+   of duty of that slot, of the one before and of two slots on. */
+static void abstains_from_every_kind(void **state) {
+  (void)state;
+  static const aq_duty_type type[] = {AQ_DUTY_ATTESTER, AQ_DUTY_PROPOSER, AQ_DUTY_AGGREGATOR, AQ_DUTY_SYNC_CONTRIBUTION,
+                                      AQ_DUTY_INFO_SYNC};
+  fake_cluster *w = cluster(1u << 2);
+  fake_run_until(w, aq_slot_start_ns(&w->chain.clock, SLOT + 1) - AQ_SECONDS(1));
+  fake_boot(w, 2, AQ_STORE_MISS);
+  const aq_consensus *c = w->node[2].c;
+  for (size_t i = 0; i < AQ_COUNT(type); i++) {
+    for (uint64_t slot = SLOT - 1; slot <= SLOT + 2; slot++) {
+      aq_duty of = {slot, type[i]};
+      if (slot == SLOT + 1) continue; /* within what clocks of two runs may differ by, or not */
+      assert_int_equal(aq_consensus_must_abstain(c, of), slot <= SLOT);
+    }
+  }
+  fake_cluster_free(w);
+}
+
 /* ---- values ---- */
 
 /* A message that names `hash`, with the bytes. */
@@ -453,7 +488,7 @@ int main(void) {
       cmocka_unit_test(contradicting_votes),        cmocka_unit_test(own_decisions_come_back),
       cmocka_unit_test(damaged_journals),           cmocka_unit_test(values_have_bounds),
       cmocka_unit_test(unjust_decisions),           cmocka_unit_test(calls_out_of_place),
-      cmocka_unit_test(own_votes_inside_others),
+      cmocka_unit_test(own_votes_inside_others),    cmocka_unit_test(abstains_from_every_kind),
   };
   aq_log_start(AQ_LOG_ERROR, quiet, NULL);
   return cmocka_run_group_tests(tests, NULL, NULL);
