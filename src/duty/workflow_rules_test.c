@@ -209,6 +209,92 @@ static void test_misplaced(void **state) {
   world_free(w);
 }
 
+/* ---- what a chain punishes ---- */
+
+/* Of node 0's share, over data that no beacon node gave. */
+static const char *submit_made_up(world *w, aq_duty duty, aq_status *st) {
+  static vc_answer answer;
+  const aq_ssz_type *t = aq_t_proposal(AQ_ELECTRA, false, false);
+  uint8_t ssz[128] = {0}, le[8], parent[32] = {99};
+  aq_att_data att = {.slot = ATTEST_SLOT, .target_epoch = ATTEST_SLOT / SPE, .beacon_block_root = {99}};
+  aq_unsigned_data u = {.duty = duty.type, .fork = AQ_ELECTRA, .type = &aq_t_attestation_data, .attester = duty_of(w, 1)};
+  aq_buf value = AQ_BUF(BYTES_MAX);
+  aq_att_data_put(ssz, &att);
+  u.value = aq_bytes_of(ssz, sizeof ssz);
+  if (duty.type == AQ_DUTY_PROPOSER) {
+    assert_int_equal(aq_ssz_default(&value, t), AQ_OK);
+    aq_le64_put(le, PROPOSE_SLOT);
+    set_field(&value, t, "block.slot", aq_bytes_of(le, 8));
+    aq_le64_put(le, FIRST_INDEX + 1);
+    set_field(&value, t, "block.proposer_index", aq_bytes_of(le, 8));
+    set_field(&value, t, "block.parent_root", aq_bytes_of(parent, 32));
+    u.type = t, u.value = aq_buf_bytes(&value);
+  }
+  aq_arena a;
+  aq_partial p = {.validator = 1};
+  aq_arena_init(&a, 16 << 20);
+  assert_int_equal(aq_signed_of_agreed(&p.data, &a, &w->chain, duty, &u), AQ_OK);
+  vc_sign(w, 0, 1, &a, &p.data);
+  answer = (vc_answer){0};
+  aq_workflow_submit(w->node[0].workflow, duty, &p, 1, vc_done, &answer);
+  fake_env_run_for(&w->env, AQ_MILLIS(50));
+  assert_true(answer.called);
+  aq_arena_free(&a);
+  aq_buf_free(&value);
+  *st = answer.item[0];
+  return answer.why[0] ? answer.why[0] : "";
+}
+
+/* Everybody brings about the decision; of node 0 only what it signs then is looked at. */
+static void decide(world *w, aq_duty duty) {
+  static vc_answer randao[NODES];
+  memset(randao, 0, sizeof randao);
+  fake_env_run_until(&w->env, aq_duty_start_ns(&w->chain.clock, duty));
+  for (uint32_t i = 0; i < NODES && duty.type == AQ_DUTY_PROPOSER; i++) vc_randao(w, i, duty.slot, &randao[i]);
+  vc_wait(w, 0, 1, duty, duty.type == AQ_DUTY_ATTESTER ? 1 : 0);
+}
+
+static const vc_answer *agreed_answer(world *w, aq_duty duty) {
+  return &w->node[0].call[1 + (duty.type == AQ_DUTY_PROPOSER ? VALIDATORS : 0)].answer;
+}
+
+static size_t partials_of(const node *n, aq_duty duty) {
+  size_t cnt = 0;
+  for (size_t i = 0; i < n->rec_cnt; i++) cnt += n->rec[i].s.kind == AQ_SIGN_PARTIAL && aq_duty_eq(n->rec[i].s.duty, duty);
+  return cnt;
+}
+
+/* Goal: neither an attestation nor a block is signed for before the cluster decided, nor another than that, nor by a node
+   whose records begin after the duty did. Method: each of both before the decision, after it, and on a lost store. */
+static void test_slashable(void **state) {
+  (void)state;
+  const aq_duty duty[] = {attest, propose};
+  for (size_t i = 0; i < AQ_COUNT(duty); i++) {
+    aq_status st;
+    world *w = world_new(ALL, ALL);
+    fake_env_run_until(&w->env, aq_duty_start_ns(&w->chain.clock, duty[i]) - AQ_MILLIS(60));
+    assert_non_null(strstr(submit_made_up(w, duty[i], &st), "consensus has not decided"));
+    assert_int_equal(st, AQ_E_FORMAT);
+    assert_int_equal(partials_of(&w->node[0], duty[i]), 0);
+    decide(w, duty[i]);
+    fake_env_run_for(&w->env, AQ_SECONDS(2));
+    assert_int_equal(agreed_answer(w, duty[i])->item[0], AQ_OK);
+    assert_int_equal(partials_of(&w->node[0], duty[i]), 1);
+    (void)submit_made_up(w, duty[i], &st);
+    assert_int_equal(st, AQ_E_FORMAT);
+    assert_int_equal(partials_of(&w->node[0], duty[i]), 1);
+    world_free(w);
+    w = world_new(ALL & ~1u, ALL);
+    fake_env_run_until(&w->env, aq_duty_start_ns(&w->chain.clock, duty[i]) - AQ_SECONDS(1));
+    node_start(w, 0, true, AQ_STORE_MISS);
+    decide(w, duty[i]);
+    fake_env_run_for(&w->env, AQ_SECONDS(4));
+    assert_int_equal(agreed_answer(w, duty[i])->item[0], AQ_E_STALE);
+    assert_int_equal(partials_of(&w->node[0], duty[i]), 0);
+    world_free(w);
+  }
+}
+
 /* ---- partials of the peers ---- */
 
 /* Goal: a peer whose share contradicts itself is not believed for the rest of that message (wire.md 7.4 step 5); what
@@ -317,6 +403,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_attester_values), cmocka_unit_test(test_proposer_values),
       cmocka_unit_test(test_records),         cmocka_unit_test(test_group_journal),
+      cmocka_unit_test(test_slashable),
       cmocka_unit_test(test_misplaced),       cmocka_unit_test(test_self_contradiction),
       cmocka_unit_test(test_objects),         cmocka_unit_test(test_forgotten_fee),
   };
