@@ -327,6 +327,29 @@ static void test_sent_again(void **state) {
   yyjson_doc_free(doc);
 }
 
+/* Goal: an object belongs to its duty by slot or, as a reveal or an exit, by epoch; an exit stands at its epoch's first
+   slot, so that there is one place for it (wire.md 7). Method: for each kind the right place, and places beside it. */
+static void test_belongs(void **state) {
+  (void)state;
+  const aq_chain chain = {.clock = {GENESIS, SLOT_NS, 32}};
+  for (int type = 1; type < AQ_DUTY_CNT; type++) {
+    if (!aq_parsigex_travels((aq_duty_type)type)) continue;
+    bool any = type == AQ_DUTY_BUILDER_REGISTRATION, exit = type == AQ_DUTY_EXIT, by_epoch = exit || type == AQ_DUTY_RANDAO;
+    for (uint64_t slot = 60; slot <= 100; slot++) {
+      for (uint64_t at = 60; at <= 100; at++) { /* the object is of slot or epoch `at` */
+        aq_signed_data d = {.duty = (aq_duty_type)type, .slot = at, .epoch = at / 32};
+        bool want = any || (by_epoch ? slot / 32 == at / 32 && (!exit || slot % 32 == 0) : slot == at);
+        if (by_epoch) d.slot = 0;
+        assert_int_equal(aq_parsigex_belongs(&chain, (aq_duty){slot, (aq_duty_type)type}, &d), want);
+        d.subcommittee = 3;
+        if (!any && !by_epoch) assert_int_equal(aq_parsigex_belongs(&chain, (aq_duty){slot, (aq_duty_type)type}, &d), want);
+        d.subcommittee = 4;
+        if (!any && !by_epoch) assert_false(aq_parsigex_belongs(&chain, (aq_duty){slot, (aq_duty_type)type}, &d));
+      }
+    }
+  }
+}
+
 /* Goal: a message for which there is no room, or that cannot be written, is an error and nothing else.
    Method: arenas from nothing up to what is enough, both ways. */
 static void test_no_room(void **state) {
@@ -396,6 +419,7 @@ int main(void) {
   aq_log_start(AQ_LOG_WARN, on_line, NULL);
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_vectors),   cmocka_unit_test(test_refused),
                                      cmocka_unit_test(test_broadcast), cmocka_unit_test(test_no_room),
-                                     cmocka_unit_test(test_limit),     cmocka_unit_test(test_sent_again)};
+                                     cmocka_unit_test(test_limit),     cmocka_unit_test(test_sent_again),
+                                     cmocka_unit_test(test_belongs)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
