@@ -208,6 +208,49 @@ static void test_three_epochs(void **state) {
   }
 }
 
+static uint32_t validator_of(const world *w, const uint8_t pubkey[48]) {
+  uint32_t v = 0;
+  while (v < VALIDATORS && memcmp(w->pubkey[v], pubkey, 48) != 0) v++;
+  assert_true(v < VALIDATORS);
+  return v;
+}
+
+/* Goal: what the client records of each signature says what was signed: else its protection lets through what it must
+   not. Method: three epochs; each record of a vote and a block against the chain: slot, epochs, validator, root. */
+static void test_records(void **state) {
+  static const aq_fork forks[] = {AQ_CAPELLA, AQ_FULU};
+  (void)state;
+  for (size_t f = 0; f < AQ_COUNT(forks); f++) {
+    world *w = world_new(forks[f]);
+    uint32_t votes[VALIDATORS] = {0}, blocks = 0;
+    vc_up(w, true);
+    run_to(w, 3 * SPE, AQ_SECONDS(1));
+    assert_int_equal(w->protection.cnt, 3 * VALIDATORS + 3 * SPE);
+    for (size_t i = 0; i < w->protection.cnt; i++) {
+      const aq_store_sign *r = &w->protection.record[i];
+      uint64_t epoch = r->duty.slot / SPE;
+      uint32_t v = validator_of(w, r->pubkey);
+      if (r->duty.type == AQ_DUTY_PROPOSER) {
+        assert_int_equal(v, aq_beacon_proposer(w->b, r->duty.slot));
+        assert_false(blocks >> r->duty.slot & 1);
+        blocks |= 1u << r->duty.slot;
+      } else {
+        assert_int_equal(r->duty.type, AQ_DUTY_ATTESTER);
+        assert_int_equal(r->target_epoch, epoch);
+        assert_int_equal(r->source_epoch, aq_beacon_justified(w->b, epoch));
+        assert_false(votes[v] >> epoch & 1);
+        votes[v] |= 1u << epoch;
+      }
+      for (size_t k = 0; k <= i; k++) { /* all of a slot vote for the same since Electra */
+        const aq_store_sign *o = &w->protection.record[k];
+        bool same = memcmp(o->root, r->root, 32) == 0, here = aq_duty_eq(o->duty, r->duty);
+        if (!here || forks[f] == AQ_FULU || k == i) assert_int_equal(same, here);
+      }
+    }
+    world_free(w);
+  }
+}
+
 /* ---- a clock of its own ---- */
 
 static uint64_t g_ahead_ns;
@@ -674,6 +717,7 @@ static void test_stopped_early(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_three_epochs),
+                                     cmocka_unit_test(test_records),
                                      cmocka_unit_test(test_clock_that_was_ahead),
                                      cmocka_unit_test(test_clock_that_had_duties),
                                      cmocka_unit_test(test_learnt_ahead),
