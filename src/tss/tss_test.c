@@ -1,139 +1,4 @@
-#include "aq_test.h"
-
-#include "base/hex.h"
-#include "base/metrics.h"
-#include "tss/internal.h"
-#include "tss/test_env.h"
-
-enum { N = 4, T = 3, V = 8, LOG_MAX = 4096 };
-
-static const aq_clock chain_clock = {
-    .genesis_ns = 1000 * AQ_NS_PER_SEC, .slot_ns = 12 * AQ_NS_PER_SEC, .slots_per_epoch = 32};
-
-typedef struct {
-  aq_tss_key key;
-  uint32_t share;
-  aq_blame why;
-} blame_row;
-
-typedef struct {
-  aq_tss_key key;
-  aq_tss_result result;
-  uint32_t partials;
-} end_row;
-
-typedef struct {
-  test_env env;
-  aq_tss_cluster cluster;
-  aq_bls_pk group[V], share[V * N];
-  uint8_t secret[V][32], part[V][N][32];
-  aq_tss_cfg cfg;
-  aq_tss *tss;
-  uint8_t (*sig)[96], (*root)[32];
-  aq_tss_key *sig_key;
-  uint32_t sig_cnt, blame_cnt, end_cnt;
-  blame_row blame[LOG_MAX];
-  end_row end[LOG_MAX];
-  aq_test_rng rng;
-} world;
-
-static void on_signature(void *arg, const aq_tss_key *key, const uint8_t root[32], const uint8_t sig[96]) {
-  world *w = arg;
-  assert_true(w->sig_cnt < LOG_MAX);
-  w->sig_key[w->sig_cnt] = *key;
-  memcpy(w->root[w->sig_cnt], root, 32);
-  memcpy(w->sig[w->sig_cnt++], sig, 96);
-}
-
-static void on_blame(void *arg, const aq_tss_key *key, uint32_t share, aq_blame why) {
-  world *w = arg;
-  assert_true(w->blame_cnt < LOG_MAX);
-  w->blame[w->blame_cnt++] = (blame_row){*key, share, why};
-}
-
-static void on_end(void *arg, const aq_tss_key *key, aq_tss_result result, uint32_t partials) {
-  world *w = arg;
-  assert_true(w->end_cnt < LOG_MAX);
-  w->end[w->end_cnt++] = (end_row){*key, result, partials};
-}
-
-static void pk_of(aq_bls_pk *out, const uint8_t sk[32]) {
-  uint8_t pk[48];
-  aq_bls_secret_to_pubkey(pk, sk);
-  assert_int_equal(aq_bls_pk_decode(out, pk), AQ_OK);
-}
-
-static void restart(world *w) {
-  aq_tss_free(w->tss);
-  w->tss = aq_tss_new(&w->cfg);
-}
-
-/* A cluster of 4 with V validators; we are the operator `self`. */
-static world *world_new(uint32_t self, uint64_t seed) {
-  static uint8_t sigs[LOG_MAX][96], roots[LOG_MAX][32];
-  static aq_tss_key keys[LOG_MAX];
-  world *w = calloc(1, sizeof *w);
-  assert_non_null(w);
-  aq_metrics_init();
-  aq_test_rng_seed(&w->rng, seed);
-  test_env_init(&w->env, chain_clock.genesis_ns + 100 * chain_clock.slot_ns);
-  w->sig = sigs, w->root = roots, w->sig_key = keys;
-  w->cluster = (aq_tss_cluster){N, T, self, V, w->group, w->share};
-  for (uint32_t v = 0; v < V; v++) {
-    uint8_t wide[64], coeff[T - 1][32];
-    aq_test_rng_bytes(&w->rng, wide, 64);
-    aq_bls_secret_reduce(w->secret[v], wide);
-    for (uint32_t i = 0; i < T - 1; i++) {
-      aq_test_rng_bytes(&w->rng, wide, 64);
-      aq_bls_secret_reduce(coeff[i], wide);
-    }
-    assert_int_equal(aq_tbls_split(w->part[v], w->secret[v], (const uint8_t(*)[32])coeff, T, N), AQ_OK);
-    pk_of(&w->group[v], w->secret[v]);
-    for (uint32_t i = 0; i < N; i++) pk_of(&w->share[v * N + i], w->part[v][i]);
-  }
-  w->cfg = (aq_tss_cfg){.env = &w->env.env,
-                        .cluster = &w->cluster,
-                        .clock = &chain_clock,
-                        .arg = w,
-                        .signature = on_signature,
-                        .blame = on_blame,
-                        .end = on_end};
-  restart(w);
-  return w;
-}
-
-static void world_free(world *w) {
-  aq_tss_free(w->tss);
-  assert_true(aq_metric_value(AQ_M_TSS_SESSIONS_OPEN, AQ_NO_LABELS) == 0);
-  test_env_free(&w->env);
-  free(w);
-}
-
-static aq_tss_key key_of(uint64_t slot, aq_duty_type type, uint32_t v) { return (aq_tss_key){{slot, type}, 0, v}; }
-
-static void root_of(uint8_t out[32], uint64_t n) {
-  memset(out, 0x11, 32);
-  aq_le64_put(out, n);
-}
-
-static aq_tss_partial sign(const world *w, aq_tss_key key, uint32_t share, uint64_t root) {
-  aq_tss_partial p = {.key = key, .share_idx = share};
-  root_of(p.root, root);
-  aq_bls_sign(p.sig, w->part[key.validator][share - 1], p.root);
-  return p;
-}
-
-static aq_status remote(world *w, const aq_tss_partial *p) { return aq_tss_remote(w->tss, p, 1); }
-
-static void want_group_sig(const world *w, uint32_t i, uint64_t root) {
-  uint8_t r[32], want[96];
-  root_of(r, root);
-  aq_bls_sign(want, w->secret[w->sig_key[i].validator], r);
-  assert_bytes(aq_bytes_of(w->sig[i], 96), aq_bytes_of(want, 96));
-  assert_bytes(aq_bytes_of(w->root[i], 32), aq_bytes_of(r, 32));
-}
-
-static double metric(aq_metric_id id, const char *label) { return aq_metric_value(id, AQ_LABELS(label)); }
+#include "tss/fake_world.h"
 
 /* Goal: every set of at least t partials gives the cluster's one group signature.
    Method: the vectors of key ceremonies with 3 to 7 nodes; each subset is one session, its first share is our own. */
@@ -185,36 +50,6 @@ static void test_vectors(void **state) {
     world_free(w);
     yyjson_doc_free(doc);
   }
-}
-
-typedef enum { FLIP, OTHER_MSG, OTHER_VALIDATOR, OTHER_SHARE, INFINITY_POINT, OFF_SUBGROUP, NEGATED, KINDS } corruption;
-
-static void corrupt(world *w, aq_tss_partial *p, corruption kind, uint64_t root) {
-  aq_tss_key other = p->key;
-  uint8_t keep[32];
-  memcpy(keep, p->root, 32);
-  other.validator = (p->key.validator + 1) % V;
-  switch (kind) {
-    case FLIP: p->sig[1 + aq_test_rng_next(&w->rng) % 95] ^= (uint8_t)(1u << aq_test_rng_next(&w->rng) % 8); break;
-    case OTHER_MSG: *p = sign(w, p->key, p->share_idx, root + 1000000); break;
-    case OTHER_VALIDATOR: memcpy(p->sig, sign(w, other, p->share_idx, root).sig, 96); break;
-    case OTHER_SHARE: memcpy(p->sig, sign(w, p->key, p->share_idx % N + 1, root).sig, 96); break;
-    case INFINITY_POINT:
-      memset(p->sig, 0, 96);
-      p->sig[0] = 0xc0;
-      break;
-    case OFF_SUBGROUP: { /* a point of the curve; that it lies in the subgroup is a matter of 2^-126 */
-      aq_bls_point point;
-      do {
-        aq_test_rng_bytes(&w->rng, p->sig, 96);
-        p->sig[0] = (uint8_t)((p->sig[0] & 0x0f) | 0x80);
-      } while (aq_bls_sig_decode(&point, p->sig, false) != AQ_OK);
-      break;
-    }
-    case NEGATED: p->sig[0] ^= 0x20; break;
-    case KINDS: fail();
-  }
-  memcpy(p->root, keep, 32);
 }
 
 /* Goal: any corruption of one partial is blamed on exactly its share, and the duty completes with the others (6.1).
@@ -278,13 +113,6 @@ static void test_swapped(void **state) {
   assert_int_equal(w->end_cnt, 1);
   assert_int_equal(w->end[0].result, AQ_TSS_INVALID);
   world_free(w);
-}
-
-static void add_point(uint8_t sig[96], const uint8_t x[96]) {
-  aq_sig two[2];
-  memcpy(two[0].b, sig, 96);
-  memcpy(two[1].b, x, 96);
-  assert_int_equal(aq_bls_aggregate(sig, two, 2), AQ_OK);
 }
 
 /* Goal: partials that are wrong but cancel out still give the right signature, and the audit blames both peers (12.3).
@@ -676,39 +504,6 @@ static void test_batches(void **state) {
   world_free(w);
 }
 
-typedef struct {
-  bool called, bad[V];
-  uint32_t cnt;
-} local_result;
-
-static void on_verified(void *arg, const bool *bad, uint32_t bad_cnt) {
-  local_result *r = arg;
-  r->called = true;
-  r->cnt = bad_cnt;
-  memcpy(r->bad, bad, sizeof r->bad);
-}
-
-/* Goal: the own validator client's request is verified as a batch and the bad items named.
-   Method: eight partials, two of them wrong in different ways. */
-static void test_verify_local(void **state) {
-  (void)state;
-  world *w = world_new(1, 14);
-  aq_tss_partial set[V];
-  for (uint32_t v = 0; v < V; v++) set[v] = sign(w, key_of(100, AQ_DUTY_ATTESTER, v), 2, v % 2);
-  local_result r = {0};
-  aq_tss_verify_local(&w->env.env, &w->cluster, set, V, on_verified, &r);
-  assert_false(r.called);
-  test_env_jobs(&w->env);
-  assert_true(r.called && r.cnt == 0);
-  corrupt(w, &set[2], NEGATED, 0);
-  corrupt(w, &set[7], OFF_SUBGROUP, 0);
-  r.called = false;
-  aq_tss_verify_local(&w->env.env, &w->cluster, set, V, on_verified, &r);
-  test_env_jobs(&w->env);
-  assert_true(r.called && r.cnt == 2 && r.bad[2] && r.bad[7] && !r.bad[0]);
-  world_free(w);
-}
-
 /* Goal: an idle subsystem tests itself every 30 s. Method: time passes with no session. */
 static void test_selftest(void **state) {
   (void)state;
@@ -758,7 +553,6 @@ int main(void) {
       cmocka_unit_test(test_random_events),
       cmocka_unit_test(test_batches),
       cmocka_unit_test(test_wrong_lock),
-      cmocka_unit_test(test_verify_local),
       cmocka_unit_test(test_selftest),
       cmocka_unit_test(test_free_in_flight),
   };
