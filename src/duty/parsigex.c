@@ -39,6 +39,8 @@ typedef struct {
 struct kept {
   aq_list node;
   aq_parsigex *px;
+  aq_duty duty;
+  aq_fork fork; /* whose version it was signed for */
   uint64_t until_ns;
   aq_buf msg;
   kept_peer peer[];
@@ -266,6 +268,17 @@ static bool idle(const kept *k) {
   return true;
 }
 
+/* Exits and registrations keep their version. */
+static aq_fork fork_of(const aq_parsigex *px, aq_duty duty) {
+  if (duty.type == AQ_DUTY_EXIT || duty.type == AQ_DUTY_BUILDER_REGISTRATION) return AQ_PHASE0;
+  return aq_chain_fork_at(px->cfg.chain, aq_epoch_of(&px->cfg.chain->clock, duty.slot));
+}
+
+/* Also when we learnt of a fork meanwhile, and nobody can use the signatures any more. */
+static bool over(const kept *k) {
+  return aq_now_ns(k->px->cfg.env) >= k->until_ns || fork_of(k->px, k->duty) != k->fork;
+}
+
 static void on_again(void *arg);
 
 static void arm(aq_parsigex *px) {
@@ -290,9 +303,8 @@ static void send_to(kept *k, uint32_t peer) {
 /* Frees what is over, repeats what is due. */
 static void on_again(void *arg) {
   aq_parsigex *px = arg;
-  uint64_t now = aq_now_ns(px->cfg.env);
   AQ_LIST_EACH(&px->kept, k, kept, node) {
-    if (now >= k->until_ns) {
+    if (over(k)) {
       if (idle(k)) drop(px, k);
       continue;
     }
@@ -311,10 +323,9 @@ void aq_parsigex_again(aq_parsigex *px, uint32_t peer) {
 
 /* Those that are over make room first, then the oldest that nobody is being sent. */
 static void make_room(aq_parsigex *px, size_t len) {
-  uint64_t now = aq_now_ns(px->cfg.env);
   AQ_LIST_EACH(&px->kept, k, kept, node) {
     bool full = px->kept_cnt >= AQ_PARSIGEX_KEPT_MAX || px->kept_bytes + len > AQ_PARSIGEX_KEPT_BYTES_MAX;
-    if ((full || now >= k->until_ns) && idle(k)) drop(px, k);
+    if ((full || over(k)) && idle(k)) drop(px, k);
   }
 }
 
@@ -325,6 +336,7 @@ static kept *keep(aq_parsigex *px, aq_duty duty, aq_bytes msg) {
   kept *k = calloc(1, sizeof *k + n * sizeof k->peer[0]);
   AQ_ASSERT(k);
   k->px = px;
+  k->duty = duty, k->fork = fork_of(px, duty);
   k->until_ns = aq_duty_deadline_ns(clock, duty);
   if (k->until_ns == AQ_NEVER) k->until_ns = aq_now_ns(px->cfg.env) + clock->slots_per_epoch * clock->slot_ns;
   k->msg = AQ_BUF(MESSAGE_MAX);

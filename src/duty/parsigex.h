@@ -47,7 +47,8 @@ void aq_parsigex_free(aq_parsigex *px);                   /* after the net ended
 
 /* To every other node, without waiting. All items have this node's share index; one subcommittee a call. It is kept
    while the duty lives (an exit, which has no deadline: for an epoch) and sent again to whoever did not get it or came
-   back, at most AQ_PARSIGEX_TRIES times to each; receivers take an equal one for nothing new. */
+   back, at most AQ_PARSIGEX_TRIES times to each, unless a fork that we learnt of meanwhile made it invalid; receivers
+   take an equal one for nothing new. */
 void aq_parsigex_broadcast(aq_parsigex *px, aq_duty duty, const aq_parsig_set *set);
 
 /* A connection to the peer was made: what is kept goes to it again, soon. */

@@ -334,7 +334,8 @@ static void test_belongs(void **state) {
   const aq_chain chain = {.clock = {GENESIS, SLOT_NS, 32}};
   for (int type = 1; type < AQ_DUTY_CNT; type++) {
     if (!aq_parsigex_travels((aq_duty_type)type)) continue;
-    bool any = type == AQ_DUTY_BUILDER_REGISTRATION, exit = type == AQ_DUTY_EXIT, by_epoch = exit || type == AQ_DUTY_RANDAO;
+    bool any = type == AQ_DUTY_BUILDER_REGISTRATION, exit = type == AQ_DUTY_EXIT,
+         by_epoch = exit || type == AQ_DUTY_RANDAO;
     for (uint64_t slot = 60; slot <= 100; slot++) {
       for (uint64_t at = 60; at <= 100; at++) { /* the object is of slot or epoch `at` */
         aq_signed_data d = {.duty = (aq_duty_type)type, .slot = at, .epoch = at / 32};
@@ -342,12 +343,45 @@ static void test_belongs(void **state) {
         if (by_epoch) d.slot = 0;
         assert_int_equal(aq_parsigex_belongs(&chain, (aq_duty){slot, (aq_duty_type)type}, &d), want);
         d.subcommittee = 3;
-        if (!any && !by_epoch) assert_int_equal(aq_parsigex_belongs(&chain, (aq_duty){slot, (aq_duty_type)type}, &d), want);
+        if (!any && !by_epoch)
+          assert_int_equal(aq_parsigex_belongs(&chain, (aq_duty){slot, (aq_duty_type)type}, &d), want);
         d.subcommittee = 4;
         if (!any && !by_epoch) assert_false(aq_parsigex_belongs(&chain, (aq_duty){slot, (aq_duty_type)type}, &d));
       }
     }
   }
+}
+
+/* Goal: what a fork that we learn of makes invalid is not sent again; what it leaves as it is goes on.
+   Method: a RANDAO and an exit of the same epoch, then a fork from that epoch or from the next one on, and peers that
+   come back. */
+static void test_fork_between(void **state) {
+  (void)state;
+  yyjson_doc *doc = aq_test_json("tss/parsigex.json");
+  yyjson_val *all = yyjson_doc_get_root(doc);
+  for (uint64_t later = 0; later < 2; later++) {
+    fixture f;
+    open_px(&f, all);
+    uint64_t epoch = 60000;
+    f.chain.fork[AQ_FULU].epoch = AQ_FAR_EPOCH;
+    at_slot(&f, epoch * 32);
+    const aq_duty_type types[] = {AQ_DUTY_RANDAO, AQ_DUTY_EXIT};
+    for (size_t i = 0; i < AQ_COUNT(types); i++) {
+      uint8_t data = (uint8_t)i;
+      aq_parsig p = {.data = aq_bytes_of(&data, 1), .share_idx = f.cfg.self + 1};
+      memcpy(p.pubkey, f.validator[1].pubkey, 48);
+      aq_parsigex_broadcast(f.px, (aq_duty){epoch * 32, types[i]}, &(aq_parsig_set){&p, 1});
+    }
+    assert_int_equal(f.sent_cnt, 6);
+    for (uint32_t i = 0; i < 5; i++) end_send(&f, i, i == 0 ? AQ_E_CLOSED : AQ_OK);
+    f.chain.fork[AQ_FULU].epoch = epoch + later;
+    aq_parsigex_again(f.px, f.sent[0].peer);
+    fake_env_run_for(&f.env, AQ_MILLIS(1100));
+    assert_int_equal(f.sent_cnt, 7 + later);
+    assert_bytes(aq_buf_bytes(&f.sent[6 + later].msg), aq_buf_bytes(&f.sent[3].msg));
+    close_px(&f);
+  }
+  yyjson_doc_free(doc);
 }
 
 /* Goal: a message for which there is no room, or that cannot be written, is an error and nothing else.
@@ -420,6 +454,6 @@ int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_vectors),   cmocka_unit_test(test_refused),
                                      cmocka_unit_test(test_broadcast), cmocka_unit_test(test_no_room),
                                      cmocka_unit_test(test_limit),     cmocka_unit_test(test_sent_again),
-                                     cmocka_unit_test(test_belongs)};
+                                     cmocka_unit_test(test_belongs),   cmocka_unit_test(test_fork_between)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
