@@ -6,12 +6,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { AQ_SIM_KINDS_MAX = 64, AQ_SIM_TRICKS_MAX = 16 };
+enum { AQ_SIM_KINDS_MAX = 64, AQ_SIM_TRICKS_MAX = 16, AQ_SIM_NODES_MIN = 3, AQ_SIM_NODES_MAX = 16 };
 
 typedef struct {
   uint64_t seed;
   uint64_t keep;  /* mask of the faults that stay (shrinking, sim/seeds); UINT64_MAX: all */
   uint64_t until; /* stop after this many steps; 0: at the end */
+  uint32_t nodes; /* so many operators; 0: as the seed picks */
   bool calm;      /* no faults at all: for measuring */
   bool wire;      /* real bytes through Noise and yamux over simulated sockets, instead of whole messages */
   bool trace;     /* one line an event on stdout */

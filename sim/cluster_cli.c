@@ -33,6 +33,7 @@ static void usage(FILE *out) {
           "  --trace        one line an event (with --seed)\n"
           "  --logs         the nodes' own log lines too\n"
           "  --until STEP   stop there\n"
+          "  --nodes N      that many operators (3 to 16) instead of what each seed picks\n"
           "  --keep MASK    only these faults of the script (hex, as --shrink prints it)\n"
           "  --script       print the fault script of the seed and stop\n"
           "  --shrink       find a small part of the script that still breaks the promise\n"
@@ -48,6 +49,13 @@ static bool mask(uint64_t *out, const char *text) {
   if (!text) return false;
   *out = strtoull(text, &end, 16);
   return *text && !*end;
+}
+
+static bool nodes(uint32_t *out, const char *text) {
+  uint64_t n;
+  if (!cli_number(&n, text) || n < AQ_SIM_NODES_MIN || n > AQ_SIM_NODES_MAX) return false;
+  *out = (uint32_t)n;
+  return true;
 }
 
 static bool flag(options *o, const char *arg) {
@@ -68,6 +76,7 @@ static bool value(options *o, const char *arg, const char *next) {
   if (strcmp(arg, "--seconds") == 0) return cli_number(&o->seconds, next);
   if (strcmp(arg, "--seed") == 0) return o->one = cli_number(&o->run.seed, next);
   if (strcmp(arg, "--until") == 0) return cli_number(&o->run.until, next);
+  if (strcmp(arg, "--nodes") == 0) return nodes(&o->run.nodes, next);
   if (strcmp(arg, "--keep") == 0) return mask(&o->run.keep, next);
   if (strcmp(arg, "--file") == 0) return (o->file = next) != NULL;
   return false;
@@ -139,7 +148,7 @@ static void print_totals(const totals *t, double took) {
   printf("\n");
   if (t->failed)
     printf("first: seed %" PRIu64 ": %s\nlook at it: aequa-sim cluster --seed %" PRIu64
-           " --shrink, then --keep MASK --trace\n",
+           " --shrink, then --keep MASK --trace (with --nodes, if it was given)\n",
            t->first_failed, t->why, t->first_failed);
 }
 

@@ -242,7 +242,7 @@ void sim_faults_make(sim_world *w) {
     f.p = size_of(w, f.kind);
     if (f.kind == SIM_OLD_STORE) shortly(w, &f);
     if (!sensible(w, &f)) continue;
-    if ((f.kind == SIM_TWIN || f.kind == SIM_DOUBLE) && twins++ >= SIM_INSTANCES_MAX - SIM_NODES_MAX) continue;
+    if ((f.kind == SIM_TWIN || f.kind == SIM_DOUBLE) && twins++ >= SIM_TWINS_MAX) continue;
     w->fault[w->fault_cnt++] = f;
   }
   crash_after_ack(w);

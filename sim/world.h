@@ -20,8 +20,9 @@
 #include "testnet/vc.h"
 
 enum {
-  SIM_NODES_MAX = 10,      /* operators */
-  SIM_INSTANCES_MAX = 20,  /* with twins */
+  SIM_NODES_MAX = AQ_SIM_NODES_MAX,
+  SIM_TWINS_MAX = 10,
+  SIM_INSTANCES_MAX = SIM_NODES_MAX + SIM_TWINS_MAX,
   SIM_VALIDATORS_MAX = 16, /* of the cluster */
   SIM_CHAIN_MAX = 256,     /* validators of the chain */
   SIM_FAULTS_MAX = 64,
