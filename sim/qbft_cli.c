@@ -10,7 +10,7 @@
 enum { ROUNDS_SHOWN = 16 };
 
 typedef struct {
-  uint64_t seeds, start;
+  uint64_t seeds, start, nodes;
   bool one, trace, json;
 } options;
 
@@ -32,6 +32,9 @@ static bool parse(options *o, int argc, char **argv) {
     } else if (strcmp(argv[i], "--seeds") == 0 && cli_number(&o->seeds, next)) {
       i++;
     } else if (strcmp(argv[i], "--start") == 0 && cli_number(&o->start, next)) {
+      i++;
+    } else if (strcmp(argv[i], "--nodes") == 0 && cli_number(&o->nodes, next) && o->nodes > 0 &&
+               o->nodes <= AQ_QBFT_SIM_NODES_MAX) {
       i++;
     } else if (strcmp(argv[i], "--seed") == 0 && cli_number(&o->start, next)) {
       o->one = true;
@@ -82,7 +85,7 @@ int aq_qbft_sim_main(int argc, char **argv) {
   mallopt(M_TRIM_THRESHOLD, 256 << 20);
   for (uint64_t i = 0; i < o.seeds; i++) {
     aq_qbft_sim_result r;
-    (void)aq_qbft_sim_run(o.start + i, o.trace, &r);
+    (void)aq_qbft_sim_run(o.start + i, (uint32_t)o.nodes, o.trace, &r);
     count(&t, o.start + i, &r);
   }
   if (o.json) {

@@ -363,12 +363,22 @@ static void dispatch(world *w, const event *e) {
 
 /* ---- a run ---- */
 
-static void set_up(world *w, uint64_t seed) {
-  static const uint32_t sizes[] = {4, 4, 4, 7, 7, 10, 3, 1};
+/* The sizes between the usual ones come from random numbers of their own. */
+static uint32_t size_of(world *w, uint64_t seed) {
+  static const uint32_t sizes[] = {4, 4, 4, 7, 7, 10, 3, 1}, between[] = {5, 6, 8, 9};
+  uint32_t n = sizes[world_random(w, AQ_COUNT(sizes))];
+  sim_rng r;
+  sim_rng_seed(&r, seed ^ UINT64_C(0x73697a65));
+  return sim_rng_below(&r, 4) ? n : between[sim_rng_below(&r, AQ_COUNT(between))];
+}
+
+/* Thresholds of our own: the product's may be wrong. */
+static void set_up(world *w, uint64_t seed, uint32_t nodes) {
   sim_rng_seed(&w->rng, seed);
-  w->n = sizes[world_random(w, AQ_COUNT(sizes))];
-  w->quorum = aq_qbft_quorum(w->n);
-  w->faulty = aq_qbft_faulty(w->n);
+  w->n = size_of(w, seed);
+  if (nodes) w->n = nodes;
+  for (w->quorum = 1; 3 * w->quorum < 2 * w->n;) w->quorum++;
+  for (w->faulty = 0; 3 * (w->faulty + 1) < w->n;) w->faulty++;
   w->shift = (uint32_t)world_random(w, w->n);
   w->eager_timer = world_chance(w, 50);
   w->loss_pct = world_chance(w, 30) ? 0 : (uint32_t)world_random(w, 50);
@@ -423,14 +433,14 @@ static bool settled(const world *w) {
   return true;
 }
 
-bool aq_qbft_sim_run(uint64_t seed, bool tracing, aq_qbft_sim_result *out) {
+bool aq_qbft_sim_run(uint64_t seed, uint32_t nodes, bool tracing, aq_qbft_sim_result *out) {
   memset(out, 0, sizeof *out);
   world *w = calloc(1, sizeof *w);
   AQ_ASSERT(w);
   w->out = out;
   w->trace = tracing;
   w->round_max = 1;
-  set_up(w, seed);
+  set_up(w, seed, nodes);
   out->nodes = w->n;
   out->liars = w->liars;
   while (w->heap_cnt && !out->why[0] && !settled(w)) {

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { AQ_QBFT_SIM_NODES_MAX = 16 };
+
 typedef struct {
   uint32_t nodes, liars, crashes;
   uint64_t events, messages, unjust;
@@ -16,10 +18,10 @@ typedef struct {
   char why[240];          /* violated invariant; empty: none */
 } aq_qbft_sim_result;
 
-/* false: an invariant was violated. trace: every event on stdout. */
-bool aq_qbft_sim_run(uint64_t seed, bool trace, aq_qbft_sim_result *out);
+/* false: an invariant was violated. nodes: 1 to 16; 0: as the seed picks. trace: every event on stdout. */
+bool aq_qbft_sim_run(uint64_t seed, uint32_t nodes, bool trace, aq_qbft_sim_result *out);
 
-/* The command line: aequa-sim qbft --seeds N [--start S] [--seed S] [--trace] [--json]. Exit status. */
+/* The command line: aequa-sim qbft --seeds N [--start S] [--seed S] [--nodes N] [--trace] [--json]. Exit status. */
 int aq_qbft_sim_main(int argc, char **argv);
 
 #endif

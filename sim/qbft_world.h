@@ -8,7 +8,7 @@
 #include "rng.h"
 
 enum {
-  WORLD_NODES_MAX = 10,
+  WORLD_NODES_MAX = AQ_QBFT_SIM_NODES_MAX,
   WORLD_SEEN_MAX = 4096,
   WORLD_LOCKS_MAX = 1024,
   WORLD_VALUES = 200, /* values from 100 on are not valid (5.1) */
