@@ -115,11 +115,11 @@ void check_restored(world *w, uint32_t at) {
 
 void check_end(world *w) {
   uint32_t voters = 0;
-  for (uint32_t i = 0; i < w->n; i++) voters += !w->node[i].liar && !w->node[i].lost_store;
+  for (uint32_t i = 0; i < w->n; i++) voters += !w->node[i].liar && !w->node[i].away && !w->node[i].lost_store;
   if (voters < w->quorum) return;
   for (uint32_t i = 0; i < w->n; i++) {
     const node *n = &w->node[i];
-    if (n->liar || n->lost_store) continue; /* who abstains cannot ask, 7.3 */
+    if (n->liar || n->away || n->lost_store) continue; /* who abstains cannot ask, 7.3 */
     if (!n->decided) {
       world_fail(w, "I9: node %u has not decided %llu ms after the network healed", i,
                  (unsigned long long)((w->end_at - w->heal_at) / WORLD_MS));

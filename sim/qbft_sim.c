@@ -311,7 +311,7 @@ static void on_crash(world *w, uint32_t self) {
   if (!n->up) return;
   trace(w, "node %u crashes", self);
   uint32_t cannot_vote = 0;
-  for (uint32_t i = 0; i < w->n; i++) cannot_vote += w->node[i].liar || w->node[i].lost_store;
+  for (uint32_t i = 0; i < w->n; i++) cannot_vote += w->node[i].liar || w->node[i].away || w->node[i].lost_store;
   if (!n->lost_store && cannot_vote < w->faulty && world_chance(w, 15)) {
     n->lost_store = true;
     if (n->decided) n->decided = false; /* must learn it again */
@@ -372,6 +372,21 @@ static uint32_t size_of(world *w, uint64_t seed) {
   return sim_rng_below(&r, 4) ? n : between[sim_rng_below(&r, AQ_COUNT(between))];
 }
 
+/* Nodes that are down for good: no more than leave a quorum of honest ones, which has to be enough. Of random numbers
+   of their own, and after the liars. */
+static void leave_out(world *w, uint64_t seed) {
+  sim_rng r;
+  sim_rng_seed(&r, seed ^ UINT64_C(0x61776179));
+  uint32_t most = w->n - w->quorum > w->liars ? w->n - w->quorum - w->liars : 0;
+  if (most == 0 || sim_rng_below(&r, 3) > 0) return;
+  for (w->away = 1 + (uint32_t)sim_rng_below(&r, most), most = w->away; most > 0;) {
+    node *n = &w->node[sim_rng_below(&r, w->n)];
+    if (n->liar || n->away) continue;
+    n->away = true;
+    most--;
+  }
+}
+
 /* Thresholds of our own: the product's may be wrong. */
 static void set_up(world *w, uint64_t seed, uint32_t nodes) {
   sim_rng_seed(&w->rng, seed);
@@ -391,17 +406,19 @@ static void set_up(world *w, uint64_t seed, uint32_t nodes) {
   w->part_until = world_chance(w, 50) ? w->part_from + world_random(w, 3000 * WORLD_MS) : w->part_from;
   w->liars = world_chance(w, 35) ? 0 : (uint32_t)world_random(w, w->faulty + 1);
   w->all_honest = w->liars == 0;
-  /* I9. With absolute timers the nodes share their rounds, and each one that a liar leads may stretch to twice its
-     end. With relative ones they share them once a round is longer than what lies between the nodes. */
-  w->end_at = w->eager_timer ? (w->heal_at + 3000 * WORLD_MS) << (w->faulty + 1) : w->heal_at + 300000 * WORLD_MS;
   for (uint32_t i = 0; i < w->liars; i++) {
     uint32_t k = (uint32_t)world_random(w, w->n);
     while (w->node[k].liar) k = (k + 1) % w->n;
     w->node[k].liar = true;
     push(w, event_for(w, EV_LIE, k, world_random(w, 50 * WORLD_MS)));
   }
+  leave_out(w, seed);
+  uint32_t bad = w->liars + w->away > w->faulty ? w->liars + w->away : w->faulty;
+  /* I9. With absolute timers the nodes share their rounds, and each one that a bad node leads may stretch to twice its
+     end. With relative ones they share them once a round is longer than what lies between the nodes. */
+  w->end_at = w->eager_timer ? (w->heal_at + 3000 * WORLD_MS) << (bad + 1) : w->heal_at + 300000 * WORLD_MS;
   for (uint32_t i = 0; i < w->n; i++) {
-    if (w->node[i].liar) continue;
+    if (w->node[i].liar || w->node[i].away) continue;
     push(w, event_for(w, EV_START, i, world_chance(w, 60) ? 0 : world_random(w, w->heal_at / 2)));
   }
   w->crashes_left = world_chance(w, 40) ? 0 : (uint32_t)world_random(w, 2 * w->n + 1);
@@ -428,7 +445,8 @@ static void tear_down(world *w) {
 static bool settled(const world *w) {
   if (w->now < w->heal_at) return false;
   for (uint32_t i = 0; i < w->n; i++) {
-    if (!w->node[i].liar && !w->node[i].lost_store && !w->node[i].decided) return false;
+    const node *n = &w->node[i];
+    if (!n->liar && !n->away && !n->lost_store && !n->decided) return false;
   }
   return true;
 }

@@ -57,8 +57,8 @@ typedef struct {
   aq_qbft *q;
   void *mem, *store;
   uint32_t life;
-  bool up, liar, lost_store, has_value, decided;
-  uint64_t journal_at; /* when the latest record lands */
+  bool up, liar, away, lost_store, has_value, decided; /* away: for the whole run */
+  uint64_t journal_at;                                 /* when the latest record lands */
   record *rec;
   uint32_t rec_cnt, rec_cap;
   aq_qbft_msg *sent; /* what left, for S1 and S3 */
@@ -76,7 +76,7 @@ typedef struct {
 typedef struct {
   sim_rng rng;
   bool trace;
-  uint32_t n, quorum, faulty, shift; /* leader(r) = (shift + r) mod n */
+  uint32_t n, quorum, faulty, away, shift; /* leader(r) = (shift + r) mod n */
   uint64_t now, seq, heal_at, end_at;
   event *heap;
   size_t heap_cnt, heap_cap;
