@@ -131,11 +131,33 @@ static void justifications_need_a_quorum(void **state) {
   }
 }
 
+/* Goal: a proposal over a prepared value rests on a quorum of ROUND-CHANGEs, one of which claims it, and on a quorum of
+   PREPAREs of it. Method: of each kind one fewer, as many, one more. */
+static void prepared_values_need_two_quorums(void **state) {
+  (void)state;
+  for (uint32_t n = 1; n <= AQ_QBFT_NODES_MAX; n++) {
+    machine q = machine_of(n, n - 1);
+    aq_qbft_msg just[2 * AQ_QBFT_NODES_MAX],
+        m = {.type = AQ_QBFT_PRE_PREPARE, .round = 3, .value = value, .just = just};
+    for (uint32_t changes = q.quorum - 1; changes <= q.quorum + 1 && changes <= n; changes++) {
+      for (uint32_t prepares = q.quorum - 1; prepares <= q.quorum + 1 && prepares <= n; prepares++) {
+        if (changes == 0) continue;
+        m.just_cnt = list(just, AQ_QBFT_ROUND_CHANGE, 3, changes);
+        just[0].prepared_round = 1, just[0].prepared_value = value;
+        m.just_cnt += list(just + changes, AQ_QBFT_PREPARE, 1, prepares);
+        assert_int_equal(aq_qbft_justified(q.q, &m), changes >= q.quorum && prepares >= q.quorum);
+      }
+    }
+    machine_free(&q);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(votes_need_a_quorum),
       cmocka_unit_test(round_changes_are_counted),
       cmocka_unit_test(justifications_need_a_quorum),
+      cmocka_unit_test(prepared_values_need_two_quorums),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
