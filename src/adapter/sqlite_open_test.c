@@ -156,22 +156,14 @@ static void codes(void **state) {
   static const struct {
     int code, what;
     aq_status st;
-  } t[] = {{SQLITE_FULL, REFUSED, AQ_E_IO},
-           {SQLITE_NOMEM, REFUSED, AQ_E_IO},
-           {SQLITE_IOERR_NOMEM, REFUSED, AQ_E_IO},
-           {SQLITE_CANTOPEN, REFUSED, AQ_E_IO},
-           {SQLITE_PERM, REFUSED, AQ_E_IO},
-           {SQLITE_READONLY, REFUSED, AQ_E_IO},
-           {SQLITE_AUTH, REFUSED, AQ_E_IO},
-           {SQLITE_IOERR_WRITE, REFUSED, AQ_E_IO},
-           {SQLITE_IOERR_FSYNC, REFUSED, AQ_E_IO},
-           {SQLITE_IOERR_LOCK, REFUSED, AQ_E_IO},
-           {SQLITE_IOERR_SHMMAP, REFUSED, AQ_E_IO},
-           {SQLITE_LOCKED, REFUSED, AQ_E_EXISTS},
-           {SQLITE_IOERR_READ, RESTORED, AQ_OK},
-           {SQLITE_IOERR_DATA, RESTORED, AQ_OK},
-           {SQLITE_IOERR_CORRUPTFS, RESTORED, AQ_OK},
-           {SQLITE_CORRUPT, RESTORED, AQ_OK},
+  } t[] = {{SQLITE_FULL, REFUSED, AQ_E_IO},           {SQLITE_NOMEM, REFUSED, AQ_E_IO},
+           {SQLITE_IOERR_NOMEM, REFUSED, AQ_E_IO},    {SQLITE_CANTOPEN, REFUSED, AQ_E_IO},
+           {SQLITE_PERM, REFUSED, AQ_E_IO},           {SQLITE_READONLY, REFUSED, AQ_E_IO},
+           {SQLITE_AUTH, REFUSED, AQ_E_IO},           {SQLITE_IOERR_WRITE, REFUSED, AQ_E_IO},
+           {SQLITE_IOERR_FSYNC, REFUSED, AQ_E_IO},    {SQLITE_IOERR_LOCK, REFUSED, AQ_E_IO},
+           {SQLITE_IOERR_SHMMAP, REFUSED, AQ_E_IO},   {SQLITE_LOCKED, REFUSED, AQ_E_EXISTS},
+           {SQLITE_IOERR_READ, RESTORED, AQ_OK},      {SQLITE_IOERR_DATA, RESTORED, AQ_OK},
+           {SQLITE_IOERR_CORRUPTFS, RESTORED, AQ_OK}, {SQLITE_CORRUPT, RESTORED, AQ_OK},
            {SQLITE_NOTADB, RESTORED, AQ_OK}};
   fault_disk_start(0);
   g_under = sqlite3_vfs_find(NULL);
@@ -224,7 +216,8 @@ static void put_each(uint8_t *bytes, uint8_t content, aq_status st[4]) {
   const aq_store_decided d = {.duty = duty, .round = 1, .hash = {content}, .commits = {bytes, SMALL}};
   const aq_store_blob b = {.duty = duty, .hash = {content}, .value = {bytes, SMALL}};
   const aq_store_vote other = {.duty = {65, AQ_DUTY_PROPOSER}, .msg_type = 2, .round = 1, .msg = {bytes, 1}};
-  const aq_store_sign s = {.kind = AQ_SIGN_PARTIAL, .pubkey = {9}, .duty = duty, .root = {content}, .partial = {bytes, SMALL}};
+  const aq_store_sign s = {
+      .kind = AQ_SIGN_PARTIAL, .pubkey = {9}, .duty = duty, .root = {content}, .partial = {bytes, SMALL}};
   bytes[0] = content;
   for (size_t i = 0; i < 4; i++) st[i] = AQ_E_CLOSED;
   p->vote(p->ctx, &v, NULL, on_answer, &st[0]);

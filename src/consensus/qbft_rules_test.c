@@ -276,9 +276,7 @@ static void late_proposal_after_commit(void **state) {
    round in the one or the other; then the round's end. */
 static void restored_certificate_is_claimed(void **state) {
   (void)state;
-  static const struct {
-    int64_t commit, changed, want;
-  } t[] = {{1, 0, 1}, {0, 1, 1}, {2, 1, 2}, {1, 1, 1}};
+  static const struct { int64_t commit, changed, want; } t[] = {{1, 0, 1}, {0, 1, 1}, {2, 1, 2}, {1, 1, 1}};
   for (size_t i = 0; i < AQ_COUNT(t); i++) {
     machine m = machine_new();
     aq_qbft_msg list[3], other[3], commit = msg(AQ_QBFT_COMMIT, 0, t[i].commit, 7), rc = change(0, 3, t[i].changed, 7);

@@ -217,7 +217,8 @@ static const char *submit_made_up(world *w, aq_duty duty, aq_status *st) {
   const aq_ssz_type *t = aq_t_proposal(AQ_ELECTRA, false, false);
   uint8_t ssz[128] = {0}, le[8], parent[32] = {99};
   aq_att_data att = {.slot = ATTEST_SLOT, .target_epoch = ATTEST_SLOT / SPE, .beacon_block_root = {99}};
-  aq_unsigned_data u = {.duty = duty.type, .fork = AQ_ELECTRA, .type = &aq_t_attestation_data, .attester = duty_of(w, 1)};
+  aq_unsigned_data u = {
+      .duty = duty.type, .fork = AQ_ELECTRA, .type = &aq_t_attestation_data, .attester = duty_of(w, 1)};
   aq_buf value = AQ_BUF(BYTES_MAX);
   aq_att_data_put(ssz, &att);
   u.value = aq_bytes_of(ssz, sizeof ssz);
@@ -260,7 +261,8 @@ static const vc_answer *agreed_answer(world *w, aq_duty duty) {
 
 static size_t partials_of(const node *n, aq_duty duty) {
   size_t cnt = 0;
-  for (size_t i = 0; i < n->rec_cnt; i++) cnt += n->rec[i].s.kind == AQ_SIGN_PARTIAL && aq_duty_eq(n->rec[i].s.duty, duty);
+  for (size_t i = 0; i < n->rec_cnt; i++)
+    cnt += n->rec[i].s.kind == AQ_SIGN_PARTIAL && aq_duty_eq(n->rec[i].s.duty, duty);
   return cnt;
 }
 
@@ -401,11 +403,15 @@ static void test_objects(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_attester_values), cmocka_unit_test(test_proposer_values),
-      cmocka_unit_test(test_records),         cmocka_unit_test(test_group_journal),
+      cmocka_unit_test(test_attester_values),
+      cmocka_unit_test(test_proposer_values),
+      cmocka_unit_test(test_records),
+      cmocka_unit_test(test_group_journal),
       cmocka_unit_test(test_slashable),
-      cmocka_unit_test(test_misplaced),       cmocka_unit_test(test_self_contradiction),
-      cmocka_unit_test(test_objects),         cmocka_unit_test(test_forgotten_fee),
+      cmocka_unit_test(test_misplaced),
+      cmocka_unit_test(test_self_contradiction),
+      cmocka_unit_test(test_objects),
+      cmocka_unit_test(test_forgotten_fee),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -113,7 +113,9 @@ static inline void world_free(world *w) {
   free(w);
 }
 
-static inline aq_tss_key key_of(uint64_t slot, aq_duty_type type, uint32_t v) { return (aq_tss_key){{slot, type}, 0, v}; }
+static inline aq_tss_key key_of(uint64_t slot, aq_duty_type type, uint32_t v) {
+  return (aq_tss_key){{slot, type}, 0, v};
+}
 
 static inline void root_of(uint8_t out[32], uint64_t n) {
   memset(out, 0x11, 32);
