@@ -93,6 +93,29 @@ void check_decided(world *w, uint32_t at, const aq_qbft_msg *d) {
     world_fail(w, "S4: node %u decides without a quorum of COMMITs", at);
 }
 
+static uint32_t beyond(const int64_t *told, uint32_t n, int64_t round) {
+  uint32_t cnt = 0;
+  for (uint32_t i = 0; i < n; i++) cnt += told[i] >= round;
+  return cnt;
+}
+
+/* I10: f+1 nodes, one of them honest, are there or further when a node leaves its round because others did. */
+void check_jump(world *w, uint32_t at, int64_t from, int64_t to) {
+  uint32_t cnt = beyond(w->node[at].told, w->n, to);
+  if (cnt <= w->faulty)
+    world_fail(w, "I10: node %u goes from round %lld to %lld after %u others", at, (long long)from, (long long)to, cnt);
+}
+
+/* I10: and then it does leave it. */
+void check_followed(world *w, uint32_t at) {
+  const node *n = &w->node[at];
+  int64_t told[WORLD_NODES_MAX], round = aq_qbft_round(n->q);
+  memcpy(told, n->told_honestly, sizeof told);
+  told[at] = 0;
+  if (!aq_qbft_decided(n->q) && beyond(told, w->n, round + 1) > w->faulty)
+    world_fail(w, "I10: node %u stays in round %lld, which f+1 honest ones left", at, (long long)round);
+}
+
 /* I8: the journal alone gives back the round and the prepared state. */
 void check_restored(world *w, uint32_t at) {
   const node *n = &w->node[at];

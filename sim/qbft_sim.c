@@ -228,6 +228,7 @@ static void drain(world *w, uint32_t self, const event *cause) {
       case AQ_QBFT_FX_ROUND:
         trace(w, "node %u round %" PRId64 " -> %" PRId64 " %s", self, fx.round_old, fx.round,
               aq_qbft_rule_name(fx.rule));
+        if (fx.rule == AQ_QBFT_RULE_F1_ROUND_CHANGES) check_jump(w, self, fx.round_old, fx.round);
         break;
       case AQ_QBFT_FX_TIMER_OFF:
       case AQ_QBFT_FX_EQUIVOCATION: break;
@@ -266,6 +267,8 @@ static void node_up(world *w, uint32_t self) {
   n->mem = with_canary(aq_qbft_footprint(w->n, false));
   n->store = with_canary(aq_qbft_store_footprint(w->n, false));
   n->q = aq_qbft_init(n->mem, n->store, &cfg);
+  memset(n->told, 0, sizeof n->told);
+  memset(n->told_honestly, 0, sizeof n->told_honestly);
   n->up = true;
   n->journal_at = w->now;
   uint32_t kept = 0;
@@ -324,6 +327,13 @@ static void on_crash(world *w, uint32_t self) {
   push(w, (event){.kind = EV_RESTART, .node = self, .life = n->life, .at = back < w->now ? w->now : back});
 }
 
+static void hear(node *n, const event *e) {
+  const aq_qbft_msg *m = &e->p->m;
+  if (m->type != AQ_QBFT_ROUND_CHANGE) return;
+  if (m->round > n->told[m->from]) n->told[m->from] = m->round;
+  if (e->honest && m->round > n->told_honestly[m->from]) n->told_honestly[m->from] = m->round;
+}
+
 static void dispatch(world *w, const event *e) {
   node *n = &w->node[e->node];
   if (e->kind != EV_LIE && (e->life != n->life || (!n->up && e->kind != EV_START && e->kind != EV_RESTART))) {
@@ -343,8 +353,10 @@ static void dispatch(world *w, const event *e) {
     case EV_PACKET:
       if (n->liar) return;
       trace(w, "node %u gets %s%s", e->node, world_describe(&e->p->m), e->honest ? "" : " (lie)");
+      hear(n, e);
       (void)!aq_qbft_recv(n->q, &e->p->m);
       drain(w, e->node, e);
+      check_followed(w, e->node);
       break;
     case EV_STORED: on_stored(w, e); break;
     case EV_VERDICT:

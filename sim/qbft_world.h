@@ -65,6 +65,7 @@ typedef struct {
   uint32_t sent_cnt, sent_cap;
   int64_t decided_round;
   uint64_t decided_at;
+  int64_t told[WORLD_NODES_MAX], told_honestly[WORLD_NODES_MAX]; /* highest ROUND-CHANGE of each, in this life */
 } node;
 
 typedef struct {
@@ -121,6 +122,8 @@ void check_accepted(world *w, uint32_t at, const aq_qbft_msg *pre_prepare);
 void check_unjust(world *w, uint32_t at, const aq_qbft_msg *m, bool honest);
 void check_decided(world *w, uint32_t at, const aq_qbft_msg *decided);
 void check_restored(world *w, uint32_t at);
+void check_jump(world *w, uint32_t at, int64_t from, int64_t to);
+void check_followed(world *w, uint32_t at);
 void check_end(world *w);
 
 #endif
