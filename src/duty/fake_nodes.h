@@ -171,13 +171,17 @@ static inline void check_partial(node *n, aq_bytes msg, bool spoil, aq_buf *out)
     assert_int_equal(aq_hex_decode(key, 48, aq_bytes_str(e->key), AQ_HEX_PREFIX), AQ_OK);
     assert_true(has_record(n, key, (aq_duty){m->duty->slot, (aq_duty_type)m->duty->type}));
     assert_int_equal(e->value->share_idx, n->idx + 1);
-    if (!spoil) continue;
     aq_signed_data d, bad;
-    aq_buf data = AQ_BUF(8 << 20);
-    uint8_t sig[96], root[32] = {9};
     assert_int_equal(
         aq_signed_decode(&d, &a, (aq_duty_type)m->duty->type, aq_bytes_of(e->value->data.data, e->value->data.len)),
         AQ_OK);
+    if (m->duty->type == AQ_DUTY_ATTESTER) {
+      uint32_t v = (uint32_t)(d.validator_index - FIRST_INDEX);
+      assert_true(v < VALIDATORS && memcmp(n->w->validator[v].pubkey, key, 48) == 0); /* as no root tells */
+    }
+    if (!spoil) continue;
+    aq_buf data = AQ_BUF(8 << 20);
+    uint8_t sig[96], root[32] = {9};
     aq_bls_sign(sig, n->w->secret[0], root);
     assert_int_equal(aq_signed_with_sig(&bad, &a, &d, sig), AQ_OK);
     assert_int_equal(aq_signed_encode(&data, &bad), AQ_OK);
