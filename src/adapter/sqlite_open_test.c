@@ -60,8 +60,8 @@ static uint64_t injected(void) {
 
 enum { IN_BACKUP = 5, RECORDED, FAILED, LATER };
 
-/* A store as a process leaves it that was killed: a backup, a record later than that, and one whose sync failed, so that
-   the log's pages in memory are not those on the disk. */
+/* A store as a process leaves it that was killed: a backup, a record later than that, and one whose sync failed, so
+   that the log's pages in memory are not those on the disk. */
 static void prepare(uint64_t seed, bool damaged) {
   fault_disk_start(seed);
   fake_env_init(&g_env, AQ_SECONDS(1700000000));
@@ -107,9 +107,10 @@ static bool one_fails(uint64_t seed, bool damaged, uint32_t kind, uint64_t after
   return hit;
 }
 
-/* Goal: while a store is opened no failing call takes a sound database away, and what is recorded afterwards outlives a
-   loss of power (contract.md 7.1). Only what cannot be read counts as damage.
-   Method: each call of each kind fails once, with a sound and with a damaged database; then a record and a power cut. */
+/* Goal: while a store is opened no failing call takes a sound database away, and what is recorded afterwards outlives
+   a loss of power (contract.md 7.1). Only what cannot be read counts as damage.
+   Method: each call of each kind fails once, with a sound and with a damaged database; then a record and a power cut.
+   */
 static void each_call_fails(void **state) {
   (void)state;
   enum { SEEDS = 6 };

@@ -266,8 +266,9 @@ static size_t partials_of(const node *n, aq_duty duty) {
   return cnt;
 }
 
-/* Goal: neither an attestation nor a block is signed for before the cluster decided, nor another than that, nor by a node
-   whose records begin after the duty did. Method: each of both before the decision, after it, and on a lost store. */
+/* Goal: neither an attestation nor a block is signed for before the cluster decided, nor another than that, nor by a
+   node whose records begin after the duty did. Method: each of both before the decision, after it, and on a lost
+   store. */
 static void test_slashable(void **state) {
   (void)state;
   const aq_duty duty[] = {attest, propose};

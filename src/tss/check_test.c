@@ -77,8 +77,8 @@ static void end_and_set_back(world *w) {
 }
 
 /* Goal: what comes back late from a worker is not taken for the session that has the same duty now.
-   Method: a session ends while its batch, or with `strict` its check, is under way; another one over another root, or the
-   same, is under way when that comes back, good or bad. */
+   Method: a session ends while its batch, or with `strict` its check, is under way; another one over another root, or
+   the same, is under way when that comes back, good or bad. */
 static void test_late_results(void **state) {
   (void)state;
   for (int i = 0; i < 8; i++) {
