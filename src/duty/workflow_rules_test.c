@@ -209,6 +209,52 @@ static void test_misplaced(void **state) {
   world_free(w);
 }
 
+/* Goal: every signature of one request that is recorded reaches the peers: of all validators and all subcommittees.
+   Method: requests of both validators, in each of the subcommittees, then of a duty without; what node 2 has of them. */
+static void test_all_are_shared(void **state) {
+  (void)state;
+  enum { SUBS = 4 };
+  world *w = world_new(ALL, ALL);
+  const aq_duty duty = {SPE + 2, AQ_DUTY_PREPARE_SYNC_CONTRIBUTION};
+  aq_arena a;
+  aq_arena_init(&a, 1 << 20);
+  run_to(w, SPE + 1, AQ_SECONDS(1));
+  for (uint64_t first = 0; first < SUBS; first++) {
+    aq_partial p[VALIDATORS];
+    vc_answer answer = {0};
+    for (uint32_t v = 0; v < VALIDATORS; v++) {
+      p[v] = (aq_partial){.validator = v, .data = {.duty = duty.type, .slot = duty.slot}};
+      p[v].data.validator_index = FIRST_INDEX + v;
+      p[v].data.subcommittee = (first + v) % SUBS;
+      vc_sign(w, 0, v, &a, &p[v].data);
+    }
+    aq_workflow_submit(w->node[0].workflow, duty, p, VALIDATORS, vc_done, &answer);
+    fake_env_run_for(&w->env, AQ_SECONDS(1));
+    assert_int_equal(answer.cnt, VALIDATORS);
+    for (uint32_t v = 0; v < VALIDATORS; v++) {
+      const aq_parsig_key key = {duty, v, (uint32_t)((first + v) % SUBS)};
+      assert_int_equal(answer.item[v], AQ_OK);
+      assert_int_equal(aq_parsigdb_shares(w->node[2].workflow->parsigdb, &key, NULL), 1);
+    }
+  }
+  const aq_duty reveal = {PROPOSE_SLOT, AQ_DUTY_RANDAO};
+  aq_partial p[VALIDATORS];
+  vc_answer answer = {0};
+  for (uint32_t v = 0; v < VALIDATORS; v++) {
+    p[v] = (aq_partial){.validator = v, .data = {.duty = reveal.type, .epoch = PROPOSE_SLOT / SPE}};
+    vc_sign(w, 0, v, &a, &p[v].data);
+  }
+  aq_workflow_submit(w->node[0].workflow, reveal, p, VALIDATORS, vc_done, &answer);
+  fake_env_run_for(&w->env, AQ_SECONDS(1));
+  for (uint32_t v = 0; v < VALIDATORS; v++) {
+    const aq_parsig_key key = {reveal, v, 0};
+    assert_int_equal(answer.item[v], AQ_OK);
+    assert_int_equal(aq_parsigdb_shares(w->node[2].workflow->parsigdb, &key, NULL), 1);
+  }
+  aq_arena_free(&a);
+  world_free(w);
+}
+
 /* ---- what a chain punishes ---- */
 
 /* Of node 0's share, over data that no beacon node gave. */
@@ -404,15 +450,11 @@ static void test_objects(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_attester_values),
-      cmocka_unit_test(test_proposer_values),
-      cmocka_unit_test(test_records),
-      cmocka_unit_test(test_group_journal),
-      cmocka_unit_test(test_slashable),
-      cmocka_unit_test(test_misplaced),
-      cmocka_unit_test(test_self_contradiction),
-      cmocka_unit_test(test_objects),
-      cmocka_unit_test(test_forgotten_fee),
+      cmocka_unit_test(test_attester_values), cmocka_unit_test(test_proposer_values),
+      cmocka_unit_test(test_records),         cmocka_unit_test(test_group_journal),
+      cmocka_unit_test(test_slashable),       cmocka_unit_test(test_all_are_shared),
+      cmocka_unit_test(test_misplaced),       cmocka_unit_test(test_self_contradiction),
+      cmocka_unit_test(test_objects),         cmocka_unit_test(test_forgotten_fee),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
