@@ -189,8 +189,7 @@ static void on_submitted(void *arg, aq_duty duty, const uint32_t *validators, ui
   aq_workflow *w = arg;
   const aq_store *store = w->cfg.store;
   aq_tracker_submitted(w->tracker, duty, cnt, st);
-  bool endless = aq_duty_deadline_ns(&w->cfg.chain->clock, duty) == AQ_NEVER;
-  for (uint32_t i = 0; i < cnt && st == AQ_OK && endless && store->over; i++)
+  for (uint32_t i = 0; i < cnt && st == AQ_OK && store->over; i++)
     store->over(store->ctx, w->pubkey[validators[i]], duty);
   if (st == AQ_OK) return;
   AQ_LOG(AQ_LOG_WARN, "submit", AQ_STR("duty", aq_duty_name(duty.type)), AQ_STR("err", why ? why : aq_status_text(st)),

@@ -200,7 +200,7 @@ void aq_beacon_free(aq_beacon *b) {
 
 /* What lies before the start was not watched: it is not missed. */
 void aq_beacon_start(aq_beacon *b) {
-  if (aq_now_ns(b->cfg.env) >= b->cfg.genesis_ns) b->checked_slot = aq_sim_now_slot(b);
+  if (aq_now_ns(b->cfg.env) >= b->cfg.genesis_ns) b->checked_slot = b->first_slot = aq_sim_now_slot(b);
   slot_tick(b);
 }
 

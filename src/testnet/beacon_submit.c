@@ -8,11 +8,22 @@
 #include "base/log.h"
 #include "testnet/beacon_internal.h"
 
-void aq_sim_bad(aq_beacon *b, const char *why, uint64_t slot, uint64_t validator) {
-  b->stats.bad++;
+static void tell_bad(aq_beacon *b, const char *why, uint64_t slot, uint64_t validator) {
   snprintf(b->last_bad, sizeof b->last_bad, "slot %llu validator %llu: %s", (unsigned long long)slot,
            (unsigned long long)validator, why);
   AQ_LOG(AQ_LOG_WARN, "chain_bad", AQ_STR("reason", why), AQ_UINT("slot", slot), AQ_UINT("validator", validator));
+}
+
+void aq_sim_bad(aq_beacon *b, const char *why, uint64_t slot, uint64_t validator) {
+  b->stats.bad++;
+  tell_bad(b, why, slot, validator);
+}
+
+/* What is signed well, but was made before this chain was started anew, on blocks that are gone, is nobody's fault. */
+static void refuse_signed(aq_beacon *b, const char *why, uint64_t slot, uint64_t validator) {
+  bool made_before = b->first_slot > 0 && slot <= b->first_slot;
+  b->stats.bad += !made_before;
+  tell_bad(b, why, slot, validator);
 }
 
 /* ---- attestations ---- */
@@ -127,7 +138,7 @@ static void att_done(aq_job *job) {
   } else {
     vote_kind kind = add_vote(b, k->validator, k);
     if (k->why) {
-      aq_sim_bad(b, k->why, k->data.slot, k->validator);
+      refuse_signed(b, k->why, k->data.slot, k->validator);
       c->bad++;
     } else if (kind == VOTE_KNOWN) {
       b->stats.duplicates++;
@@ -306,7 +317,10 @@ static void block_done(aq_job *job) {
            AQ_UINT("validator", k->proposer));
   }
   if (why) {
-    aq_sim_bad(b, why, k->slot, k->proposer);
+    if (k->valid)
+      refuse_signed(b, why, k->slot, k->proposer);
+    else
+      aq_sim_bad(b, why, k->slot, k->proposer);
     c->bad++;
   } else if (known && !other) {
     b->stats.duplicates++;

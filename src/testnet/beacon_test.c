@@ -344,6 +344,24 @@ static void test_attestations(void **state) {
   }
 }
 
+/* Goal: a chain that was started anew has lost its blocks: what was made on them is refused, and held against nobody.
+   Method: an attestation on a block that is not there, of the slot of the start, and of the next one. */
+static void test_before_start(void **state) {
+  (void)state;
+  world *w = world_new(AQ_FULU);
+  run_to(w, SPE + 1, AQ_SECONDS(4));
+  aq_beacon_start(w->b);
+  for (uint64_t slot = SPE + 1; slot <= SPE + 2; slot++) {
+    run_to(w, slot, AQ_SECONDS(5));
+    uint64_t v = attester_of(w, slot);
+    aq_att_data d = right(w, slot);
+    d.target_root[0] ^= 1;
+    expect(post_att(w, AQ_FULU, v, &d, v), 400, "target root is wrong");
+    assert_int_equal(stats(w).bad, slot - SPE - 1);
+  }
+  world_free(w);
+}
+
 /* Goal: each wrong thing in an attestation is refused with its reason and counted.
    Method: one field changed and signed well; other keys, seats, forks and forms. */
 static void test_bad_attestations(void **state) {
@@ -704,13 +722,14 @@ static void test_bad_key(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_blocks),           cmocka_unit_test(test_bad_blocks),
-                                     cmocka_unit_test(test_second_block),     cmocka_unit_test(test_attestations),
-                                     cmocka_unit_test(test_bad_attestations), cmocka_unit_test(test_slashable),
-                                     cmocka_unit_test(test_surround),         cmocka_unit_test(test_accounting),
-                                     cmocka_unit_test(test_miss_at_the_end),  cmocka_unit_test(test_late_start),
-                                     cmocka_unit_test(test_faults),           cmocka_unit_test(test_events),
-                                     cmocka_unit_test(test_duties),           cmocka_unit_test(test_too_large),
-                                     cmocka_unit_test(test_free_with_jobs),   cmocka_unit_test(test_bad_key)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_blocks),       cmocka_unit_test(test_bad_blocks),
+                                     cmocka_unit_test(test_second_block), cmocka_unit_test(test_attestations),
+                                     cmocka_unit_test(test_before_start), cmocka_unit_test(test_bad_attestations),
+                                     cmocka_unit_test(test_slashable),    cmocka_unit_test(test_surround),
+                                     cmocka_unit_test(test_accounting),   cmocka_unit_test(test_miss_at_the_end),
+                                     cmocka_unit_test(test_late_start),   cmocka_unit_test(test_faults),
+                                     cmocka_unit_test(test_events),       cmocka_unit_test(test_duties),
+                                     cmocka_unit_test(test_too_large),    cmocka_unit_test(test_free_with_jobs),
+                                     cmocka_unit_test(test_bad_key)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
