@@ -176,11 +176,13 @@ static uint64_t slots_before_ns(const sim_world *w, uint64_t slot, uint64_t befo
   return slot > before ? w->genesis_ns + (slot - before) * w->slot_ns : 0;
 }
 
+static uint64_t slot_end_ns(const sim_world *w, uint64_t slot) { return w->genesis_ns + (slot + 1) * w->slot_ns; }
+
 /* Operators that a fault touched from some slots before this one on to its end. Who could not be told of a fork in
    the epoch before it, because of a fault, is in trouble for the fork's first epoch, and for each one that begins
    within some slots of such a fault while it still could not. */
 static uint32_t in_trouble(const sim_world *w, uint64_t slot) {
-  uint32_t mask = sim_faulty_ops(w, slots_before_ns(w, slot, GRACE_SLOTS), w->genesis_ns + (slot + 1) * w->slot_ns);
+  uint32_t mask = sim_faulty_ops(w, slots_before_ns(w, slot, GRACE_SLOTS), slot_end_ns(w, slot));
   uint64_t epoch = slot / w->slots_per_epoch, first = epoch * w->slots_per_epoch;
   if (epoch >= w->fork_epoch) {
     uint64_t before = GRACE_SLOTS + (epoch == w->fork_epoch ? w->slots_per_epoch : 0);
@@ -198,13 +200,20 @@ static bool views_split(const sim_world *w) {
 
 /* Where only liars trouble the cluster they cost a round each, and honest views that differ the f+1 rounds in which
    they are asked for; with both, liars and the up to f honest nodes of a view that too few share may lead those that
-   follow. */
+   follow. Who takes a proposal waits for as long again, up to the end of round 2f+2 for one of round f+1: where a liar
+   is silent besides, too few go on before it to pull the others along, and what follows counts from there. */
+static uint32_t latest_round(const sim_world *w, uint64_t slot) {
+  uint32_t hostile = (uint32_t)__builtin_popcount(w->liars);
+  if (!views_split(w) || !hostile) return w->f + 2;
+  bool mute = sim_mute_ops(w, slots_before_ns(w, slot, GRACE_SLOTS), slot_end_ns(w, slot)) & w->liars;
+  return (mute ? 2 * w->f + 3 : w->f + 2) + hostile + w->f;
+}
+
 static void check_round(const sim_node *n, const aq_store_decided *d) {
   sim_world *w = n->w;
   bool judged = d->duty.type == AQ_DUTY_ATTESTER || d->duty.type == AQ_DUTY_PROPOSER;
   if (!judged || w->slot_ns <= AQ_SECONDS(5) || in_trouble(w, d->duty.slot) & ~w->liars) return;
-  uint32_t hostile = (uint32_t)__builtin_popcount(w->liars);
-  uint32_t latest = w->f + 2 + (views_split(w) && hostile ? hostile + w->f : 0);
+  uint32_t latest = latest_round(w, d->duty.slot);
   if (d->round > latest)
     sim_fail(w, "node %u decided in round %llu, later than %u: slot %llu %s", n->op, (unsigned long long)d->round,
              latest, (unsigned long long)d->duty.slot, aq_duty_name(d->duty.type));
