@@ -210,7 +210,8 @@ static void test_misplaced(void **state) {
 }
 
 /* Goal: every signature of one request that is recorded reaches the peers: of all validators and all subcommittees.
-   Method: requests of both validators, in each of the subcommittees, then of a duty without; what node 2 has of them. */
+   Method: requests of both validators, in each of the subcommittees, then of a duty without; what node 2 has of them.
+   */
 static void test_all_are_shared(void **state) {
   (void)state;
   enum { SUBS = 4 };

@@ -118,7 +118,8 @@ typedef struct aq_store {
   void (*find)(void *ctx, aq_duty duty, uint8_t msg_type, uint64_t round, aq_store_found done, void *arg);
   /* Moves the mark since_ns: at once here, soon on the disk. No answer. */
   void (*mark)(void *ctx, uint64_t since_ns);
-  /* The validator's duty is done (a beacon node took it): its partials may go. No answer. NULL: this store keeps none. */
+  /* The validator's duty is done (a beacon node took it): its partials may go. No answer. NULL: this store keeps
+     none. */
   void (*over)(void *ctx, const uint8_t pubkey[48], aq_duty duty);
 } aq_store;
 
