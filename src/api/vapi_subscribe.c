@@ -33,10 +33,8 @@ static void make_room(aq_vapi *v, const aq_route *route, aq_bytes body) {
   uint64_t now_ns = aq_mono_ns(v->cfg.env);
   AQ_LIST_EACH(&v->kept, k, kept, link) {
     bool equal = k->route == route && aq_bytes_eq(aq_buf_bytes(&k->body), body);
-    if (equal || now_ns >= k->until_ns) drop(v, k);
-  }
-  AQ_LIST_EACH(&v->kept, k, kept, link) {
-    if (v->kept_cnt >= KEPT_MAX || v->kept_bytes + body.len > KEPT_BYTES_MAX) drop(v, k);
+    bool full = v->kept_cnt >= KEPT_MAX || v->kept_bytes + body.len > KEPT_BYTES_MAX;
+    if (equal || full || now_ns >= k->until_ns) drop(v, k);
   }
 }
 

@@ -78,7 +78,7 @@ static void skip_between(cursor *c) {
 }
 
 static bool take(cursor *c, char ch) {
-  bool is = c->left.len && c->left.ptr[0] == ch;
+  bool is = c->left.len && c->left.ptr[0] == (uint8_t)ch;
   if (is) skip(c, 1);
   return is;
 }

@@ -196,7 +196,7 @@ static aq_status no_scheme(aq_bytes t, aq_err *err) {
 }
 
 aq_status aq_url_parse(char out[AQ_URL_MAX + 1], const char *text, aq_err *err) {
-  parts p;
+  parts p = {0};
   aq_bytes t = trim(aq_bytes_str(text));
   size_t scheme = scheme_len(t);
   if (t.len > AQ_URL_MAX) return aq_fail(err, AQ_E_LIMIT, "it is over %d characters", AQ_URL_MAX);

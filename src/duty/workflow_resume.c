@@ -93,17 +93,18 @@ void aq_workflow_resend(aq_workflow *w, aq_duty duty) {
   free(p);
 }
 
+static bool next_ready(const aq_workflow *w, aq_duty *out) {
+  AQ_LIST_EACH(&w->resumed, r, resumed, link) {
+    *out = r->duty;
+    if (r->ready) return true;
+  }
+  return false;
+}
+
 aq_status aq_workflow_resume(aq_workflow *w) {
   const aq_store_visitor visitor = {.arg = w, .partial = on_partial};
   aq_status st = w->cfg.store->load(w->cfg.store->ctx, 0, &visitor); /* all, as the votes */
-  for (bool more = st == AQ_OK; more;) {
-    const resumed *first = NULL;
-    AQ_LIST_EACH(&w->resumed, r, resumed, link) {
-      if (!first && r->ready) first = r;
-    }
-    more = first != NULL;
-    if (more) aq_workflow_resend(w, first->duty);
-  }
+  for (aq_duty duty; st == AQ_OK && next_ready(w, &duty);) aq_workflow_resend(w, duty);
   return st;
 }
 

@@ -15,8 +15,7 @@ static const char *const texts[AQ_HTTP_FAULT_CNT] = {
         "no connection in time: check the address, and that no firewall drops what goes to this port",
     [AQ_HTTP_FAULT_SLOW] = "connected, but there was no answer in time: it hangs or has too much to do",
     [AQ_HTTP_FAULT_UNTRUSTED] =
-        "its certificate is of no authority that is trusted here: name the file of its CA with "
-        "--beacon-node-ca or SSL_CERT_FILE",
+        "its certificate is of no authority trusted here: name its CA's file with --beacon-node-ca or SSL_CERT_FILE",
     [AQ_HTTP_FAULT_EXPIRED] =
         "its certificate has expired: it must be renewed there, unless the clock of this machine is wrong",
     [AQ_HTTP_FAULT_NOT_YET] = "its certificate is not valid yet: is the clock of this machine right?",
@@ -25,13 +24,11 @@ static const char *const texts[AQ_HTTP_FAULT_CNT] = {
     [AQ_HTTP_FAULT_PLAIN] = "this port speaks plain HTTP: write http:// instead of https://",
     [AQ_HTTP_FAULT_WANTS_TLS] = "this port wants TLS: write https:// instead of http://",
     [AQ_HTTP_FAULT_TLS] =
-        "the TLS handshake failed: does this port speak TLS at all (else write http://), in a version "
-        "of ours, without a certificate of the client?",
+        "the TLS handshake failed: does this port speak TLS (else write http://), and want no client certificate?",
     [AQ_HTTP_FAULT_NOT_HTTP] =
         "what came back is no HTTP: is this the port of the HTTP API, and does it want TLS (then write https://)?",
     [AQ_HTTP_FAULT_SILENT] =
-        "it closed the connection without an answer: it stops or restarts, or is it a port that "
-        "wants TLS (then write https://)?",
+        "it closed the connection without an answer: it restarts, or this port wants TLS (then write https://)",
     [AQ_HTTP_FAULT_BROKEN] = "the connection broke off before the answer was whole",
     [AQ_HTTP_FAULT_TOO_LONG] = "its answer is longer than any that is taken",
 };
