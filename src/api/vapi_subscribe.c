@@ -28,13 +28,21 @@ static void drop(aq_vapi *v, kept *k) {
   free(k);
 }
 
-/* Those that are over make room first, then the oldest; an equal one is renewed. */
+/* Over, or renewed by this one. */
+static bool gives_way(const aq_vapi *v, const kept *k, const aq_route *route, aq_bytes body) {
+  return aq_mono_ns(v->cfg.env) >= k->until_ns || (k->route == route && aq_bytes_eq(aq_buf_bytes(&k->body), body));
+}
+
+/* Besides those that give way the oldest go, as many as it takes. */
 static void make_room(aq_vapi *v, const aq_route *route, aq_bytes body) {
-  uint64_t now_ns = aq_mono_ns(v->cfg.env);
+  size_t cnt = v->kept_cnt, bytes = v->kept_bytes;
   AQ_LIST_EACH(&v->kept, k, kept, link) {
-    bool equal = k->route == route && aq_bytes_eq(aq_buf_bytes(&k->body), body);
-    bool full = v->kept_cnt >= KEPT_MAX || v->kept_bytes + body.len > KEPT_BYTES_MAX;
-    if (equal || full || now_ns >= k->until_ns) drop(v, k);
+    if (gives_way(v, k, route, body)) cnt--, bytes -= k->body.len;
+  }
+  AQ_LIST_EACH(&v->kept, k, kept, link) {
+    bool gives = gives_way(v, k, route, body), full = cnt >= KEPT_MAX || bytes + body.len > KEPT_BYTES_MAX;
+    if (!gives && full) cnt--, bytes -= k->body.len;
+    if (gives || full) drop(v, k);
   }
 }
 
