@@ -8,11 +8,6 @@ enum { START, BLANK_LF, BLANK, HEAD, BODY, CHUNK_LINE, TRAILER, END, BAD };
 
 enum { SIZE_DIGITS_MAX = 8 };
 
-static bool is_token(char c) {
-  if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) return true;
-  return c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL;
-}
-
 /* ---- what the machine tells ---- */
 
 static aq_http_parse *parse_of(llhttp_t *m) { return AQ_CONTAINER(m, aq_http_parse, machine); }
@@ -181,7 +176,7 @@ static int code_of(const aq_http_parse *p, llhttp_errno_t why, char c, size_t pl
   if (p->refuse || p->text.failed) return p->refuse ? p->refuse : 503;
   const char *reason = llhttp_get_error_reason(&p->machine);
   /* One of the methods is expected: another token, or the end of one. */
-  if (why == HPE_INVALID_METHOD) return is_token(c) || (c == ' ' && place > 0) ? 501 : 400;
+  if (why == HPE_INVALID_METHOD) return aq_http_is_token(c) || (c == ' ' && place > 0) ? 501 : 400;
   if (why == HPE_INVALID_VERSION) return p->text.len - p->mark == 3 ? 505 : 400; /* well formed, or not */
   return why == HPE_INVALID_CONTENT_LENGTH && strstr(reason, "overflow") ? 413 : 400;
 }

@@ -1,7 +1,6 @@
 #include "cmd/endpoints.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <stdio.h>
 
 #include "base/url.h"
@@ -37,10 +36,9 @@ aq_status aq_endpoints_of(const char **out, size_t *cnt, size_t max, const aq_op
 
 /* ---- headers ---- */
 
-/* RFC 9110, 5.6.2. */
 static bool is_token(aq_bytes t) {
   for (size_t i = 0; i < t.len; i++) {
-    if (t.ptr[i] > 0x7f || (!isalnum(t.ptr[i]) && !strchr("!#$%&'*+-.^_`|~", t.ptr[i]))) return false;
+    if (!aq_http_is_token((char)t.ptr[i])) return false;
   }
   return t.len > 0;
 }

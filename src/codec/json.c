@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/hex.h"
+#include "base/utf8.h"
 #include "codec/utf8.h"
 
 /* yyjson has no limit on nesting of its own, and readers of documents recurse. */
@@ -38,7 +39,7 @@ yyjson_doc *aq_json_parse(aq_bytes text, size_t max, aq_err *err) {
     (void)aq_fail(err, AQ_E_LIMIT, "JSON is nested deeper than %d", AQ_JSON_DEPTH_MAX);
     return NULL;
   }
-  if (text.len >= 3 && memcmp(text.ptr, "\xef\xbb\xbf", 3) == 0) text.ptr += 3, text.len -= 3;
+  text = aq_utf8_unmark(text);
   /* Without the in-place flag the text is only read. Numbers that no uint64 holds stay as they are written. */
   yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)text.ptr, text.len, YYJSON_READ_BIGNUM_AS_RAW, NULL, &why);
   if (!doc) (void)aq_fail(err, AQ_E_FORMAT, "JSON, byte %zu: %s", why.pos, why.msg);

@@ -3,6 +3,7 @@
 #include <utf8proc.h>
 
 #include "base/assert.h"
+#include "base/utf8.h"
 #include "crypto/secret.h"
 
 enum { CODES_MAX = 18 * AQ_PASSWORD_MAX / 3 }; /* only sequences of three bytes and more grow so much */
@@ -54,8 +55,7 @@ aq_status aq_password_eip2335(uint8_t *out, size_t *len, aq_bytes password) {
   AQ_ASSERT(code);
   memcpy(out, password.ptr, password.len);
   AQ_DECLASSIFY(out, password.len);
-  size_t mark = password.len >= 3 && memcmp(out, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-  aq_status st = normalise(code, out, len, aq_bytes_of(out + mark, password.len - mark));
+  aq_status st = normalise(code, out, len, aq_utf8_unmark(aq_bytes_of(out, password.len)));
   aq_guarded_free(code);
   aq_stack_clear();
   return st;

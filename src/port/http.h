@@ -17,6 +17,12 @@ typedef struct {
 /* Value of the first header of that name, any case; NULL when absent. */
 const char *aq_http_header_get(const aq_http_headers *h, const char *name);
 
+/* A character of methods and names of headers (RFC 9110, 5.6.2). */
+static inline bool aq_http_is_token(char c) {
+  if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) return true;
+  return c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+}
+
 /* Whether a comma-separated list, as Connection's value is one, has that token, in any case. */
 bool aq_http_list_has(const char *list, const char *token);
 /* A header that describes one connection, or that a Connection header of h names: a proxy keeps it to itself (RFC 9110,
