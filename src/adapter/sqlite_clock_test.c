@@ -1,58 +1,6 @@
-#include "adapter/sqlite_db.h"
-#include "aq_test.h"
-#include "base/metrics.h"
-#include "duty/fake_env.h"
-
-#include <ftw.h>
-#include <unistd.h>
+#include "adapter/fake_store.h"
 
 /* What the store does about clocks, on a thread of ours: pruning, marks, and the question what was recorded. */
-
-static char g_dir[64], g_path[96];
-static fake_env g_env;
-static aq_sqlite *g_store;
-static const aq_store *g_port;
-
-static void open_store(aq_store_state want) {
-  const aq_sqlite_cfg cfg = {.path = g_path, .self = 2, .lock_hash = {1, 2, 3}, .by_hand = &g_env.env};
-  assert_int_equal(aq_sqlite_open(&g_store, NULL, &cfg, NULL), AQ_OK);
-  g_port = aq_sqlite_port(g_store);
-  assert_int_equal(g_port->state, want);
-}
-
-static void reopen(void) {
-  aq_sqlite_close(g_store);
-  open_store(AQ_STORE_OK);
-}
-
-static int setup(void **state) {
-  (void)state;
-  const char *tmp = getenv("TMPDIR");
-  snprintf(g_dir, sizeof g_dir, "%.32s/aequa-store-XXXXXX", tmp ? tmp : P_tmpdir);
-  if (!mkdtemp(g_dir)) return -1;
-  snprintf(g_path, sizeof g_path, "%s/aequa.db", g_dir);
-  aq_metrics_init();
-  fake_env_init(&g_env, UINT64_C(1700000000) * AQ_NS_PER_SEC);
-  open_store(AQ_STORE_MISS);
-  return 0;
-}
-
-static int remove_one(const char *path, const struct stat *info, int flag, struct FTW *ftw) {
-  (void)info, (void)flag, (void)ftw;
-  return remove(path);
-}
-
-static int teardown(void **state) {
-  (void)state;
-  aq_sqlite_close(g_store);
-  return nftw(g_dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static void flush(void) {
-  while (aq_sqlite_turn(g_store)) continue;
-}
-
-static void on_answer(void *arg, aq_status st) { *(aq_status *)arg = st; }
 
 static aq_store_vote vote_of(uint64_t slot, uint8_t type, uint64_t round, uint64_t prepared, const char *msg) {
   return (aq_store_vote){.duty = {slot, AQ_DUTY_ATTESTER},

@@ -640,4 +640,18 @@ static inline const fake_decision *fake_decision_of(const fake_cluster *w, uint3
   return NULL;
 }
 
+/* Of n nodes those that are not `away` are up and take part in a duty that begins 50 ms later. */
+static inline fake_cluster *fake_cluster_before(uint32_t n, uint32_t away, aq_duty duty) {
+  fake_cluster *w = fake_cluster_new(n, AQ_DENEB);
+  w->commit_ns = AQ_MILLIS(2);
+  fake_run_until(w, aq_duty_start_ns(&w->chain.clock, duty) - AQ_MILLIS(100));
+  for (uint32_t i = 0; i < n; i++) {
+    if (away >> i & 1) continue;
+    fake_boot(w, i, AQ_STORE_OK);
+    AQ_ASSERT(aq_consensus_participate(w->node[i].c, duty) == AQ_OK);
+  }
+  fake_run_until(w, w->now_ns + AQ_MILLIS(50)); /* the peers' first answers */
+  return w;
+}
+
 #endif

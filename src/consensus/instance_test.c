@@ -12,17 +12,8 @@ static const aq_duty duty = {SLOT, AQ_DUTY_ATTESTER};
 
 /* All but `away` are up and take part. */
 static fake_cluster *cluster(uint32_t away) {
-  fake_cluster *w = fake_cluster_new(NODES, AQ_DENEB);
-  w->commit_ns = AQ_MILLIS(2);
   assert_int_equal(aq_qbft_leader(SLOT, AQ_DUTY_ATTESTER, 1, NODES), 1);
-  fake_run_until(w, aq_duty_start_ns(&w->chain.clock, duty) - AQ_MILLIS(100));
-  for (uint32_t i = 0; i < NODES; i++) {
-    if (away >> i & 1) continue;
-    fake_boot(w, i, AQ_STORE_OK);
-    assert_int_equal(aq_consensus_participate(w->node[i].c, duty), AQ_OK);
-  }
-  fake_run_until(w, w->now_ns + AQ_MILLIS(50)); /* the peers' first answers */
-  return w;
+  return fake_cluster_before(NODES, away, duty);
 }
 
 static void run_ms(fake_cluster *w, uint64_t ms) { fake_run_until(w, w->now_ns + AQ_MILLIS(ms)); }

@@ -121,7 +121,10 @@ static void test_checked(void **state) {
 }
 
 /* The nodes 0 to 2 sign a RANDAO and an exit. Nothing of node 0 gets out, and nothing of the others gets to it. */
-static void sign_without_decision(world *w, vc_answer *randao, vc_answer *leave) {
+static world *signed_without_decision(vc_answer *randao, vc_answer *leave) {
+  world *w = world_new(ALL, ALL);
+  run_to(w, PROPOSE_SLOT, AQ_MILLIS(100));
+  for (uint32_t i = 0; i < 3; i++) w->node[i].mute = true;
   static const uint8_t quit[112] = {1, [8] = FIRST_INDEX};
   for (uint32_t i = 0; i < 3; i++) {
     aq_arena a;
@@ -133,6 +136,8 @@ static void sign_without_decision(world *w, vc_answer *randao, vc_answer *leave)
     aq_arena_free(&a);
     vc_randao(w, i, PROPOSE_SLOT, &randao[i]);
   }
+  fake_env_run_for(&w->env, AQ_MILLIS(300));
+  return w;
 }
 
 /* Goal: duties without a decision too: a RANDAO within its slot, an exit whenever the node comes back, until it is
@@ -140,13 +145,9 @@ static void sign_without_decision(world *w, vc_answer *randao, vc_answer *leave)
    Method: both acknowledged by a node that dies before the others' shares reach it; a second restart later. */
 static void test_without_decision(void **state) {
   (void)state;
-  world *w = world_new(ALL, ALL);
   static vc_answer randao[3], leave[3];
   memset(randao, 0, sizeof randao), memset(leave, 0, sizeof leave);
-  run_to(w, PROPOSE_SLOT, AQ_MILLIS(100));
-  for (uint32_t i = 0; i < 3; i++) w->node[i].mute = true;
-  sign_without_decision(w, randao, leave);
-  fake_env_run_for(&w->env, AQ_MILLIS(300));
+  world *w = signed_without_decision(randao, leave);
   for (uint32_t i = 0; i < 3; i++) assert_true(randao[i].item[0] == AQ_OK && leave[i].item[0] == AQ_OK);
   node_stop(w, 0);
   fake_env_run_for(&w->env, AQ_MILLIS(100));
@@ -169,13 +170,9 @@ static void test_without_decision(void **state) {
    and comes back epochs later, when the others sign. */
 static void test_exit_waits(void **state) {
   (void)state;
-  world *w = world_new(ALL, ALL);
   static vc_answer randao[3], leave[3];
   memset(randao, 0, sizeof randao), memset(leave, 0, sizeof leave);
-  run_to(w, PROPOSE_SLOT, AQ_MILLIS(100));
-  for (uint32_t i = 0; i < 3; i++) w->node[i].mute = true;
-  sign_without_decision(w, randao, leave);
-  fake_env_run_for(&w->env, AQ_MILLIS(300));
+  world *w = signed_without_decision(randao, leave);
   for (uint32_t i = 0; i < 3; i++) node_stop(w, i);
   run_to(w, PROPOSE_SLOT + 5 * SPE, 0);
   for (uint32_t i = 0; i < 3; i++) {
