@@ -8,7 +8,7 @@
 
 /* Readiness: 1 ok, 2 beacon node down, 3 syncing, 4 quorum peers not connected, 5 vc not connected, 7 zero peers, 8
    far behind, 9 beacon node of another chain or fork, 10 its answers do not fit, 11 the store cannot be written, 12
-   the clock is off. */
+   the clock is off, 13 votes and signatures are held back. */
 typedef struct aq_monitor aq_monitor;
 typedef struct {
   const aq_env *env;
