@@ -191,20 +191,20 @@ static uint32_t in_trouble(const sim_world *w, uint64_t slot) {
   return mask;
 }
 
-static bool views_split(const sim_world *w) {
+static bool scheduled(const sim_world *w, sim_fault_kind k) {
   for (uint32_t i = 0; i < w->fault_cnt; i++) {
-    if (w->fault[i].kind == SIM_SPLIT && w->opts.keep >> i & 1) return true;
+    if (w->fault[i].kind == k && w->opts.keep >> i & 1) return true;
   }
   return false;
 }
 
-/* Where only liars trouble the cluster they cost a round each, and honest views that differ the f+1 rounds in which
-   they are asked for; with both, liars and the up to f honest nodes of a view that too few share may lead those that
-   follow. Who takes a proposal waits for as long again, up to the end of round 2f+2 for one of round f+1: where a liar
-   is silent besides, too few go on before it to pull the others along, and what follows counts from there. */
+/* Where only liars trouble the cluster they cost a round each, or two when they show their proposals to a few, and
+   honest views that differ the f+1 rounds in which they are asked for; with both, liars and the up to f honest nodes of
+   a view that too few share may lead those that follow. Where a liar is silent besides, who takes a proposal waits in
+   vain up to the end of the next round. */
 static uint32_t latest_round(const sim_world *w, uint64_t slot) {
   uint32_t hostile = (uint32_t)__builtin_popcount(w->liars);
-  if (!views_split(w) || !hostile) return w->f + 2;
+  if (!scheduled(w, SIM_SPLIT) || !hostile) return w->f + 2 + (scheduled(w, SIM_LIE_SHOW) ? hostile : 0);
   bool mute = sim_mute_ops(w, slots_before_ns(w, slot, GRACE_SLOTS), slot_end_ns(w, slot)) & w->liars;
   return (mute ? 2 * w->f + 3 : w->f + 2) + hostile + w->f;
 }

@@ -142,6 +142,7 @@ static uint64_t size_of(sim_world *w, sim_fault_kind k) {
     case SIM_LEAK:
     case SIM_ACK_CRASH:
     case SIM_BN_RESTART:
+    case SIM_LIE_SHOW:
     case SIM_FAULT_CNT: break;
   }
   return 0;
@@ -243,6 +244,18 @@ static void bn_restart(sim_world *w) {
   w->fault[w->fault_cnt++] = f;
 }
 
+/* All liars, from some slot on: those that saw a proposal wait for the others, who are too few to pull them along. */
+static void show_few(sim_world *w) {
+  sim_rng r;
+  sim_rng_seed(&r, w->opts.seed ^ UINT64_C(0x66657773));
+  if (w->opts.calm || sim_rng_below(&r, 4) > 0) return;
+  uint64_t slots = (w->heal_ns - w->genesis_ns) / w->slot_ns, slot = 1 + sim_rng_below(&r, slots);
+  sim_fault f = {.kind = SIM_LIE_SHOW, .from_ns = w->genesis_ns + slot * w->slot_ns, .until_ns = w->end_ns};
+  for (f.a = 0; f.a < w->n && w->fault_cnt < SIM_FAULTS_MAX; f.a++) {
+    if (w->liars >> f.a & 1) w->fault[w->fault_cnt++] = f;
+  }
+}
+
 void sim_acked(sim_node *n) {
   const sim_fault *f = sim_fault_of(n->w, SIM_ACK_CRASH, n->op);
   if (!f || n->acked == f || !n->up || n->leaving) return;
@@ -272,6 +285,7 @@ void sim_faults_make(sim_world *w) {
   }
   crash_after_ack(w);
   bn_restart(w);
+  show_few(w);
 }
 
 static void describe(const sim_world *w, const sim_fault *f, char *out, size_t len) {

@@ -94,6 +94,27 @@ static bool spoil_shares(sim_node *n, aq_bytes msg, aq_buf *out) {
   return true;
 }
 
+bool sim_hides(sim_node *n, uint32_t op, aq_net_proto proto, aq_bytes msg) {
+  sim_world *w = n->w;
+  if (n->nature != SIM_LIAR || proto != AQ_PROTO_QBFT || !sim_fault_of(w, SIM_LIE_SHOW, n->op)) return false;
+  aq_qbft_msg m = {0};
+  uint32_t cnt = 0;
+  aq_duty duty;
+  aq_bytes raw;
+  size_t end;
+  aq_arena a;
+  aq_arena_init(&a, 1 << 20);
+  bool shown = sim_first_vote(&raw, &end, msg) &&
+               aq_qbft_wire_read(&m, &cnt, 1, &duty, &a, w->n, raw, false) == AQ_OK && m.type == AQ_QBFT_PRE_PREPARE;
+  aq_arena_free(&a);
+  if (shown && w->liars >> op & 1) return false;
+  uint32_t honest = w->n - (uint32_t)__builtin_popcount(w->liars);
+  uint32_t rank = (uint32_t)__builtin_popcount(~w->liars & ((1u << op) - 1));
+  if (shown && (rank + duty.slot + (uint64_t)m.round) % honest >= w->f) return false;
+  sim_count_fault(w, SIM_LIE_SHOW);
+  return true;
+}
+
 bool sim_lie(sim_node *n, aq_net_proto proto, aq_bytes msg, aq_buf *out) {
   if (proto == AQ_PROTO_QBFT) return sim_lie_values(n, msg, out) || mutate(n, msg, out);
   if (proto == AQ_PROTO_PARSIGEX) return spoil_shares(n, msg, out);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "consensus/qbft_wire.h"
 #include "world.h"
 
 /* One message on its way, or the answer to a request on its way back. */
@@ -91,11 +92,33 @@ static void answered(void *arg) {
 
 static void unanswered(void *arg) { settle(arg, AQ_E_TIMEOUT); }
 
+/* A consensus message as a reader of a trace wants it. */
+static void say_vote(const letter *l) {
+  sim_world *w = l->w;
+  aq_qbft_msg m = {0};
+  uint32_t cnt = 0;
+  aq_duty duty;
+  aq_bytes raw;
+  size_t end;
+  if (!w->opts.trace || l->proto != AQ_PROTO_QBFT || !sim_first_vote(&raw, &end, aq_buf_bytes(&l->data))) return;
+  aq_arena a;
+  aq_arena_init(&a, 1 << 20);
+  if (aq_qbft_wire_read(&m, &cnt, 1, &duty, &a, w->n, raw, false) == AQ_OK) {
+    static const char *const name[] = {"?", "PRE-PREPARE", "PREPARE", "COMMIT", "ROUND-CHANGE", "DECIDED"};
+    const char *type = (size_t)m.type < AQ_COUNT(name) ? name[m.type] : "?";
+    sim_say(w, "  vote    %u -> %u  slot %llu %s, %s of round %lld, value %02x%02x, prepared %02x%02x in round %lld",
+            l->from->idx, l->to->idx, (unsigned long long)duty.slot, aq_duty_name(duty.type), type, (long long)m.round,
+            m.value.b[0], m.value.b[1], m.prepared_value.b[0], m.prepared_value.b[1], (long long)m.prepared_round);
+  }
+  aq_arena_free(&a);
+}
+
 static void deliver(letter *l, bool again) {
   sim_node *to = l->to;
   if (!to || !to->up || to->leaving || to->life != l->to_life) return;
   const aq_net_handler *h = &to->link.handler[l->proto];
   sim_trace(l->w, again ? "again" : "deliver", l->from->idx, to->idx, aq_buf_bytes(&l->data));
+  say_vote(l);
   if (to->nature == SIM_LIAR) sim_liar_heard(to, l->proto, aq_buf_bytes(&l->data));
   if (h->recv) h->recv(h->arg, l->from->op, aq_buf_bytes(&l->data));
 }
@@ -158,7 +181,8 @@ static void post(sim_node *from, uint32_t peer, aq_net_proto proto, aq_bytes msg
   uint64_t now_ns = aq_now_ns(&w->own.env), us = sim_way_us(w, from->op, peer);
   bool lost = loss && sim_chance(w, (uint32_t)loss->p);
   if (lost) sim_count_fault(w, SIM_LOSS);
-  if (!l->to || sim_cut(w, from->op, peer) || lost) {
+  bool hidden = sim_hides(from, peer, proto, msg);
+  if (!l->to || sim_cut(w, from->op, peer) || lost || hidden) {
     /* A stream that breaks: told sooner or later, or never known to have failed. */
     l->st = lost && !l->is_request && sim_chance(w, 500) ? AQ_OK : sim_chance(w, 500) ? AQ_E_CLOSED : AQ_E_TIMEOUT;
     uint64_t after_ns = l->st == AQ_E_TIMEOUT ? AQ_SECONDS(7) : us * AQ_NS_PER_US;

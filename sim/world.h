@@ -218,7 +218,8 @@ struct sim_node {
   X(SPLIT, "split_views")          /* beacon nodes of mask p see an epoch's first block late by b ms */ \
   X(LEAK, "leak")                  /* the chain justifies nothing */                                    \
   X(ACK_CRASH, "crash_after_ack")  /* a dies when its client hears 200 for votes, back in p ms */       \
-  X(BN_RESTART, "bn_restart")      /* all beacon nodes are restarted at once */
+  X(BN_RESTART, "bn_restart")      /* all beacon nodes are restarted at once */                         \
+  X(LIE_SHOW, "liar_shows_few")    /* a leader shows its proposals to all but f honest nodes, no vote */
 
 typedef enum {
 #define X(name, text) SIM_##name,
@@ -305,6 +306,8 @@ bool sim_chain_answer(sim_world *w, uint32_t op, const aq_http_req *req,
 
 /* cluster_check.c */
 /* A consensus message begins with the sender's own vote: its bytes, and where it ends. */
+/* Does a liar keep this message from that operator? */
+bool sim_hides(sim_node *n, uint32_t op, aq_net_proto proto, aq_bytes msg);
 bool sim_first_vote(aq_bytes *raw, size_t *end, aq_bytes msg);
 /* A node's own set of shares as a peer reads it. */
 AQ_NODISCARD aq_status sim_read_shares(aq_parsigex_set *out, aq_arena *a, sim_node *n, aq_bytes msg);

@@ -203,13 +203,24 @@ void aq_instance_complete(aq_instance *in) {
 
 static void on_round_timer(void *arg);
 
+static uint64_t early_end(const aq_instance *in, uint64_t now_ns) {
+  return aq_round_early_end_ns(&in->c->flags, &in->c->cfg.chain->clock, in->duty, in->timer_round, now_ns,
+                               in->round_end_ns);
+}
+
+static void arm_at(aq_instance *in, uint64_t at_ns) {
+  in->timer_at_ns = at_ns;
+  in->timer_deferred = false;
+  aq_timer_set(in->c->cfg.env, &in->round_timer, at_ns, on_round_timer, in);
+}
+
 static void arm(aq_instance *in, const aq_qbft_fx *fx) {
   const aq_consensus_cfg *cfg = &in->c->cfg;
-  in->timer_at_ns = aq_round_deadline_ns(&in->c->flags, &cfg->chain->clock, in->duty, fx->round, fx->again,
-                                         aq_now_ns(cfg->env), in->timer_at_ns);
+  uint64_t now = aq_now_ns(cfg->env);
+  in->round_end_ns =
+      aq_round_deadline_ns(&in->c->flags, &cfg->chain->clock, in->duty, fx->round, fx->again, now, in->round_end_ns);
   in->timer_round = fx->round;
-  in->timer_deferred = false;
-  aq_timer_set(cfg->env, &in->round_timer, in->timer_at_ns, on_round_timer, in);
+  arm_at(in, fx->again ? early_end(in, now) : in->round_end_ns);
 }
 
 static void log_transition(const aq_instance *in, const char *event, int64_t round, const char *note) {
@@ -340,6 +351,10 @@ static void on_round_timer(void *arg) {
   if (!in->timer_deferred && now > in->timer_at_ns + AQ_MILLIS(LATE_MS)) {
     in->timer_deferred = true;
     aq_timer_after(in->c->cfg.env, &in->round_timer, 0, on_round_timer, in);
+    return;
+  }
+  if (now < in->round_end_ns && !aq_qbft_ahead(in->q)) {
+    arm_at(in, early_end(in, now));
     return;
   }
   aq_instance_explain(in);

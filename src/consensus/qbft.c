@@ -554,6 +554,15 @@ uint32_t aq_qbft_seen(const aq_qbft *q, aq_qbft_type type, int64_t round) {
   return seen;
 }
 
+bool aq_qbft_ahead(const aq_qbft *q) {
+  if (q->decided) return false;
+  aq_qbft_it it = {0, 0, 0};
+  for (const aq_qbft_msg *m; (m = aq_qbft_store_next(q->store, &it, AQ_QBFT_ROUND_CHANGE));) {
+    if (m->round > q->round) return true;
+  }
+  return false;
+}
+
 uint32_t aq_qbft_preparers(const aq_qbft *q, int64_t round, const aq_hash *value) {
   if (q->decided) return 0;
   aq_qbft_refs refs;

@@ -116,6 +116,8 @@ aq_qbft_phase aq_qbft_phase_of(const aq_qbft *q); /* of the current round */
 const aq_qbft_msg *aq_qbft_decided(const aq_qbft *q);
 /* Bit i: node i's message of the type and round is held (any value). 0 after the decision. */
 uint32_t aq_qbft_seen(const aq_qbft *q, aq_qbft_type type, int64_t round);
+/* Is a ROUND-CHANGE of a later round than the current one held? false after the decision. */
+bool aq_qbft_ahead(const aq_qbft *q);
 /* Bit i: node i's PREPARE of the round and value is held. 0 after the decision. */
 uint32_t aq_qbft_preparers(const aq_qbft *q, int64_t round, const aq_hash *value);
 

@@ -44,3 +44,13 @@ uint64_t aq_round_deadline_ns(const aq_timer_flags *f, const aq_clock *clock, aq
                 length_ns % AQ_SECONDS(6) / 1000 * clock->slot_ns / (AQ_SECONDS(6) / 1000);
   return saturating_add(aq_duty_start_ns(clock, duty), again ? 2 * length_ns : length_ns);
 }
+
+uint64_t aq_round_early_end_ns(const aq_timer_flags *f, const aq_clock *clock, aq_duty duty, int64_t round,
+                               uint64_t now_ns, uint64_t end_ns) {
+  if (!clock || aq_round_timer_for(f, duty.type) != AQ_ROUND_TIMER_EAGER) return end_ns;
+  for (int64_t r = round + 1; r < 2 * round; r++) {
+    uint64_t at = aq_round_deadline_ns(f, clock, duty, r, false, now_ns, 0);
+    if (at > now_ns) return at < end_ns ? at : end_ns;
+  }
+  return end_ns;
+}

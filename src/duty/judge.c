@@ -56,7 +56,7 @@ static bool strict(const aq_judge *j, const aq_value_case *c) { return c->round 
 
 /* Are the rules asked in which honest nodes can differ? */
 static bool early(const aq_judge *j, const aq_value_case *c) {
-  bool open = c->prepared || c->round > 3 * (int64_t)j->cfg.faulty + 2;
+  bool open = c->prepared || c->round > 4 * (int64_t)j->cfg.faulty + 3;
   return !open && (strict(j, c) || !c->seconded);
 }
 

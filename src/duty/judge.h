@@ -4,7 +4,7 @@
      our beacon node has justified. While it does not answer, that is what it named last;
    - in rounds 1 to f+1, of which an honest node leads one: all validators of our schedule are there, the source is our
      beacon node's, the target is or is a block that it knows of an epoch's first slot or the epoch before. Honest
-     beacon nodes can differ here for a moment. In rounds f+2 to 3f+2 such a value is in doubt until f+1 nodes prepare
+     beacon nodes can differ here for a moment. In rounds f+2 to 4f+3 such a value is in doubt until f+1 nodes prepare
      it: one of two views has f+1 honest nodes, and at most 2f others lead before one of those does. Later this is not
      asked, for clusters in more than two minds.
    The head is not judged. Blocks: of the slot's proposer (likewise), with its index; with the builder off a full

@@ -3,10 +3,10 @@
 #include "consensus/qbft.h"
 #include "duty/fake_nodes.h"
 
-/* What node 0 of a cluster of four prepares (f is 1: rounds 1 and 2 are strict ones, in 3 to 5 f+1 nodes are enough,
-   in 6 anything goes that is not judged in all rounds). Both validators attest in slot 3 of an epoch, in committees 0
+/* What node 0 of a cluster of four prepares (f is 1: rounds 1 and 2 are strict ones, in 3 to 7 f+1 nodes are enough,
+   in 8 anything goes that is not judged in all rounds). Both validators attest in slot 3 of an epoch, in committees 0
    and 1; validator 1 proposes in slot 5. Slots of 12 s: once more after 250 ms. */
-enum { ALL = 0xf, ATTEST_SLOT = SPE + 3, PROPOSE_SLOT = SPE + 5, EPOCH = 1, BYTES_MAX = 8 << 20, STRICT = 2, OPEN = 6 };
+enum { ALL = 0xf, ATTEST_SLOT = SPE + 3, PROPOSE_SLOT = SPE + 5, EPOCH = 1, BYTES_MAX = 8 << 20, STRICT = 2, OPEN = 8 };
 
 static const aq_duty attest = {ATTEST_SLOT, AQ_DUTY_ATTESTER}, next_attest = {ATTEST_SLOT + SPE, AQ_DUTY_ATTESTER},
                      propose = {PROPOSE_SLOT, AQ_DUTY_PROPOSER};
@@ -111,7 +111,7 @@ static world *at_attestation(void) {
 }
 
 /* Goal: a leader that leaves validators out costs its round; one whose schedule is another is followed in the end, and
-   what a quorum prepared is not refused. Method: one of two entries, in rounds 1 to 6 and as a prepared value. */
+   what a quorum prepared is not refused. Method: one of two entries, in rounds 1 to 8 and as a prepared value. */
 static void test_left_out(void **state) {
   (void)state;
   world *w = at_attestation();
@@ -142,7 +142,7 @@ static void test_unjustified_source(void **state) {
     assert_int_equal(judge_case(w, &c, &s), AQ_VALUE_BAD);
     assert_int_equal(n->votes_asked, before + 1);
   }
-  const aq_value_case c = {.duty = next_attest, .round = 7};
+  const aq_value_case c = {.duty = next_attest, .round = OPEN + 1};
   assert_int_equal(judge_once(w, &c, &s), AQ_VALUE_WAIT);
   n->votes = s.data;
   fake_env_run_for(&w->env, AQ_MILLIS(100));
@@ -153,8 +153,8 @@ static void test_unjustified_source(void **state) {
 }
 
 /* Goal: an old or foreign source, or a target that our beacon node does not know, costs the leader its round; honest
-   nodes that do not come together follow f+1 of one mind from round 3 on, and anybody in round 6. Method: each part of
-   the votes changed, in rounds 1 to 6. */
+   nodes that do not come together follow f+1 of one mind from round 3 on, and anybody in round 8. Method: each part of
+   the votes changed, in rounds 1 to 8. */
 static void test_other_votes(void **state) {
   (void)state;
   world *w = at_attestation();

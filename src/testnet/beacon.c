@@ -173,11 +173,8 @@ void aq_sim_destroy(aq_beacon *b) {
     free(s);
   }
   for (uint32_t i = 0; i < b->cfg.validator_cnt; i++) free(b->validator[i].vote);
-  for (size_t i = 0; i < b->block_cap; i++) {
-    if (!b->block[i]) continue;
-    aq_buf_free(&b->block[i]->ssz);
-    free(b->block[i]);
-  }
+  for (size_t i = 0; i < b->block_cap; i++) aq_sim_block_free(b->block[i]);
+  for (size_t i = 0; i < AQ_COUNT(b->orphan); i++) aq_sim_block_free(b->orphan[i]);
   for (int i = 0; i < 4; i++) {
     free(b->epoch[i].seat);
     free(b->epoch[i].order);

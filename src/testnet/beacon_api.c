@@ -387,6 +387,9 @@ static const aq_sim_block *block_id(const aq_beacon *b, const char *id) {
   for (size_t i = 0; i < b->block_cap; i++) {
     if (b->block[i] && memcmp(b->block[i]->root, root, 32) == 0) return b->block[i];
   }
+  for (size_t i = 0; i < AQ_COUNT(b->orphan); i++) {
+    if (b->orphan[i] && memcmp(b->orphan[i]->root, root, 32) == 0) return b->orphan[i];
+  }
   return NULL;
 }
 
@@ -435,8 +438,9 @@ static void get_header(aq_sim_call *c) {
   aq_buf out = AQ_BUF(4096);
   aq_buf_put_str(&out, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":{\"root\":");
   put_hex(&out, block ? block->root : b->genesis_root, 32);
-  aq_buf_printf(&out, ",\"canonical\":true,\"header\":{\"message\":{\"slot\":\"%llu\",\"proposer_index\":\"%llu\",",
-                (ull)(block ? block->slot : 0), (ull)(block ? block->proposer : 0));
+  aq_buf_printf(&out, ",\"canonical\":%s,\"header\":{\"message\":{\"slot\":\"%llu\",\"proposer_index\":\"%llu\",",
+                !block || block == aq_sim_block_at(b, block->slot) ? "true" : "false", (ull)(block ? block->slot : 0),
+                (ull)(block ? block->proposer : 0));
   aq_buf_put_str(&out, "\"parent_root\":");
   put_hex(&out, block ? block->parent : zero, 32);
   aq_buf_put_str(&out, ",\"state_root\":");

@@ -169,9 +169,16 @@ aq_status aq_sim_make_block(aq_beacon *b, uint64_t slot, const uint8_t randao[96
   return st;
 }
 
+void aq_sim_block_free(aq_sim_block *block) {
+  if (!block) return;
+  aq_buf_free(&block->ssz);
+  free(block);
+}
+
 static void drop_block(aq_beacon *b, uint64_t slot) {
-  aq_buf_free(&b->block[slot]->ssz);
-  free(b->block[slot]);
+  aq_sim_block **place = &b->orphan[b->orphan_next++ % AQ_SIM_ORPHANS_MAX];
+  aq_sim_block_free(*place);
+  *place = b->block[slot];
   b->block[slot] = NULL;
   while (b->head_slot > 0 && !b->block[b->head_slot]) b->head_slot--;
 }

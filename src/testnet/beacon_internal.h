@@ -16,7 +16,8 @@ enum {
   AQ_SIM_VOTES_MAX = 4096, /* attestations remembered a validator; the oldest goes */
   AQ_SIM_STREAMS_MAX = 64,
   AQ_SIM_COMMITTEES_MAX = 4, /* a slot */
-  AQ_SIM_MISSES_MAX = 256    /* slots listed in /sim/stats */
+  AQ_SIM_ORPHANS_MAX = 64,
+  AQ_SIM_MISSES_MAX = 256 /* slots listed in /sim/stats */
 };
 
 typedef struct {
@@ -76,6 +77,8 @@ struct aq_beacon {
   aq_sim_epoch epoch[4]; /* by epoch mod 4 */
   aq_sim_block **block;  /* by slot; grows */
   size_t block_cap;
+  aq_sim_block *orphan[AQ_SIM_ORPHANS_MAX]; /* what the fork choice left, the newest ones: still found by root */
+  uint32_t orphan_next;
   uint8_t genesis_root[32];
   uint64_t head_slot; /* of the newest block; 0: genesis */
   aq_list calls, streams;
@@ -123,6 +126,7 @@ void aq_sim_destroy(aq_beacon *b); /* closing, and the last job is back */
 
 /* chain.c */
 uint64_t aq_sim_now_slot(const aq_beacon *b);
+void aq_sim_block_free(aq_sim_block *block);                            /* or NULL */
 const aq_sim_block *aq_sim_block_at(const aq_beacon *b, uint64_t slot); /* NULL: none */
 const uint8_t *aq_sim_root_at(const aq_beacon *b, uint64_t slot);       /* newest block at or before the slot */
 const aq_sim_epoch *aq_sim_seats(aq_beacon *b, uint64_t epoch);

@@ -632,6 +632,29 @@ static void test_events(void **state) {
 
 /* ---- the rest ---- */
 
+/* Goal: a block that the fork choice left is still found by its root, and by nothing else, as real beacon nodes do it.
+   Method: another block in its place, then none. */
+static void test_orphans(void **state) {
+  (void)state;
+  world *w = world_new(AQ_CAPELLA);
+  run_to(w, 5, 0);
+  aq_beacon_block first = {.slot = 4, .root = {0x41}, .fork = AQ_CAPELLA}, second = first;
+  char path[2][128];
+  second.root[0] = 0x42;
+  for (int i = 0; i < 2; i++) snprintf(path[i], sizeof path[i], "/eth/v1/beacon/headers/0x4%d%062d", i + 1, 0);
+  expect(get(w, path[0]), 404, "NotFound");
+  aq_beacon_import(w->b, &first);
+  expect(get(w, path[0]), 200, "\"canonical\":true");
+  aq_beacon_import(w->b, &second);
+  expect(get(w, path[0]), 200, "\"canonical\":false");
+  expect(get(w, path[1]), 200, "\"canonical\":true");
+  expect(get(w, "/eth/v1/beacon/headers/4"), 200, path[1] + strlen("/eth/v1/beacon/headers/"));
+  aq_beacon_orphan(w->b, 4);
+  expect(get(w, path[1]), 200, "\"canonical\":false");
+  expect(get(w, "/eth/v1/beacon/headers/4"), 404, "NotFound");
+  world_free(w);
+}
+
 /* Goal: every seat of an epoch is given out exactly once, as the duties say; validators by key and index.
    Method: all duties of an epoch. */
 static void test_duties(void **state) {
@@ -722,14 +745,14 @@ static void test_bad_key(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_blocks),       cmocka_unit_test(test_bad_blocks),
-                                     cmocka_unit_test(test_second_block), cmocka_unit_test(test_attestations),
-                                     cmocka_unit_test(test_before_start), cmocka_unit_test(test_bad_attestations),
-                                     cmocka_unit_test(test_slashable),    cmocka_unit_test(test_surround),
-                                     cmocka_unit_test(test_accounting),   cmocka_unit_test(test_miss_at_the_end),
-                                     cmocka_unit_test(test_late_start),   cmocka_unit_test(test_faults),
-                                     cmocka_unit_test(test_events),       cmocka_unit_test(test_duties),
-                                     cmocka_unit_test(test_too_large),    cmocka_unit_test(test_free_with_jobs),
-                                     cmocka_unit_test(test_bad_key)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_blocks),         cmocka_unit_test(test_bad_blocks),
+                                     cmocka_unit_test(test_second_block),   cmocka_unit_test(test_attestations),
+                                     cmocka_unit_test(test_before_start),   cmocka_unit_test(test_bad_attestations),
+                                     cmocka_unit_test(test_slashable),      cmocka_unit_test(test_surround),
+                                     cmocka_unit_test(test_accounting),     cmocka_unit_test(test_miss_at_the_end),
+                                     cmocka_unit_test(test_late_start),     cmocka_unit_test(test_faults),
+                                     cmocka_unit_test(test_events),         cmocka_unit_test(test_orphans),
+                                     cmocka_unit_test(test_duties),         cmocka_unit_test(test_too_large),
+                                     cmocka_unit_test(test_free_with_jobs), cmocka_unit_test(test_bad_key)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
