@@ -49,6 +49,8 @@ typedef struct {
   aq_list link;
   aq_duty duty;
   aq_qbft_msg m; /* without justification */
+  uint64_t sent_ns;
+  bool untaken; /* for a duty so far ahead that nobody takes it: it tells a node that lost it nothing */
 } sent_vote;
 
 struct sim_checks {
@@ -191,20 +193,22 @@ static uint32_t in_trouble(const sim_world *w, uint64_t slot) {
   return mask;
 }
 
-static bool scheduled(const sim_world *w, sim_fault_kind k) {
+static uint32_t scheduled(const sim_world *w, sim_fault_kind k) {
+  uint32_t cnt = 0;
   for (uint32_t i = 0; i < w->fault_cnt; i++) {
-    if (w->fault[i].kind == k && w->opts.keep >> i & 1) return true;
+    cnt += w->fault[i].kind == k && w->opts.keep >> i & 1;
   }
-  return false;
+  return cnt;
 }
 
 /* Where only liars trouble the cluster they cost a round each, or two when they show their proposals to a few, and
    honest views that differ the f+1 rounds in which they are asked for; with both, liars and the up to f honest nodes of
    a view that too few share may lead those that follow. Where a liar is silent besides, who takes a proposal waits in
-   vain up to the end of the next round. */
+   vain up to the end of the next round. Two such faults make more than two views: then the rules lapse at last. */
 static uint32_t latest_round(const sim_world *w, uint64_t slot) {
-  uint32_t hostile = (uint32_t)__builtin_popcount(w->liars);
-  if (!scheduled(w, SIM_SPLIT) || !hostile) return w->f + 2 + (scheduled(w, SIM_LIE_SHOW) ? hostile : 0);
+  uint32_t hostile = (uint32_t)__builtin_popcount(w->liars), splits = scheduled(w, SIM_SPLIT);
+  if (splits > 1) return 4 * w->f + 4 + hostile;
+  if (splits == 0 || !hostile) return w->f + 2 + (scheduled(w, SIM_LIE_SHOW) ? hostile : 0);
   bool mute = sim_mute_ops(w, slots_before_ns(w, slot, GRACE_SLOTS), slot_end_ns(w, slot)) & w->liars;
   return (mute ? 2 * w->f + 3 : w->f + 2) + hostile + w->f;
 }
@@ -334,7 +338,8 @@ static void check_contradiction(sim_node *n, aq_duty duty, const aq_qbft_msg *m)
   AQ_LIST_EACH(sent, s, sent_vote, link) {
     if (!aq_duty_eq(s->duty, duty)) continue;
     if (same_vote(&s->m, m)) return;
-    if (contradicts(&s->m, m)) against = &s->m;
+    bool lost = s->untaken && n->lost_ns > s->sent_ns; /* decision 008, "What this leaves" */
+    if (contradicts(&s->m, m) && !lost) against = &s->m;
   }
   if (against && !unknowing(n)) {
     sim_fail(w, "node %u contradicts itself: slot %llu %s, type %d of round %lld after type %d of round %lld", n->op,
@@ -343,7 +348,8 @@ static void check_contradiction(sim_node *n, aq_duty duty, const aq_qbft_msg *m)
   }
   sent_vote *s = calloc(1, sizeof *s);
   AQ_ASSERT(s);
-  s->duty = duty, s->m = *m;
+  s->duty = duty, s->m = *m, s->sent_ns = w->now_ns;
+  s->untaken = !aq_duty_gate(&n->core.chain.clock, duty.slot, duty.type, w->now_ns);
   s->m.raw = aq_bytes_of(NULL, 0), s->m.just = NULL, s->m.just_cnt = 0;
   aq_list_push(sent, &s->link);
 }

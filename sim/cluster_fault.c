@@ -402,7 +402,7 @@ static void end_process(sim_world *w, sim_fault *f) {
       break;
     case SIM_DISK_LOST:
       if (n->up) break;
-      sim_disk_lose(&n->disk, w->now_ns + (uint64_t)n->proc.skew_ns);
+      sim_node_lose(n);
       sim_node_start(n);
       break;
     case SIM_SET:

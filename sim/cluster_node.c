@@ -60,6 +60,11 @@ static void teardown(void *arg) {
   end_node(n, true);
 }
 
+void sim_node_lose(sim_node *n) {
+  sim_disk_lose(&n->disk, n->w->now_ns + (uint64_t)n->proc.skew_ns);
+  n->lost_ns = n->w->now_ns;
+}
+
 void sim_node_start(sim_node *n) {
   sim_world *w = n->w;
   if (n->leaving) aq_timer_set(&w->own.env, &n->restart, w->now_ns + AQ_NS_PER_MS, start_again, n);
@@ -70,7 +75,7 @@ void sim_node_start(sim_node *n) {
     sim_count_fault(w, SIM_OLD_STORE);
   }
   n->old_back = false;
-  if (n->lose_disk) sim_disk_lose(&n->disk, w->now_ns + (uint64_t)n->proc.skew_ns);
+  if (n->lose_disk) sim_node_lose(n);
   n->lose_disk = false;
   sim_proc_init(&n->proc, w, n->idx);
   n->proc.died = node_died, n->proc.died_arg = n;

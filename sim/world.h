@@ -162,6 +162,7 @@ struct sim_node {
   uint64_t copied_ns;                  /* when old was made */
   bool vc_put_back;                    /* vc_old takes the place of vc_disk at the next start */
   bool lose_disk;                      /* the next start is a first one */
+  uint64_t lost_ns;                    /* when it lost its disk last */
   const struct sim_fault *acked;       /* ACK_CRASH: the one that killed it */
   uint64_t voted_ns;                   /* when it last voted */
   sim_store store, vc_store;
@@ -276,6 +277,7 @@ void sim_count_fault(sim_world *w, sim_fault_kind k);                           
 
 /* cluster_node.c */
 void sim_node_start(sim_node *n);
+void sim_node_lose(sim_node *n);                         /* its disk */
 void sim_node_kill(sim_node *n, uint64_t back_after_ns); /* AQ_NEVER: for good */
 void sim_node_stop(sim_node *n);                         /* in good order */
 void sim_vc_start(sim_node *n);
