@@ -8,6 +8,7 @@
 #include "codec/pb.h"
 #include "consensus/instance.h"
 #include "consensus/qbft_wire.h"
+#include "crypto/hash.h"
 #include "duty/pubkeys.h"
 #include "duty/workflow_internal.h"
 #include "world.h"
@@ -258,10 +259,13 @@ void sim_check_refused(sim_node *n, bool of_consensus, aq_duty duty) {
            (unsigned long long)duty.slot, aq_duty_name(duty.type));
 }
 
-/* Nobody could hand it on after a restart. */
-void sim_check_bytes(sim_node *n, aq_duty duty) {
-  sim_fail(n->w, "node %u recorded a decision without its bytes: slot %llu %s", n->op, (unsigned long long)duty.slot,
-           aq_duty_name(duty.type));
+/* Else nobody could hand it on after a restart. */
+void sim_check_bytes(sim_node *n, aq_duty duty, const uint8_t hash[32], const aq_store_blob *blob) {
+  uint8_t is[32] = {0};
+  if (blob) aq_merkle_bytes(is, blob->value, -1);
+  if (blob && memcmp(is, hash, 32) == 0) return;
+  sim_fail(n->w, "node %u recorded a decision %s: slot %llu %s", n->op, blob ? "with other bytes" : "without its bytes",
+           (unsigned long long)duty.slot, aq_duty_name(duty.type));
 }
 
 /* ---- what leaves a node ---- */
@@ -400,12 +404,14 @@ static void check_share(sim_node *n, aq_duty duty, const aq_parsigex_item *it) {
     sim_fail(w, "node %u sent a share that does not verify: slot %llu %s", n->op, (unsigned long long)duty.slot,
              aq_duty_name(duty.type));
   if (duty.type != AQ_DUTY_ATTESTER && duty.type != AQ_DUTY_PROPOSER) return;
-  if (!sim_disk_has_root(&n->disk, duty, w->dist[it->validator].pubkey, it->root))
+  if (!sim_disk_has_root(&n->disk, AQ_SIGN_PARTIAL, duty, w->dist[it->validator].pubkey, it->root))
     sim_fail(w, "node %u sent a share whose root is not on its disk: slot %llu %s", n->op,
              (unsigned long long)duty.slot, aq_duty_name(duty.type));
   if (!sim_disk_has_decision(&n->disk, duty))
     sim_fail(w, "node %u sent a share for slot %llu %s whose decision is not on its disk", n->op,
              (unsigned long long)duty.slot, aq_duty_name(duty.type));
+  else
+    sim_check_share_root(n, duty, it);
   if (w->doubled >> n->op & 1) return; /* two databases, one share: the operator's own fault */
   if (duty.type == AQ_DUTY_PROPOSER) {
     check_block_share(n, it, duty.slot);

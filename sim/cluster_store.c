@@ -125,28 +125,39 @@ bool sim_disk_has_vote(const sim_disk *d, aq_duty duty, aq_bytes msg) {
   return false;
 }
 
-bool sim_disk_has_root(const sim_disk *d, aq_duty duty, const uint8_t pubkey[48], const uint8_t root[32]) {
+bool sim_disk_has_root(const sim_disk *d, aq_sign_kind kind, aq_duty duty, const uint8_t pubkey[48],
+                       const uint8_t root[32]) {
   AQ_LIST_EACH(bucket((sim_disk *)(uintptr_t)d, duty.slot), r, sim_record, link) {
     const aq_store_sign *s = &r->u.sign;
-    if (r->kind == REC_SIGN && s->kind == AQ_SIGN_PARTIAL && aq_duty_eq(s->duty, duty) &&
-        memcmp(s->pubkey, pubkey, 48) == 0 && memcmp(s->root, root, 32) == 0)
+    if (r->kind == REC_SIGN && s->kind == kind && aq_duty_eq(s->duty, duty) && memcmp(s->pubkey, pubkey, 48) == 0 &&
+        memcmp(s->root, root, 32) == 0)
       return true;
   }
   return false;
 }
 
-static bool has_blob(const sim_disk *d, aq_duty duty, const uint8_t hash[32]) {
+static const aq_store_blob *blob_of(const sim_disk *d, aq_duty duty, const uint8_t hash[32]) {
   AQ_LIST_EACH(bucket((sim_disk *)(uintptr_t)d, duty.slot), r, sim_record, link) {
-    if (r->kind == REC_BLOB && aq_duty_eq(r->u.blob.duty, duty) && memcmp(r->u.blob.hash, hash, 32) == 0) return true;
+    if (r->kind == REC_BLOB && aq_duty_eq(r->u.blob.duty, duty) && memcmp(r->u.blob.hash, hash, 32) == 0)
+      return &r->u.blob;
   }
-  return false;
+  return NULL;
 }
 
-bool sim_disk_has_decision(const sim_disk *d, aq_duty duty) {
+static const aq_store_decided *decision_of(const sim_disk *d, aq_duty duty) {
   AQ_LIST_EACH(bucket((sim_disk *)(uintptr_t)d, duty.slot), r, sim_record, link) {
-    if (r->kind == REC_DECIDED && aq_duty_eq(r->u.decided.duty, duty)) return true;
+    if (r->kind == REC_DECIDED && aq_duty_eq(r->u.decided.duty, duty)) return &r->u.decided;
   }
-  return false;
+  return NULL;
+}
+
+bool sim_disk_has_decision(const sim_disk *d, aq_duty duty) { return decision_of(d, duty) != NULL; }
+
+bool sim_disk_decision(aq_bytes *value, const sim_disk *d, aq_duty duty) {
+  const aq_store_decided *decided = decision_of(d, duty);
+  const aq_store_blob *blob = decided ? blob_of(d, duty, decided->hash) : NULL;
+  if (blob) *value = blob->value;
+  return blob != NULL;
 }
 
 /* ---- the rules ---- */
@@ -273,7 +284,7 @@ static aq_status check_record(sim_disk *d, const sim_record *r) {
     case REC_VOTE: return check_vote(d, &r->u.vote);
     case REC_DECIDED: return check_decided(d, &r->u.decided);
     case REC_SIGN: return check_sign(d, &r->u.sign);
-    case REC_BLOB: return has_blob(d, r->u.blob.duty, r->u.blob.hash) ? AQ_E_DUP : AQ_OK;
+    case REC_BLOB: return blob_of(d, r->u.blob.duty, r->u.blob.hash) ? AQ_E_DUP : AQ_OK;
   }
   return AQ_E_FORMAT;
 }
@@ -320,8 +331,9 @@ static void apply(sim_store *s, op *o) {
     return;
   }
   AQ_LIST_EACH(&o->records, r, sim_record, link) {
-    if (r->kind == REC_DECIDED && !has_blob(d, r->u.decided.duty, r->u.decided.hash))
-      sim_check_bytes(s->node, r->u.decided.duty);
+    const aq_store_decided *decided = &r->u.decided;
+    if (r->kind == REC_DECIDED)
+      sim_check_bytes(s->node, decided->duty, decided->hash, blob_of(d, decided->duty, decided->hash));
     if (check_record(d, r) == AQ_E_DUP) continue;
     aq_list_remove(&r->link);
     aq_list_push(bucket(d, record_slot(r)), &r->link);

@@ -101,10 +101,12 @@ void sim_disk_copy(sim_disk *out, const sim_disk *in);
 void sim_store_open(sim_store *s, sim_disk *d, sim_proc *proc, sim_node *node, bool client);
 void sim_store_close(sim_store *s, bool killed); /* killed: what was on its way may be there or not, in order */
 bool sim_disk_same_size(const sim_disk *a, const sim_disk *b); /* as many records */
-/* Is this vote, or root under this share, on the disk for good? */
+/* Is this vote, or signed root, on the disk for good? */
 bool sim_disk_has_vote(const sim_disk *d, aq_duty duty, aq_bytes msg);
 bool sim_disk_has_decision(const sim_disk *d, aq_duty duty);
-bool sim_disk_has_root(const sim_disk *d, aq_duty duty, const uint8_t pubkey[48], const uint8_t root[32]);
+bool sim_disk_decision(aq_bytes *value, const sim_disk *d, aq_duty duty); /* its bytes, while they are there */
+bool sim_disk_has_root(const sim_disk *d, aq_sign_kind kind, aq_duty duty, const uint8_t pubkey[48],
+                       const uint8_t root[32]);
 
 /* ---- HTTP ---- */
 
@@ -318,13 +320,18 @@ void sim_check_voted(sim_node *n, const aq_store_vote *v);
 void sim_check_decided(sim_node *n, const aq_store_decided *d);
 /* The journal of an honest node refused what that node made. */
 void sim_check_refused(sim_node *n, bool of_consensus, aq_duty duty);
-void sim_check_bytes(sim_node *n, aq_duty duty); /* a decision reached the disk, its value did not */
+/* A decision reached the disk: its value did too, and is the decided one. */
+void sim_check_bytes(sim_node *n, aq_duty duty, const uint8_t hash[32], const aq_store_blob *blob);
 void sim_check_attested(sim_world *w, uint64_t validator, const aq_att_data *d, const uint8_t root[32]);
 void sim_check_proposed(sim_world *w, const aq_beacon_block *b);
 void sim_check_forged(sim_world *w, uint32_t op, uint64_t slot, uint64_t validator);
 void sim_check_slot(sim_world *w, uint64_t slot);
 void sim_check_end(sim_world *w);
 void sim_check_free(sim_world *w);
+
+/* cluster_signed.c: what leaves signed is what was decided, and recorded. */
+void sim_check_share_root(const sim_node *n, aq_duty duty, const aq_parsigex_item *it);
+void sim_check_submitted(sim_node *n, const aq_httpc_req *req); /* to the beacon node */
 
 /* ---- the world ---- */
 

@@ -1,0 +1,165 @@
+/* What is signed is what was decided, and is on the disk before it leaves. Read apart from duty/: the decision from the
+   simulated disk, the object from the message to a peer or the request to a beacon node. */
+#include "codec/json.h"
+#include "consensus/validity.h"
+#include "crypto/hash.h"
+#include "testnet/beacon_internal.h"
+#include "world.h"
+
+enum { ROOM = 64 << 20 };
+
+/* ---- objects and their roots ---- */
+
+static void root_of_block(uint8_t root[32], aq_fork fork, bool blinded, aq_bytes block) {
+  aq_ssz_root(root, blinded ? aq_t_blinded_block(fork) : aq_t_block(fork), block);
+}
+
+static void root_of_signed_block(uint8_t root[32], aq_fork fork, const aq_ssz_type *t, aq_bytes in, uint64_t *slot) {
+  bool contents = t == aq_t_signed_block_contents(fork), blinded = t == aq_t_signed_blinded_block(fork);
+  aq_bytes block = aq_ssz_get(t, in, contents ? "signed_block.message" : "message");
+  *slot = aq_le64_get(block.ptr);
+  root_of_block(root, fork, blinded, block);
+}
+
+/* What the decision on this node's disk says that the validator signs; false: nothing. */
+static bool decided_root(uint8_t root[32], const sim_node *n, aq_duty duty, uint32_t validator) {
+  aq_bytes value;
+  aq_unsigned_set set;
+  aq_arena a;
+  bool found = false;
+  if (!sim_disk_decision(&value, &n->disk, duty)) return false;
+  aq_arena_init(&a, 2 * value.len + ROOM);
+  bool ok = aq_value_decode(&set, &a, value) == AQ_OK;
+  for (uint32_t i = 0; ok && i < set.cnt && !found; i++) {
+    aq_unsigned_data d;
+    if (memcmp(set.item[i].pubkey, n->w->dist[validator].pubkey, 48) != 0) continue;
+    if (aq_unsigned_decode(&d, &a, duty.type, set.item[i].data) != AQ_OK) break;
+    found = true;
+    if (duty.type == AQ_DUTY_ATTESTER)
+      aq_ssz_root(root, &aq_t_attestation_data, d.value);
+    else
+      root_of_block(root, d.fork, d.blinded,
+                    d.type == aq_t_block_contents(d.fork) ? aq_ssz_get(d.type, d.value, "block") : d.value);
+  }
+  aq_arena_free(&a);
+  return found;
+}
+
+static void check_decided(const sim_node *n, const char *what, aq_duty duty, uint32_t validator,
+                          const uint8_t root[32]) {
+  uint8_t want[32];
+  if (!decided_root(want, n, duty, validator))
+    sim_fail(n->w, "node %u %s of validator %u that no decision on its disk names: slot %llu %s", n->op, what,
+             validator, (unsigned long long)duty.slot, aq_duty_name(duty.type));
+  else if (memcmp(root, want, 32) != 0)
+    sim_fail(n->w, "node %u %s of validator %u over another root than the decided one: slot %llu %s", n->op, what,
+             validator, (unsigned long long)duty.slot, aq_duty_name(duty.type));
+}
+
+/* ---- to peers ---- */
+
+void sim_check_share_root(const sim_node *n, aq_duty duty, const aq_parsigex_item *it) {
+  const aq_signed_data *d = it->data;
+  uint8_t root[32];
+  uint64_t slot;
+  if (duty.type == AQ_DUTY_ATTESTER)
+    aq_ssz_root(root, &aq_t_attestation_data, aq_ssz_get(d->type, d->value, "data"));
+  else
+    root_of_signed_block(root, d->fork, d->type, d->value, &slot);
+  check_decided(n, "sent a share", duty, it->validator, root);
+}
+
+/* ---- to the beacon node ---- */
+
+static void check_submission(sim_node *n, aq_duty duty, aq_domain_type domain, uint32_t validator,
+                             const uint8_t root[32]) {
+  sim_world *w = n->w;
+  uint8_t signing[32];
+  uint64_t epoch = duty.slot / w->slots_per_epoch;
+  if (validator >= w->validators) {
+    sim_fail(w, "node %u submitted for validator %u, which is not the cluster's: slot %llu %s", n->op, validator,
+             (unsigned long long)duty.slot, aq_duty_name(duty.type));
+    return;
+  }
+  aq_chain_signing_root(signing, &n->core.chain, domain, epoch, root);
+  if (!sim_disk_has_root(&n->disk, AQ_SIGN_GROUP, duty, w->dist[validator].pubkey, signing))
+    sim_fail(w, "node %u submitted what is not on its disk: validator %u, slot %llu %s", n->op, validator,
+             (unsigned long long)duty.slot, aq_duty_name(duty.type));
+  check_decided(n, "submitted a signature", duty, validator, root);
+}
+
+/* Who sits there; UINT32_MAX: none of the cluster. */
+static uint32_t by_bit(const sim_node *n, aq_bytes att) {
+  const aq_ssz_type *t = &aq_t_attestation_phase0, *bits_type = aq_ssz_type_at(t, "aggregation_bits");
+  aq_bytes bits = aq_ssz_get(t, att, "aggregation_bits");
+  uint64_t slot = aq_ssz_get_u64(t, att, "data.slot"), committee = aq_ssz_get_u64(t, att, "data.index");
+  uint64_t spe = n->w->slots_per_epoch;
+  const aq_sim_epoch *e = aq_sim_seats(n->w->bn[n->op], slot / spe);
+  for (uint32_t v = 0; v < n->w->validators; v++) {
+    const aq_sim_seat *s = &e->seat[v];
+    bool sits = s->slot_off == slot % spe && s->committee == committee;
+    if (sits && s->position < aq_ssz_count(bits_type, bits) && aq_ssz_bit(bits_type, bits, s->position)) return v;
+  }
+  return UINT32_MAX;
+}
+
+static void check_attestation(sim_node *n, aq_fork fork, yyjson_val *val) {
+  bool electra = fork >= AQ_ELECTRA;
+  const aq_ssz_type *t = electra ? &aq_t_single_attestation : &aq_t_attestation_phase0;
+  aq_buf ssz = AQ_BUF(1 << 16);
+  if (aq_ssz_from_json(&ssz, t, val, NULL) != AQ_OK) {
+    sim_fail(n->w, "node %u submitted what is no attestation of its fork", n->op);
+  } else {
+    uint8_t root[32];
+    aq_bytes in = aq_buf_bytes(&ssz);
+    aq_duty duty = {.slot = aq_ssz_get_u64(t, in, "data.slot"), .type = AQ_DUTY_ATTESTER};
+    aq_ssz_root(root, &aq_t_attestation_data, aq_ssz_get(t, in, "data"));
+    uint32_t validator = electra ? (uint32_t)aq_ssz_get_u64(t, in, "attester_index") : by_bit(n, in);
+    check_submission(n, duty, AQ_DOMAIN_BEACON_ATTESTER, validator, root);
+  }
+  aq_buf_free(&ssz);
+}
+
+static void check_block(sim_node *n, aq_fork fork, const aq_httpc_req *req) {
+  const char *content = aq_http_header_get(&req->headers, "Content-Type");
+  const aq_ssz_type *t = aq_t_proposal(fork, strstr(req->url, "/blinded_blocks") != NULL, true);
+  aq_buf ssz = AQ_BUF(ROOM);
+  bool ok;
+  if (content && strstr(content, "octet-stream")) {
+    aq_buf_put_bytes(&ssz, req->body);
+    ok = aq_ssz_check(t, req->body) == AQ_OK;
+  } else {
+    yyjson_doc *doc = aq_json_parse(req->body, ROOM, NULL);
+    ok = doc && aq_ssz_from_json(&ssz, t, yyjson_doc_get_root(doc), NULL) == AQ_OK;
+    yyjson_doc_free(doc);
+  }
+  if (ok) {
+    uint8_t root[32];
+    aq_duty duty = {.type = AQ_DUTY_PROPOSER};
+    root_of_signed_block(root, fork, t, aq_buf_bytes(&ssz), &duty.slot);
+    check_submission(n, duty, AQ_DOMAIN_BEACON_PROPOSER, (uint32_t)aq_beacon_proposer(n->w->bn[n->op], duty.slot),
+                     root);
+  } else {
+    sim_fail(n->w, "node %u submitted what is no block of its fork", n->op);
+  }
+  aq_buf_free(&ssz);
+}
+
+void sim_check_submitted(sim_node *n, const aq_httpc_req *req) {
+  const char *version = aq_http_header_get(&req->headers, "Eth-Consensus-Version");
+  bool votes = strstr(req->url, "/beacon/pool/attestations") != NULL;
+  bool block = strstr(req->url, "/beacon/blocks") || strstr(req->url, "/beacon/blinded_blocks");
+  aq_fork fork;
+  if (n->nature != SIM_HONEST || strcmp(req->method, "POST") != 0 || (!votes && !block)) return;
+  if (!version || !aq_fork_parse(&fork, aq_bytes_str(version))) {
+    sim_fail(n->w, "node %u submitted without a fork: %s", n->op, req->url);
+  } else if (block) {
+    check_block(n, fork, req);
+  } else {
+    yyjson_doc *doc = aq_json_parse(req->body, ROOM, NULL);
+    yyjson_val *val;
+    size_t i, max;
+    yyjson_arr_foreach(yyjson_doc_get_root(doc), i, max, val) check_attestation(n, fork, val);
+    yyjson_doc_free(doc);
+  }
+}
