@@ -202,23 +202,20 @@ static uint32_t scheduled(const sim_world *w, sim_fault_kind k) {
   return cnt;
 }
 
-/* Where only liars trouble the cluster they cost a round each, or two when they show their proposals to a few, and
-   honest views that differ the f+1 rounds in which they are asked for; with both, liars and the up to f honest nodes of
-   a view that too few share may lead those that follow. Where a liar is silent besides, who takes a proposal waits in
-   vain up to the end of the next round. Two such faults make more than two views: then the rules lapse at last. */
-static uint32_t latest_round(const sim_world *w, uint64_t slot) {
+/* Where only liars trouble the cluster they cost a round each, and honest views that differ the f+1 rounds in which
+   they are asked for; with both, liars and the up to f honest nodes of a view that too few share may lead those that
+   follow. Two such faults make more than two views: then the rules lapse at last. */
+static uint32_t latest_round(const sim_world *w) {
   uint32_t hostile = (uint32_t)__builtin_popcount(w->liars), splits = scheduled(w, SIM_SPLIT);
   if (splits > 1) return 4 * w->f + 4 + hostile;
-  if (splits == 0 || !hostile) return w->f + 2 + (scheduled(w, SIM_LIE_SHOW) ? hostile : 0);
-  bool mute = sim_mute_ops(w, slots_before_ns(w, slot, GRACE_SLOTS), slot_end_ns(w, slot)) & w->liars;
-  return (mute ? 2 * w->f + 3 : w->f + 2) + hostile + w->f;
+  return splits && hostile ? 2 * w->f + 2 + hostile : w->f + 2;
 }
 
 static void check_round(const sim_node *n, const aq_store_decided *d) {
   sim_world *w = n->w;
   bool judged = d->duty.type == AQ_DUTY_ATTESTER || d->duty.type == AQ_DUTY_PROPOSER;
   if (!judged || w->slot_ns <= AQ_SECONDS(5) || in_trouble(w, d->duty.slot) & ~w->liars) return;
-  uint32_t latest = latest_round(w, d->duty.slot);
+  uint32_t latest = latest_round(w);
   if (d->round > latest)
     sim_fail(w, "node %u decided in round %llu, later than %u: slot %llu %s", n->op, (unsigned long long)d->round,
              latest, (unsigned long long)d->duty.slot, aq_duty_name(d->duty.type));

@@ -50,42 +50,17 @@ static uint32_t touched(const sim_world *w, const sim_fault *f) {
 /* Duties up to two epochs ahead may have been voted in, or be held back by a mark (docs/decisions/008). */
 uint64_t sim_resumes_ns(const sim_world *w) { return (3 * w->slots_per_epoch + 2) * w->slot_ns; }
 
-/* Of what touches an operator: may its node's consensus votes stay away or be worth nothing? */
-static bool mutes(sim_fault_kind k) {
-  switch ((int)k) {
-    case SIM_VC_SILENT:
-    case SIM_VC_SLOW:
-    case SIM_VC_GARBAGE:
-    case SIM_VC_OLD_DB:
-    case SIM_VC_CRASH:
-    case SIM_TWIN:
-    case SIM_LIE_SHARES:
-    case SIM_LIE_REPLAY:
-    case SIM_LIE_FLOOD:
-    case SIM_LIE_VALUES: return false;
-    default: return true;
-  }
-}
-
-static uint32_t touched_ops(const sim_world *w, uint64_t from_ns, uint64_t until_ns, bool only_mutes) {
-  uint32_t mask = 0;
+uint32_t sim_faulty_ops(const sim_world *w, uint64_t from_ns, uint64_t until_ns) {
+  uint32_t mask = w->liars;
   for (uint32_t i = 0; i < w->fault_cnt; i++) {
     const sim_fault *f = &w->fault[i];
     /* A clock that jumped stays off; an instance that met another of itself may stop for long. */
     bool stays = f->kind == SIM_STEP || f->kind == SIM_DOUBLE;
     uint64_t over_ns = f->until_ns + (f->kind == SIM_SET ? sim_resumes_ns(w) : 0);
     bool then = f->from_ns < until_ns && (stays || over_ns > from_ns);
-    if (then && w->opts.keep >> i & 1 && (!only_mutes || mutes(f->kind))) mask |= touched(w, f);
+    if (then && w->opts.keep >> i & 1) mask |= touched(w, f);
   }
   return mask;
-}
-
-uint32_t sim_faulty_ops(const sim_world *w, uint64_t from_ns, uint64_t until_ns) {
-  return w->liars | touched_ops(w, from_ns, until_ns, false);
-}
-
-uint32_t sim_mute_ops(const sim_world *w, uint64_t from_ns, uint64_t until_ns) {
-  return touched_ops(w, from_ns, until_ns, true);
 }
 
 /* ---- making ---- */

@@ -273,9 +273,8 @@ const sim_fault *sim_fault_of(const sim_world *w, sim_fault_kind k, uint32_t op)
 uint64_t sim_resumes_ns(const sim_world *w); /* how long a node may be silent after its clock is right again */
 uint32_t sim_faulty_ops(const sim_world *w, uint64_t from_ns, uint64_t until_ns); /* mask of operators that a fault
    touches then; all of them: one that touches everybody */
-uint32_t sim_mute_ops(const sim_world *w, uint64_t from_ns, uint64_t until_ns); /* whose votes may be missing for it */
-void sim_acked(sim_node *n);                                                    /* its client was answered */
-void sim_count_fault(sim_world *w, sim_fault_kind k);                           /* it had an effect */
+void sim_acked(sim_node *n);                                                      /* its client was answered */
+void sim_count_fault(sim_world *w, sim_fault_kind k);                             /* it had an effect */
 
 /* cluster_node.c */
 void sim_node_start(sim_node *n);

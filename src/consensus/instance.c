@@ -203,24 +203,32 @@ void aq_instance_complete(aq_instance *in) {
 
 static void on_round_timer(void *arg);
 
-static uint64_t early_end(const aq_instance *in, uint64_t now_ns) {
-  return aq_round_early_end_ns(&in->c->flags, &in->c->cfg.chain->clock, in->duty, in->timer_round, now_ns,
-                               in->round_end_ns);
-}
-
 static void arm_at(aq_instance *in, uint64_t at_ns) {
   in->timer_at_ns = at_ns;
   in->timer_deferred = false;
   aq_timer_set(in->c->cfg.env, &in->round_timer, at_ns, on_round_timer, in);
 }
 
+/* Decision 011: a round that was armed again for its proposal waits for nobody who has gone on. */
+static uint64_t round_end_ns(const aq_instance *in) {
+  if (!in->extended || !aq_qbft_ahead(in->q)) return in->round_end_ns;
+  uint64_t at_ns = in->voted_ns + aq_round_patience_ns(&in->c->cfg.chain->clock);
+  if (at_ns < in->first_end_ns) at_ns = in->first_end_ns;
+  return at_ns < in->round_end_ns ? at_ns : in->round_end_ns;
+}
+
+static void look_at_end(aq_instance *in) {
+  if (in->extended && in->round_timer.pos && round_end_ns(in) != in->timer_at_ns) arm_at(in, round_end_ns(in));
+}
+
 static void arm(aq_instance *in, const aq_qbft_fx *fx) {
   const aq_consensus_cfg *cfg = &in->c->cfg;
-  uint64_t now = aq_now_ns(cfg->env);
-  in->round_end_ns =
-      aq_round_deadline_ns(&in->c->flags, &cfg->chain->clock, in->duty, fx->round, fx->again, now, in->round_end_ns);
+  if (fx->again && !in->extended) in->first_end_ns = in->round_end_ns;
+  in->extended = fx->again;
+  in->round_end_ns = aq_round_deadline_ns(&in->c->flags, &cfg->chain->clock, in->duty, fx->round, fx->again,
+                                          aq_now_ns(cfg->env), in->round_end_ns);
   in->timer_round = fx->round;
-  arm_at(in, fx->again ? early_end(in, now) : in->round_end_ns);
+  arm_at(in, round_end_ns(in));
 }
 
 static void log_transition(const aq_instance *in, const char *event, int64_t round, const char *note) {
@@ -273,6 +281,8 @@ static void on_effect(aq_instance *in, const aq_qbft_fx *fx) {
     case AQ_QBFT_FX_VOTE:
       note_certificate(in, &fx->msg);
       aq_outbox_vote(in, fx);
+      if (fx->msg.type == AQ_QBFT_PREPARE || fx->msg.type == AQ_QBFT_COMMIT) in->voted_ns = aq_now_ns(in->c->cfg.env);
+      look_at_end(in);
       break;
     case AQ_QBFT_FX_TIMER: arm(in, fx); break;
     case AQ_QBFT_FX_TIMER_OFF: aq_timer_cancel(in->c->cfg.env, &in->round_timer); break;
@@ -353,10 +363,6 @@ static void on_round_timer(void *arg) {
     aq_timer_after(in->c->cfg.env, &in->round_timer, 0, on_round_timer, in);
     return;
   }
-  if (now < in->round_end_ns && !aq_qbft_ahead(in->q)) {
-    arm_at(in, early_end(in, now));
-    return;
-  }
   aq_instance_explain(in);
   aq_metric_add(AQ_M_QBFT_TIMEOUTS_TOTAL, 1, AQ_LABELS(phase_name(aq_qbft_phase_of(in->q))));
   log_transition(in, "timeout", in->timer_round, in->why);
@@ -411,6 +417,7 @@ aq_status aq_instance_recv(aq_instance *in, uint32_t peer, const aq_qbft_wire *w
   aq_status st = aq_qbft_recv(in->q, m);
   if (st == AQ_E_UNJUST && m->type == AQ_QBFT_DECIDED) in->bad_decided[peer]++;
   drive(in);
+  if (m->type == AQ_QBFT_ROUND_CHANGE) look_at_end(in);
   if (in->judging && !in->seconded && aq_value_seconded(in, in->judged_round, &in->judged)) aq_instance_judge(in);
   if (aq_qbft_decided(in->q)) {
     if (!in->recorded) aq_values_admit(in, peer, w); /* the last COMMIT may bring the bytes itself */

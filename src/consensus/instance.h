@@ -73,14 +73,16 @@ typedef struct aq_instance {
   uint16_t held_cnt[AQ_QBFT_NODES_MAX], value_cnt[AQ_QBFT_NODES_MAX];
   uint8_t bad_decided[AQ_QBFT_NODES_MAX];
   bool running, participated, proposed, abstain, foreign_own;
-  bool wants_start;                               /* waits for what the peers know of us */
-  struct aq_inst_record *record;                  /* the decision is on its way to disk */
-  bool recorded, delivered, contradicts;          /* it is there; it was handed on; the journal holds another one */
-  bool short_of_changes;                          /* a round above 1 ended with too few ROUND-CHANGEs */
-  uint32_t answer_later;                          /* peers to answer once the decision is on disk */
-  uint32_t committed;                             /* peers whose COMMIT for the decided value came */
-  aq_votes_seen *seen[AQ_QBFT_NODES_MAX];         /* newest votes of the others, in the arena; NULL: none */
-  uint64_t propose_ns, timer_at_ns, round_end_ns; /* the timer may fire before the end, see timer.h */
+  bool wants_start;                           /* waits for what the peers know of us */
+  struct aq_inst_record *record;              /* the decision is on its way to disk */
+  bool recorded, delivered, contradicts;      /* it is there; it was handed on; the journal holds another one */
+  bool short_of_changes;                      /* a round above 1 ended with too few ROUND-CHANGEs */
+  uint32_t answer_later;                      /* peers to answer once the decision is on disk */
+  uint32_t committed;                         /* peers whose COMMIT for the decided value came */
+  aq_votes_seen *seen[AQ_QBFT_NODES_MAX];     /* newest votes of the others, in the arena; NULL: none */
+  uint64_t propose_ns, timer_at_ns, voted_ns; /* voted_ns: last own PREPARE or COMMIT */
+  uint64_t first_end_ns, round_end_ns;        /* of an extended round: its end before that, and now */
+  bool extended;
   aq_timer round_timer, end_timer, start_timer, retry_timer, offer_timer;
   int64_t timer_round;
   bool timer_deferred;

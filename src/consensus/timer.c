@@ -22,6 +22,13 @@ static uint64_t saturating_add(uint64_t a, uint64_t b) {
   return __builtin_add_overflow(a, b, &sum) ? AQ_NEVER - 1 : sum;
 }
 
+/* In short slots twice the share that it has on mainnet: three rounds fit into a proposer's slot. */
+static uint64_t of_slot(uint64_t length_ns, const aq_clock *clock) {
+  if (!aq_clock_is_short(clock)) return length_ns;
+  return length_ns / AQ_SECONDS(6) * clock->slot_ns +
+         length_ns % AQ_SECONDS(6) / 1000 * clock->slot_ns / (AQ_SECONDS(6) / 1000);
+}
+
 uint64_t aq_round_deadline_ns(const aq_timer_flags *f, const aq_clock *clock, aq_duty duty, int64_t round, bool again,
                               uint64_t now_ns, uint64_t prev_ns) {
   AQ_ASSERT(round >= 1 && round <= INT32_MAX);
@@ -38,19 +45,8 @@ uint64_t aq_round_deadline_ns(const aq_timer_flags *f, const aq_clock *clock, aq
   }
   uint64_t length_ns = AQ_MILLIS(1000 * r + (long_first ? 500 : 0));
   if (!clock) return saturating_add(again ? prev_ns : now_ns, length_ns);
-  /* Twice the share of the slot that a round has on mainnet: three rounds fit into a proposer's slot. */
-  if (aq_clock_is_short(clock))
-    length_ns = length_ns / AQ_SECONDS(6) * clock->slot_ns +
-                length_ns % AQ_SECONDS(6) / 1000 * clock->slot_ns / (AQ_SECONDS(6) / 1000);
+  length_ns = of_slot(length_ns, clock);
   return saturating_add(aq_duty_start_ns(clock, duty), again ? 2 * length_ns : length_ns);
 }
 
-uint64_t aq_round_early_end_ns(const aq_timer_flags *f, const aq_clock *clock, aq_duty duty, int64_t round,
-                               uint64_t now_ns, uint64_t end_ns) {
-  if (!clock || aq_round_timer_for(f, duty.type) != AQ_ROUND_TIMER_EAGER) return end_ns;
-  for (int64_t r = round + 1; r < 2 * round; r++) {
-    uint64_t at = aq_round_deadline_ns(f, clock, duty, r, false, now_ns, 0);
-    if (at > now_ns) return at < end_ns ? at : end_ns;
-  }
-  return end_ns;
-}
+uint64_t aq_round_patience_ns(const aq_clock *clock) { return of_slot(AQ_MILLIS(750), clock); }

@@ -19,9 +19,9 @@ const char *aq_round_timer_name(aq_round_timer t); /* metric label: "eager_dline
    in the past. */
 uint64_t aq_round_deadline_ns(const aq_timer_flags *f, const aq_clock *clock, aq_duty duty, int64_t round, bool again,
                               uint64_t now_ns, uint64_t prev_ns);
-/* Ours, not in Charon's table: a round that was armed again until end_ns may end here already if some node is ahead: at
-   the first ordinary end of a later round after now_ns. end_ns where there is none before it, or no clock. */
-uint64_t aq_round_early_end_ns(const aq_timer_flags *f, const aq_clock *clock, aq_duty duty, int64_t round,
-                               uint64_t now_ns, uint64_t end_ns);
+/* Not in Charon's table (decision 011): how long after its last vote in a round a node waits for those of others when some
+   node has gone on without it. Three quarters of a
+   first round of attestations. */
+uint64_t aq_round_patience_ns(const aq_clock *clock);
 
 #endif

@@ -67,26 +67,17 @@ static void rounds_of_short_slots(void **state) {
   }
 }
 
-/* Goal: where a node is ahead, a round that was armed again may end at each ordinary end of a later round before its own;
-   round 1 never, and no round of another timer or without a clock.
-   Method: both duties, before, at and between those ends. */
-static void early_ends(void **state) {
+/* Goal: what a node waits for the votes of others is three quarters of a first round, in short slots too.
+   Method: slots on both sides of the bound. */
+static void patience(void **state) {
   (void)state;
-  aq_timer_flags f = flags_of("default"), inc = flags_of("eager_off");
-  for (int block = 0; block < 2; block++) {
-    aq_duty duty = {SLOT, block ? AQ_DUTY_PROPOSER : AQ_DUTY_ATTESTER};
-    uint64_t start = aq_duty_start_ns(&mainnet, duty), more = AQ_MILLIS(block ? 500 : 0),
-             third = start + AQ_SECONDS(3) + more;
-    uint64_t first_end = start + 2 * (AQ_SECONDS(1) + more), end = start + 2 * (AQ_SECONDS(3) + more);
-    assert_int_equal(aq_round_early_end_ns(&f, &mainnet, duty, 1, start, first_end), first_end);
-    assert_int_equal(aq_round_early_end_ns(&f, &mainnet, duty, 3, start, end), third + AQ_SECONDS(1));
-    assert_int_equal(aq_round_early_end_ns(&f, &mainnet, duty, 3, third + AQ_SECONDS(1) - 1, end),
-                     third + AQ_SECONDS(1));
-    assert_int_equal(aq_round_early_end_ns(&f, &mainnet, duty, 3, third + AQ_SECONDS(1), end), third + AQ_SECONDS(2));
-    assert_int_equal(aq_round_early_end_ns(&f, &mainnet, duty, 3, third + AQ_SECONDS(2), end), end);
-    assert_int_equal(aq_round_early_end_ns(&f, &mainnet, duty, 3, start, start + 5), start + 5);
-    assert_int_equal(aq_round_early_end_ns(&f, NULL, duty, 3, start, end), end);
-    assert_int_equal(aq_round_early_end_ns(&inc, &mainnet, duty, 3, start, end), end);
+  static const uint64_t slot_ms[] = {500, 2000, 4999, 5000, 12000};
+  aq_timer_flags f = flags_of("default");
+  aq_duty duty = {SLOT, AQ_DUTY_ATTESTER};
+  for (size_t i = 0; i < AQ_COUNT(slot_ms); i++) {
+    aq_clock clock = {AQ_SECONDS(1606824023), AQ_MILLIS(slot_ms[i]), 32};
+    uint64_t round = aq_round_deadline_ns(&f, &clock, duty, 1, false, 0, 0) - aq_duty_start_ns(&clock, duty);
+    assert_in_range(aq_round_patience_ns(&clock), round * 3 / 4 - 10, round * 3 / 4 + 10);
   }
 }
 
@@ -135,7 +126,7 @@ static void leaders_of_charon(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(deadlines_of_charon),   cmocka_unit_test(early_ends),        cmocka_unit_test(without_a_clock),
+      cmocka_unit_test(deadlines_of_charon),   cmocka_unit_test(patience),          cmocka_unit_test(without_a_clock),
       cmocka_unit_test(rounds_of_short_slots), cmocka_unit_test(leaders_of_charon),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
