@@ -184,6 +184,45 @@ static void slot_tick(void *arg) {
   if (!ours && !sim_chance(w, 50)) foreign_block(w, slot);
 }
 
+/* ---- what the chain takes ---- */
+
+enum { DEPTH = 64 }; /* slots */
+
+static bool root_before(const sim_world *w, const uint8_t root[32], uint64_t slot) {
+  for (uint64_t s = slot + 1; s-- > 0 && slot - s <= DEPTH;) {
+    uint8_t other[32];
+    if (s >= SIM_SLOTS_MAX || !w->has_root[s]) continue;
+    split_root(other, w->root_seen[s]); /* lost in the end: an honest vote all the same */
+    if (memcmp(w->root_seen[s], root, 32) == 0 || memcmp(other, root, 32) == 0) return true;
+  }
+  return slot < DEPTH && memcmp(root, aq_beacon_genesis(w->bn[0]), 32) == 0;
+}
+
+/* The same, or a block of some beacon node's fork. */
+static bool some_block(const sim_world *w, const uint8_t root[32], uint64_t slot) {
+  if (root_before(w, root, slot)) return true;
+  for (uint64_t s = slot + 1; s-- > 0 && slot - s <= DEPTH;) {
+    for (uint32_t op = 0; s < SIM_SLOTS_MAX && w->has_root[s] && op < w->n; op++) {
+      uint8_t other[32];
+      other_root(other, w->root_seen[s], op);
+      if (memcmp(other, root, 32) == 0) return true;
+    }
+  }
+  return false;
+}
+
+/* A block of the cluster whose signature is right: of its slot's fork, on a block, with its proposer's RANDAO. */
+static bool block_counts(const sim_world *w, uint32_t op, const aq_beacon_block *b) {
+  uint8_t le[8], epoch_root[32], root[32];
+  uint64_t epoch = b->slot / w->slots_per_epoch;
+  if (b->fork != fork_of_slot(w, b->slot) || b->slot == 0 || !some_block(w, b->parent, b->slot - 1)) return false;
+  aq_le64_put(le, epoch);
+  aq_ssz_root(epoch_root, &aq_t_u64, aq_bytes_of(le, sizeof le));
+  aq_chain_signing_root(root, &w->bn[op]->chain, AQ_DOMAIN_RANDAO, epoch, epoch_root);
+  aq_bytes randao = aq_ssz_get(aq_t_signed_block(b->fork), b->ssz, "message.body.randao_reveal");
+  return aq_bls_verify(w->chain_pub[b->proposer], root, randao.ptr) == AQ_OK;
+}
+
 /* ---- what the beacon nodes see ---- */
 
 static void attested(void *arg, uint64_t validator, const aq_att_data *data, const uint8_t root[32]) {
@@ -197,8 +236,9 @@ static void proposed(void *arg, const aq_beacon_block *b) {
   const sim_seat *s = arg;
   if (s->w->over) return;
   sim_trace(s->w, "proposed", s->op, b->slot, aq_bytes_of(b->root, 32));
-  sim_check_proposed(s->w, b);
-  if (first_of(s->w, b->slot, b->root)) spread(s->w, b, s->op);
+  bool counts = block_counts(s->w, s->op, b);
+  sim_check_proposed(s->w, b, counts);
+  if (counts && first_of(s->w, b->slot, b->root)) spread(s->w, b, s->op);
 }
 
 static void forged(void *arg, uint64_t slot, uint64_t validator) {
@@ -226,21 +266,21 @@ void sim_chain_leak(sim_world *w, const sim_fault *f) {
   if (to > from) sim_count_fault(w, SIM_LEAK);
 }
 
-static bool root_before(const sim_world *w, const uint8_t root[32], uint64_t slot) {
-  enum { DEPTH = 64 };
-  for (uint64_t s = slot + 1; s-- > 0 && slot - s <= DEPTH;) {
-    uint8_t other[32];
-    if (s >= SIM_SLOTS_MAX || !w->has_root[s]) continue;
-    split_root(other, w->root_seen[s]); /* lost in the end: an honest vote all the same */
-    if (memcmp(w->root_seen[s], root, 32) == 0 || memcmp(other, root, 32) == 0) return true;
+/* Does a bad beacon node or a hostile leader make up heads, which nobody judges? */
+static bool heads_made_up(const sim_world *w) {
+  for (uint32_t i = 0; i < w->fault_cnt; i++) {
+    sim_fault_kind k = w->fault[i].kind;
+    if ((k == SIM_BN_LIE || k == SIM_BN_GARBAGE) && w->opts.keep >> i & 1) return true;
   }
-  return slot < DEPTH && memcmp(root, aq_beacon_genesis(w->bn[0]), 32) == 0;
+  return w->liars != 0;
 }
 
 bool sim_chain_counts(const sim_world *w, const aq_att_data *d) {
   uint64_t spe = w->slots_per_epoch;
   return d->source_epoch == aq_beacon_justified(w->bn[0], d->target_epoch) &&
-         root_before(w, d->source_root, d->source_epoch * spe) && root_before(w, d->target_root, d->target_epoch * spe);
+         root_before(w, d->source_root, d->source_epoch * spe) &&
+         root_before(w, d->target_root, d->target_epoch * spe) &&
+         (heads_made_up(w) || some_block(w, d->beacon_block_root, d->slot));
 }
 
 /* A lie about what to attest to. Each part is changed with some chance. */

@@ -132,11 +132,11 @@ static void check_fee(sim_world *w, const aq_beacon_block *b) {
     sim_fail(w, "the block of slot %llu pays a stranger", (unsigned long long)b->slot);
 }
 
-void sim_check_proposed(sim_world *w, const aq_beacon_block *b) {
+void sim_check_proposed(sim_world *w, const aq_beacon_block *b, bool counts) {
   sim_checks *c = checks(w);
   if (b->slot >= SIM_SLOTS_MAX || b->proposer >= w->validators) return;
   check_fee(w, b);
-  c->proposed[b->slot] = true;
+  c->proposed[b->slot] |= counts;
   if (c->has_block[b->slot] && memcmp(c->block[b->slot], b->root, 32) != 0)
     sim_fail(w, "SLASHABLE: two blocks of slot %llu signed", (unsigned long long)b->slot);
   c->has_block[b->slot] = true;

@@ -16,7 +16,7 @@ _Static_assert((int)SIM_FAULT_CNT <= (int)AQ_SIM_KINDS_MAX, "kinds of faults");
 const char *aq_sim_kind_name(uint32_t kind) { return kind < SIM_FAULT_CNT ? text[kind] : NULL; }
 
 const sim_fault *sim_fault_of(const sim_world *w, sim_fault_kind k, uint32_t op) {
-  bool everywhere = k == SIM_LOSS || k == SIM_REORDER || k == SIM_DUPLICATE;
+  bool everywhere = k == SIM_LOSS || k == SIM_REORDER || k == SIM_DUPLICATE || k == SIM_BN_FIRST;
   for (uint32_t i = 0; i < w->fault_cnt; i++) {
     const sim_fault *f = &w->fault[i];
     if (f->on && f->kind == k && (everywhere || f->a == op)) return f;
@@ -34,6 +34,7 @@ static uint32_t touched(const sim_world *w, const sim_fault *f) {
     case SIM_SPLIT:
     case SIM_ACK_CRASH: /* what it promised it keeps */
     case SIM_BN_RESTART:
+    case SIM_BN_FIRST: /* the other one serves */
     case SIM_LEAK: return 0;
     case SIM_LOSS:
     case SIM_REORDER:
@@ -43,6 +44,9 @@ static uint32_t touched(const sim_world *w, const sim_fault *f) {
     case SIM_PARTITION: return __builtin_popcount(side) <= __builtin_popcount(other) ? side : other;
     case SIM_ONE_WAY:
     case SIM_RESET: return 1u << f->a | 1u << f->b;
+    case SIM_BN_ERROR:
+    case SIM_BN_SILENT:
+    case SIM_BN_SLOW: return 1u << f->a & ~w->paired; /* the same */
     default: return 1u << f->a;
   }
 }
@@ -118,6 +122,8 @@ static uint64_t size_of(sim_world *w, sim_fault_kind k) {
     case SIM_ACK_CRASH:
     case SIM_BN_RESTART:
     case SIM_LIE_SHOW:
+    case SIM_VC_OTHER:
+    case SIM_BN_FIRST:
     case SIM_FAULT_CNT: break;
   }
   return 0;
@@ -231,6 +237,32 @@ static void show_few(sim_world *w) {
   }
 }
 
+/* The same, and not in the seeds of sim/seeds until now. */
+static void client_signs_other(sim_world *w) {
+  sim_rng r;
+  sim_rng_seed(&r, w->opts.seed ^ UINT64_C(0x6f748570));
+  if (w->opts.calm || sim_rng_below(&r, 4) > 0 || w->fault_cnt >= SIM_FAULTS_MAX) return;
+  uint64_t slots = (w->heal_ns - w->genesis_ns) / w->slot_ns, slot = 1 + sim_rng_below(&r, slots);
+  sim_fault f = {.kind = SIM_VC_OTHER, .a = (uint32_t)sim_rng_below(&r, w->n), .p = 300 + sim_rng_below(&r, 701)};
+  f.from_ns = w->genesis_ns + slot * w->slot_ns;
+  f.until_ns = f.from_ns + (1 + sim_rng_below(&r, 2 * w->slots_per_epoch)) * w->slot_ns;
+  if (f.until_ns > w->heal_ns || sim_rng_below(&r, 2) > 0) f.until_ns = w->heal_ns;
+  if (f.until_ns > f.from_ns) w->fault[w->fault_cnt++] = f;
+}
+
+/* All who have two at once. It troubles nobody: half of them last to the end, where nothing else is wrong. */
+static void first_of_two(sim_world *w) {
+  sim_rng r;
+  sim_rng_seed(&r, w->opts.seed ^ UINT64_C(0x74776f));
+  if (!w->paired || w->fault_cnt >= SIM_FAULTS_MAX) return;
+  uint64_t slots = (w->heal_ns - w->genesis_ns) / w->slot_ns, slot = 1 + sim_rng_below(&r, slots);
+  sim_fault f = {.kind = SIM_BN_FIRST, .p = sim_rng_below(&r, SIM_FIRST_CNT)};
+  f.from_ns = w->genesis_ns + slot * w->slot_ns;
+  f.until_ns = f.from_ns + (1 + sim_rng_below(&r, 2 * w->slots_per_epoch)) * w->slot_ns;
+  if (f.until_ns > w->end_ns || sim_rng_below(&r, 2) > 0) f.until_ns = w->end_ns;
+  w->fault[w->fault_cnt++] = f;
+}
+
 void sim_acked(sim_node *n) {
   const sim_fault *f = sim_fault_of(n->w, SIM_ACK_CRASH, n->op);
   if (!f || n->acked == f || !n->up || n->leaving) return;
@@ -261,6 +293,8 @@ void sim_faults_make(sim_world *w) {
   crash_after_ack(w);
   bn_restart(w);
   show_few(w);
+  client_signs_other(w);
+  first_of_two(w);
 }
 
 static void describe(const sim_world *w, const sim_fault *f, char *out, size_t len) {

@@ -1,5 +1,6 @@
 /* HTTP between the processes: a client port whose requests reach a handler some milliseconds later, and the server side
-   of that handler. http://b3/... is the beacon node of operator 3, http://n3/... the validator API of instance 3. */
+   of that handler. http://b3/... is the beacon node of operator 3, http://c3/... its second way there, which works,
+   http://n3/... the validator API of instance 3. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,7 +16,7 @@ typedef struct {
   uint64_t id;
   sim_httpc *from;
   uint32_t op;
-  bool to_bn;
+  bool to_bn, second;
   sim_node *to_node;
   const aq_http_handler *server; /* once the request arrived */
   aq_httpc_cb cb;
@@ -171,11 +172,26 @@ static void spoil_signature(sim_world *w, aq_bytes body) {
   *digit = *digit == '0' ? '1' : '0';
 }
 
+/* Of the first of two. */
+static bool first_fails(sim_conn *c, const sim_fault *f) {
+  const aq_http_header h = {"Content-Type", "application/json"};
+  if (!(c->w->paired >> c->op & 1) || (f->p == SIM_FIRST_EMPTY && strstr(c->mem->req.path, "/events"))) return false;
+  sim_count_fault(c->w, SIM_BN_FIRST);
+  if (f->p == SIM_FIRST_SILENT) return true;
+  bool ill = f->p == SIM_FIRST_ILL;
+  c->server = NULL;
+  respond((aq_http_res *)(void *)c, ill ? 503 : 200, &(aq_http_headers){&h, 1},
+          aq_bytes_str(ill ? "{\"code\":503}" : "{\"data\":{}}"));
+  return true;
+}
+
 /* Answers in the place of the server; true: handled. */
 static bool faulty(sim_conn *c) {
   sim_world *w = c->w;
   const sim_fault *f;
+  if (c->second) return false;
   if (c->to_bn) {
+    if ((f = sim_fault_of(w, SIM_BN_FIRST, c->op)) && first_fails(c, f)) return true;
     if (sim_fault_of(w, SIM_BN_SILENT, c->op)) {
       sim_count_fault(w, SIM_BN_SILENT);
       return true; /* the client's own limit ends it */
@@ -202,6 +218,8 @@ static bool faulty(sim_conn *c) {
   } else if ((f = sim_fault_of(w, SIM_VC_GARBAGE, c->op)) && c->mem->req.body.len && sim_chance(w, (uint32_t)f->p)) {
     sim_count_fault(w, SIM_VC_GARBAGE);
     spoil_signature(w, c->mem->req.body);
+  } else if ((f = sim_fault_of(w, SIM_VC_OTHER, c->op)) && c->mem->req.body.len && sim_chance(w, (uint32_t)f->p)) {
+    if (sim_sign_other(w, c->op, &c->mem->req)) sim_count_fault(w, SIM_VC_OTHER);
   }
   return false;
 }
@@ -288,18 +306,19 @@ static uint64_t start(void *ctx, const aq_httpc_req *req, const aq_httpc_cb *cb)
   sim_httpc *h = ctx;
   sim_world *w = h->proc->w;
   const char *host = strstr(req->url, "://"), *path = host ? strchr(host + 3, '/') : NULL;
-  AQ_ASSERT(host && (host[3] == 'b' || host[3] == 'n'));
+  AQ_ASSERT(host && host[3] && strchr("bcn", host[3]));
   sim_conn *c = calloc(1, sizeof *c);
   AQ_ASSERT(c);
   uint64_t number = strtoull(host + 4, NULL, 10);
-  *c = (sim_conn){.w = w, .id = ++w->seq, .from = h, .to_bn = host[3] == 'b', .cb = *cb};
+  *c = (sim_conn){.w = w, .id = ++w->seq, .from = h, .to_bn = host[3] != 'n', .cb = *cb};
+  c->second = host[3] == 'c';
   c->to_node = c->to_bn ? NULL : w->node[number];
   c->op = c->to_bn ? (uint32_t)number : c->to_node->op;
   c->res_text = AQ_BUF(1 << 20), c->res_body = AQ_BUF(256u << 20);
   c->mem = copy_request(req, path ? path : "/");
   aq_list_push(&w->conns, &c->link);
   uint64_t us = way_us(c);
-  const sim_fault *slow = sim_fault_of(w, c->to_bn ? SIM_BN_SLOW : SIM_VC_SLOW, c->op);
+  const sim_fault *slow = c->second ? NULL : sim_fault_of(w, c->to_bn ? SIM_BN_SLOW : SIM_VC_SLOW, c->op);
   if (slow) us += sim_random(w, slow->p * 1000 + 1), sim_count_fault(w, slow->kind);
   if (!sim_effect(h->proc)) return c->id; /* dropped with its process */
   if (c->to_bn && h->proc->id < w->node_cnt) sim_check_submitted(w->node[h->proc->id], req);

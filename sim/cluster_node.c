@@ -90,7 +90,7 @@ void sim_node_start(sim_node *n) {
                            .store = &n->store.store,
                            .http = &n->http.http,
                            .endpoints = n->endpoint,
-                           .endpoint_cnt = 1,
+                           .endpoint_cnt = 1 + (w->paired >> n->op & 1),
                            .beacon_timeout_ns = AQ_SECONDS(2),
                            .beacon_submit_timeout_ns = AQ_SECONDS(2),
                            .lock = &w->lock,
@@ -187,9 +187,10 @@ sim_node *sim_instance(sim_world *w, uint32_t op, sim_nature nature) {
   sim_disk_init(&n->old);
   sim_disk_init(&n->vc_disk);
   sim_disk_init(&n->vc_old);
-  snprintf(n->bn_url, sizeof n->bn_url, "http://b%u", n->op);
+  snprintf(n->bn_url[0], sizeof n->bn_url[0], "http://b%u", n->op);
+  snprintf(n->bn_url[1], sizeof n->bn_url[1], "http://c%u", n->op);
   snprintf(n->node_url, sizeof n->node_url, "http://n%u", n->idx);
-  n->endpoint[0] = n->bn_url;
+  n->endpoint[0] = n->bn_url[0], n->endpoint[1] = n->bn_url[1];
   w->node[w->node_cnt++] = n;
   return n;
 }

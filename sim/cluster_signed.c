@@ -1,5 +1,6 @@
 /* What is signed is what was decided, and is on the disk before it leaves. Read apart from duty/: the decision from the
    simulated disk, the object from the message to a peer or the request to a beacon node. */
+#include "base/hex.h"
 #include "codec/json.h"
 #include "consensus/validity.h"
 #include "crypto/hash.h"
@@ -162,4 +163,70 @@ void sim_check_submitted(sim_node *n, const aq_httpc_req *req) {
     yyjson_arr_foreach(yyjson_doc_get_root(doc), i, max, val) check_attestation(n, fork, val);
     yyjson_doc_free(doc);
   }
+}
+
+/* ---- a client that signs something else ---- */
+
+static bool first_vote(uint8_t root[32], uint8_t sig[96], const aq_chain *chain, aq_bytes body) {
+  yyjson_doc *doc = aq_json_parse(body, ROOM, NULL);
+  yyjson_val *first = yyjson_arr_get_first(yyjson_doc_get_root(doc));
+  aq_buf ssz = AQ_BUF(1 << 16);
+  bool ok = aq_json_hex(first, "signature", sig, 96) &&
+            aq_ssz_from_json(&ssz, &aq_t_attestation_data, yyjson_obj_get(first, "data"), NULL) == AQ_OK;
+  if (ok) {
+    aq_att_data d;
+    aq_att_data_get(&d, aq_buf_bytes(&ssz));
+    aq_ssz_root(root, &aq_t_attestation_data, aq_buf_bytes(&ssz));
+    aq_chain_signing_root(root, chain, AQ_DOMAIN_BEACON_ATTESTER, d.target_epoch, root);
+  }
+  aq_buf_free(&ssz);
+  yyjson_doc_free(doc);
+  return ok;
+}
+
+static char *behind(aq_bytes body, const char *text) {
+  char *at = memmem(body.ptr, body.len, text, strlen(text));
+  return at ? at + strlen(text) : NULL;
+}
+
+/* The first vote of a request names another head. Whose it is, its signature tells. */
+static bool vote_for_another(sim_world *w, uint32_t op, aq_bytes body) {
+  const aq_chain *chain = &w->bn[op]->chain;
+  char *head = behind(body, "\"beacon_block_root\":\"0x"), *text = behind(body, "\"signature\":\"0x"), hex[193];
+  uint8_t root[32], sig[96];
+  uint32_t v = 0;
+  if (!head || !text || !first_vote(root, sig, chain, body)) return false;
+  while (v < w->validators && aq_bls_verify(w->share_pub[v][op], root, sig) != AQ_OK) v++;
+  if (v == w->validators) return false;
+  *head = *head == '0' ? '1' : '0';
+  if (!first_vote(root, sig, chain, body)) return false;
+  aq_bls_sign(sig, w->share_secret[op][v], root);
+  aq_hex_encode(hex, aq_bytes_of(sig, 96));
+  memcpy(text, hex, 192);
+  return true;
+}
+
+static bool another_block(sim_world *w, uint32_t op, aq_fork fork, aq_bytes body) {
+  const aq_ssz_type *t = aq_t_proposal(fork, false, true);
+  bool contents = t == aq_t_signed_block_contents(fork);
+  if (aq_ssz_check(t, body) != AQ_OK) return false;
+  aq_bytes block = aq_ssz_get(t, body, contents ? "signed_block.message" : "message");
+  uint64_t slot = aq_le64_get(block.ptr), proposer = aq_le64_get(block.ptr + 8);
+  uint8_t root[32];
+  if (proposer >= w->validators) return false;
+  *(uint8_t *)(uintptr_t)aq_ssz_get(aq_t_block(fork), block, "state_root").ptr ^= 1;
+  root_of_block(root, fork, false, block);
+  aq_chain_signing_root(root, &w->bn[op]->chain, AQ_DOMAIN_BEACON_PROPOSER, slot / w->slots_per_epoch, root);
+  aq_bls_sign((uint8_t *)(uintptr_t)aq_ssz_get(t, body, contents ? "signed_block.signature" : "signature").ptr,
+              w->share_secret[op][proposer], root);
+  return true;
+}
+
+bool sim_sign_other(sim_world *w, uint32_t op, const aq_http_req *req) {
+  const char *version = aq_http_header_get(&req->headers, "Eth-Consensus-Version");
+  const char *content = aq_http_header_get(&req->headers, "Content-Type");
+  aq_fork fork;
+  if (strstr(req->path, "/pool/attestations")) return vote_for_another(w, op, req->body);
+  return strstr(req->path, "/beacon/blocks") && content && strstr(content, "octet-stream") && version &&
+         aq_fork_parse(&fork, aq_bytes_str(version)) && another_block(w, op, fork, req->body);
 }

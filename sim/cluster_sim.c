@@ -105,6 +105,15 @@ static uint32_t operators_of(sim_world *w) {
   return n;
 }
 
+/* Of random numbers of their own too, and those of sim/seeds until now have none. */
+static void pairs(sim_world *w) {
+  sim_rng r;
+  sim_rng_seed(&r, w->opts.seed ^ UINT64_C(0x706190af));
+  if (w->opts.calm || sim_rng_below(&r, 4) > 0) return;
+  w->paired = (1u << w->n) - 1;
+  if (sim_rng_below(&r, 2) > 0) w->paired = (uint32_t)sim_rng_below(&r, UINT64_C(1) << w->n);
+}
+
 static void shape(sim_world *w) {
   static const aq_fork forks[] = {AQ_CAPELLA, AQ_DENEB, AQ_ELECTRA, AQ_ELECTRA, AQ_FULU};
   bool calm = w->opts.calm, wide = calm || sim_chance(w, 200);
@@ -128,6 +137,7 @@ static void shape(sim_world *w) {
   w->end_ns = w->genesis_ns + w->slots * w->slot_ns;
   sim_chain_shape(w);
   regions(w);
+  pairs(w);
 }
 
 static sim_world *world_new(const aq_sim_opts *opts, aq_sim_result *out) {
@@ -171,10 +181,13 @@ bool aq_sim_cluster_run(const aq_sim_opts *opts, aq_sim_result *out) {
     if (w->fork_epoch != AQ_FAR_EPOCH)
       snprintf(later, sizeof later, ", %s at epoch %llu", aq_fork_name(w->next_fork),
                (unsigned long long)w->fork_epoch);
-    printf("seed %llu: %u nodes (liars 0x%x), %u validators of %u, %llu slots of %llu s, epochs of %llu, %s%s\n",
-           (unsigned long long)opts->seed, w->n, w->liars, w->validators, w->chain_validators,
-           (unsigned long long)w->slots, (unsigned long long)(w->slot_ns / AQ_NS_PER_SEC),
-           (unsigned long long)w->slots_per_epoch, aq_fork_name(w->fork), later);
+    printf(
+        "seed %llu: %u nodes (liars 0x%x, pairs of beacon nodes 0x%x), %u validators of %u, %llu slots of %llu s, "
+        "epochs "
+        "of %llu, %s%s\n",
+        (unsigned long long)opts->seed, w->n, w->liars, w->paired, w->validators, w->chain_validators,
+        (unsigned long long)w->slots, (unsigned long long)(w->slot_ns / AQ_NS_PER_SEC),
+        (unsigned long long)w->slots_per_epoch, aq_fork_name(w->fork), later);
     sim_faults_print(w);
   }
   sim_chain_start(w);

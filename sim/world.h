@@ -170,8 +170,8 @@ struct sim_node {
   sim_store store, vc_store;
   sim_httpc http, vc_http;
   sim_link link;
-  char bn_url[32], node_url[32];
-  const char *endpoint[1];
+  char bn_url[2][32], node_url[32];
+  const char *endpoint[2];
   aq_timer teardown, vc_teardown, restart, vc_restart, replay;
   struct sim_memory *memory; /* a liar's, of what it heard */
   struct sim_lies *lies;     /* and of what it said about values */
@@ -179,50 +179,52 @@ struct sim_node {
 
 /* ---- faults ---- */
 
-#define SIM_FAULT_MAP(X)                                                                                \
-  X(LOSS, "loss")                  /* of messages, p per mille, everywhere */                           \
-  X(DELAY, "delay")                /* everything that node a sends is late by up to p ms */             \
-  X(REORDER, "reorder")            /* jitter of up to p ms everywhere */                                \
-  X(DUPLICATE, "duplicate")        /* p per mille arrive twice */                                       \
-  X(PARTITION, "partition")        /* mask p from the rest */                                           \
-  X(ONE_WAY, "one_way")            /* nothing from a reaches b */                                       \
-  X(ISOLATE, "isolate")            /* a from everybody */                                               \
-  X(RESET, "reset")                /* what is on its way between a and b is lost, both are told */      \
-  X(SKEW, "clock_skew")            /* clock of a is off by p ms */                                      \
-  X(STEP, "clock_step")            /* clock of a jumps by p ms and stays */                             \
-  X(SET, "clock_set")              /* clock of a is off by p/8 s for a while; p's bits: SIM_SET_* */    \
-  X(CRASH, "crash")                /* a dies at its p-th effect from now, comes back after a while */   \
-  X(CRASH_ALL, "crash_all")        /* power cut: all nodes at once */                                   \
-  X(UPGRADE, "upgrade")            /* a is stopped and started again in good order */                   \
-  X(WRITE_ERROR, "write_error")    /* commits of a fail, p per mille */                                 \
-  X(SLOW_DISK, "slow_disk")        /* commits of a take up to p ms */                                   \
-  X(DISK_FULL, "disk_full")        /* all commits of a fail */                                          \
-  X(DISK_LOST, "disk_lost")        /* a dies and comes back without its records */                      \
-  X(OLD_STORE, "old_store")        /* a dies and comes back with its records of earlier */              \
-  X(BN_ERROR, "bn_error")          /* p per mille of the answers of a's beacon node are errors */       \
-  X(BN_SILENT, "bn_silent")        /* a's beacon node does not answer */                                \
-  X(BN_SLOW, "bn_slow")            /* it answers late by up to p ms */                                  \
-  X(BN_LATE, "bn_late_head")       /* it sees blocks late by p ms */                                    \
-  X(BN_FORK, "bn_fork")            /* it sees other blocks, and comes back with a reorg */              \
-  X(BN_LIE, "bn_lie")              /* it gives attestation data of its own invention */                 \
-  X(BN_GARBAGE, "bn_garbage")      /* it answers with broken bytes, p per mille */                      \
-  X(VC_SILENT, "vc_silent")        /* a's validator client is down */                                   \
-  X(VC_SLOW, "vc_slow")            /* its requests are late by up to p ms */                            \
-  X(VC_GARBAGE, "vc_garbage")      /* what it signs is spoilt, p per mille */                           \
-  X(VC_OLD_DB, "vc_old_database")  /* it comes back with a slashing database of earlier */              \
-  X(VC_CRASH, "vc_crash")          /* it dies at its p-th effect, comes back */                         \
-  X(DOUBLE, "double_identity")     /* a second instance of honest node a appears, with an empty disk */ \
-  X(TWIN, "liar_twin")             /* a liar runs two instances that see other halves of the cluster */ \
-  X(LIE_MUTATE, "liar_mutates")    /* a liar's consensus messages are changed and signed again */       \
-  X(LIE_SHARES, "liar_bad_shares") /* a liar's partial signatures are spoilt */                         \
-  X(LIE_REPLAY, "liar_replays")    /* a liar repeats what it heard to everybody */                      \
-  X(LIE_FLOOD, "liar_floods")      /* a liar sends garbage, much and large */                           \
-  X(LIE_VALUES, "liar_values")     /* a liar proposes values that are not those of its beacon node */   \
-  X(SPLIT, "split_views")          /* beacon nodes of mask p see an epoch's first block late by b ms */ \
-  X(LEAK, "leak")                  /* the chain justifies nothing */                                    \
-  X(ACK_CRASH, "crash_after_ack")  /* a dies when its client hears 200 for votes, back in p ms */       \
-  X(BN_RESTART, "bn_restart")      /* all beacon nodes are restarted at once */                         \
-  X(LIE_SHOW, "liar_shows_few")    /* a leader shows its proposals to all but f honest nodes, no vote */
+#define SIM_FAULT_MAP(X)                                                                                 \
+  X(LOSS, "loss")                  /* of messages, p per mille, everywhere */                            \
+  X(DELAY, "delay")                /* everything that node a sends is late by up to p ms */              \
+  X(REORDER, "reorder")            /* jitter of up to p ms everywhere */                                 \
+  X(DUPLICATE, "duplicate")        /* p per mille arrive twice */                                        \
+  X(PARTITION, "partition")        /* mask p from the rest */                                            \
+  X(ONE_WAY, "one_way")            /* nothing from a reaches b */                                        \
+  X(ISOLATE, "isolate")            /* a from everybody */                                                \
+  X(RESET, "reset")                /* what is on its way between a and b is lost, both are told */       \
+  X(SKEW, "clock_skew")            /* clock of a is off by p ms */                                       \
+  X(STEP, "clock_step")            /* clock of a jumps by p ms and stays */                              \
+  X(SET, "clock_set")              /* clock of a is off by p/8 s for a while; p's bits: SIM_SET_* */     \
+  X(CRASH, "crash")                /* a dies at its p-th effect from now, comes back after a while */    \
+  X(CRASH_ALL, "crash_all")        /* power cut: all nodes at once */                                    \
+  X(UPGRADE, "upgrade")            /* a is stopped and started again in good order */                    \
+  X(WRITE_ERROR, "write_error")    /* commits of a fail, p per mille */                                  \
+  X(SLOW_DISK, "slow_disk")        /* commits of a take up to p ms */                                    \
+  X(DISK_FULL, "disk_full")        /* all commits of a fail */                                           \
+  X(DISK_LOST, "disk_lost")        /* a dies and comes back without its records */                       \
+  X(OLD_STORE, "old_store")        /* a dies and comes back with its records of earlier */               \
+  X(BN_ERROR, "bn_error")          /* p per mille of the answers of a's beacon node are errors */        \
+  X(BN_SILENT, "bn_silent")        /* a's beacon node does not answer */                                 \
+  X(BN_SLOW, "bn_slow")            /* it answers late by up to p ms */                                   \
+  X(BN_LATE, "bn_late_head")       /* it sees blocks late by p ms */                                     \
+  X(BN_FORK, "bn_fork")            /* it sees other blocks, and comes back with a reorg */               \
+  X(BN_LIE, "bn_lie")              /* it gives attestation data of its own invention */                  \
+  X(BN_GARBAGE, "bn_garbage")      /* it answers with broken bytes, p per mille */                       \
+  X(VC_SILENT, "vc_silent")        /* a's validator client is down */                                    \
+  X(VC_SLOW, "vc_slow")            /* its requests are late by up to p ms */                             \
+  X(VC_GARBAGE, "vc_garbage")      /* what it signs is spoilt, p per mille */                            \
+  X(VC_OLD_DB, "vc_old_database")  /* it comes back with a slashing database of earlier */               \
+  X(VC_CRASH, "vc_crash")          /* it dies at its p-th effect, comes back */                          \
+  X(DOUBLE, "double_identity")     /* a second instance of honest node a appears, with an empty disk */  \
+  X(TWIN, "liar_twin")             /* a liar runs two instances that see other halves of the cluster */  \
+  X(LIE_MUTATE, "liar_mutates")    /* a liar's consensus messages are changed and signed again */        \
+  X(LIE_SHARES, "liar_bad_shares") /* a liar's partial signatures are spoilt */                          \
+  X(LIE_REPLAY, "liar_replays")    /* a liar repeats what it heard to everybody */                       \
+  X(LIE_FLOOD, "liar_floods")      /* a liar sends garbage, much and large */                            \
+  X(LIE_VALUES, "liar_values")     /* a liar proposes values that are not those of its beacon node */    \
+  X(SPLIT, "split_views")          /* beacon nodes of mask p see an epoch's first block late by b ms */  \
+  X(LEAK, "leak")                  /* the chain justifies nothing */                                     \
+  X(ACK_CRASH, "crash_after_ack")  /* a dies when its client hears 200 for votes, back in p ms */        \
+  X(BN_RESTART, "bn_restart")      /* all beacon nodes are restarted at once */                          \
+  X(LIE_SHOW, "liar_shows_few")    /* a leader shows its proposals to all but f honest nodes, no vote */ \
+  X(VC_OTHER, "vc_signs_other")    /* a's client signs another object than it got, p per mille */        \
+  X(BN_FIRST, "bn_first_of_two")   /* of two beacon nodes the first is, by p, silent, ill or empty */
 
 typedef enum {
 #define X(name, text) SIM_##name,
@@ -254,6 +256,8 @@ typedef enum {
 
 /* A restart while the clock is off, and as the first start of all; a restart once it is right again. */
 enum { SIM_SET_RESTART = 1, SIM_SET_FIRST = 2, SIM_SET_AFTER = 4 };
+
+enum { SIM_FIRST_SILENT, SIM_FIRST_ILL, SIM_FIRST_EMPTY, SIM_FIRST_CNT };
 
 typedef struct sim_fault {
   sim_world *w;
@@ -302,7 +306,8 @@ void sim_chain_start(sim_world *w);
 void sim_chain_free(sim_world *w);
 void sim_chain_heal(sim_world *w, uint32_t op);        /* blocks that only it saw go */
 void sim_chain_leak(sim_world *w, const sim_fault *f); /* nothing is justified from the next epoch on to its end */
-/* Would the chain count this vote? Its source is the justified one, its target a block of its begin or older. */
+/* Would the chain count this vote? Its source is the justified one, its target a block of its begin or older, its head
+   a block. */
 bool sim_chain_counts(const sim_world *w, const aq_att_data *d);
 bool sim_chain_answer(sim_world *w, uint32_t op, const aq_http_req *req,
                       aq_buf *out); /* BN_LIE: an answer of its own */
@@ -322,7 +327,7 @@ void sim_check_refused(sim_node *n, bool of_consensus, aq_duty duty);
 /* A decision reached the disk: its value did too, and is the decided one. */
 void sim_check_bytes(sim_node *n, aq_duty duty, const uint8_t hash[32], const aq_store_blob *blob);
 void sim_check_attested(sim_world *w, uint64_t validator, const aq_att_data *d, const uint8_t root[32]);
-void sim_check_proposed(sim_world *w, const aq_beacon_block *b);
+void sim_check_proposed(sim_world *w, const aq_beacon_block *b, bool counts);
 void sim_check_forged(sim_world *w, uint32_t op, uint64_t slot, uint64_t validator);
 void sim_check_slot(sim_world *w, uint64_t slot);
 void sim_check_end(sim_world *w);
@@ -331,6 +336,8 @@ void sim_check_free(sim_world *w);
 /* cluster_signed.c: what leaves signed is what was decided, and recorded. */
 void sim_check_share_root(const sim_node *n, aq_duty duty, const aq_parsigex_item *it);
 void sim_check_submitted(sim_node *n, const aq_httpc_req *req); /* to the beacon node */
+/* VC_OTHER: what a client posts becomes another object, signed as well; false: as it was. */
+bool sim_sign_other(sim_world *w, uint32_t op, const aq_http_req *req);
 
 /* ---- the world ---- */
 
@@ -356,6 +363,7 @@ struct sim_world {
   uint32_t validators, chain_validators;
   uint64_t slot_ns, slots_per_epoch, slots;
   uint32_t liars, doubled; /* masks of operators: hostile; with a second instance of their own */
+  uint32_t paired;         /* with two ways to their beacon node: faults of answers concern the first */
   aq_fork fork, next_fork; /* at genesis; scheduled while the run goes on */
   uint64_t fork_epoch;     /* of the latter; AQ_FAR_EPOCH: none */
   aq_timer learn[SIM_NODES_MAX];
