@@ -6,13 +6,18 @@ Goal: to know the simulators' own power, apart from the unit tests that look at 
 test/mutants/list, or random ones (tools/mutants_random.py); per simulator the number of seeds it took until the first that
 saw it. "-": it plays no line of it; "no": all its seeds passed; "at once": it died without naming a seed.
 
-usage: ./dev mutants --by sim [NAME...] [--random N --seed S [FILES]] [--jobs N] [--out FILE]
+usage: ./dev mutants --by sim [NAME|FILES...] [--sample N --seed S] [--jobs N] [--out FILE]
+       ./dev mutants --by sim --random N [--seed S] [FILES] [--jobs N] [--out FILE]
+
+  NAME|FILES  of the list: by name (a trailing * stands for any ending), or all in these files and folders below src
+  --sample N  N of them by --seed
 """
 import argparse
 import concurrent.futures
 import datetime
 import fnmatch
 import os
+import random
 import re
 import shutil
 import sys
@@ -32,11 +37,16 @@ class Bug:
         self.name, self.file, self.line, self.text, self.rows, self.function = name, file, line, text, rows, "?"
 
 
-def listed(names):
-    out = []
-    for m in common.read_list():
-        if names and not any(fnmatch.fnmatch(m.name, n) for n in names):
-            continue
+def chosen(m, names):
+    return not names or any(fnmatch.fnmatch(m.name, n) or fnmatch.fnmatch(m.file, n) or m.file.startswith(n.rstrip("/") + "/")
+                            for n in names)
+
+
+def listed(opts):
+    mutants, out = [m for m in common.read_list() if chosen(m, opts.name)], []
+    if opts.sample:
+        mutants = random.Random(opts.seed).sample(mutants, min(opts.sample, len(mutants)))
+    for m in mutants:
         with open(os.path.join(ROOT, m.file), encoding="utf-8") as f:
             text = f.read()
         old, new = m.texts()
@@ -75,28 +85,49 @@ def one(bug, lines, release, work):
     return out
 
 
+def counts_of(results):
+    """Seen, played, and how many seeds half of those seen took."""
+    played = [r for r in results if r not in ("-", "no code")]
+    seeds = sorted(int(r) for r in played if r.isdigit())
+    return sum(1 for r in played if r != "no"), len(played), seeds[len(seeds) // 2] if seeds else None
+
+
+def by_folder(bugs, found):
+    """One row a folder: of the bugs that a simulator plays how many it sees, half of them within how many seeds."""
+    rows = ["| folder | bugs | " + " | ".join(SIMULATORS) + " | some |", "|---" * (3 + len(SIMULATORS)) + "|"]
+    for folder in sorted({b.file.split("/")[1] for b in bugs}) + ["all"]:
+        mine = [f for b, f in zip(bugs, found) if folder in ("all", b.file.split("/")[1])]
+        cells = []
+        for s in SIMULATORS:
+            seen, played, middle = counts_of([f[s] for f in mine])
+            cells.append((f"{seen} of {played}" + (f" ({middle})" if middle else "")) if played else "-")
+        some = sum(1 for f in mine if any(counts_of([v])[0] for v in f.values()))
+        rows.append(f"| {folder} | {len(mine)} | " + " | ".join(cells) + f" | {some} |")
+    return rows
+
+
 def report(bugs, found, seconds, out):
     head = ["| bug | file | " + " | ".join(SIMULATORS) + " |", "|---" * (2 + len(SIMULATORS)) + "|"]
     rows = [f"| {b.name} | {b.file[4:]} | " + " | ".join(f[s] for s in SIMULATORS) + " |" for b, f in zip(bugs, found)]
     sums = []
     for s in SIMULATORS:
-        played = [f[s] for f in found if f[s] not in ("-", "no code")]
-        seen = [x for x in played if x != "no"]
-        counts = sorted(int(x) for x in seen if x.isdigit())
-        middle = f", half of them within {counts[len(counts) // 2]} seeds" if counts else ""
-        sums.append(f"{s} ({' '.join(common.program(s)[1])}): {len(seen)} of {len(played)} that it plays{middle}")
-    seen = sum(1 for f in found if any(v not in ("-", "no", "no code") for v in f.values()))
+        seen, played, middle = counts_of([f[s] for f in found])
+        sums.append(f"{s} ({' '.join(common.program(s)[1])}): {seen} of {played} that it plays" +
+                    (f", half of them within {middle} seeds" if middle else ""))
+    seen = sum(1 for f in found if any(counts_of([v])[0] for v in f.values()))
     sums.append(f"{seen} of {len(found)} bugs are seen by some simulator; {seconds / 60:.0f} minutes")
-    print("\n".join(sums))
+    folders = by_folder(bugs, found)
+    print("\n".join(folders + [""] + sums))
     if out:
         with open(out, "w", encoding="utf-8") as f:
-            f.write("\n".join(head + rows + [""] + sums) + "\n")
+            f.write("\n".join(head + rows + [""] + folders + [""] + sums) + "\n")
 
 
 def main(argv):
     p = argparse.ArgumentParser(usage=__doc__.split("usage: ", 1)[1])
     p.add_argument("name", nargs="*")
     p.add_argument("--random", type=int, default=0)
+    p.add_argument("--sample", type=int, default=0)
     p.add_argument("--seed", type=int, default=int(datetime.date.today().strftime("%Y%m%d")))
     p.add_argument("--jobs", type=int, default=common.jobs())
     p.add_argument("--out")
@@ -104,7 +135,7 @@ def main(argv):
     opts.again, opts.rules = False, ",".join(mutate_c.RULES)
     os.makedirs(rand.WORK, exist_ok=True)
     tree, release, where, _ = rand.prepare(opts, rand.SIMULATORS)
-    bugs = by_rule(opts, tree) if opts.random else listed(opts.name)
+    bugs = by_rule(opts, tree) if opts.random else listed(opts)
     start, found = time.monotonic(), []
 
     def work(item):
