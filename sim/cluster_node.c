@@ -195,15 +195,20 @@ sim_node *sim_instance(sim_world *w, uint32_t op, sim_nature nature) {
   return n;
 }
 
+static void cancel_timers(sim_node *n) {
+  aq_timer *timer[] = {&n->restart, &n->vc_restart, &n->replay, &n->teardown, &n->vc_teardown};
+  for (size_t k = 0; k < AQ_COUNT(timer); k++) aq_timer_cancel(&n->w->own.env, timer[k]);
+}
+
 void sim_nodes_free(sim_world *w) {
   for (uint32_t i = 0; i < w->node_cnt; i++) {
     sim_node *n = w->node[i];
-    aq_timer *timer[] = {&n->restart, &n->vc_restart, &n->replay, &n->teardown, &n->vc_teardown};
-    for (size_t k = 0; k < AQ_COUNT(timer); k++) aq_timer_cancel(&w->own.env, timer[k]);
+    cancel_timers(n);
     if (n->vc_up) vc_end(n);
     if (n->up) end_node(n, n->leaving);
   }
   for (uint32_t i = 0; i < w->node_cnt; i++) {
+    cancel_timers(w->node[i]); /* one that could not start while it ended would have come back */
     sim_disk_free(&w->node[i]->disk);
     sim_disk_free(&w->node[i]->old);
     sim_disk_free(&w->node[i]->vc_disk);
