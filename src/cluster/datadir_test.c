@@ -324,6 +324,43 @@ static void long_texts(void **state) {
   assert_non_null(strstr(err.text, "costly.json"));
 }
 
+/* Goal: a password file in UTF-16 is told from a wrong password, with the mend; beside the right one it is just a text.
+   Method: one keystore's password in both orders with marks, read as a node's key and as any keystore; then the right
+   password under another name. */
+static void utf16_passwords(void **state) {
+  (void)state;
+  uint8_t secret[1][32] = {{[31] = 1}}, text[256];
+  static const uint8_t mark[2][2] = {{0xff, 0xfe}, {0xfe, 0xff}};
+  aq_keys keys;
+  aq_err err = {AQ_OK, ""};
+  aq_buf password = AQ_BUF(64);
+  const char *path = in_dir("wide");
+  assert_int_equal(aq_keys_store(path, (const uint8_t(*)[32])secret, 1, true, &err), AQ_OK);
+  assert_int_equal(aq_file_read(&password, in_dir("wide/keystore-insecure-0.txt"), &err), AQ_OK);
+  for (size_t order = 0; order < 2; order++) {
+    size_t len = 2 + 2 * password.len;
+    memset(text, 0, sizeof text);
+    memcpy(text, mark[order], 2);
+    for (size_t i = 0; i < password.len; i++) text[2 + 2 * i + order] = password.ptr[i];
+    assert_int_equal(aq_file_write(in_dir("wide/keystore-insecure-0.txt"), aq_bytes_of(text, len), 0600, &err), AQ_OK);
+    assert_int_equal(aq_keys_load(&keys, path, &err), AQ_E_AUTH);
+    assert_non_null(strstr(err.text, "UTF-16: save"));
+    assert_non_null(strstr(err.text, "keystore-insecure-0.json"));
+    assert_int_equal(aq_keys_load_any(&keys, path, &err), AQ_E_AUTH);
+    assert_non_null(strstr(err.text, "keystore-insecure-0.txt as UTF-8"));
+  }
+  assert_int_equal(aq_file_write(in_dir("wide/other.txt"), aq_buf_bytes(&password), 0600, &err), AQ_OK);
+  assert_int_equal(aq_keys_load_any(&keys, path, &err), AQ_OK);
+  aq_keys_free(&keys);
+  assert_int_equal(aq_file_write(in_dir("wide/other.txt"), aq_bytes_str("wrong"), 0600, &err), AQ_OK);
+  assert_int_equal(aq_file_write(in_dir("wide/keystore-insecure-0.txt"), aq_bytes_str("\xff"), 0600, &err), AQ_OK);
+  assert_int_equal(aq_keys_load_any(&keys, path, &err), AQ_E_AUTH);
+  assert_null(strstr(err.text, "UTF-16"));
+  assert_int_equal(aq_keys_load(&keys, path, &err), AQ_E_AUTH);
+  assert_null(strstr(err.text, "UTF-16"));
+  aq_buf_free(&password);
+}
+
 /* Goal: where a file is meant, nothing else is opened or waited for, and the text says what is there.
    Method: a pipe, a socket, a device and a directory, themselves and behind a link, for each kind of reader; a link to
    a file is a file. The pipe has no writer: who opens it waits for ever. */
@@ -447,6 +484,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(named_keys, setup, teardown),
       cmocka_unit_test_setup_teardown(store_and_load, setup, teardown),
       cmocka_unit_test_setup_teardown(long_texts, setup, teardown),
+      cmocka_unit_test_setup_teardown(utf16_passwords, setup, teardown),
   };
   aq_crypto_init();
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,7 +72,8 @@ static bool is_object(aq_bytes json) {
   return is;
 }
 
-static aq_status try_password(uint8_t secret[32], aq_bytes json, const char *path, aq_err *why) {
+/* *utf16 becomes the path of a text that can only be read once it is saved otherwise. */
+static aq_status try_password(uint8_t secret[32], const char **utf16, aq_bytes json, const char *path, aq_err *why) {
   uint8_t *password = aq_guarded_alloc(1, AQ_PASSWORD_FILE_MAX);
   size_t len = 0;
   if (!password) return aq_fail(why, AQ_E_IO, "out of memory for a password");
@@ -81,6 +82,7 @@ static aq_status try_password(uint8_t secret[32], aq_bytes json, const char *pat
   bool is_long = st == AQ_E_LIMIT || (st == AQ_OK && len > AQ_PASSWORD_MAX);
   if (is_long) st = aq_fail(why, AQ_E_AUTH, "%s: too long for a password", path);
   if (st == AQ_OK) st = aq_keystore_read(secret, json, aq_bytes_of(password, len), why);
+  if (st == AQ_E_AUTH && !is_long && aq_password_is_utf16(aq_bytes_of(password, len))) *utf16 = path;
   if (st == AQ_OK) st = aq_secret_file_private(path, why); /* only now it is known to be a password */
   aq_guarded_free(password);
   return st;
@@ -91,10 +93,13 @@ static aq_status open_keystore(uint8_t secret[32], aq_bytes json, const char *pa
   char own[PATH_LEN_MAX];
   snprintf(own, sizeof own, "%.*s.txt", (int)(strlen(path) - strlen(".json")), path);
   aq_err why = {AQ_OK, ""};
-  aq_status st = try_password(secret, json, own, &why);
+  const char *utf16 = NULL;
+  aq_status st = try_password(secret, &utf16, json, own, &why);
   for (uint32_t i = 0; (st == AQ_E_AUTH || st == AQ_E_NOTFOUND) && i < txt->cnt; i++) {
-    if (strcmp(txt->path[i], own) != 0) st = try_password(secret, json, txt->path[i], &why);
+    if (strcmp(txt->path[i], own) != 0) st = try_password(secret, &utf16, json, txt->path[i], &why);
   }
+  if (st == AQ_E_AUTH && utf16)
+    return aq_fail(err, st, "%s: no .txt file there has its password; save %s as UTF-8, it is UTF-16", path, utf16);
   if (st == AQ_E_AUTH || st == AQ_E_NOTFOUND) return aq_fail(err, st, "%s: no .txt file there has its password", path);
   if (st == AQ_E_IO) return aq_fail(err, st, "%s", why.text); /* of a file that it names */
   return st == AQ_OK ? AQ_OK : aq_fail(err, st, "%s: %s", path, why.text);

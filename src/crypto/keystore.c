@@ -189,6 +189,8 @@ static aq_status decrypt(uint8_t secret[KEY_LEN], secrets *s, const params *p, a
       st = unlock(s, p, err);
     }
   }
+  if (st == AQ_E_AUTH && aq_password_is_utf16(password))
+    return aq_fail(err, st, "keystore password is text in UTF-16: save its file as UTF-8");
   if (st == AQ_OK) aes_ctr(secret, s->key, p->iv, p->message);
   return st;
 }

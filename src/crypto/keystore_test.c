@@ -146,10 +146,13 @@ static void test_passwords(void **state) {
       "ber-thirty-two-bytes-long-or-more",
       "\xfc"
       "ber-thirty-two-bytes-long-or-more-!",
-      "\xef\xbb\xbf thirty-two-bytes-long-or-more-!!"};
+      "\xef\xbb\xbf thirty-two-bytes-long-or-more-!!", "\xff\xfe thirty-two-bytes-long-or-more-!!!"};
   for (size_t i = 0; i < AQ_COUNT(raw); i++) {
+    static const uint8_t none[32];
+    uint8_t got[32] = {0};
     json = plain_store(raw[i]);
-    assert_int_equal(read_with(aq_buf_bytes(&json), raw[i]), AQ_OK);
+    assert_int_equal(aq_keystore_read(got, aq_buf_bytes(&json), aq_bytes_str(raw[i]), NULL), AQ_OK);
+    assert_memory_not_equal(got, none, 32);
     aq_buf_free(&json);
   }
 }

@@ -30,6 +30,13 @@ void aq_password_plain(uint8_t *out, size_t *len, aq_bytes password) {
   }
 }
 
+bool aq_password_is_utf16(aq_bytes password) {
+  if (password.len < 2) return false;
+  bool is = memcmp(password.ptr, "\xff\xfe", 2) == 0 || memcmp(password.ptr, "\xfe\xff", 2) == 0;
+  AQ_DECLASSIFY(&is, sizeof is);
+  return is;
+}
+
 /* text may lie in out. */
 static aq_status normalise(int32_t *code, uint8_t *out, size_t *len, aq_bytes text) {
   utf8proc_ssize_t cnt =

@@ -14,5 +14,8 @@ enum { AQ_PASSWORD_MAX = 1024, AQ_PASSWORD_FORM_MAX = 11 * AQ_PASSWORD_MAX };
 AQ_NODISCARD aq_status aq_password_eip2335(uint8_t *out, size_t *len, aq_bytes password);
 /* As the bytes that they are, without the control characters of ASCII: what programs use that do not normalise. */
 void aq_password_plain(uint8_t *out, size_t *len, aq_bytes password);
+/* Does it begin with the byte order mark of UTF-16, of either order? Editors on Windows save so; no program decodes it
+   (EIP-2335: passwords are UTF-8), so that it can only be told. */
+bool aq_password_is_utf16(aq_bytes password);
 
 #endif
