@@ -94,17 +94,19 @@ static aq_status copy_file(const char *from, const char *to) {
 /* What the page cache holds of the log may not be on disk: after a failed fsync Linux drops the pages' dirty marks, and
    a crash much later would tear a hole into the log before what was acknowledged since. The same bytes are written
    and synced once more before anything is added. Only with the lock: a writer would lose frames to it. */
-static aq_status rewrite_log(const char *path) {
+static aq_status rewrite_log(const char *path, aq_err *err) {
   char name[AQ_DB_PATH_MAX];
   uint8_t chunk[16384];
-  if (!path_with(name, path, "-wal")) return AQ_E_LIMIT;
+  if (!path_with(name, path, "-wal")) return aq_fail(err, AQ_E_LIMIT, "the path of the store is too long");
   int fd = open(name, O_RDWR | O_CLOEXEC);
-  if (fd < 0) return errno == ENOENT ? AQ_OK : AQ_E_IO;
+  if (fd < 0) return errno == ENOENT ? AQ_OK : aq_fail(err, AQ_E_IO, "cannot open %s: %s", name, strerror(errno));
+  errno = 0; /* a short write says nothing of itself */
   bool good = true;
   ssize_t len;
   for (off_t at = 0; good && (len = pread(fd, chunk, sizeof chunk, at)) != 0; at += len)
     good = len > 0 && pwrite(fd, chunk, (size_t)len, at) == len;
   good = good && fsync(fd) == 0;
+  if (!good) (void)aq_fail(err, AQ_E_IO, "cannot write %s: %s", name, strerror(errno ? errno : ENOSPC));
   close(fd);
   return good ? AQ_OK : AQ_E_IO;
 }
@@ -214,11 +216,15 @@ static bool files_beside(const char *path) {
   return true;
 }
 
-/* Opens without changing anything; *out stays open when the file is sound. */
-static found look(sqlite3 **out, const char *path, const aq_sqlite_cfg *cfg, uint64_t *since_ns, bool *restored) {
+/* Opens without changing anything; *out stays open when the file is sound. *why: of FOUND_DENIED, an errno or 0. */
+static found look(sqlite3 **out, int *why, const char *path, const aq_sqlite_cfg *cfg, uint64_t *since_ns,
+                  bool *restored) {
   struct stat info;
-  *out = NULL;
-  if (stat(path, &info) != 0) return errno == ENOENT ? FOUND_NONE : FOUND_DENIED;
+  *out = NULL, *why = 0;
+  if (stat(path, &info) != 0) {
+    *why = errno;
+    return errno == ENOENT ? FOUND_NONE : FOUND_DENIED;
+  }
   if (!S_ISREG(info.st_mode) || !files_beside(path)) return FOUND_DENIED; /* a pipe has no length either */
   if (info.st_size == 0) return FOUND_NONE;
   sqlite3 *h = NULL;
@@ -230,6 +236,7 @@ static found look(sqlite3 **out, const char *path, const aq_sqlite_cfg *cfg, uin
     sqlite3_db_config(h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     f = inspect(h, cfg, since_ns, restored);
   }
+  *why = sqlite3_errcode(h) == SQLITE_FULL ? ENOSPC : sqlite3_system_errno(h);
   if (f == FOUND_SOUND) {
     sqlite3_db_config(h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     *out = h;
@@ -324,10 +331,11 @@ static aq_status start_sound(aq_db *db, uint64_t now_ns, bool restored) {
 static aq_status start_fresh(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now_ns, const char *result, aq_err *err) {
   char fresh[AQ_DB_PATH_MAX];
   bool restored;
+  int why;
   if (!path_with(fresh, cfg->path, ".new")) return aq_fail(err, AQ_E_LIMIT, "the path of the store is too long");
   aq_status st = aq_db_create(fresh, cfg, now_ns, err);
   if (st != AQ_OK) return st;
-  if (replace(cfg->path) != AQ_OK || look(&db->h, cfg->path, cfg, &db->since_ns, &restored) != FOUND_SOUND) {
+  if (replace(cfg->path) != AQ_OK || look(&db->h, &why, cfg->path, cfg, &db->since_ns, &restored) != FOUND_SOUND) {
     return aq_fail(err, AQ_E_IO, "cannot put the new store in place: %s", cfg->path);
   }
   db->state = AQ_STORE_MISS;
@@ -349,13 +357,15 @@ static aq_status mark_restored(sqlite3 *h, uint64_t now_ns) {
 static bool start_from_backup(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now_ns) {
   char fresh[AQ_DB_PATH_MAX], backup[AQ_DB_PATH_MAX];
   bool restored;
+  int why;
   sqlite3 *h = NULL;
   if (!path_with(fresh, cfg->path, ".new") || !path_with(backup, cfg->path, ".bak")) return false;
   remove_all(fresh);
   bool good = access(backup, R_OK) == 0 && copy_file(backup, fresh) == AQ_OK &&
-              look(&h, fresh, cfg, &db->since_ns, &restored) == FOUND_SOUND && mark_restored(h, now_ns) == AQ_OK;
+              look(&h, &why, fresh, cfg, &db->since_ns, &restored) == FOUND_SOUND && mark_restored(h, now_ns) == AQ_OK;
   if (sqlite3_close(h) != SQLITE_OK) good = false;
-  good = good && replace(cfg->path) == AQ_OK && look(&db->h, cfg->path, cfg, &db->since_ns, &restored) == FOUND_SOUND;
+  good = good && replace(cfg->path) == AQ_OK &&
+         look(&db->h, &why, cfg->path, cfg, &db->since_ns, &restored) == FOUND_SOUND;
   if (!good) {
     remove_all(fresh);
     return false;
@@ -379,10 +389,19 @@ static aq_status start_damaged(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now
                  cfg->path);
 }
 
+static aq_status denied(const char *path, int why, aq_err *err) {
+  if (why && why != EACCES && why != EPERM && why != EROFS)
+    return aq_fail(err, AQ_E_IO, "cannot use the store %s: %s", path, strerror(why));
+  return aq_fail(err, AQ_E_IO,
+                 "cannot open the store %s: it and its -wal, -shm and -journal must be files that this user may write",
+                 path);
+}
+
 static aq_status start(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now_ns, aq_err *err) {
   bool restored = false;
-  if (rewrite_log(cfg->path) != AQ_OK) return aq_fail(err, AQ_E_IO, "cannot write the log of the store %s", cfg->path);
-  found f = look(&db->h, cfg->path, cfg, &db->since_ns, &restored);
+  if (rewrite_log(cfg->path, err) != AQ_OK) return AQ_E_IO;
+  int why;
+  found f = look(&db->h, &why, cfg->path, cfg, &db->since_ns, &restored);
   switch (f) {
     case FOUND_SOUND: return start_sound(db, now_ns, restored);
     case FOUND_NEWER:
@@ -390,11 +409,7 @@ static aq_status start(aq_db *db, const aq_sqlite_cfg *cfg, uint64_t now_ns, aq_
                      AQ_DB_SCHEMA);
     case FOUND_FOREIGN: return aq_fail(err, AQ_E_UNKNOWN, "%s belongs to another cluster or operator", cfg->path);
     case FOUND_LOCKED: return aq_fail(err, AQ_E_EXISTS, "another process has %s locked", cfg->path);
-    case FOUND_DENIED:
-      return aq_fail(
-          err, AQ_E_IO,
-          "cannot open the store %s: it and its -wal, -shm and -journal must be files that this user may write",
-          cfg->path);
+    case FOUND_DENIED: return denied(cfg->path, why, err);
     case FOUND_NONE:
     case FOUND_DAMAGED: break;
   }
@@ -408,19 +423,16 @@ aq_status aq_db_view(aq_db *db, const char *path, bool write, aq_err *err) {
                      ? AQ_OK
                      : aq_fail(err, AQ_E_NOTFOUND, "there is no store %s: --data-dir or --store names it", path);
   if (st == AQ_OK && write) st = take_lock(db, path, err);
-  if (st == AQ_OK && write && rewrite_log(path) != AQ_OK)
-    st = aq_fail(err, AQ_E_IO, "cannot write the log of %s", path);
+  if (st == AQ_OK && write) st = rewrite_log(path, err);
   if (st == AQ_OK) {
-    found f = look(&db->h, path, NULL, &db->since_ns, &restored);
-    if (f == FOUND_NEWER) {
+    int why;
+    found f = look(&db->h, &why, path, NULL, &db->since_ns, &restored);
+    if (f == FOUND_NEWER)
       st = aq_fail(err, AQ_E_UNSUPPORTED, "%s was written by a newer version", path);
-    } else if (f != FOUND_SOUND) {
-      bool bad = f == FOUND_DAMAGED || f == FOUND_NONE;
-      st = aq_fail(err, AQ_E_IO,
-                   bad ? "%s is damaged or no store"
-                       : "cannot open %s: it and its -wal, -shm and -journal must be files that this user may write",
-                   path);
-    }
+    else if (f == FOUND_DAMAGED || f == FOUND_NONE)
+      st = aq_fail(err, AQ_E_IO, "%s is damaged or no store", path);
+    else if (f != FOUND_SOUND)
+      st = denied(path, why, err);
   }
   if (st == AQ_OK && write) st = configure(db, path, err);
   if (st == AQ_OK && !write) sqlite3_db_config(db->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);

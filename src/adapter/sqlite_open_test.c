@@ -7,6 +7,7 @@
 #include "duty/fake_env.h"
 #include "fault_disk.h"
 
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,11 +19,13 @@ static aq_sqlite *g_store;
 
 static void drop_line(void *arg, const char *line, size_t len) { (void)arg, (void)line, (void)len; }
 
+static aq_err g_err; /* of the last open_store */
+
 static aq_status open_store(void) {
   const aq_sqlite_cfg cfg = {.path = DB, .lock_hash = {9}, .self = 1, .by_hand = &g_env.env};
-  aq_err err = {AQ_OK, ""};
+  g_err = (aq_err){AQ_OK, ""};
   fake_env_run_for(&g_env, AQ_SECONDS(1));
-  return aq_sqlite_open(&g_store, NULL, &cfg, &err);
+  return aq_sqlite_open(&g_store, NULL, &cfg, &g_err);
 }
 
 static void close_store(void) {
@@ -128,7 +131,7 @@ static void each_call_fails(void **state) {
 
 /* ---- what SQLite's file layer answers ---- */
 
-static int g_code, g_reads;
+static int g_code, g_reads, g_number;
 static sqlite3_io_methods g_methods;
 static sqlite3_vfs g_vfs;
 static const sqlite3_vfs *g_under;
@@ -149,6 +152,70 @@ static int bad_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int fla
   return rc;
 }
 
+static int last_error(sqlite3_vfs *vfs, int len, char *out) {
+  (void)vfs, (void)len, (void)out;
+  return g_number;
+}
+
+/* The database answers with the code while it is opened, and the system with the number. */
+static aq_status open_with(int code, int number) {
+  g_code = code, g_number = number, g_reads = 0;
+  aq_status st = open_store();
+  if (g_reads < 2) fail_msg("code %d: %d reads, %s", code, g_reads, aq_status_text(st));
+  g_code = 0;
+  return st;
+}
+
+static void answers_begin(void) {
+  fault_disk_start(0);
+  g_under = sqlite3_vfs_find(NULL);
+  g_vfs = *g_under;
+  g_vfs.zName = "answers";
+  g_vfs.xOpen = bad_open;
+  g_vfs.xGetLastError = last_error;
+}
+
+static void answers_end(void) {
+  assert_int_equal(sqlite3_vfs_unregister(&g_vfs), SQLITE_OK);
+  fault_disk_end();
+}
+
+/* Goal: a start that a disk refuses says what the disk says, and speaks of rights only where it is about them.
+   Method: codes of the file layer with the system's numbers; a log that cannot be written or opened once more. */
+static void sentences(void **state) {
+  (void)state;
+  static const struct {
+    int code, number;
+    const char *text;
+  } t[] = {{SQLITE_FULL, 0, "No space left on device"},
+           {SQLITE_IOERR_SHMMAP, ENOSPC, "No space left on device"},
+           {SQLITE_IOERR_WRITE, EIO, "Input/output error"},
+           {SQLITE_CANTOPEN, EMFILE, "Too many open files"},
+           {SQLITE_CANTOPEN, EACCES, "files that this user may write"},
+           {SQLITE_CANTOPEN, EROFS, "files that this user may write"},
+           {SQLITE_READONLY, 0, "files that this user may write"}};
+  answers_begin();
+  for (size_t i = 0; i < AQ_COUNT(t); i++) {
+    prepare(i, false);
+    assert_int_equal(sqlite3_vfs_register(&g_vfs, 1), SQLITE_OK);
+    assert_int_equal(open_with(t[i].code, t[i].number), AQ_E_IO);
+    if (!strstr(g_err.text, t[i].text) || !strstr(g_err.text, DB)) fail_msg("code %d: %s", t[i].code, g_err.text);
+  }
+  answers_end();
+  static const uint32_t kind[] = {FAULT_FULL, FAULT_SYNC};
+  for (size_t i = 0; i < AQ_COUNT(kind); i++) {
+    prepare(i, false);
+    fault_disk_arm(kind[i], 0, UINT32_MAX);
+    assert_int_equal(open_store(), AQ_E_IO);
+    fault_disk_calm();
+    const char *why = kind[i] == FAULT_FULL ? "aequa.db-wal: No space left" : "aequa.db-wal: Input/output error";
+    if (!strstr(g_err.text, why)) fail_msg("kind %u: %s", kind[i], g_err.text);
+    all_there(false, false);
+    close_store();
+    fault_disk_end();
+  }
+}
+
 /* Goal: only codes that speak of the bytes put the backup in the database's place; a full disk, no memory, no right, a
    lock, an error of a write do not. Method: each code from the reads of the database; what is there afterwards. */
 static void codes(void **state) {
@@ -166,25 +233,17 @@ static void codes(void **state) {
            {SQLITE_IOERR_READ, RESTORED, AQ_OK},      {SQLITE_IOERR_DATA, RESTORED, AQ_OK},
            {SQLITE_IOERR_CORRUPTFS, RESTORED, AQ_OK}, {SQLITE_CORRUPT, RESTORED, AQ_OK},
            {SQLITE_NOTADB, RESTORED, AQ_OK}};
-  fault_disk_start(0);
-  g_under = sqlite3_vfs_find(NULL);
-  g_vfs = *g_under;
-  g_vfs.zName = "answers";
-  g_vfs.xOpen = bad_open;
+  answers_begin();
   for (size_t i = 0; i < AQ_COUNT(t); i++) {
     prepare(i, false);
     assert_int_equal(sqlite3_vfs_register(&g_vfs, 1), SQLITE_OK);
-    g_code = t[i].code, g_reads = 0;
-    aq_status st = open_store();
-    if (g_reads < 2) fail_msg("code %d: %d reads, %s", t[i].code, g_reads, aq_status_text(st));
-    g_code = 0;
+    aq_status st = open_with(t[i].code, 0);
     if (st != t[i].st) fail_msg("code %d: %s", t[i].code, aq_status_text(st));
     if (st != AQ_OK && open_store() != AQ_OK) fail_msg("code %d: it does not open afterwards", t[i].code);
     assert_int_equal(attest(RECORDED, 2), t[i].what == RESTORED ? AQ_OK : AQ_E_SLASH);
     close_store();
   }
-  assert_int_equal(sqlite3_vfs_unregister(&g_vfs), SQLITE_OK);
-  fault_disk_end();
+  answers_end();
 }
 
 /* ---- no room ---- */
@@ -259,6 +318,6 @@ int main(void) {
   aq_metrics_init();
   aq_log_start(AQ_LOG_ERROR, drop_line, NULL);
   const struct CMUnitTest tests[] = {cmocka_unit_test(each_call_fails), cmocka_unit_test(codes),
-                                     cmocka_unit_test(no_room)};
+                                     cmocka_unit_test(sentences), cmocka_unit_test(no_room)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
