@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -134,12 +136,51 @@ static void earlier_versions_go_on(void **state) {
   assert_int_equal(use(0), AQ_STORE_FALLBACK);
 }
 
+/* Goal: a new line of commits begins only when both places of its stamp are written and synced: without it the next
+   old copy would pass. Method: a stamp that is read-only, one whose second place is over the limit of a file, one that
+   takes writes and cannot be synced; then one that works. */
+static void begins_on_the_disk(void **state) {
+  (void)state;
+  aq_db db;
+  aq_sqlite_cfg cfg = {.path = g_path};
+  aq_err err = {AQ_OK, ""};
+  char name[128];
+  struct rlimit limit, small;
+  snprintf(name, sizeof name, "%s.stamp", g_path);
+  assert_int_equal(aq_db_open(&db, &cfg, g_now, &err), AQ_OK);
+  assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+  small = (struct rlimit){520, limit.rlim_max};
+  assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+  const struct {
+    const char *name;
+    int flags;
+    const struct rlimit *limit;
+    aq_status st;
+  } t[] = {{name, O_RDONLY, &limit, AQ_E_IO},
+           {name, O_RDWR, &small, AQ_E_IO},
+           {"/dev/null", O_RDWR, &limit, AQ_E_IO},
+           {name, O_RDWR, &limit, AQ_OK}};
+  for (size_t i = 0; i < AQ_COUNT(t); i++) {
+    close(db.stamp_fd);
+    db.stamp_fd = open(t[i].name, t[i].flags | O_CLOEXEC);
+    assert_true(db.stamp_fd >= 0);
+    assert_int_equal(aq_db_run(&db, AQ_DB_BEGIN), AQ_OK); /* so that the limit meets the stamp only */
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, t[i].limit), 0);
+    aq_status st = aq_db_stamp_begin(&db, g_path);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_int_equal(aq_db_run(&db, st == AQ_OK ? AQ_DB_COMMIT : AQ_DB_ROLLBACK), AQ_OK);
+    if (st != t[i].st) fail_msg("case %zu: %s", i, aq_status_text(st));
+  }
+  aq_db_close(&db);
+}
+
 static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)line, (void)len; }
 
 int main(void) {
   aq_metrics_init();
   aq_log_start(AQ_LOG_ERROR, quiet, NULL);
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-  const struct CMUnitTest tests[] = {T(old_copies_are_noticed), T(copies_and_lost_stamps), T(earlier_versions_go_on)};
+  const struct CMUnitTest tests[] = {T(old_copies_are_noticed), T(copies_and_lost_stamps), T(earlier_versions_go_on),
+                                     T(begins_on_the_disk)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
