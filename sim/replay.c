@@ -24,6 +24,13 @@ typedef struct {
   size_t store;
 } decision;
 
+/* A COMMIT that another node decided by. */
+typedef struct {
+  aq_duty duty;
+  aq_qbft_msg m;
+  size_t store;
+} commit;
+
 typedef struct {
   const char *path[STORES_MAX];
   size_t store_cnt;
@@ -34,6 +41,10 @@ typedef struct {
   size_t vote_cnt, vote_cap;
   decision *decision;
   size_t decision_cnt, decision_cap;
+  commit *commit;
+  size_t commit_cnt, commit_cap;
+  size_t owner[AQ_QBFT_NODES_MAX];    /* the store of an operator, one up; 0: not here */
+  uint64_t oldest[AQ_QBFT_NODES_MAX]; /* slot of that operator's votes: older ones may be pruned */
   uint64_t instances, confirmed, unseen, wrong;
 } replay;
 
@@ -60,7 +71,7 @@ static aq_bytes kept(replay *r, aq_bytes in) {
   return aq_bytes_of(out, in.len);
 }
 
-static bool add_vote(replay *r, sqlite3_stmt *s) {
+static bool add_vote(replay *r, sqlite3_stmt *s, size_t store) {
   aq_duty duty;
   vote v = {0};
   uint32_t cnt = 0, just_cnt = 0;
@@ -73,10 +84,12 @@ static bool add_vote(replay *r, sqlite3_stmt *s) {
   v.m.just = just, v.m.just_cnt = just_cnt;
   r->vote = grow(r->vote, r->vote_cnt, &r->vote_cap, sizeof *r->vote);
   r->vote[r->vote_cnt++] = v;
+  if (!r->owner[v.m.from] || v.duty.slot < r->oldest[v.m.from]) r->oldest[v.m.from] = v.duty.slot;
+  r->owner[v.m.from] = store + 1;
   return true;
 }
 
-static void add_decision(replay *r, sqlite3_stmt *s, size_t store) {
+static bool add_decision(replay *r, sqlite3_stmt *s, size_t store) {
   decision d = {.duty = {(uint64_t)sqlite3_column_int64(s, 0), (aq_duty_type)sqlite3_column_int(s, 1)},
                 .round = sqlite3_column_int64(s, 2),
                 .store = store};
@@ -84,6 +97,17 @@ static void add_decision(replay *r, sqlite3_stmt *s, size_t store) {
   if (hash.len == 32) memcpy(d.hash, hash.ptr, 32);
   r->decision = grow(r->decision, r->decision_cnt, &r->decision_cap, sizeof *r->decision);
   r->decision[r->decision_cnt++] = d;
+  aq_qbft_msg *m = aq_arena_alloc(&r->arena, AQ_QBFT_JUST_MAX * sizeof *m);
+  AQ_ASSERT(m);
+  uint32_t cnt = 0;
+  aq_duty duty;
+  if (aq_qbft_wire_read(m, &cnt, AQ_QBFT_JUST_MAX, &duty, &r->arena, r->n, kept(r, column(s, 4)), true) != AQ_OK)
+    return false;
+  for (uint32_t i = 0; i < cnt; i++) {
+    r->commit = grow(r->commit, r->commit_cnt, &r->commit_cap, sizeof *r->commit);
+    r->commit[r->commit_cnt++] = (commit){d.duty, m[i], store};
+  }
+  return true;
 }
 
 static bool read_store(replay *r, size_t store) {
@@ -92,12 +116,14 @@ static bool read_store(replay *r, size_t store) {
   bool ok = sqlite3_open_v2(r->path[store], &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
             sqlite3_prepare_v2(db, "SELECT msg, just FROM vote", -1, &s, NULL) == SQLITE_OK;
   while (ok && sqlite3_step(s) == SQLITE_ROW) {
-    if (!add_vote(r, s)) printf("%s: a vote that does not decode\n", r->path[store]), r->wrong++;
+    if (!add_vote(r, s, store)) printf("%s: a vote that does not decode\n", r->path[store]), r->wrong++;
   }
   sqlite3_finalize(s);
   s = NULL;
-  ok = ok && sqlite3_prepare_v2(db, "SELECT slot, type, round, hash FROM decided", -1, &s, NULL) == SQLITE_OK;
-  while (ok && sqlite3_step(s) == SQLITE_ROW) add_decision(r, s, store);
+  ok = ok && sqlite3_prepare_v2(db, "SELECT slot, type, round, hash, commits FROM decided", -1, &s, NULL) == SQLITE_OK;
+  while (ok && sqlite3_step(s) == SQLITE_ROW) {
+    if (!add_decision(r, s, store)) printf("%s: a decision that does not decode\n", r->path[store]), r->wrong++;
+  }
   if (!ok) fprintf(stderr, "aequa-sim replay: %s: %s\n", r->path[store], db ? sqlite3_errmsg(db) : "cannot be opened");
   sqlite3_finalize(s);
   sqlite3_close(db);
@@ -209,6 +235,25 @@ static void play(replay *r) {
   free(store);
 }
 
+/* A COMMIT that somebody decided by left its sender after it was on the disk there. */
+static uint64_t look_up(replay *r) {
+  uint64_t seen = 0;
+  for (size_t i = 0; i < r->commit_cnt; i++) {
+    const commit *c = &r->commit[i];
+    uint32_t from = c->m.from;
+    if (!r->owner[from] || r->owner[from] == c->store + 1 || c->duty.slot < r->oldest[from]) continue;
+    const vote key = {c->duty, c->m},
+               *own = r->vote_cnt ? bsearch(&key, r->vote, r->vote_cnt, sizeof *r->vote, by_order) : NULL;
+    seen++;
+    if (own && memcmp(own->m.value.b, c->m.value.b, 32) == 0) continue;
+    r->wrong++;
+    printf("slot %llu %s: WRONG: %s shows a COMMIT that %s, its sender's store, lacks\n",
+           (unsigned long long)c->duty.slot, aq_duty_name(c->duty.type), r->path[c->store],
+           r->path[r->owner[from] - 1]);
+  }
+  return seen;
+}
+
 int aq_replay_main(int argc, char **argv) {
   static const char usage[] =
       "usage: aequa-sim replay [--nodes N] [--verbose] STORE...\n"
@@ -241,12 +286,14 @@ int aq_replay_main(int argc, char **argv) {
   for (size_t i = 0; i < r.store_cnt && ok; i++) ok = read_store(&r, i);
   if (ok) {
     play(&r);
-    printf("%llu instances: %llu decisions confirmed, %llu not to be seen here, %llu wrong\n",
+    uint64_t seen = look_up(&r);
+    printf("%llu instances: %llu decisions confirmed, %llu not to be seen here, %llu COMMITs looked up, %llu wrong\n",
            (unsigned long long)r.instances, (unsigned long long)r.confirmed, (unsigned long long)r.unseen,
-           (unsigned long long)r.wrong);
+           (unsigned long long)seen, (unsigned long long)r.wrong);
   }
   free(r.vote);
   free(r.decision);
+  free(r.commit);
   aq_arena_free(&r.arena);
   return !ok ? 2 : r.wrong ? 1 : 0;
 }
