@@ -88,7 +88,8 @@ typedef struct {
   size_t post_cnt;
   uint32_t partials_sent;
   /* its beacon node */
-  bool silent, other_votes; /* other_votes: these instead of what all say */
+  bool silent, refuses,
+      other_votes; /* refuses: what is sent to its pools; other_votes: these instead of what all say */
   aq_att_data votes;
   uint8_t known_block[32]; /* one that it has besides */
   uint64_t known_slot;
@@ -527,6 +528,8 @@ static inline void bn_handle(void *arg, fake_ex *ex) {
     votes_answer(n, &out, number_after(ex->url, "slot="));
   else if (strstr(ex->url, "/beacon/headers/0x"))
     code = header_answer(n, &out, ex->url) ? 200 : 404;
+  else if (n->refuses && strstr(ex->url, "/pool/"))
+    code = 400;
   else if (strstr(ex->url, "/pool/") || strstr(ex->url, "/beacon/blocks"))
     keep_post(n, ex);
   else

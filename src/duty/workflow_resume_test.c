@@ -184,10 +184,39 @@ static void test_exit_waits(void **state) {
   world_free(w);
 }
 
+/* Goal: what a beacon node refused is not done: its signature stays on the disk, and goes out again after a restart.
+   Method: an exit of three operators whose beacon nodes answer 400; then they are restarted, with others. */
+static void test_refused(void **state) {
+  (void)state;
+  static vc_answer randao[3], leave[3];
+  memset(randao, 0, sizeof randao), memset(leave, 0, sizeof leave);
+  world *w = signed_without_decision(randao, leave);
+  for (int refused = 1; refused >= 0; refused--) {
+    for (uint32_t i = 0; i < 3; i++) node_stop(w, i);
+    fake_env_run_for(&w->env, AQ_MILLIS(100));
+    for (uint32_t i = 0; i < 3; i++) {
+      w->node[i].mute = false;
+      w->node[i].refuses = refused;
+      node_start(w, i, true, AQ_STORE_OK);
+    }
+    fake_env_run_for(&w->env, AQ_SECONDS(3));
+    for (uint32_t i = 0; i < 3; i++) {
+      const node *n = &w->node[i];
+      size_t kept = 0;
+      for (size_t k = 0; k < n->rec_cnt; k++)
+        kept += n->rec[k].s.duty.type == AQ_DUTY_EXIT && n->rec[k].s.partial.len > 0;
+      assert_int_equal(kept, refused);
+      assert_int_equal(posts(n, EXITS), !refused);
+    }
+  }
+  world_free(w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_resent),  cmocka_unit_test(test_within_life),      cmocka_unit_test(test_done),
       cmocka_unit_test(test_checked), cmocka_unit_test(test_without_decision), cmocka_unit_test(test_exit_waits),
+      cmocka_unit_test(test_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
