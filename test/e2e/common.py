@@ -1,5 +1,5 @@
 """What the end-to-end tests share: the program under test, temporary directories, checks that name what failed."""
-import contextlib, hashlib, json, os, shutil, subprocess, sys, tempfile, time, urllib.request
+import contextlib, glob, hashlib, json, os, shutil, sqlite3, subprocess, sys, tempfile, time, urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 AEQUA = os.environ.get("AEQUA", os.path.join(ROOT, "build", "release", "bin", "aequa"))
@@ -88,6 +88,12 @@ class Procs:
         log = open(os.path.join(self.dir, name + ".log"), "ab")
         self.all[name] = subprocess.Popen(argv, stdout=log, stderr=log, cwd=cwd, env=env)
         return self.all[name]
+    def kill(self, *names):
+        """SIGKILL to all of them at once."""
+        for n in names:
+            self.all[n].kill()
+        for n in names:
+            self.all[n].wait()
     def log(self, name):
         return open(os.path.join(self.dir, name + ".log"), errors="replace").read()
     def stop(self):
@@ -136,11 +142,11 @@ class Cluster:
         self.vapi, self.monitor, self.p2p = ports[:count], ports[count:2 * count], ports[2 * count:]
     def url(self, i):
         return f"http://127.0.0.1:{self.vapi[i]}"
-    def start(self, i, *args):
+    def start(self, i, *args, env=None):
         peers = ",".join(f"127.0.0.1:{p}" for j, p in enumerate(self.p2p) if j != i)
         self.procs.start(f"node{i}", [AEQUA, "run", f"--data-dir={self.dir}/node{i}", f"--validator-api=127.0.0.1:{self.vapi[i]}",
                                       f"--monitoring=127.0.0.1:{self.monitor[i]}", f"--p2p-tcp-address=127.0.0.1:{self.p2p[i]}",
-                                      f"--p2p-peers={peers}", f"--beacon-node-endpoints={self.beacon}", "--enable-tss", *self.network, *args])
+                                      f"--p2p-peers={peers}", f"--beacon-node-endpoints={self.beacon}", "--enable-tss", *self.network, *args], env=env)
     def ready(self):
         for i in range(self.count):
             wait_for(f"node {i}", 30, lambda: get_json(f"{self.url(i)}/eth/v1/beacon/genesis"))
@@ -158,10 +164,71 @@ class Cluster:
             if v.get("msg") == "duty":
                 (ok if v["result"] == "ok" else failed).append(v)
         return ok, failed
+    def stats(self):
+        return get_json(self.beacon + "/sim/stats")
+    def duties(self, what, attestations=4, blocks=2):
+        """The simulated chain gets so many more."""
+        s = self.stats()
+        enough = s["attestations"]["ok"] + attestations, s["blocks"]["ok"] + blocks
+        def more():
+            s = self.stats()
+            return s["attestations"]["ok"] >= enough[0] and s["blocks"]["ok"] >= enough[1]
+        wait_for(f"duties {what}", 90, more)
+    def delivered(self, i):
+        """How many signatures of client i its node took."""
+        rows = (json.loads(l) for l in self.procs.log(f"node{i}").splitlines() if l.startswith("{") and l.endswith("}"))
+        return sum(r["msg"] == "api_request" and r["result"] == "ok" and r["route"].endswith(("/pool/attestations", "/beacon/blocks")) for r in rows)
+    def delivers(self, i, before):
+        wait_for(f"signatures of client {i}", 90, lambda: self.delivered(i) > before)
+
+def check_records(directory, nodes=4):
+    """Of stopped nodes and clients: one root for a slot and a target of a key, and no signature in a node that its client does not know.
+    In the end fresh machines decide what the nodes decided."""
+    def signed(db, *kind):  # kind 1: by a node's own share
+        with sqlite3.connect(db) as c:
+            return set(c.execute("SELECT slot, root FROM sign WHERE type IN (1, 2)" + " AND kind = ?" * len(kind), kind))
+    for i in range(nodes):
+        node = f"{directory}/node{i}"
+        for where in (["--store", f"{node}/validator.db"], ["--data-dir", node]):
+            rows = signed_rows(*where)
+            check(len({row[:3] for row in rows}) == len(rows), f"{where}: two roots for one duty: {sorted(rows, key=str)}")
+        client, own = signed(f"{node}/validator.db"), signed(f"{node}/aequa.db", 1)
+        oldest = min(slot for slot, _ in client)  # the rest may be pruned
+        more = sorted(slot for slot, root in own - client if slot >= oldest)
+        print(f"node{i}: {len(client)} objects signed by its client, {len(own)} of them on record in the node")
+        check(own and not more, f"{node} knows signatures that its client does not, of slots {more}")
+    replay(directory)
+
+def replay(dir):
+    """What the nodes recorded of consensus, played once more by fresh machines, must lead to what they decided."""
+    sim = os.environ.get("AEQUA_SIM", os.path.join(os.path.dirname(AEQUA), "aequa-sim"))
+    stores = sorted(glob.glob(os.path.join(dir, "node*", "aequa.db")))
+    p = subprocess.run([sim, "replay", *stores], capture_output=True, text=True, timeout=120)
+    print(p.stdout[-2000:], p.stderr[-500:])
+    check(p.returncode == 0 and int(p.stdout.split("instances: ")[1].split()[0]) > 0, f"replay of the stores: status {p.returncode}")
+
+def signed_rows(*where):
+    """What a store says was signed: (key, slot of a block or None, target of an attestation or None, signing root) of each."""
+    p = run("store", "export", *where)
+    check(p.returncode == 0, f"store export {where}: {p.stderr}")
+    return {(v["pubkey"], r.get("slot"), r.get("target_epoch"), r["signing_root"])
+            for v in json.loads(p.stdout)["data"] for r in v["signed_blocks"] + v["signed_attestations"]}
 
 def network_flags(name, fork_version, chain_id, capella_version, genesis_time):
     return [f"--testnet-name={name}", f"--testnet-fork-version={fork_version}", f"--testnet-chain-id={chain_id}",
             f"--testnet-capella-hard-fork={capella_version}", f"--testnet-genesis-timestamp={genesis_time}"]
+
+def simulated(procs, directory, name, network, genesis, slot_s, epoch, validators=8):
+    """A new cluster of four on a chain of its own that runs. Nodes and clients are the test's business."""
+    p = run("create", "cluster", "--nodes=4", f"--num-validators={validators}", f"--cluster-dir={directory}", f"--name={name}",
+            "--insecure-keys", f"--fee-recipient-addresses=0x{1:040x}", f"--withdrawal-addresses=0x{2:040x}", *network)
+    check(p.returncode == 0, p.stderr)
+    port, = free_ports(1)
+    procs.start("beacon", [AEQUA, "beacon", f"--listen=127.0.0.1:{port}", f"--lock-file={directory}/node0/cluster-lock.json",
+                           f"--slot-time={slot_s}s", f"--slots-per-epoch={epoch}", f"--genesis-time={genesis}", *network])
+    beacon = f"http://127.0.0.1:{port}"
+    wait_for("the chain", 10, lambda: get_json(beacon + "/eth/v1/beacon/genesis"))
+    return Cluster(procs, directory, 4, beacon, network)
 
 def split_cluster(keys, directory, nodes, network):
     p = run("create", "cluster", f"--nodes={nodes}", "--split-existing-keys", f"--split-keys-dir={keys}", f"--cluster-dir={directory}",

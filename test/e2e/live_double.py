@@ -17,15 +17,8 @@ def rows(text):
             continue
 
 def main(d, procs):
-    p = run("create", "cluster", "--nodes=4", "--num-validators=8", f"--cluster-dir={d}", "--name=double", "--insecure-keys",
-            f"--fee-recipient-addresses=0x{1:040x}", f"--withdrawal-addresses=0x{2:040x}", *NETWORK)
-    check(p.returncode == 0, p.stderr)
-    port, = free_ports(1)
-    procs.start("beacon", [AEQUA, "beacon", f"--listen=127.0.0.1:{port}", f"--lock-file={d}/node0/cluster-lock.json", f"--slot-time={SLOT}s",
-                           f"--slots-per-epoch={EPOCH}", f"--genesis-time={GENESIS}", *NETWORK])
-    beacon = f"http://127.0.0.1:{port}"
-    wait_for("the chain", 10, lambda: get_json(beacon + "/eth/v1/beacon/genesis"))
-    cluster = Cluster(procs, d, 4, beacon, NETWORK)
+    cluster = simulated(procs, d, "double", NETWORK, GENESIS, SLOT, EPOCH)
+    beacon = cluster.beacon
     cluster.start(0)
     first, cluster.p2p[0] = cluster.p2p[0], free_ports(1)[0]  # the others do not dial node 0: of two that dial them the newer one counts
     for i in range(1, 4):

@@ -2,27 +2,14 @@
 Method: `aequa testnet` with two second slots; its report is judged, which counts what the simulated chain saw. Several names run side by
 side: nodes wait for slots most of the time."""
 import glob, json, os, subprocess, sys
-from common import AEQUA, check, run, workdir
-
-def replay(dir):
-    """What the nodes recorded of consensus, played once more by fresh machines, must lead to what they decided."""
-    sim = os.environ.get("AEQUA_SIM", os.path.join(os.path.dirname(AEQUA), "aequa-sim"))
-    stores = sorted(glob.glob(os.path.join(dir, "node*", "aequa.db")))
-    p = subprocess.run([sim, "replay", *stores], capture_output=True, text=True, timeout=120)
-    print(p.stdout[-2000:], p.stderr[-500:])
-    check(p.returncode == 0 and int(p.stdout.split("instances: ")[1].split()[0]) > 0, f"replay of the stores: status {p.returncode}")
+from common import check, replay, run, signed_rows, workdir
 
 def exports(dir):
     """What a client signed, its node says by the same names: nothing of it was lost between the two journals."""
-    def rows(*where):
-        p = run("store", "export", *where)
-        check(p.returncode == 0, f"store export {where}: {p.stderr}")
-        data = json.loads(p.stdout)["data"]
-        return {(v["pubkey"], r.get("slot"), r.get("target_epoch"), r["signing_root"]) for v in data for r in v["signed_blocks"] + v["signed_attestations"]}
     for node in sorted(glob.glob(os.path.join(dir, "node[0-9]"))):
-        client, own = rows("--store", f"{node}/validator.db"), rows("--data-dir", node)
+        client, own = signed_rows("--store", f"{node}/validator.db"), signed_rows("--data-dir", node)
         print(f"{os.path.basename(node)}: the client signed {len(client)} objects, {len(client - own)} of them unknown to its node")
-        check(len(client) > 10 and not client - own, f"{node}: {sorted(client - own)[:3]}")
+        check(len(client) > 10 and not client - own, f"{node}: {sorted(client - own, key=str)[:3]}")
 
 def testnet(name, *args, slots=20, rc=(0,), after=replay):
     with workdir(name) as d:
