@@ -324,6 +324,11 @@ static void ask_free(own_ask *k) {
   free(k);
 }
 
+static bool same_vote(const aq_qbft_msg *a, const aq_qbft_msg *b) {
+  return a->type == b->type && a->round == b->round && a->prepared_round == b->prepared_round &&
+         aq_hash_eq(&a->value, &b->value) && aq_hash_eq(&a->prepared_value, &b->prepared_value);
+}
+
 static bool is_same(const own_ask *k, const aq_store_vote *v) {
   aq_qbft_msg m;
   uint32_t cnt;
@@ -332,8 +337,7 @@ static bool is_same(const own_ask *k, const aq_store_vote *v) {
   if (k->m.type == AQ_QBFT_DECIDED || implied) return memcmp(v->value_hash, k->m.value.b, 32) == 0;
   aq_arena_reset(&k->c->scratch);
   return aq_qbft_wire_read(&m, &cnt, 1, &duty, &k->c->scratch, k->c->cfg.n, v->msg, false) == AQ_OK &&
-         m.type == k->m.type && m.round == k->m.round && m.prepared_round == k->m.prepared_round &&
-         aq_hash_eq(&m.value, &k->m.value) && aq_hash_eq(&m.prepared_value, &k->m.prepared_value);
+         same_vote(&m, &k->m);
 }
 
 /* Ours, of before: it says nothing about another instance. But a machine that does not know it must not vote. */
@@ -361,9 +365,7 @@ static void on_found(void *arg, aq_status st, const aq_store_vote *v) {
 /* The journal answers in the order of the calls: before any vote of ours that is recorded from now on may leave. */
 void aq_consensus_own_unknown(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer, bool shown) {
   AQ_LIST_EACH(&c->asks, o, own_ask, node) {
-    bool equal = aq_duty_eq(o->duty, duty) && o->m.type == m->type && o->m.round == m->round &&
-                 o->m.prepared_round == m->prepared_round && aq_hash_eq(&o->m.value, &m->value);
-    if (!equal) continue;
+    if (!aq_duty_eq(o->duty, duty) || !same_vote(&o->m, m)) continue;
     o->shown |= shown;
     return;
   }

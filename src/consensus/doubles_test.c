@@ -217,6 +217,46 @@ static void journal_is_asked(void **state) {
   finish(&s, doc);
 }
 
+/* Goal: two votes with our index are one only where all of it is the same, also what a ROUND-CHANGE says was prepared:
+   each other one is asked about, and the journal's answer about the one says nothing about the other.
+   Method: a ROUND-CHANGE that the journal has and memory does not comes, and one that differs in one thing, by itself
+   and while the answer about the first is on its way. */
+static void votes_are_compared_whole(void **state) {
+  (void)state;
+  enum { SAME, ROUND, PREPARED_ROUND, PREPARED_VALUE, VALUE, TYPE, DUTY, CNT };
+  for (int i = 0; i < 2 * CNT; i++) {
+    int differs = i / 2;
+    bool together = i % 2;
+    scenario s;
+    yyjson_doc *doc = decided_and_watched(&s);
+    fake_node *n = &s.w->node[0];
+    aq_duty of = s.duty;
+    uint8_t raw[AQ_QBFT_RAW_MAX];
+    aq_qbft_msg m = {.type = AQ_QBFT_ROUND_CHANGE, .from = 0, .round = 4, .prepared_round = 2};
+    m.prepared_value = fake_decision_of(s.w, 0, s.duty)->hash;
+    aq_bytes vote = aq_bytes_of(raw, aq_qbft_wire_sign(raw, n->key, s.duty, &m));
+    fake_record *r = fake_record_add(n, 1, s.duty, vote, aq_bytes_of(NULL, 0));
+    r->vote = (aq_store_vote){.duty = s.duty, .msg_type = AQ_QBFT_ROUND_CHANGE, .round = 4, .prepared_round = 2};
+    r->durable = true;
+    n->c->started_mono_ns = fake_mono(n) - AQ_SECONDS(60);
+    aq_instance_close(aq_instance_find(n->c, s.duty));
+    memset(n->c->ended, 0, sizeof n->c->ended);
+    if (together) inject(s.w, 1, 0, s.duty, &m, aq_bytes_of(NULL, 0));
+    m.round -= differs == ROUND;
+    m.prepared_round += differs == PREPARED_ROUND;
+    m.prepared_value.b[31] ^= differs == PREPARED_VALUE;
+    m.value.b[31] ^= differs == VALUE;
+    if (differs == TYPE) m.type = AQ_QBFT_PRE_PREPARE;
+    of.slot += differs == DUTY;
+    inject(s.w, 1, 0, of, &m, aq_bytes_of(NULL, 0));
+    assert_int_equal(n->c->ask_cnt, 1 + (together && differs != SAME));
+    fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(20));
+    assert_int_equal(doubles, differs != SAME);
+    assert_int_equal(n->c->abstain_until_ns > 0, differs != SAME);
+    finish(&s, doc);
+  }
+}
+
 /* Goal: a restart under a clock that is ahead takes the votes of live duties for over, not for unknown.
    Method: a duty is decided; an hour forward, restart, an hour back; own votes come again, and the trigger. */
 static void restart_while_ahead(void **state) {
@@ -305,7 +345,7 @@ int main(void) {
       cmocka_unit_test(earlier_runs_stop_nobody), cmocka_unit_test(own_votes_come_back),
       cmocka_unit_test(clock_set_back),           cmocka_unit_test(journal_is_asked),
       cmocka_unit_test(restart_while_ahead),      cmocka_unit_test(pruned_duties_are_over),
-      cmocka_unit_test(what_is_over_is_bounded),
+      cmocka_unit_test(what_is_over_is_bounded),  cmocka_unit_test(votes_are_compared_whole),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
