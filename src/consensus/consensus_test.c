@@ -2,6 +2,7 @@
 
 #include "aq_test.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "codec/pb.h"
 #include "consensus/fake_scenario.h"
 #include "consensus/instance.h"
@@ -373,6 +374,40 @@ static void info_sync_of_a_charon_leader(void **state) {
   yyjson_doc_free(doc);
 }
 
+/* Goal: what became of a message is counted as what it was: good, a repeat, without its value, without justification.
+   Method: one of each to a node that has started, and one to a node that has not. */
+static void messages_are_counted(void **state) {
+  (void)state;
+  static const struct {
+    aq_qbft_msg m;
+    const char *result, *type; /* how it is counted; type: as one that was looked at, NULL: it was not */
+  } t[] = {
+      {{.type = AQ_QBFT_PREPARE, .from = 2, .round = 1, .value = {{9}}}, NULL, "prepare"},
+      {{.type = AQ_QBFT_PREPARE, .from = 2, .round = 1, .value = {{9}}}, "replay", NULL},
+      {{.type = AQ_QBFT_PRE_PREPARE, .from = 1, .round = 1, .value = {{9}}}, "error", NULL},
+      {{.type = AQ_QBFT_ROUND_CHANGE, .from = 2, .round = 2, .prepared_round = 1}, "error", "view_change"},
+      {{.type = AQ_QBFT_ROUND_CHANGE, .from = 2, .round = 2}, NULL, "view_change"},
+      {{.type = AQ_QBFT_COMMIT, .from = 2, .round = 1, .value = {{9}}}, NULL, "commit"},
+  };
+  const aq_duty duty = {6, AQ_DUTY_ATTESTER}, later = {7, AQ_DUTY_ATTESTER};
+  assert_int_equal(aq_qbft_leader(duty.slot, duty.type, 1, 4), 1);
+  fake_cluster *w = fake_cluster_before(4, 0, duty);
+  for (size_t i = 0; i <= AQ_COUNT(t); i++) {
+    bool held = i == AQ_COUNT(t);
+    const aq_qbft_msg *m = &t[held ? 0 : i].m;
+    const char *result = held ? NULL : t[i].result, *type = held ? "prepare" : t[i].type;
+    double counted = aq_metric_value(AQ_M_QBFT_MSG_VERIFIED_TOTAL, AQ_LABELS(result, result ? NULL : type));
+    double of_type = type ? aq_metric_value(AQ_M_QBFT_MSG_TOTAL, AQ_LABELS(type)) : 0;
+    double moved = type ? aq_metric_value(AQ_M_QBFT_STATE_TRANSITIONS_TOTAL, AQ_LABELS(type)) : 0;
+    inject(w, m->from, 0, held ? later : duty, m, aq_bytes_of(NULL, 0));
+    assert_true(aq_metric_value(AQ_M_QBFT_MSG_VERIFIED_TOTAL, AQ_LABELS(result, result ? NULL : type)) == counted + 1);
+    if (type) assert_true(aq_metric_value(AQ_M_QBFT_MSG_TOTAL, AQ_LABELS(type)) == of_type + !held);
+    if (type)
+      assert_true(aq_metric_value(AQ_M_QBFT_STATE_TRANSITIONS_TOTAL, AQ_LABELS(type)) == moved + (!held && !result));
+  }
+  fake_cluster_free(w);
+}
+
 /* Goal: a peer fills only its own room with messages for later duties, and the oldest goes first (2.3 "Ours").
    Method: node 3 sends votes for 80 later slots, 30 for one; node 1 one vote for the first of them. */
 static void floods_hit_their_sender(void **state) {
@@ -472,11 +507,13 @@ int main(void) {
       cmocka_unit_test(bytes_are_asked_for),
       cmocka_unit_test(failed_sends_are_repeated),
       cmocka_unit_test(info_sync_of_a_charon_leader),
+      cmocka_unit_test(messages_are_counted),
       cmocka_unit_test(floods_hit_their_sender),
       cmocka_unit_test(abstention_outlives_a_flood),
       cmocka_unit_test(deadline),
       cmocka_unit_test(decision_survives_a_kill),
   };
   aq_log_start(AQ_LOG_ERROR, quiet, NULL);
+  aq_metrics_init();
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

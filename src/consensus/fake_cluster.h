@@ -471,6 +471,8 @@ static inline void fake_kill(fake_cluster *w, uint32_t i) {
   if (!n->c) return;
   aq_consensus_free(n->c);
   n->c = NULL;
+  /* A timer that is left would run on freed memory. */
+  for (size_t k = 0; k < w->timer_cnt; k++) AQ_ASSERT(w->timer_owner[k] != i);
   for (size_t k = 0; k < w->event_cnt; k++) { /* as a host that stops */
     fake_event *e = &w->event[k];
     if (e->answer && e->from == i) e->answer(e->arg, AQ_E_CLOSED, aq_bytes_of(NULL, 0));

@@ -14,18 +14,18 @@ static uint32_t round_robin(const void *arg, int64_t round) {
 typedef struct {
   aq_qbft *q;
   void *mem, *store;
-  uint32_t votes, checks, rules; /* of the latest input */
+  uint32_t votes, checks, rules, timers, longer; /* of the latest input; longer: timers that extend their round */
   aq_qbft_msg vote;
 } machine;
 
-static machine machine_of(uint32_t self) {
-  aq_qbft_cfg cfg = {.n = 4, .self = self, .leader = round_robin};
-  machine m = {.mem = malloc(aq_qbft_footprint(4, false)), .store = malloc(aq_qbft_store_footprint(4, false))};
+static machine machine_of(uint32_t self, bool strict) {
+  aq_qbft_cfg cfg = {.n = 4, .self = self, .leader = round_robin, .strict = strict, .compare = strict};
+  machine m = {.mem = malloc(aq_qbft_footprint(4, strict)), .store = malloc(aq_qbft_store_footprint(4, strict))};
   m.q = aq_qbft_init(m.mem, m.store, &cfg);
   return m;
 }
 
-static machine machine_new(void) { return machine_of(0); }
+static machine machine_new(void) { return machine_of(0, false); }
 
 static void machine_free(machine *m) {
   free(m->mem);
@@ -34,11 +34,13 @@ static void machine_free(machine *m) {
 
 /* Takes the effects; a check is left to the test. */
 static void drain(machine *m) {
-  m->votes = m->checks = m->rules = 0;
+  m->votes = m->checks = m->rules = m->timers = m->longer = 0;
   for (aq_qbft_fx fx; aq_qbft_next(m->q, &fx);) {
     m->votes += fx.kind == AQ_QBFT_FX_VOTE;
     m->checks += fx.kind == AQ_QBFT_FX_CHECK;
     m->rules += fx.kind == AQ_QBFT_FX_RULE;
+    m->timers += fx.kind == AQ_QBFT_FX_TIMER;
+    m->longer += fx.kind == AQ_QBFT_FX_TIMER && fx.again;
     if (fx.kind == AQ_QBFT_FX_VOTE) m->vote = fx.msg;
   }
 }
@@ -127,6 +129,9 @@ static void certificates_of_proposals(void **state) {
   assert_true(proposal_good(&m, 8, rc, 3, of_2));
   rc[2].from = 1;
   assert_false(proposal_good(&m, 8, rc, 3, of_2)); /* one source twice */
+  rc[1] = change(2, 3, 1, 0), rc[2] = change(3, 3, 0, 0), rc[0] = change(1, 3, 1, 0);
+  certificate(other, 1, 0);
+  assert_false(proposal_good(&m, 7, rc, 3, other)); /* prepared: nothing */
   machine_free(&m);
 }
 
@@ -174,6 +179,64 @@ static void preparers_are_counted(void **state) {
   (void)!feed(&m, msg(AQ_QBFT_PREPARE, 2, 1, 7));
   assert_int_equal(aq_qbft_preparers(m.q, 1, &value), 1 << 1 | 1 << 2);
   machine_free(&m);
+}
+
+/* Goal: of the proposals of one source for a round the first counts and no other, also in a round that the proposal
+   itself began. Method: two values for each of rounds 1, 2 and 3; the verdicts on both. */
+static void first_proposal_of_a_round_counts(void **state) {
+  (void)state;
+  machine m = machine_new();
+  aq_hash wanted = hash_of(7), other = hash_of(8);
+  aq_qbft_start(m.q);
+  drain(&m);
+  for (uint32_t round = 1; round < 4; round++) {
+    aq_qbft_msg rc[3], pp = msg(AQ_QBFT_PRE_PREPARE, round, round, 7);
+    for (uint32_t i = 0; i < 3; i++) rc[i] = change(i + 1, round, 0, 0);
+    pp.just = rc, pp.just_cnt = 3;
+    assert_int_equal(feed(&m, pp), AQ_OK);
+    assert_int_equal(m.checks, 1);
+    pp.value = other;
+    assert_int_equal(feed(&m, pp), AQ_OK);
+    assert_int_equal(m.checks + m.rules + m.timers, 0);
+    aq_qbft_verdict(m.q, round, &other, true);
+    drain(&m);
+    assert_int_equal(m.votes, 0);
+    aq_qbft_verdict(m.q, round, &wanted, true);
+    drain(&m);
+    assert_true(m.votes == 1 && m.vote.type == AQ_QBFT_PREPARE && aq_hash_eq(&m.vote.value, &wanted));
+  }
+  machine_free(&m);
+}
+
+/* Goal: strict: a proposal rests on a certificate that one of its ROUND-CHANGEs claims, as Charon's does; one that
+   nobody claims is passed over (consensus.md 1.7 J2). Method: node 0, which leads round 4, holds a quorum of PREPAREs;
+   the only ROUND-CHANGE that claims anything shows the same certificate, one of another value, or of a lower round. */
+static void strict_certificates_are_claimed(void **state) {
+  (void)state;
+  static const struct {
+    int64_t held;
+    uint8_t claimed;
+  } t[] = {{1, 7}, {1, 8}, {2, 7}};
+  for (size_t i = 0; i < AQ_COUNT(t); i++) {
+    machine m = machine_of(0, true), peer = machine_of(1, true);
+    aq_hash own = hash_of(9), claimed = hash_of(t[i].claimed);
+    aq_qbft_value(m.q, &own);
+    aq_qbft_start(m.q);
+    drain(&m);
+    for (int64_t round = 1; round < 4; round++) {
+      aq_qbft_timeout(m.q, round);
+      drain(&m);
+    }
+    for (uint32_t from = 1; from < 4; from++) (void)!feed(&m, msg(AQ_QBFT_PREPARE, from, t[i].held, 7));
+    aq_qbft_msg list[3], claims = change(1, 4, 1, t[i].claimed);
+    certificate(list, 1, t[i].claimed);
+    claims.just = list, claims.just_cnt = 3;
+    assert_int_equal(feed(&m, change(2, 4, 0, 0)), AQ_OK);
+    assert_int_equal(feed(&m, claims), AQ_OK);
+    assert_true(m.votes == 1 && m.vote.type == AQ_QBFT_PRE_PREPARE && aq_hash_eq(&m.vote.value, &claimed));
+    assert_true(aq_qbft_justified(peer.q, &m.vote));
+    machine_free(&m), machine_free(&peer);
+  }
 }
 
 /* Goal: a journal is not believed beyond what it proves: a COMMIT without its PREPAREs, kinds and rounds that are
@@ -333,6 +396,7 @@ static void restored_proposal(void **state) {
   assert_int_equal(m.vote.type, AQ_QBFT_PRE_PREPARE);
   assert_int_equal(m.vote.just_cnt, 3);
   assert_int_equal(m.checks, 1);
+  assert_true(m.timers == 1 && m.longer == 1); /* as the proposal had it */
   aq_hash value = hash_of(7), other = hash_of(8);
   aq_qbft_value(m.q, &other); /* what its beacon node says after the restart */
   drain(&m);
@@ -349,7 +413,7 @@ static void restored_proposal(void **state) {
 static void first_proposal(void **state) {
   (void)state;
   for (int early = 0; early < 2; early++) {
-    machine m = machine_of(1);
+    machine m = machine_of(1, false);
     aq_hash value = hash_of(7), other = hash_of(8);
     if (early) aq_qbft_value(m.q, &value);
     aq_qbft_start(m.q);
@@ -516,8 +580,8 @@ static void refused_value_comes_back(void **state) {
   machine_free(&m);
 }
 
-/* Goal: the strict store keeps the last hundred messages of a source in their order.
-   Method: more than that, then the walk. */
+/* Goal: the strict store keeps the last hundred messages of a source in their order, each with its justification, in
+   which nothing is nested. Method: more than that, then the walk. */
 static void strict_store_is_a_queue(void **state) {
   (void)state;
   void *mem = malloc(aq_qbft_store_size(4, true));
@@ -525,13 +589,27 @@ static void strict_store_is_a_queue(void **state) {
   const int64_t last = 3 * AQ_QBFT_FIFO_MAX / 2;
   for (int64_t r = 1; r <= last; r++) {
     const aq_qbft_msg *other;
-    aq_qbft_msg m = msg(AQ_QBFT_PREPARE, 1, r, 7);
+    aq_qbft_msg m = msg(AQ_QBFT_ROUND_CHANGE, 1, r, 7), list[2];
+    for (uint32_t i = 0; i < 2; i++) {
+      list[i] = msg(AQ_QBFT_PREPARE, i, 2 * r + i, 7);
+      list[i].just = &m, list[i].just_cnt = 1;
+    }
+    m.just = list, m.just_cnt = 2;
     assert_int_equal(aq_qbft_store_add(s, &m, &other), AQ_OK);
   }
   aq_qbft_it it = {0, 0, 0};
   int64_t next = last - AQ_QBFT_FIFO_MAX + 1;
-  for (const aq_qbft_msg *m; (m = aq_qbft_store_next(s, &it, AQ_QBFT_PREPARE));) assert_int_equal(m->round, next++);
+  for (const aq_qbft_msg *m; (m = aq_qbft_store_next(s, &it, AQ_QBFT_ROUND_CHANGE)); next++) {
+    assert_true(m->round == next && m->just_cnt == 2);
+    for (uint32_t i = 0; i < 2; i++) {
+      assert_true(m->just[i].round == 2 * next + i && m->just[i].just == NULL && m->just[i].just_cnt == 0);
+    }
+  }
   assert_int_equal(next, last + 1);
+  it = (aq_qbft_it){0, 0, 0};
+  next = 2 * (last - AQ_QBFT_FIFO_MAX + 1);
+  for (const aq_qbft_msg *m; (m = aq_qbft_store_next(s, &it, AQ_QBFT_PREPARE));) assert_int_equal(m->round, next++);
+  assert_int_equal(next, 2 * (last + 1));
   free(mem);
 }
 
@@ -540,6 +618,8 @@ int main(void) {
       cmocka_unit_test(claims_of_changes),
       cmocka_unit_test(certificates_of_proposals),
       cmocka_unit_test(verdicts_fit),
+      cmocka_unit_test(first_proposal_of_a_round_counts),
+      cmocka_unit_test(strict_certificates_are_claimed),
       cmocka_unit_test(preparers_are_counted),
       cmocka_unit_test(restores_only_what_is_proved),
       cmocka_unit_test(restored_votes_close_their_round),

@@ -77,9 +77,11 @@ static fake_cluster *rolled_back(bool put_back, uint32_t mute) {
 static void an_old_store_is_noticed(void **state) {
   (void)state;
   double before = aq_metric_value(AQ_M_STATE_STALE_TOTAL, AQ_LABELS("peer"));
+  double foreign = aq_metric_value(AQ_M_QBFT_WAL_GUARD_DROPS_TOTAL, AQ_NO_LABELS);
   fake_cluster *w = rolled_back(true, 1u << 1 | 1u << 2);
   fake_node *n = &w->node[0];
   run_ms(w, 5000);
+  assert_true(aq_metric_value(AQ_M_QBFT_WAL_GUARD_DROPS_TOTAL, AQ_NO_LABELS) == foreign); /* one cause, told once */
   assert_int_equal(n->sends, 0);
   assert_true(aq_instance_find(n->c, duty)->abstain);
   assert_true(aq_consensus_unproven_until_ns(n->c) >= n->c->cfg.started_ns);
