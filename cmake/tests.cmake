@@ -81,6 +81,11 @@ if(exhaust_sources)
   target_link_libraries(aequa-exhaust PRIVATE aq_consensus)
 endif()
 
+# A store whose thread cannot be started.
+if(TARGET adapter_sqlite_restore_test)
+  target_link_options(adapter_sqlite_restore_test PRIVATE -Wl,--wrap=pthread_create)
+endif()
+
 # The store on a disk that fails: its file calls are caught by the linker (test/support/store/fault_posix.c). Not in
 # the image's build, which has no tests.
 if(TARGET adapter_sqlite_fire_test)

@@ -454,32 +454,50 @@ static void test_year(void **state) {
   aq_buf_free(&out);
 }
 
-static void count_line(void *arg, aq_bytes line) {
+typedef struct {
+  size_t lines;
+  aq_buf text;
+} dump;
+
+static void take_line(void *arg, aq_bytes line) {
+  dump *d = arg;
   yyjson_doc *doc = aq_json_parse(line, 1 << 20, NULL);
   assert_non_null(doc);
   assert_non_null(aq_json_str(yyjson_doc_get_root(doc), "table"));
   yyjson_doc_free(doc);
-  ++*(size_t *)arg;
+  d->lines++;
+  aq_buf_put_bytes(&d->text, line);
 }
 
-/* Goal: the reports count what is there, every line of the dump is JSON; a store that is used or missing is refused.
-   Method: one signature and one vote with a long message; a second view for writing. */
+/* Goal: the reports count what is there, every line of the dump is JSON and has all bytes of what is short; a store
+   that is used or missing is refused.
+   Method: one signature, votes with messages of each length up to a long one; a second view for writing. */
 static void test_reports(void **state) {
   (void)state;
   static const char long_text[200] = "\0binary";
   const aq_store_sign s = {AQ_SIGN_PARTIAL, {1}, {5, AQ_DUTY_PROPOSER}, 0, {1}, 0, 0, {NULL, 0}};
-  const aq_store_vote v = {
-      .duty = {5, AQ_DUTY_ATTESTER}, .msg_type = 2, .round = 1, .msg = {(const uint8_t *)long_text, sizeof long_text}};
   assert_int_equal(sign(&s), AQ_OK);
-  assert_int_equal(aq_db_vote(&g_db, &v, NULL), AQ_OK);
+  static const size_t len[] = {0, 1, 2, 64, 65, sizeof long_text};
+  for (size_t i = 0; i < AQ_COUNT(len); i++) {
+    const aq_store_vote v = {
+        .duty = {5, AQ_DUTY_ATTESTER}, .msg_type = 2, .round = 1 + i, .msg = {(const uint8_t *)long_text, len[i]}};
+    assert_int_equal(aq_db_vote(&g_db, &v, NULL), AQ_OK);
+  }
   assert_int_equal(aq_db_peer(&g_db, 1, "say \"hi\":1"), AQ_OK);
   aq_buf out = AQ_BUF(1 << 16);
   assert_int_equal(aq_db_check(&g_db, &out), AQ_OK);
-  assert_string_equal(aq_buf_cstr(&out), "vote: 1\nblob: 0\ndecided: 0\nsign: 1\nmark: 0\npeer: 1\n");
+  assert_string_equal(aq_buf_cstr(&out), "vote: 6\nblob: 0\ndecided: 0\nsign: 1\nmark: 0\npeer: 1\n");
   aq_buf_free(&out);
-  size_t lines = 0;
-  assert_int_equal(aq_db_dump(&g_db, count_line, &lines), AQ_OK);
-  assert_int_equal(lines, 4 + 3);
+  dump d = {.text = AQ_BUF(1 << 16)};
+  assert_int_equal(aq_db_dump(&g_db, take_line, &d), AQ_OK);
+  assert_int_equal(d.lines, 4 + 2 + AQ_COUNT(len));
+  for (size_t i = 0; i < AQ_COUNT(len); i++) {
+    char want[64 * 2 + 16] = "\"msg\":\"0x";
+    for (size_t k = 0; k < len[i] && len[i] <= 64; k++) snprintf(want + strlen(want), 3, "%02x", (uint8_t)long_text[k]);
+    if (len[i] > 64) snprintf(want, sizeof want, "\"msg\":\"%zu bytes", len[i]);
+    assert_non_null(strstr(aq_buf_cstr(&d.text), strcat(want, "\"")));
+  }
+  aq_buf_free(&d.text);
   aq_db other;
   assert_int_equal(aq_db_view(&other, g_path, true, NULL), AQ_E_EXISTS);
   assert_int_equal(aq_db_view(&other, g_path, false, NULL), AQ_OK);

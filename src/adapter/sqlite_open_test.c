@@ -97,6 +97,9 @@ static bool one_fails(uint64_t seed, bool damaged, uint32_t kind, uint64_t after
   bool hit = injected() != before;
   fault_disk_calm();
   if (st == AQ_OK) {
+    const aq_store *p = aq_sqlite_port(g_store);
+    if (damaged) assert_int_equal(p->state, AQ_STORE_FALLBACK);
+    if (damaged) assert_int_equal(p->since_ns, aq_now_ns(&g_env.env));
     assert_int_equal(attest(LATER, 1), AQ_OK);
     fault_disk_cut(0);
     close_store();
@@ -111,7 +114,7 @@ static bool one_fails(uint64_t seed, bool damaged, uint32_t kind, uint64_t after
 }
 
 /* Goal: while a store is opened no failing call takes a sound database away, and what is recorded afterwards outlives
-   a loss of power (contract.md 7.1). Only what cannot be read counts as damage.
+   a loss of power (contract.md 7.1). Only what cannot be read counts as damage. What is restored says since when.
    Method: each call of each kind fails once, with a sound and with a damaged database; then a record and a power cut.
    */
 static void each_call_fails(void **state) {
@@ -125,6 +128,44 @@ static void each_call_fails(void **state) {
         while (one_fails(seed, damaged, kind, after)) after++;
         assert_true(after > 0 || !(kind & (FAULT_OPEN | FAULT_READ | FAULT_WRITE | FAULT_SYNC | FAULT_STAT)));
       }
+    }
+  }
+}
+
+/* A backup of a version that kept no stamp: nothing else says how old it is. */
+static void old_backup(uint64_t seed) {
+  const aq_sqlite_cfg cfg = {.path = DB, .lock_hash = {9}, .self = 1};
+  sqlite3 *h;
+  fault_disk_start(seed);
+  fake_env_init(&g_env, AQ_SECONDS(1700000000));
+  assert_int_equal(aq_db_create(DB ".bak", &cfg, 1, NULL), AQ_OK);
+  assert_int_equal(sqlite3_open(DB ".bak", &h), SQLITE_OK);
+  assert_int_equal(sqlite3_exec(h, "PRAGMA journal_mode=WAL", NULL, NULL, NULL), SQLITE_OK);
+  assert_int_equal(sqlite3_close(h), SQLITE_OK);
+}
+
+/* Goal: what is made of a backup says since when before it takes the place of the database, whatever fails, also where
+   no stamp would tell. Method: each call of each kind fails once. */
+static void restored_says_since(void **state) {
+  (void)state;
+  for (uint32_t kind = 1; kind < FAULT_ALL; kind *= 2) {
+    bool hit = kind != FAULT_LIE;
+    for (uint64_t after = 0; hit; after++) {
+      old_backup(after);
+      uint64_t before = injected();
+      fault_disk_arm(kind, after, 1);
+      aq_status st = open_store();
+      hit = injected() != before;
+      fault_disk_calm();
+      if (st != AQ_OK) {
+        assert_true(hit);
+        assert_int_equal(open_store(), AQ_OK);
+      }
+      const aq_store *p = aq_sqlite_port(g_store);
+      assert_int_equal(p->state, AQ_STORE_FALLBACK);
+      assert_true(p->since_ns >= AQ_SECONDS(1700000000));
+      close_store();
+      fault_disk_end();
     }
   }
 }
@@ -317,7 +358,7 @@ static void no_room(void **state) {
 int main(void) {
   aq_metrics_init();
   aq_log_start(AQ_LOG_ERROR, drop_line, NULL);
-  const struct CMUnitTest tests[] = {cmocka_unit_test(each_call_fails), cmocka_unit_test(codes),
-                                     cmocka_unit_test(sentences), cmocka_unit_test(no_room)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(each_call_fails), cmocka_unit_test(restored_says_since),
+                                     cmocka_unit_test(codes), cmocka_unit_test(sentences), cmocka_unit_test(no_room)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

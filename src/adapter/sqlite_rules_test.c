@@ -350,13 +350,14 @@ static void on_vote(void *arg, const aq_store_vote *v) {
   if (g_votes++ == 0) g_oldest = v->duty.slot;
 }
 
+enum { LAST = 5000 }; /* slot of the newest vote where it is about pruning */
+
 /* Goal: pruning takes old votes, never those near the newest one, whatever the clock says; signed roots that it takes
    leave their highest source, target and block behind. Method: a vote every slot; a journal from slot 0 on. */
 static void prunes(void **state) {
   (void)state;
   const aq_store_visitor count = {.vote = on_vote};
   const small_vote v = {2, 0, 1, 0};
-  enum { LAST = 5000 };
   empty();
   g_db.compacted_slot = 0;
   for (uint64_t slot = LAST - 200; slot <= LAST; slot++) assert_int_equal(put_vote(&v, slot), AQ_OK);
@@ -390,11 +391,74 @@ static void prunes(void **state) {
   assert_int_equal(sign(attestation(LAST, 20, 21, 1)), AQ_OK); /* young: still there, word by word */
 }
 
+/* Goal: a row of a kind that no version writes counts for nothing and does no harm. Method: kinds below and beyond the
+   known ones, then the rules for the others. */
+static void votes_of_no_kind(void **state) {
+  (void)state;
+  static const uint8_t kind[] = {0, 5, 6, 9, 40, 254, 255};
+  empty();
+  for (size_t i = 0; i < AQ_COUNT(kind); i++) assert_int_equal(put_vote(&(small_vote){kind[i], 0, 3, 0}, 9), AQ_OK);
+  const char *text =
+      "UPDATE vote SET msg_type=-1 WHERE msg_type=254; UPDATE vote SET msg_type=-1000 WHERE msg_type=255";
+  assert_int_equal(sqlite3_exec(g_db.h, text, NULL, NULL, NULL), SQLITE_OK);
+  assert_int_equal(put_vote(&(small_vote){2, 0, 2, 0}, 9), AQ_OK);
+  assert_int_equal(put_vote(&(small_vote){2, 0, 1, 0}, 9), AQ_E_SLASH);
+  assert_int_equal(put_vote(&(small_vote){4, 0, 3, 0}, 9), AQ_OK);
+  assert_int_equal(put_vote(&(small_vote){3, 0, 2, 0}, 9), AQ_E_SLASH);
+}
+
+/* Goal: a database that does not work is AQ_E_IO for each operation, whatever it lacks, and stops nobody; what was not
+   pruned is tried again. Method: each of its tables away, by itself and with all others, before any statement was made
+   ready; each operation. */
+static void lost_tables(void **state) {
+  (void)state;
+  static const char *const table[] = {"vote", "blob", "decided", "sign", "mark", "peer", "partial"};
+  static const small_vote v = {2, 0, 1, 0};
+  for (size_t i = 0; i <= AQ_COUNT(table); i++) {
+    (void)!aq_db_run(&g_db, AQ_DB_ROLLBACK);
+    aq_db_close(&g_db);
+    assert_int_equal(aq_db_view(&g_db, g_path, true, NULL), AQ_OK);
+    assert_int_equal(aq_db_run(&g_db, AQ_DB_BEGIN), AQ_OK);
+    bool gone[AQ_COUNT(table)];
+    for (size_t k = 0; k < AQ_COUNT(table); k++) {
+      char text[64];
+      gone[k] = i == k || i == AQ_COUNT(table);
+      snprintf(text, sizeof text, "DROP TABLE %s", table[k]);
+      if (gone[k]) assert_int_equal(sqlite3_exec(g_db.h, text, NULL, NULL, NULL), SQLITE_OK);
+    }
+    const aq_store_blob blob = {.duty = {9, AQ_DUTY_ATTESTER}, .hash = {1}, .value = aq_bytes_str("x")};
+    aq_store_vote found = {.duty = {9, AQ_DUTY_ATTESTER}, .msg_type = 2, .round = 1};
+    aq_store_sign s = attestation(9, 1, 2, 1);
+    s.partial = aq_bytes_str("partial");
+    assert_int_equal(put_vote(&v, 9), gone[0] ? AQ_E_IO : AQ_OK);
+    assert_int_equal(put_vote(&v, LAST), gone[0] ? AQ_E_IO : AQ_OK);
+    assert_int_equal(aq_db_find(&g_db, &found), gone[0] ? AQ_E_IO : AQ_OK);
+    assert_int_equal(decide(9, 1, 1, &blob), gone[1] || gone[2] ? AQ_E_IO : AQ_OK);
+    assert_int_equal(sign(s), gone[3] || gone[4] || gone[6] ? AQ_E_IO : AQ_OK);
+    assert_int_equal(aq_db_peer(&g_db, 1, "address"), gone[5] ? AQ_E_IO : AQ_OK);
+    assert_int_equal(aq_db_peer(&g_db, 1, ""), gone[5] ? AQ_E_IO : AQ_OK);
+    assert_int_equal(aq_db_over(&g_db, s.pubkey, s.duty), gone[6] ? AQ_E_IO : AQ_OK);
+    bool pruned = i == 5; /* all tables but that of the peers */
+    assert_int_equal(aq_db_prune(&g_db, LAST), pruned ? AQ_OK : AQ_E_IO);
+    assert_int_equal(g_db.compacted_slot != 0, pruned);
+  }
+  (void)!aq_db_run(&g_db, AQ_DB_ROLLBACK);
+  assert_int_equal(aq_db_run(&g_db, AQ_DB_BEGIN), AQ_OK);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(votes),        cmocka_unit_test(finds),  cmocka_unit_test(decisions),
-      cmocka_unit_test(attestations), cmocka_unit_test(blocks), cmocka_unit_test(marks),
-      cmocka_unit_test(sets),         cmocka_unit_test(limits), cmocka_unit_test(prunes),
+      cmocka_unit_test(votes),
+      cmocka_unit_test(finds),
+      cmocka_unit_test(decisions),
+      cmocka_unit_test(attestations),
+      cmocka_unit_test(blocks),
+      cmocka_unit_test(marks),
+      cmocka_unit_test(sets),
+      cmocka_unit_test(limits),
+      cmocka_unit_test(prunes),
+      cmocka_unit_test(lost_tables),
+      cmocka_unit_test(votes_of_no_kind),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -219,24 +219,24 @@ static void journal_is_asked(void **state) {
 
 /* Goal: two votes with our index are one only where all of it is the same, also what a ROUND-CHANGE says was prepared:
    each other one is asked about, and the journal's answer about the one says nothing about the other.
-   Method: a ROUND-CHANGE that the journal has and memory does not comes, and one that differs in one thing, by itself
-   and while the answer about the first is on its way. */
+   Method: a ROUND-CHANGE or a COMMIT that the journal has and memory does not comes, and one that differs in one thing,
+   by itself and while the answer about the first is on its way. */
 static void votes_are_compared_whole(void **state) {
   (void)state;
   enum { SAME, ROUND, PREPARED_ROUND, PREPARED_VALUE, VALUE, TYPE, DUTY, CNT };
-  for (int i = 0; i < 2 * CNT; i++) {
-    int differs = i / 2;
-    bool together = i % 2;
+  for (int i = 0; i < 2 * 2 * CNT; i++) {
+    int differs = i / 4;
+    bool together = i / 2 % 2;
     scenario s;
     yyjson_doc *doc = decided_and_watched(&s);
     fake_node *n = &s.w->node[0];
     aq_duty of = s.duty;
     uint8_t raw[AQ_QBFT_RAW_MAX];
-    aq_qbft_msg m = {.type = AQ_QBFT_ROUND_CHANGE, .from = 0, .round = 4, .prepared_round = 2};
+    aq_qbft_msg m = {.type = i % 2 ? AQ_QBFT_COMMIT : AQ_QBFT_ROUND_CHANGE, .round = 4, .prepared_round = 2};
     m.prepared_value = fake_decision_of(s.w, 0, s.duty)->hash;
     aq_bytes vote = aq_bytes_of(raw, aq_qbft_wire_sign(raw, n->key, s.duty, &m));
     fake_record *r = fake_record_add(n, 1, s.duty, vote, aq_bytes_of(NULL, 0));
-    r->vote = (aq_store_vote){.duty = s.duty, .msg_type = AQ_QBFT_ROUND_CHANGE, .round = 4, .prepared_round = 2};
+    r->vote = (aq_store_vote){.duty = s.duty, .msg_type = (uint8_t)m.type, .round = 4, .prepared_round = 2};
     r->durable = true;
     n->c->started_mono_ns = fake_mono(n) - AQ_SECONDS(60);
     aq_instance_close(aq_instance_find(n->c, s.duty));
@@ -251,6 +251,7 @@ static void votes_are_compared_whole(void **state) {
     inject(s.w, 1, 0, of, &m, aq_bytes_of(NULL, 0));
     assert_int_equal(n->c->ask_cnt, 1 + (together && differs != SAME));
     fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(20));
+    assert_int_equal(n->c->ask_cnt, 0);
     assert_int_equal(doubles, differs != SAME);
     assert_int_equal(n->c->abstain_until_ns > 0, differs != SAME);
     finish(&s, doc);
