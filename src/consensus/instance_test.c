@@ -163,6 +163,7 @@ static void own_decisions_come_back(void **state) {
   assert_non_null(fake_decision_of(w, 0, duty));
   show_own_decision(w, &hash);
   assert_false(aq_instance_find(w->node[0].c, duty)->foreign_own);
+  assert_false(aq_instance_find(w->node[0].c, duty)->abstain); /* and it is known */
   show_own_decision(w, &other);
   assert_true(aq_instance_find(w->node[0].c, duty)->foreign_own);
   aq_buf_free(&bytes);
@@ -348,6 +349,90 @@ static void damaged_journals(void **state) {
   }
 }
 
+/* A vote of node 2 in its journal, under the key given; `proof`: whose PREPAREs of (proof_round, value) it shows. */
+static void record_vote(fake_cluster *w, aq_duty of, const aq_qbft_msg *m, aq_duty key, int64_t key_round,
+                        int64_t proof_round, const uint32_t *by, size_t cnt) {
+  fake_node *n = &w->node[2];
+  aq_buf vote = AQ_BUF(AQ_QBFT_RAW_MAX), just = AQ_BUF(1 << 12);
+  const aq_hash *value = m->type == AQ_QBFT_ROUND_CHANGE ? &m->prepared_value : &m->value;
+  sign(&vote, n, of, m);
+  for (size_t i = 0; i < cnt; i++) {
+    aq_qbft_msg p = {.type = AQ_QBFT_PREPARE, .from = by[i], .round = proof_round, .value = *value};
+    aq_qbft_wire_put_just(&just, w->node[by[i]].key, of, &p);
+  }
+  fake_record *r = fake_record_add(n, 1, key, aq_buf_bytes(&vote), aq_buf_bytes(&just));
+  r->vote = (aq_store_vote){.duty = key, .msg_type = (uint8_t)m->type, .round = (uint64_t)key_round};
+  r->vote.prepared_round = (uint64_t)m->prepared_round;
+  memcpy(r->vote.value_hash, m->value.b, 32);
+  r->durable = true;
+  aq_buf_free(&vote), aq_buf_free(&just);
+}
+
+/* Goal: nothing of a record that is distrusted is taken over: not the vote, not what it shows of us, not what it shows
+   of others (consensus.md 7.3). Method: a journal of one such record: under another round or duty, a COMMIT or a
+   ROUND-CHANGE without the quorum or of another round than it claims, a round that is none; a sound one. */
+static void nothing_of_a_bad_record(void **state) {
+  (void)state;
+  static const aq_hash value = {{9}};
+  static const uint32_t by[] = {2, 0, 1};
+  static const struct {
+    aq_qbft_msg m;
+    int64_t key_round, proof_round;
+    size_t cnt;
+    uint64_t off; /* slots that the key is off */
+    bool good;
+  } t[] = {{{.type = AQ_QBFT_PREPARE, .round = 3}, 3, 0, 0, 0, true},
+           {{.type = AQ_QBFT_PREPARE, .round = 3}, 2, 0, 0, 0, false},
+           {{.type = AQ_QBFT_PREPARE, .round = 3}, 3, 0, 0, 1, false},
+           {{.type = AQ_QBFT_COMMIT, .round = 3}, 3, 3, 3, 0, true},
+           {{.type = AQ_QBFT_COMMIT, .round = 3}, 3, 3, 2, 0, false},
+           {{.type = AQ_QBFT_COMMIT, .round = 3}, 3, 2, 3, 0, false},
+           {{.type = AQ_QBFT_ROUND_CHANGE, .round = 4, .prepared_round = 3}, 4, 3, 3, 0, true},
+           {{.type = AQ_QBFT_ROUND_CHANGE, .round = 4, .prepared_round = 3}, 4, 3, 2, 0, false},
+           {{.type = AQ_QBFT_ROUND_CHANGE, .round = 4, .prepared_round = 3}, 4, 2, 3, 0, false}};
+  for (size_t i = 0; i < AQ_COUNT(t); i++) {
+    fake_cluster *w = cluster(1u << 2);
+    aq_qbft_msg m = t[i].m;
+    m.from = 2;
+    *(m.type == AQ_QBFT_ROUND_CHANGE ? &m.prepared_value : &m.value) = value;
+    aq_duty key = {SLOT + t[i].off, AQ_DUTY_ATTESTER};
+    record_vote(w, duty, &m, key, t[i].key_round, t[i].proof_round, by, t[i].cnt);
+    fake_boot(w, 2, AQ_STORE_OK);
+    const aq_instance *in = aq_instance_find(w->node[2].c, key);
+    assert_int_equal(in->abstain, !t[i].good);
+    assert_int_equal(aq_list_empty(&in->sent), !t[i].good);
+    assert_int_equal(aq_instance_knows_own(in, &m), t[i].good);
+    assert_int_equal(aq_qbft_seen(in->q, m.type, m.round) != 0, t[i].good);
+    for (uint32_t k = 0; k < NODES; k++) assert_int_equal(in->seen[k] != NULL, t[i].good && t[i].cnt && k < 2);
+    fake_cluster_free(w);
+  }
+}
+
+/* Goal: what an own vote shows of us, and of nobody else, counts as sent in its own duty, and nowhere else. Method: a
+   COMMIT whose proof begins with our PREPARE, its own record missing; behind it the vote of another duty, which shows
+   nothing, and a COMMIT that rests on others. */
+static void shown_in_its_own_duty(void **state) {
+  (void)state;
+  static const uint32_t by[] = {2, 0, 1}, by_others[] = {0, 1, 3};
+  const aq_duty later = {SLOT + 1, AQ_DUTY_ATTESTER}, last = {SLOT + 2, AQ_DUTY_ATTESTER};
+  fake_cluster *w = cluster(1u << 2);
+  const aq_qbft_msg commit = {.type = AQ_QBFT_COMMIT, .from = 2, .round = 1, .value = {{9}}};
+  const aq_qbft_msg prepare = {.type = AQ_QBFT_PREPARE, .from = 2, .round = 1, .value = {{9}}};
+  const aq_qbft_msg other = {.type = AQ_QBFT_PREPARE, .from = 2, .round = 2, .value = {{8}}};
+  record_vote(w, duty, &commit, duty, 1, 1, by, AQ_COUNT(by));
+  record_vote(w, later, &other, later, 2, 0, by, 0);
+  record_vote(w, last, &commit, last, 1, 1, by_others, AQ_COUNT(by_others));
+  fake_boot(w, 2, AQ_STORE_OK);
+  const aq_instance *first = aq_instance_find(w->node[2].c, duty), *second = aq_instance_find(w->node[2].c, later);
+  assert_true(aq_instance_knows_own(first, &commit) && aq_instance_knows_own(first, &prepare));
+  assert_false(aq_instance_knows_own(first, &other));
+  assert_true(aq_instance_knows_own(second, &other));
+  assert_false(aq_instance_knows_own(second, &prepare));
+  const aq_instance *third = aq_instance_find(w->node[2].c, last);
+  assert_true(aq_instance_knows_own(third, &commit) && !aq_instance_knows_own(third, &prepare));
+  fake_cluster_free(w);
+}
+
 /* ---- a lost journal ---- */
 
 /* Goal: a node whose journal was lost takes part in no decision that began before it started, whatever is decided, and
@@ -479,7 +564,8 @@ int main(void) {
       cmocka_unit_test(contradicting_votes),        cmocka_unit_test(own_decisions_come_back),
       cmocka_unit_test(damaged_journals),           cmocka_unit_test(values_have_bounds),
       cmocka_unit_test(unjust_decisions),           cmocka_unit_test(calls_out_of_place),
-      cmocka_unit_test(own_votes_inside_others),    cmocka_unit_test(abstains_from_every_kind),
+      cmocka_unit_test(own_votes_inside_others),    cmocka_unit_test(nothing_of_a_bad_record),
+      cmocka_unit_test(shown_in_its_own_duty),      cmocka_unit_test(abstains_from_every_kind),
   };
   aq_log_start(AQ_LOG_ERROR, quiet, NULL);
   return cmocka_run_group_tests(tests, NULL, NULL);
