@@ -73,6 +73,36 @@ static void test_threshold(void **state) {
   close_db(&f);
 }
 
+/* Goal: in clusters of every size and with every threshold, a root is reported with its threshold's last share and only
+   then. Method: the first share has another root; then shares one by one, each kind of event counted. */
+static void test_all_thresholds(void **state) {
+  (void)state;
+  for (uint32_t n = 1; n <= 32; n++) {
+    for (uint32_t t = 1; t <= n; t++) {
+      fixture f;
+      open_db(&f);
+      aq_parsigdb_free(f.db);
+      f.db = aq_parsigdb_new(&(aq_parsigdb_cfg){&f.env.env, &f.chain, n, t, &f.r, on_reached});
+      aq_parsig_key key = {{320, AQ_DUTY_ATTESTER}, 7, 0}, other = {{320, AQ_DUTY_ATTESTER}, 8, 0};
+      uint32_t bits = 0;
+      assert_int_equal(put(&f, &other, 1, 4, 1), AQ_OK);
+      assert_int_equal(f.r.calls, t == 1);
+      for (uint32_t share = 2; share <= n; share++) {
+        assert_int_equal(put(&f, &other, share, 5, 1), AQ_OK);
+        assert_int_equal(f.r.calls, (t == 1) + (share > t));
+      }
+      f.r = (reached){0};
+      for (uint32_t share = n; share >= 1; share--) {
+        bits |= UINT32_C(1) << (share - 1);
+        assert_int_equal(put(&f, &key, share, 5, 1), AQ_OK);
+        assert_int_equal(f.r.calls, n - share + 1 >= t);
+        if (n - share + 1 == t) assert_true(f.r.bits == bits && f.r.root0 == 5 && f.r.key.validator == 7);
+      }
+      close_db(&f);
+    }
+  }
+}
+
 /* Goal: partials of different roots do not count together. Method: two and two, then another subcommittee of the same
    duty. */
 static void test_roots(void **state) {
@@ -146,7 +176,8 @@ static void test_exempt(void **state) {
 
 int main(void) {
   aq_log_start(AQ_LOG_ERROR, quiet, NULL);
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_threshold), cmocka_unit_test(test_roots),
-                                     cmocka_unit_test(test_objects), cmocka_unit_test(test_exempt)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_threshold), cmocka_unit_test(test_all_thresholds),
+                                     cmocka_unit_test(test_roots), cmocka_unit_test(test_objects),
+                                     cmocka_unit_test(test_exempt)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
