@@ -109,11 +109,128 @@ static void test_late_results(void **state) {
   }
 }
 
+/* A session of each validator in the slot with its signature; share 4 is still to come. Strict, so that nothing of it is
+   looked at afterwards. */
+static void all_signed(world *w, uint64_t slot) {
+  for (uint32_t v = 0; v < V; v++) {
+    for (uint32_t share = 1; share <= T; share++) {
+      aq_tss_partial p = sign(w, key_of(slot, AQ_DUTY_ATTESTER, v), share, slot);
+      if (share == 1)
+        aq_tss_local(w->tss, &p, 1);
+      else
+        assert_int_equal(remote(w, &p), AQ_OK);
+    }
+  }
+  test_env_jobs(&w->env);
+  assert_int_equal(w->tss->audit_cnt, 0);
+}
+
+static world *strict_world(uint64_t seed) {
+  world *w = world_new(0, seed);
+  w->cfg.strict = true;
+  restart(w);
+  return w;
+}
+
+/* Goal: late partials are looked at when 64 of them wait, once no batch is on its way (tss.md 5). Method: one by one,
+   the first is wrong; then as many while a batch is under way. */
+static void test_audit_batch(void **state) {
+  (void)state;
+  for (int busy = 0; busy < 2; busy++) {
+    world *w = strict_world(20);
+    uint32_t cnt = 0;
+    for (uint64_t slot = 100; slot < 108; slot++) all_signed(w, slot);
+    for (uint32_t share = 1; share <= T && busy; share++) {
+      aq_tss_partial p = sign(w, key_of(108, AQ_DUTY_ATTESTER, 0), share, 108);
+      if (share == 1)
+        aq_tss_local(w->tss, &p, 1);
+      else
+        assert_int_equal(remote(w, &p), AQ_OK);
+    }
+    while (busy && w->tss->batch_cnt == 0) assert_true(test_env_job(&w->env));
+    for (uint64_t slot = 100; slot < 108; slot++) {
+      for (uint32_t v = 0; v < V; v++) {
+        aq_tss_partial p = sign(w, key_of(slot, AQ_DUTY_ATTESTER, v), 4, slot);
+        if (cnt == 0) corrupt(w, &p, NEGATED, slot);
+        assert_true(w->tss->check_cnt == 0 && w->tss->audit_cnt == cnt);
+        assert_int_equal(remote(w, &p), AQ_OK);
+        cnt++;
+      }
+    }
+    assert_int_equal(cnt, TSS_AUDIT_BATCH);
+    assert_int_equal(w->tss->check_cnt, !busy);
+    assert_int_equal(w->tss->audit_cnt, busy ? cnt : 0);
+    assert_int_equal(w->blame_cnt, 0);
+    test_env_jobs(&w->env);
+    assert_int_equal(w->tss->audit_cnt, 0);
+    assert_int_equal(w->blame_cnt, 1);
+    assert_true(w->blame[0].share == 4 && w->blame[0].key.validator == 0 && w->blame[0].why == AQ_BLAME_SIGNATURE);
+    world_free(w);
+  }
+}
+
+/* Goal: a late partial is looked at once it is a slot old, and no longer once it is older than two (tss.md 5). Method: a
+   wrong one each, and an event at the four moments around. */
+static void test_audit_age(void **state) {
+  (void)state;
+  static const struct {
+    int64_t slots, ns;
+    bool looked, waits;
+  } row[] = {{1, -1, false, true}, {1, 0, true, false}, {2, 0, true, false}, {2, 1, false, false}};
+  for (size_t i = 0; i < AQ_COUNT(row); i++) {
+    world *w = strict_world(21);
+    all_signed(w, 100);
+    aq_tss_partial p = sign(w, key_of(100, AQ_DUTY_ATTESTER, 0), 4, 100);
+    corrupt(w, &p, NEGATED, 100);
+    assert_int_equal(remote(w, &p), AQ_OK);
+    test_env_jobs(&w->env);
+    assert_int_equal(w->tss->audit_cnt, 1);
+    w->env.now_ns += (uint64_t)(row[i].slots * (int64_t)chain_clock.slot_ns + row[i].ns);
+    aq_tss_local(w->tss, NULL, 0);
+    test_env_jobs(&w->env);
+    assert_int_equal(w->blame_cnt, row[i].looked);
+    assert_int_equal(w->tss->audit_cnt, row[i].waits);
+    world_free(w);
+  }
+}
+
+/* Goal: what is checked stands in the order of its shares and roots, so that a peer's partials are searched by
+   themselves. Method: strict mode, partials of three peers and two roots in several orders; the job is looked at. */
+static void test_check_order(void **state) {
+  (void)state;
+  world *w = strict_world(22);
+  aq_tss_partial first = sign(w, key_of(100, AQ_DUTY_PROPOSER, 0), 2, 9); /* keeps the others waiting */
+  aq_tss_partial own[V];
+  for (uint32_t v = 0; v < V; v++) own[v] = sign(w, key_of(100, AQ_DUTY_ATTESTER, v), 1, v % 2);
+  uint8_t root[32];
+  root_of(root, 9);
+  aq_tss_agreed(w->tss, &first.key, root);
+  assert_int_equal(remote(w, &first), AQ_OK);
+  assert_int_equal(w->tss->check_cnt, 1);
+  aq_tss_local(w->tss, own, V);
+  for (uint32_t i = 0; i < 3 * V; i++) { /* 7 and 24 share no factor */
+    aq_tss_partial p =
+        sign(w, key_of(100, AQ_DUTY_ATTESTER, 7 * i % (3 * V) / 3), 4 - 7 * i % 3, 7 * i % (3 * V) / 3 % 2);
+    assert_int_equal(remote(w, &p), AQ_OK);
+  }
+  while (w->tss->check_cnt == 0 || AQ_CONTAINER(w->tss->checks.next, tss_check, link)->cnt == 1)
+    assert_true(test_env_job(&w->env));
+  const tss_check *c = AQ_CONTAINER(w->tss->checks.next, tss_check, link);
+  assert_int_equal(c->cnt, 3 * V);
+  for (uint32_t i = 1; i < c->cnt; i++) {
+    const tss_check_item *a = &c->item[i - 1], *b = &c->item[i];
+    assert_true(a->share < b->share || (a->share == b->share && a->root <= b->root));
+  }
+  test_env_jobs(&w->env);
+  assert_int_equal(w->sig_cnt, V);
+  world_free(w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_verify_local),
-      cmocka_unit_test(test_verify_local_pairs),
-      cmocka_unit_test(test_late_results),
+      cmocka_unit_test(test_verify_local), cmocka_unit_test(test_verify_local_pairs),
+      cmocka_unit_test(test_late_results), cmocka_unit_test(test_audit_batch),
+      cmocka_unit_test(test_audit_age),    cmocka_unit_test(test_check_order),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -516,24 +516,29 @@ static void test_selftest(void **state) {
   world_free(w);
 }
 
-/* Goal: freeing with jobs under way leaks nothing and calls nobody back. Method: free between submission and the job.
-   */
+/* Goal: freeing with jobs under way leaks nothing and calls nobody back. Method: free between submission and the job;
+   in strict mode the jobs are checks. */
 static void test_free_in_flight(void **state) {
   (void)state;
-  world *w = world_new(0, 16);
-  for (uint32_t share = 1; share <= T; share++) {
-    aq_tss_partial p = sign(w, key_of(100, AQ_DUTY_ATTESTER, 0), share, 1);
-    if (share == 1)
-      aq_tss_local(w->tss, &p, 1);
-    else
-      assert_int_equal(remote(w, &p), AQ_OK);
+  for (int strict = 0; strict < 2; strict++) {
+    world *w = world_new(0, 16);
+    w->cfg.strict = strict;
+    restart(w);
+    for (uint32_t share = 1; share <= T; share++) {
+      aq_tss_partial p = sign(w, key_of(100, AQ_DUTY_ATTESTER, 0), share, 1);
+      if (share == 1)
+        aq_tss_local(w->tss, &p, 1);
+      else
+        assert_int_equal(remote(w, &p), AQ_OK);
+    }
+    assert_int_equal(strict ? w->tss->check_cnt : w->tss->batch_cnt, 1);
+    tss_selftest_start(w->tss);
+    restart(w);
+    test_env_jobs(&w->env);
+    assert_int_equal(w->sig_cnt, 0);
+    assert_int_equal(w->end[0].result, AQ_TSS_CANCELLED);
+    world_free(w);
   }
-  tss_selftest_start(w->tss);
-  restart(w);
-  test_env_jobs(&w->env);
-  assert_int_equal(w->sig_cnt, 0);
-  assert_int_equal(w->end[0].result, AQ_TSS_CANCELLED);
-  world_free(w);
 }
 
 int main(void) {
