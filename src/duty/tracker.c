@@ -268,22 +268,19 @@ static void count_peers(aq_tracker *t, const aq_track *r) {
          AQ_UINT("slot", r->duty.slot));
 }
 
-/* Shares by the head they signed: rank 0 is the largest group. */
+/* Shares by the head they signed: rank 0 is the largest group; of equal ones that of the first share. */
 static void count_cohorts(const aq_tracker *t, const aq_track *r) {
-  uint32_t size[AQ_TRACK_PEERS_MAX] = {0};
+  uint32_t lead[AQ_TRACK_PEERS_MAX] = {0}, size[AQ_TRACK_PEERS_MAX] = {0}; /* a group's first share, and how many */
   char disagree[600] = "";
   for (uint32_t i = 0; i < t->cfg.n; i++) {
-    for (uint32_t k = 0; k < t->cfg.n && r->share_cnt[i] > 0; k++)
-      size[i] += r->share_cnt[k] > 0 && memcmp(r->root[i], r->root[k], 32) == 0;
+    if (r->share_cnt[i] == 0) continue;
+    while (r->share_cnt[lead[i]] == 0 || memcmp(r->root[lead[i]], r->root[i], 32) != 0) lead[i]++;
+    size[lead[i]]++;
   }
   for (uint32_t i = 0; i < t->cfg.n; i++) {
-    uint32_t rank = 0;
-    if (size[i] == 0) continue;
-    for (uint32_t k = 0; k < t->cfg.n; k++) { /* one member of each larger group, or of an equal one met before */
-      bool first = size[k] > 0;
-      for (uint32_t j = 0; j < k && first; j++) first = size[j] == 0 || memcmp(r->root[j], r->root[k], 32) != 0;
-      if (first && memcmp(r->root[k], r->root[i], 32) != 0) rank += size[k] > size[i] || (size[k] == size[i] && k < i);
-    }
+    uint32_t rank = 0, own = lead[i];
+    if (r->share_cnt[i] == 0) continue;
+    for (uint32_t k = 0; k < t->cfg.n; k++) rank += size[k] > size[own] || (size[k] == size[own] && k < own);
     char idx[12], text[12];
     snprintf(idx, sizeof idx, "%u", (unsigned)i);
     snprintf(text, sizeof text, "%u", (unsigned)rank);

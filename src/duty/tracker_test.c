@@ -223,8 +223,127 @@ static void test_participation(void **state) {
   close_tracker(&f);
 }
 
+static double unexpected(uint32_t peer) {
+  return aq_metric_value(AQ_M_CORE_TRACKER_UNEXPECTED_EVENTS_TOTAL, AQ_LABELS(names[peer]));
+}
+
+/* Goal: a peer's partial is expected where its duty, or the one that it serves, was scheduled in its slot, where we
+   signed too, and without a deadline; else it is counted as unexpected. Method: each type against each scheduled one,
+   in the slot, in another, and in one that shares its place in the memory. */
+static void test_expected(void **state) {
+  (void)state;
+  static const aq_duty_type serves[AQ_DUTY_CNT] = {
+      [AQ_DUTY_RANDAO] = AQ_DUTY_PROPOSER,
+      [AQ_DUTY_PREPARE_AGGREGATOR] = AQ_DUTY_ATTESTER,
+      [AQ_DUTY_PREPARE_SYNC_CONTRIBUTION] = AQ_DUTY_SYNC_CONTRIBUTION,
+      [AQ_DUTY_SYNC_MESSAGE] = AQ_DUTY_SYNC_CONTRIBUTION,
+  };
+  static const aq_duty_type scheduled[] = {AQ_DUTY_PROPOSER, AQ_DUTY_ATTESTER, AQ_DUTY_AGGREGATOR,
+                                           AQ_DUTY_SYNC_CONTRIBUTION};
+  static const aq_duty_type partial[] = {AQ_DUTY_PROPOSER,
+                                         AQ_DUTY_ATTESTER,
+                                         AQ_DUTY_AGGREGATOR,
+                                         AQ_DUTY_SYNC_CONTRIBUTION,
+                                         AQ_DUTY_RANDAO,
+                                         AQ_DUTY_PREPARE_AGGREGATOR,
+                                         AQ_DUTY_PREPARE_SYNC_CONTRIBUTION,
+                                         AQ_DUTY_SYNC_MESSAGE,
+                                         AQ_DUTY_EXIT,
+                                         AQ_DUTY_BUILDER_REGISTRATION};
+  for (size_t i = 0; i < AQ_COUNT(partial); i++) {
+    for (size_t k = 0; k < AQ_COUNT(scheduled); k++) {
+      for (uint64_t off = 0; off <= 256; off = off ? off * 16 : 1) {
+        for (uint32_t own = 0; own < 2; own++) {
+          fixture f;
+          open_tracker(&f, true);
+          aq_tracker_scheduled(f.t, (aq_duty){SLOT, scheduled[k]}, 1);
+          if (off == 256) aq_tracker_scheduled(f.t, (aq_duty){SLOT + off, scheduled[k ? 0 : 1]}, 1);
+          partials(&f, (aq_duty){SLOT + off, partial[i]}, own ? 0x4 | 1u << SELF : 0x4);
+          fake_env_run_for(&f.env, 400 * SLOT_NS);
+          aq_duty_type there = off == 256 ? scheduled[k ? 0 : 1] : scheduled[k];
+          bool none = partial[i] == AQ_DUTY_EXIT || partial[i] == AQ_DUTY_BUILDER_REGISTRATION;
+          bool want = none || own || ((off == 0 || off == 256) && (partial[i] == there || serves[partial[i]] == there));
+          assert_true(unexpected(2) == !want && unexpected(0) == 0 && unexpected(SELF) == 0);
+          double taken =
+              aq_metric_value(AQ_M_CORE_TRACKER_PARTICIPATION_TOTAL, AQ_LABELS(aq_duty_name(partial[i]), names[2]));
+          assert_true(taken == want);
+          close_tracker(&f);
+        }
+      }
+    }
+  }
+}
+
+/* The place of peer i's root when all are ordered by how many signed them, then by who signed first; -1: no partial. */
+static int place_of(const uint8_t root[], uint32_t n, uint32_t i) {
+  int place = 0;
+  uint32_t mine = 0, first = n;
+  for (uint32_t k = n; k-- > 0;) {
+    if (root[k] == root[i]) mine++, first = k;
+  }
+  for (uint8_t r = 1; r < 8; r++) {
+    uint32_t cnt = 0, from = n;
+    for (uint32_t k = n; k-- > 0;) {
+      if (root[k] == r) cnt++, from = k;
+    }
+    place += cnt > mine || (cnt == mine && cnt > 0 && from < first);
+  }
+  return root[i] ? place : -1;
+}
+
+/* Goal: who signs another head than the others is ranked and named, whatever the split. Method: random roots of 1 to 32
+   peers, some silent, against the order written down once more. */
+static void test_cohorts(void **state) {
+  (void)state;
+  aq_test_rng rng;
+  aq_test_rng_seed(&rng, 284);
+  static char text[32][4];
+  static const char *many[32];
+  for (uint32_t i = 0; i < 32; i++) snprintf(text[i], sizeof text[i], "p%02u", i), many[i] = text[i];
+  for (uint32_t n = 1; n <= 32; n++) {
+    for (int round = 0; round < 6; round++) {
+      fixture f;
+      uint8_t root[32] = {0};
+      char list[200] = "";
+      open_tracker(&f, true);
+      aq_tracker_free(f.t);
+      f.t = aq_tracker_new(&(aq_tracker_cfg){&f.env.env, &f.chain, n, 0, true, many});
+      aq_duty d = {SLOT, AQ_DUTY_SYNC_MESSAGE};
+      for (uint32_t i = 0; i < n; i++) {
+        root[i] = (uint8_t)(aq_test_rng_next(&rng) % (round < 3 ? 4 : 8));
+        uint8_t full[32] = {[31] = root[i]};
+        if (root[i]) aq_tracker_partial(f.t, d, i + 1, full, false, AQ_OK);
+      }
+      to_deadline(&f);
+      for (uint32_t i = 0; i < n; i++) {
+        int place = place_of(root, n, i);
+        char idx[12];
+        snprintf(idx, sizeof idx, "%u", i);
+        for (int k = 0; k < 8; k++) {
+          char rank[12];
+          snprintf(rank, sizeof rank, "%d", k);
+          double cnt =
+              aq_metric_value(AQ_M_CORE_TRACKER_PARSIG_COHORT_RANK_TOTAL, AQ_LABELS("sync_message", idx, rank));
+          assert_true(cnt == (k == place));
+        }
+        if (place > 0) snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", list[0] ? "," : "", many[i]);
+      }
+      const char *line = NULL;
+      for (size_t i = 0; i < f.line_cnt; i++) line = strstr(f.line[i], "duty_heads_differ") ? f.line[i] : line;
+      assert_int_equal(line != NULL, list[0] != 0);
+      snprintf(list + strlen(list), sizeof list - strlen(list), "\"");
+      if (line) assert_non_null(strstr(line, list));
+      close_tracker(&f);
+    }
+  }
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_ok), cmocka_unit_test(test_reasons),
-                                     cmocka_unit_test(test_not_combining), cmocka_unit_test(test_participation)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_ok),
+                                     cmocka_unit_test(test_reasons),
+                                     cmocka_unit_test(test_not_combining),
+                                     cmocka_unit_test(test_participation),
+                                     cmocka_unit_test(test_expected),
+                                     cmocka_unit_test(test_cohorts)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
