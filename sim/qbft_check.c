@@ -8,8 +8,8 @@ static bool same(const aq_qbft_msg *a, const aq_qbft_msg *b) {
          aq_hash_eq(&a->prepared_value, &b->prepared_value);
 }
 
-/* I4: once a quorum committed (r, v), liars counted as committing whatever helps, no later proposal may carry
-   anything else. */
+/* consensus.md I4: once a quorum committed (r, v), liars counted as committing whatever helps, no later proposal may
+   carry anything else. */
 static void note_commit(world *w, uint32_t from, const aq_qbft_msg *m) {
   lock *l = NULL;
   for (uint32_t i = 0; i < w->lock_cnt && !l; i++) {
@@ -99,14 +99,15 @@ static uint32_t beyond(const int64_t *told, uint32_t n, int64_t round) {
   return cnt;
 }
 
-/* I10: f+1 nodes, one of them honest, are there or further when a node leaves its round because others did. */
+/* consensus.md I10: f+1 nodes, one of them honest, are there or further when a node leaves its round because others
+   did. */
 void check_jump(world *w, uint32_t at, int64_t from, int64_t to) {
   uint32_t cnt = beyond(w->node[at].told, w->n, to);
   if (cnt <= w->faulty)
     world_fail(w, "I10: node %u goes from round %lld to %lld after %u others", at, (long long)from, (long long)to, cnt);
 }
 
-/* I10: and then it does leave it. */
+/* consensus.md I10: and then it does leave it. */
 void check_followed(world *w, uint32_t at) {
   const node *n = &w->node[at];
   int64_t told[WORLD_NODES_MAX], round = aq_qbft_round(n->q);
@@ -116,7 +117,7 @@ void check_followed(world *w, uint32_t at) {
     world_fail(w, "I10: node %u stays in round %lld, which f+1 honest ones left", at, (long long)round);
 }
 
-/* I8: the journal alone gives back the round and the prepared state. */
+/* consensus.md I8: the journal alone gives back the round and the prepared state. */
 void check_restored(world *w, uint32_t at) {
   const node *n = &w->node[at];
   int64_t round = 1, commit = 0;
@@ -142,7 +143,7 @@ void check_end(world *w) {
   if (voters < w->quorum) return;
   for (uint32_t i = 0; i < w->n; i++) {
     const node *n = &w->node[i];
-    if (n->liar || n->away || n->lost_store) continue; /* who abstains cannot ask, 7.3 */
+    if (n->liar || n->away || n->lost_store) continue; /* who abstains cannot ask, consensus.md 7.3 */
     if (!n->decided) {
       world_fail(w, "I9: node %u has not decided %llu ms after the network healed", i,
                  (unsigned long long)((w->end_at - w->heal_at) / WORLD_MS));

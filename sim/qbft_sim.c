@@ -426,8 +426,8 @@ static void set_up(world *w, uint64_t seed, uint32_t nodes) {
   }
   leave_out(w, seed);
   uint32_t bad = w->liars + w->away > w->faulty ? w->liars + w->away : w->faulty;
-  /* I9. With absolute timers the nodes share their rounds, and each one that a bad node leads may stretch to twice its
-     end. With relative ones they share them once a round is longer than what lies between the nodes. */
+  /* consensus.md I9. With absolute timers the nodes share their rounds, and each one that a bad node leads may stretch
+     to twice its end. With relative ones they share them once a round is longer than what lies between the nodes. */
   w->end_at = w->eager_timer ? (w->heal_at + 3000 * WORLD_MS) << (bad + 1) : w->heal_at + 300000 * WORLD_MS;
   for (uint32_t i = 0; i < w->n; i++) {
     if (w->node[i].liar || w->node[i].away) continue;

@@ -1,7 +1,7 @@
 /* sim/qbft_sim.h - QBFT under random faults: n pure machines in virtual time with a model of the journal, links that
    lose, delay, reorder, double and part, crashes with restart on the journal, and up to f nodes that lie. After some
    seconds the network heals and everybody must decide. One seed is one run, and the whole of it. Checks: consensus.md
-   8.4, I1 to I9; I10: nodes follow f+1 others into a later round, and no fewer. */
+   I1 to I10. */
 #ifndef AQ_SIM_QBFT_SIM_H
 #define AQ_SIM_QBFT_SIM_H
 

@@ -11,7 +11,7 @@ enum {
   WORLD_NODES_MAX = AQ_QBFT_SIM_NODES_MAX,
   WORLD_SEEN_MAX = 4096,
   WORLD_LOCKS_MAX = 1024,
-  WORLD_VALUES = 200, /* values from 100 on are not valid (5.1) */
+  WORLD_VALUES = 200, /* values from 100 on are not valid (consensus.md 5.1) */
   WORLD_INVALID_FROM = 100
 };
 
@@ -61,7 +61,7 @@ typedef struct {
   uint64_t journal_at;                                 /* when the latest record lands */
   record *rec;
   uint32_t rec_cnt, rec_cap;
-  aq_qbft_msg *sent; /* what left, for S1 and S3 */
+  aq_qbft_msg *sent; /* what left, for consensus.md S1 and S3 */
   uint32_t sent_cnt, sent_cap;
   int64_t decided_round;
   uint64_t decided_at;

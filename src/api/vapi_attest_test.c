@@ -137,8 +137,9 @@ static void test_data_accept(void **state) {
   fv_free(f);
 }
 
-/* Goal: a slot without duty is answered at once with 503, which demotes no endpoint for long (18.2); bad queries 400.
-   Method: the neighbouring slot; the texts of 2.2. */
+/* Goal: a slot without duty is answered at once with 503, which demotes no endpoint for long (validator-api.md 18.2);
+   bad queries 400.
+   Method: the neighbouring slot; the texts of validator-api.md 2.2. */
 static void test_data_refused(void **state) {
   (void)state;
   fv *f = decided(AQ_ELECTRA);
@@ -304,7 +305,8 @@ static void test_submit_capella(void **state) {
   fv_free(f);
 }
 
-/* Goal: good items of a batch go through, bad ones are named by their index in the standard form (18.3).
+/* Goal: good items of a batch go through, bad ones are named by their index in the standard form (validator-api.md
+   18.3).
    Method: a wrong signature beside a good one, in both orders; unknown ones and rubbish between them. */
 static void test_submit_mixed(void **state) {
   (void)state;

@@ -37,8 +37,8 @@ AQ_NODISCARD aq_status aq_identity_create(aq_k1_key **out, const char *path,
 /* For a key that exists already; never over another file (AQ_E_EXISTS). The directory must be there. */
 AQ_NODISCARD aq_status aq_identity_store(const char *path, const aq_k1_key *key, aq_err *err);
 
-/* The key lock file beside the key (1.5): refuses when another process is alive or the cluster changed too recently.
-   touch each second keeps it. command: our own name. */
+/* The key lock file beside the key (cluster.md 1.5): refuses when another process is alive or the cluster changed too
+   recently. touch each second keeps it. command: our own name. */
 AQ_NODISCARD aq_status aq_keylock_take(const char *key_path, const char *command, const char *lock_hash_text,
                                        uint64_t now_ns, aq_err *err);
 AQ_NODISCARD aq_status aq_keylock_touch(const char *key_path, const char *command, const char *lock_hash_text,

@@ -288,8 +288,8 @@ static void keep_unproven(const aq_store *store, uint64_t now_ns) {
   if (store->mark && since_ns > store->since_ns) store->mark(store->ctx, since_ns);
 }
 
-/* 7.3: our key is used elsewhere, or our journal is older than what we sent. sure: the journal said so; it may also be
-   out of order. */
+/* consensus.md 7.3: our key is used elsewhere, or our journal is older than what we sent. sure: the journal said so; it
+   may also be out of order. */
 static void own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer, bool sure) {
   uint64_t until = held_by_foreign_ns(c, duty);
   aq_instance *here = aq_instance_open(c, duty);

@@ -33,11 +33,12 @@ typedef struct {
   const aq_k1_key *key;
   uint32_t n, self;
   const uint8_t (*peer_pubkey)[33];                 /* n of them */
-  uint64_t started_ns;                              /* process start, for abstaining (7.3) */
+  uint64_t started_ns;                              /* process start, for abstaining (consensus.md 7.3) */
   bool linear_timer, eager_timer, proposal_timeout; /* feature flags; defaults false, true, true */
   void *arg;
-  /* 5.1: may this value be prepared? Entries decode and fit each other (validity.h); the lock, the schedule and the
-     beacon node are the caller's to ask. Called again each round and after each aq_consensus_judge. err: why not. */
+  /* consensus.md 5.1: may this value be prepared? Entries decode and fit each other (validity.h); the lock, the
+     schedule and the beacon node are the caller's to ask. Called again each round and after each aq_consensus_judge.
+     err: why not. */
   aq_value_verdict (*valid)(void *arg, const aq_value_case *c, const aq_unsigned_set *set, aq_err *err);
   /* Durable decision. Called once an instance, also again after a restart (idempotent for the receiver). */
   void (*decided)(void *arg, aq_duty duty, const aq_unsigned_set *set, uint64_t round);

@@ -207,9 +207,9 @@ static const struct {
     {"two_restarts", two_restarts, 0xf, "V0", 3100},     {"one_restart_after_prepare", NULL, 0xf, "V0", 140},
 };
 
-/* Goal: what transcripts_adversarial.json requires of us: one value, the right one, in time; the fakes watch over S1,
-   S4, S5, I8. Method: the recorded scenario with node 0 or 3 lying on the wire, or nodes killed and started again on
-   their journal. */
+/* Goal: what transcripts_adversarial.json requires of us: one value, the right one, in time; the fakes watch over
+   consensus.md S1, S4, S5, I8. Method: the recorded scenario with node 0 or 3 lying on the wire, or nodes killed and
+   started again on their journal. */
 static void attacks_and_restarts(void **state) {
   (void)state;
   yyjson_doc *doc = aq_test_json("consensus/transcripts_adversarial.json");
@@ -257,8 +257,8 @@ static void failing_store(void **state) {
 }
 
 /* Goal: a node that lost its journal sends no vote for duties that began before it, learns their decision, and votes
-   later. Method: node 1 starts on a missing store within the slot; a second duty three slots on (7.3, contract.md
-   13.6). */
+   later. Method: node 1 starts on a missing store within the slot; a second duty three slots on (consensus.md 7.3,
+   contract.md 13.6). */
 static void lost_journal(void **state) {
   (void)state;
   scenario s;
@@ -280,7 +280,7 @@ static void lost_journal(void **state) {
 }
 
 /* Goal: a vote with our own index that the journal does not know ends our voting, in that duty and in all that began
-   (7.3). Method: a PREPARE signed with node 0's key reaches node 0 before it voted. */
+   (consensus.md 7.3). Method: a PREPARE signed with node 0's key reaches node 0 before it voted. */
 static void own_key_elsewhere(void **state) {
   (void)state;
   scenario s;
@@ -307,8 +307,8 @@ static fake_verdict strip_values(fake_cluster *w, uint32_t from, uint32_t to, co
   return FAKE_REPLACE;
 }
 
-/* Goal: a quorum of COMMITs decides a hash without its bytes; they are asked for by ROUND-CHANGE once a second (4.6
-   "Ours"). Method: values to node 3 are cut off; DECIDED comes whole. */
+/* Goal: a quorum of COMMITs decides a hash without its bytes; they are asked for by ROUND-CHANGE once a second
+   (consensus.md 4.6 "Ours"). Method: values to node 3 are cut off; DECIDED comes whole. */
 static void bytes_are_asked_for(void **state) {
   (void)state;
   scenario s;
@@ -328,8 +328,8 @@ static fake_verdict fail_at_first(fake_cluster *w, uint32_t from, uint32_t to, c
   return to == 3 && w->now_ns < start + AQ_MILLIS(150) ? FAKE_ERROR : FAKE_PASS;
 }
 
-/* Goal: a send that failed is repeated to that peer, so the round is not lost (8.5). Method: every stream to node 3
-   fails until 150 ms; it decides in round 1 all the same. */
+/* Goal: a send that failed is repeated to that peer, so the round is not lost (consensus.md 8.5). Method: every stream
+   to node 3 fails until 150 ms; it decides in round 1 all the same. */
 static void failed_sends_are_repeated(void **state) {
   (void)state;
   scenario s;
@@ -408,7 +408,8 @@ static void messages_are_counted(void **state) {
   fake_cluster_free(w);
 }
 
-/* Goal: a peer fills only its own room with messages for later duties, and the oldest goes first (2.3 "Ours").
+/* Goal: a peer fills only its own room with messages for later duties, and the oldest goes first (consensus.md 2.3
+   "Ours").
    Method: node 3 sends votes for 80 later slots, 30 for one; node 1 one vote for the first of them. */
 static void floods_hit_their_sender(void **state) {
   (void)state;

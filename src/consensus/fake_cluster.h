@@ -1,7 +1,7 @@
 /* consensus/fake_cluster.h - n consensus components over fakes of every port, in virtual time: links with delay, loss
    and a filter that may change what a node sends, stores that commit later and survive a kill. Each send is checked:
-   votes leave only after their record is durable (I8), and a node never shows two contents of one type and round,
-   restarts included (S1). Header only; for tests. */
+   votes leave only after their record is durable (consensus.md I8), and a node never shows two contents of one type and
+   round, restarts included (consensus.md S1). Header only; for tests. */
 #ifndef AQ_CONSENSUS_FAKE_CLUSTER_H
 #define AQ_CONSENSUS_FAKE_CLUSTER_H
 
@@ -173,11 +173,11 @@ static inline void fake_check_send(fake_node *n, const aq_qbft_wire *m) {
     durable |= r->kind == 1 && r->durable && aq_duty_eq(r->duty, m->duty) && r->vote.msg_type == m->msg.type &&
                r->vote.round == (uint64_t)m->msg.round && aq_bytes_eq(aq_buf_bytes(&r->a), m->msg.raw);
   }
-  AQ_ASSERT(durable); /* I8 */
+  AQ_ASSERT(durable); /* consensus.md I8 */
   for (size_t i = 0; i < w->shown_cnt; i++) {
     if (w->shown[i].node != n->idx || !aq_duty_eq(w->shown[i].duty, m->duty)) continue;
     if (w->shown[i].m.type != m->msg.type || w->shown[i].m.round != m->msg.round) continue;
-    AQ_ASSERT(fake_same_msg(&w->shown[i].m, &m->msg)); /* S1 */
+    AQ_ASSERT(fake_same_msg(&w->shown[i].m, &m->msg)); /* consensus.md S1 */
     return;
   }
   AQ_ASSERT(w->shown_cnt < FAKE_RECORDS_MAX);
@@ -321,7 +321,7 @@ static inline void fake_store_decided(void *ctx, const aq_store_decided *d, cons
   size_t first = n->rec_cnt;
   for (size_t i = 0; i < n->rec_cnt; i++) {
     if (n->rec[i].kind != 3 || !aq_duty_eq(n->rec[i].duty, d->duty)) continue;
-    AQ_ASSERT(memcmp(n->rec[i].decided.hash, d->hash, 32) == 0); /* S4, S5 */
+    AQ_ASSERT(memcmp(n->rec[i].decided.hash, d->hash, 32) == 0); /* consensus.md S4, S5 */
     AQ_ASSERT(!fake_has_blob(n, d->duty, d->hash));              /* again only for bytes that were missing */
   }
   fake_record_add(n, 3, d->duty, d->commits, aq_bytes_of(NULL, 0))->decided = *d;
@@ -411,7 +411,7 @@ static inline void fake_on_decided(void *arg, aq_duty duty, const aq_unsigned_se
   AQ_ASSERT(durable);
   for (size_t i = 0; i < n->decision_cnt; i++) {
     if (!aq_duty_eq(n->decision[i].duty, duty)) continue;
-    AQ_ASSERT(aq_hash_eq(&n->decision[i].hash, &hash)); /* S5 */
+    AQ_ASSERT(aq_hash_eq(&n->decision[i].hash, &hash)); /* consensus.md S5 */
     n->decision[i].times++;
     return;
   }

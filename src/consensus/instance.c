@@ -101,7 +101,7 @@ static void observe_decision(aq_instance *in, const aq_qbft_msg *d) {
          AQ_STR("trace_id", in->trace), AQ_STR("result", "ok"));
 }
 
-/* Canonical bytes of the decided hash, decoded: S4. */
+/* Canonical bytes of the decided hash, decoded: consensus.md S4. */
 static void deliver(aq_instance *in) {
   const aq_consensus_cfg *cfg = &in->c->cfg;
   const aq_qbft_msg *d = aq_qbft_decided(in->q);
@@ -159,7 +159,7 @@ static void on_recorded(void *arg, aq_status st) {
     aq_metric_add(AQ_M_CORE_CONSENSUS_ERROR_TOTAL, 1, AQ_LABELS(AQ_QBFT_PROTOCOL));
     log_journal(in, aq_status_text(st), NULL);
     if (st == AQ_E_SLASH) aq_metric_add(AQ_M_STATE_REFUSED_TOTAL, 1, AQ_LABELS("decision"));
-    in->contradicts = st == AQ_E_SLASH; /* S5: another decision is recorded; this one must not be used */
+    in->contradicts = st == AQ_E_SLASH; /* consensus.md S5: another one is recorded; this must not be used */
     if (!in->contradicts) later(in, AQ_SECONDS(RETRY_S));
     return;
   }
@@ -354,7 +354,7 @@ void aq_instance_judge(aq_instance *in) {
 
 /* ---- timers ---- */
 
-/* Expired while the loop was busy or before the start: what waits in the sockets goes first (3, "Ours"). */
+/* Expired while the loop was busy or before the start: what waits in the sockets goes first (consensus.md 3 "Ours"). */
 static void on_round_timer(void *arg) {
   aq_instance *in = arg;
   uint64_t now = aq_now_ns(in->c->cfg.env);

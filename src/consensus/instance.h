@@ -16,14 +16,14 @@
 #include "consensus/votes.h"
 
 enum {
-  AQ_INST_WAITING_PER_PEER = 64,    /* instances that did not start, 2.3 */
+  AQ_INST_WAITING_PER_PEER = 64,    /* instances that did not start, consensus.md 2.3 */
   AQ_INST_WAITING_BYTES = 16 << 20, /* values of those, a peer */
   AQ_INST_WAITING_VALUES = 4,       /* values a peer may leave in one that did not start */
   AQ_INST_VALUES_PER_PEER = 8,      /* and in a running one: one for each round it leads, and more only by lying */
   AQ_INST_HELD_BYTES = 64 << 20,    /* values a peer may leave in all instances together */
   AQ_INST_ENDED_MAX = 512,          /* duties of ours that are over, remembered: those of three epochs, five a slot */
   AQ_INST_ASKS_MAX = 64,            /* questions to the journal under way */
-  AQ_INST_BAD_DECIDED_MAX = 3,      /* unjust DECIDED a peer may deliver in an instance, 7.4 */
+  AQ_INST_BAD_DECIDED_MAX = 3,      /* unjust DECIDED a peer may deliver in an instance, consensus.md 7.4 */
   AQ_INST_VALUE_MAX = AQ_QBFT_MSG_MAX - (64 << 10), /* leaves room for the votes around it */
   AQ_INST_ARENA_MAX = 256 << 20
 };
@@ -165,7 +165,7 @@ aq_inst_value *aq_value_keep(aq_instance *in, uint32_t peer, const aq_hash *hash
 void aq_value_durable(aq_instance *in, const aq_hash *hash); /* the journal has its bytes */
 void aq_values_drop_peer(aq_instance *in, uint32_t peer);
 void aq_values_started(aq_instance *in); /* values no longer count as those of a waiting instance */
-/* 5.1, for PREPARE in this round; err names the reason. */
+/* consensus.md 5.1, for PREPARE in this round; err names the reason. */
 aq_value_verdict aq_value_check(aq_instance *in, int64_t round, const aq_hash *hash, aq_err *err);
 /* Have f+1 nodes prepared it in this round? */
 bool aq_value_seconded(const aq_instance *in, int64_t round, const aq_hash *hash);

@@ -71,8 +71,8 @@ static void failed_write_brings_nothing(void **state) {
   fake_cluster_free(w);
 }
 
-/* Goal: nothing leaves once the duty's deadline is past (S6), also when the process stood still and its timers are
-   late. Method: the journal's answer to the leader's first vote comes after the deadline, before any timer. */
+/* Goal: nothing leaves once the duty's deadline is past (consensus.md S6), also when the process stood still and its
+   timers are late. Method: the journal answers the leader's first vote after the deadline, before any timer. */
 static void nothing_after_the_deadline(void **state) {
   (void)state;
   fake_cluster *w = cluster(0);
@@ -96,7 +96,7 @@ static void store_contradicts(void *ctx, const aq_store_decided *d, const aq_sto
   fake_commit(n, n->rec_cnt, AQ_E_SLASH, done, arg);
 }
 
-/* Goal: a decision that contradicts the recorded one is never used (S5).
+/* Goal: a decision that contradicts the recorded one is never used (consensus.md S5).
    Method: node 2's store says so; the others decide, node 2 reports the duty as failed in the end. */
 static void contradicting_decision(void **state) {
   (void)state;

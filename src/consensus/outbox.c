@@ -6,7 +6,7 @@
 #include "consensus/instance.h"
 #include "p2p/broadcast.h"
 
-/* A failed send is repeated to that peer after 100 ms, 250 ms, then each 500 ms (8.5). */
+/* A failed send is repeated to that peer after 100 ms, 250 ms, then each 500 ms (consensus.md 8.5). */
 enum {
   RETRY_FIRST_MS = 100,
   RETRY_SECOND_MS = 250,
@@ -93,7 +93,8 @@ static void tx_release(aq_tx *tx) {
 
 /* ---- sending ---- */
 
-/* The whole message with the bytes of every hash in it (4.3). False: some bytes are not known; it goes out without. */
+/* The whole message with the bytes of every hash in it (consensus.md 4.3). False: some bytes are not known; it goes out
+   without. */
 static bool encode(const aq_tx *tx, aq_buf *out) {
   bool complete = true;
   aq_qbft_wire_put_msg(out, aq_bytes_of(tx->raw, tx->raw_len));
@@ -115,7 +116,7 @@ static void send_to(aq_tx *tx, uint32_t peer, aq_bytes msg) {
   tx->c->cfg.net->send(tx->c->cfg.net->ctx, peer, AQ_PROTO_QBFT, msg, on_sent, &tx->peer[peer]);
 }
 
-/* S6: nothing for a duty past its deadline. */
+/* consensus.md S6: nothing for a duty past its deadline. */
 static bool still_wanted(const aq_tx *tx) {
   if (!tx->in || tx->in->abstain) return false;
   uint64_t now = aq_now_ns(tx->c->cfg.env);
@@ -233,7 +234,7 @@ void aq_outbox_vote(aq_instance *in, const aq_qbft_fx *fx) {
                      .msg = aq_bytes_of(tx->raw, tx->raw_len),
                      .just = aq_buf_bytes(m->type == AQ_QBFT_COMMIT ? &proof : &tx->just)};
   memcpy(v.value_hash, m->value.b, sizeof v.value_hash);
-  /* Sendable again after a restart, and so with its bytes; a PREPARE need not be (7.2). */
+  /* Sendable again after a restart, and so with its bytes; a PREPARE need not be (consensus.md 7.2). */
   const aq_hash *hash = m->type == AQ_QBFT_ROUND_CHANGE ? &m->prepared_value : &m->value;
   aq_inst_value *value = m->type == AQ_QBFT_PREPARE || aq_hash_is_zero(hash) ? NULL : aq_value_find(in, hash);
   aq_store_blob blob = {.duty = in->duty};

@@ -98,7 +98,7 @@ static void arm(aq_qbft *q) {
   q->timer_round = q->armed_round = q->round;
 }
 
-/* The only place where an own message comes into being. S1 and S3 of consensus.md 7.5: each kind at most once a
+/* The only place where an own message comes into being. consensus.md S1 and S3: each kind at most once a
    round, rounds never fall. */
 static void vote(aq_qbft *q, aq_qbft_type type, const aq_hash *value, const aq_qbft_kept *just) {
   if (q->abstain) return;
@@ -151,7 +151,7 @@ static void on_pre_prepare(aq_qbft *q, const aq_qbft_msg *m) {
 }
 
 static void on_quorum_prepares(aq_qbft *q, const aq_qbft_msg *m, const aq_qbft_refs *refs) {
-  AQ_ASSERT(refs->cnt >= q->quorum && m->round == q->round); /* S2 */
+  AQ_ASSERT(refs->cnt >= q->quorum && m->round == q->round); /* consensus.md S2 */
   q->pr = q->round;
   q->pv = m->value;
   kept_refs(&q->pj, refs);
@@ -159,7 +159,7 @@ static void on_quorum_prepares(aq_qbft *q, const aq_qbft_msg *m, const aq_qbft_r
 }
 
 static void on_decision(aq_qbft *q, const aq_qbft_msg *m, const aq_qbft_refs *refs, aq_qbft_rule rule) {
-  AQ_ASSERT(!q->decided); /* S4 */
+  AQ_ASSERT(!q->decided); /* consensus.md S4 */
   q->commits.cnt = 0;
   if (rule == AQ_QBFT_RULE_QUORUM_COMMITS) {
     kept_refs(&q->commits, refs);
@@ -273,7 +273,7 @@ static aq_status take(aq_qbft *q, const aq_qbft_msg *m) {
   return AQ_OK;
 }
 
-/* Ours, 1.5 (b): what came too early counts once its round is reached. */
+/* consensus.md 1.5 "Ours" (b): what came too early counts once its round is reached. */
 static void settle(aq_qbft *q) {
   static const aq_qbft_type order[] = {AQ_QBFT_COMMIT, AQ_QBFT_PREPARE, AQ_QBFT_ROUND_CHANGE};
   q->moved = false;
@@ -308,7 +308,7 @@ bool aq_qbft_next(aq_qbft *q, aq_qbft_fx *out) {
       q->own_cnt--;
       memmove(q->own, q->own + 1, q->own_cnt * sizeof q->own[0]);
       aq_status st = take(q, &m);
-      AQ_ASSERT(st != AQ_E_UNJUST || q->cfg.strict); /* I6 on ourselves */
+      AQ_ASSERT(st != AQ_E_UNJUST || q->cfg.strict); /* consensus.md I6 on ourselves */
     } else if (q->moved && !q->cfg.strict) {
       settle(q);
     } else {
@@ -356,7 +356,7 @@ static bool is_checked(const aq_qbft *q, int64_t round, const aq_hash *value) {
   return !q->decided && q->checking && round == q->round && aq_hash_eq(value, &q->check_value);
 }
 
-/* Ours, 5.1: as if the proposal had not come, so a bad leader costs its round only; the extension is taken back. */
+/* consensus.md 5.1: as if the proposal had not come: a bad leader costs its round only, the extension is taken back. */
 static void shorten(aq_qbft *q) {
   if (!q->cfg.strict && q->extended) effect(q, AQ_QBFT_FX_TIMER);
   q->shortened |= q->extended;
@@ -408,7 +408,7 @@ void aq_qbft_abstain(aq_qbft *q) {
   q->pending = false;
 }
 
-/* 7.3: what was sent in the current round, once, to all, as recorded. */
+/* consensus.md 7.3: what was sent in the current round, once, to all, as recorded. */
 static void resend(aq_qbft *q) {
   static const aq_qbft_type order[] = {AQ_QBFT_ROUND_CHANGE, AQ_QBFT_PRE_PREPARE, AQ_QBFT_PREPARE, AQ_QBFT_COMMIT};
   for (size_t i = 0; i < AQ_COUNT(order); i++) {

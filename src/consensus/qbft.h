@@ -78,7 +78,7 @@ typedef struct {
   uint32_t (*leader)(const void *arg, int64_t round); /* node index, n or more: nobody; same on all nodes */
   const void *arg;
   bool strict;  /* consensus.md 8.3 */
-  bool compare; /* strict only: Charon's chain_split_halt (1.9); CHECK must be answered before the next input */
+  bool compare; /* strict only: Charon's chain_split_halt (consensus.md 1.9); CHECK is answered before the next input */
 } aq_qbft_cfg;
 
 typedef struct aq_qbft aq_qbft;
@@ -105,7 +105,8 @@ void aq_qbft_timeout(aq_qbft *q, int64_t round);                                
 void aq_qbft_verdict(aq_qbft *q, int64_t round, const aq_hash *value, bool ok); /* of an old CHECK: ignored */
 /* Not yet, and it may be never: the round ends in its ordinary time unless aq_qbft_verdict follows. */
 void aq_qbft_doubt(aq_qbft *q, int64_t round, const aq_hash *value);
-/* The decision's bytes are missing (4.6): a ROUND-CHANGE of a still later round, which others answer with DECIDED. */
+/* The decision's bytes are missing (consensus.md 4.6): a ROUND-CHANGE of a still later round, which others answer with
+   DECIDED. */
 void aq_qbft_ask(aq_qbft *q);
 bool aq_qbft_next(aq_qbft *q, aq_qbft_fx *out); /* false: nothing left */
 

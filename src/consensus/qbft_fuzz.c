@@ -68,7 +68,7 @@ static void on_vote(world *w, uint32_t self, const aq_qbft_msg *m) {
   node *n = &w->node[self];
   for (uint32_t i = 0; i < n->log_cnt; i++) {
     if (n->log[i].m.type == m->type && n->log[i].m.round == m->round) {
-      AQ_ASSERT(same(&n->log[i].m, m)); /* S1 */
+      AQ_ASSERT(same(&n->log[i].m, m)); /* consensus.md S1 */
       return;
     }
   }
@@ -86,7 +86,7 @@ static void on_decide(world *w, uint32_t self, const aq_qbft_msg *m) {
   uint32_t seen = 0;
   for (uint32_t i = 0; i < m->just_cnt; i++) seen |= UINT32_C(1) << m->just[i].from;
   AQ_ASSERT(__builtin_popcount(seen) >= 3);
-  AQ_ASSERT(!w->any || aq_hash_eq(&w->value, &m->value)); /* I1 */
+  AQ_ASSERT(!w->any || aq_hash_eq(&w->value, &m->value)); /* consensus.md I1 */
   w->any = true;
   w->value = m->value;
   w->node[self].has_decided = true;
@@ -101,7 +101,7 @@ static void drain(world *w, uint32_t self, const packet *cause) {
       if (fx.kind == AQ_QBFT_FX_VOTE) on_vote(w, self, &fx.msg);
       if (fx.kind == AQ_QBFT_FX_DECIDE) on_decide(w, self, &fx.msg);
       if (fx.kind == AQ_QBFT_FX_ANSWER) post(w, &fx.msg, UINT32_C(1) << fx.peer, true);
-      if (fx.kind == AQ_QBFT_FX_UNJUST) AQ_ASSERT(!cause || !cause->honest); /* I6 */
+      if (fx.kind == AQ_QBFT_FX_UNJUST) AQ_ASSERT(!cause || !cause->honest); /* consensus.md I6 */
       if (fx.kind != AQ_QBFT_FX_CHECK) continue;
       check = fx;
       again = true;
@@ -116,7 +116,7 @@ static void boot(world *w, uint32_t self) {
   n->q = aq_qbft_init(n->mem, n->store, &cfg);
   for (uint32_t i = 0; i < n->log_cnt; i++) {
     n->log[i].m.just = n->log[i].just;
-    AQ_ASSERT(aq_qbft_restore(n->q, &n->log[i].m) == AQ_OK); /* I8 */
+    AQ_ASSERT(aq_qbft_restore(n->q, &n->log[i].m) == AQ_OK); /* consensus.md I8 */
   }
   if (n->has_decided) {
     n->decided.m.just = n->decided.just;

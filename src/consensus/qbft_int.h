@@ -42,7 +42,7 @@ struct aq_qbft {
   } resent[AQ_QBFT_NODES_MAX];
   int64_t timer_round;           /* armed for, 0: off */
   int64_t armed_round;           /* armed for last */
-  int64_t last[AQ_QBFT_DECIDED]; /* highest round of an own message by type, S1 and S3 */
+  int64_t last[AQ_QBFT_DECIDED]; /* highest round of an own message by type, consensus.md S1 and S3 */
   bool extended;                 /* the latest arming was the second one of its round */
   bool shortened;                /* that one was taken back, because the value is in doubt */
   bool checking;

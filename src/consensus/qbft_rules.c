@@ -80,7 +80,7 @@ static bool justified_by_prepares(const aq_qbft *q, const aq_qbft_msg *m, const 
 static bool justified_pre_prepare(const aq_qbft *q, const aq_qbft_msg *m) {
   if (q->cfg.leader(q->cfg.arg, m->round) != m->from || no_value(&m->value)) return false;
   if (m->round == 1) return true;
-  if (q->cfg.compare && m->round == q->cf + 1) return true; /* strict only: Charon's exception, never ours (1.9) */
+  if (q->cfg.compare && m->round == q->cf + 1) return true; /* strict only, never ours (consensus.md 1.9) */
   aq_qbft_refs changes = {.cnt = 0};
   uint32_t seen = 0;
   bool all_unprepared = true;
@@ -190,8 +190,8 @@ static bool jump_wanted(const aq_qbft *q) {
   return cnt >= q->faulty + 1;
 }
 
-/* Strict, 1.8: walk until f+1 sources are present, then the smallest of their rounds so far. Ours: the (f+1)-th
-   largest of the highest round of each source: one honest node is there or beyond. */
+/* Strict, consensus.md 1.8: walk until f+1 sources are present, then the smallest of their rounds so far. Ours: the
+   (f+1)-th largest of the highest round of each source: one honest node is there or beyond. */
 int64_t aq_qbft_jump_round(const aq_qbft *q) {
   int64_t highest[AQ_QBFT_NODES_MAX] = {0};
   aq_qbft_it it = {0, 0, 0};
@@ -233,7 +233,7 @@ aq_qbft_rule aq_qbft_classify(const aq_qbft *q, const aq_qbft_msg *m, aq_qbft_re
       if (m->round != q->round) return AQ_QBFT_RULE_NONE;
       aq_qbft_pick(q, AQ_QBFT_PREPARE, m->round, &m->value, refs);
       return refs->cnt >= q->quorum ? AQ_QBFT_RULE_QUORUM_PREPARES : AQ_QBFT_RULE_NONE;
-    case AQ_QBFT_COMMIT: /* ours, 1.5: a quorum of any round is a certificate */
+    case AQ_QBFT_COMMIT: /* ours, consensus.md 1.5: a quorum of any round is a certificate */
       if (q->cfg.strict && m->round != q->round) return AQ_QBFT_RULE_NONE;
       aq_qbft_pick(q, AQ_QBFT_COMMIT, m->round, &m->value, refs);
       return refs->cnt >= q->quorum ? AQ_QBFT_RULE_QUORUM_COMMITS : AQ_QBFT_RULE_NONE;

@@ -431,7 +431,8 @@ static aq_status feed(single *s, aq_qbft_msg m) {
   return st;
 }
 
-/* Goal: COMMITs of any round decide, and what came before its round counts once the round is reached (1.5 "Ours").
+/* Goal: COMMITs of any round decide, and what came before its round counts once the round is reached (consensus.md 1.5
+   "Ours").
    Method: a quorum of COMMITs of round 3 in round 1; PREPAREs of round 2 that precede its PRE-PREPARE. */
 static void early_votes_count(void **state) {
   (void)state;
@@ -482,7 +483,8 @@ static void equivocation_is_reported(void **state) {
   machine_free(&s.m);
 }
 
-/* Goal: no value is no value: ZERO in any vote, ROUND-CHANGE to round 1, claims without proof are dropped (7.4).
+/* Goal: no value is no value: ZERO in any vote, ROUND-CHANGE to round 1, claims without proof are dropped (consensus.md
+   7.4).
    Method: one message of each kind. */
 static void refuses_empty_votes(void **state) {
   (void)state;
@@ -504,8 +506,8 @@ static void refuses_empty_votes(void **state) {
   machine_free(&s.m);
 }
 
-/* Goal: f+1 sources pull the node to the highest round one honest node must have reached, one liar nowhere (1.8
-   "Ours"). Method: ROUND-CHANGEs for 2^31-1, then 5 and 9 from others. */
+/* Goal: f+1 sources pull the node to the highest round one honest node must have reached, one liar nowhere
+   (consensus.md 1.8 "Ours"). Method: ROUND-CHANGEs for 2^31-1, then 5 and 9 from others. */
 static void jumps_where_an_honest_node_is(void **state) {
   (void)state;
   single s;
@@ -520,7 +522,8 @@ static void jumps_where_an_honest_node_is(void **state) {
   machine_free(&s.m);
 }
 
-/* Goal: a decided node answers later rounds, each source at most 16 times and once a round, to the asker (1.10).
+/* Goal: a decided node answers later rounds, each source at most 16 times and once a round, to the asker (consensus.md
+   1.10).
    Method: 40 ROUND-CHANGEs of node 3 after a decision, each twice. */
 static void answers_are_limited(void **state) {
   (void)state;
@@ -541,8 +544,8 @@ static void answers_are_limited(void **state) {
   machine_free(&s.m);
 }
 
-/* Goal: a rejected proposal gets no PREPARE and does not extend its round (5.1). Method: verdict no on the leader's
-   value. */
+/* Goal: a rejected proposal gets no PREPARE and does not extend its round (consensus.md 5.1). Method: verdict no on the
+   leader's value. */
 static void rejected_proposal(void **state) {
   (void)state;
   single s;
@@ -590,8 +593,8 @@ static void doubted_proposal(void **state) {
 }
 
 /* Goal: a restart goes on where the journal ends: round, certificate, no second vote; a journal that contradicts
-   itself is refused (7.3). Method: PREPARE and COMMIT of round 2 restored in both orders, then the same round's
-   PRE-PREPARE again. */
+   itself is refused (consensus.md 7.3). Method: PREPARE and COMMIT of round 2 restored in both orders, then the same
+   round's PRE-PREPARE again. */
 static void restores_what_was_sent(void **state) {
   (void)state;
   for (int order = 0; order < 2; order++) {
@@ -623,8 +626,8 @@ static void restores_what_was_sent(void **state) {
   }
 }
 
-/* Goal: a node without its journal never votes but decides with the others (7.3). Method: abstain, then a whole
-   round. */
+/* Goal: a node without its journal never votes but decides with the others (consensus.md 7.3). Method: abstain, then a
+   whole round. */
 static void abstains(void **state) {
   (void)state;
   single s;
@@ -719,7 +722,7 @@ static void script_turn(script *s, int64_t now) {
 }
 
 /* Goal: a liar that shows two PRE-PREPAREs of one later round gets one PREPARE of each node, and one value is decided
-   (7.4). Method: the script that splits the released programs, on three machines of ours. */
+   (consensus.md 7.4). Method: the script that splits the released programs, on three machines of ours. */
 static void double_pre_prepare(void **state) {
   (void)state;
   static script s;

@@ -47,7 +47,7 @@ const char *aq_qbft_wire_result(aq_qbft_wire_code c) {
 
 /* ---- one QBFTMsg ---- */
 
-/* A hash field of any other length counts as no value (4.6). */
+/* A hash field of any other length counts as no value (consensus.md 4.6). */
 static aq_hash hash_field(ProtobufCBinaryData f) {
   aq_hash h = {{0}};
   if (f.len == sizeof h.b) memcpy(h.b, f.data, sizeof h.b);

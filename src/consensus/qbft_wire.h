@@ -84,7 +84,7 @@ bool aq_qbft_wire_verify_one(aq_arena *a, const aq_qbft_msg *m, const uint8_t (*
 aq_qbft_wire_code aq_qbft_wire_verify(aq_qbft_wire *w, aq_arena *a, const uint8_t (*pubkey)[33],
                                       const aq_qbft_fresh *fresh);
 
-/* Digest that is signed: the message without field 8, unknown fields kept (4.5). False: not a QBFTMsg. */
+/* Digest that is signed: the message without field 8, unknown fields kept (consensus.md 4.5). False: not a QBFTMsg. */
 bool aq_qbft_digest(aq_hash *out, aq_arena *a, aq_bytes raw);
 
 /* The signed QBFTMsg of an own message; length. */

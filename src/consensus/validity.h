@@ -14,7 +14,7 @@
 AQ_NODISCARD aq_status aq_value_decode(aq_unsigned_set *out, aq_arena *a, aq_bytes canonical);
 /* Do all entries decode, as a receiver of a decision must be able to? err or NULL. */
 AQ_NODISCARD aq_status aq_value_readable(aq_arena *a, aq_duty_type type, const aq_unsigned_set *set, aq_err *err);
-/* 5.1 without what needs the lock (known validators, proposer index, our own definitions). */
+/* consensus.md 5.1 without what needs the lock (known validators, proposer index, our own definitions). */
 AQ_NODISCARD aq_status aq_value_valid(aq_arena *a, const aq_chain *chain, aq_duty duty, const aq_unsigned_set *set,
                                       aq_err *err);
 /* info_sync: a well-formed PriorityResult. */

@@ -33,7 +33,8 @@ AQ_NODISCARD aq_status aq_priority_write(aq_buf *out, const aq_k1_key *key, aq_d
 AQ_NODISCARD aq_status aq_priority_check(aq_duty *duty, uint32_t *peer, aq_arena *a, const aq_priority_cluster *c,
                                          aq_bytes msg);
 
-/* The PriorityResult of messages, in the order in which it lists them. AQ_E_FORMAT: they are refused (9.5 step 1). */
+/* The PriorityResult of messages, in the order in which it lists them. AQ_E_FORMAT: they are refused (wire.md 9.5 step
+   1). */
 AQ_NODISCARD aq_status aq_priority_result(aq_buf *out, aq_arena *a, uint32_t threshold, const aq_bytes *msg,
                                           uint32_t cnt);
 

@@ -192,8 +192,8 @@ static aq_status result_of(const aq_bytes *msg, uint32_t cnt) {
   return st;
 }
 
-/* Goal: 9.5 step 1: what is refused makes no proposal. Method: no message, one peer twice, two duties, a priority
-   twice, a topic twice, 1000 priorities; 999 are fine. */
+/* Goal: wire.md 9.5 step 1: what is refused makes no proposal. Method: no message, one peer twice, two duties, a
+   priority twice, a topic twice, 1000 priorities; 999 are fine. */
 static void refused_input(void **state) {
   (void)state;
   static const char *const ab[] = {"a", "b"}, *const aa[] = {"a", "a"}, *const c[] = {"c"};

@@ -186,8 +186,8 @@ static void test_reasons(void **state) {
   }
 }
 
-/* Goal: without tss a duty is done when it is decided and the own partials are shared (design 7). Method: in both
-   orders. */
+/* Goal: without tss a duty is done when it is decided and the own partials are shared (architecture.md 7). Method: in
+   both orders. */
 static void test_not_combining(void **state) {
   (void)state;
   fixture f;

@@ -1,6 +1,6 @@
 /* duty/workflow.h - the duty path on one page: scheduler -> fetcher -> consensus -> dutydb -> (validator API) ->
    parsigdb -> parsigex -> tss -> aggsigdb -> broadcaster, and the tracker that writes one verdict a duty. Spec:
-   core.md 2, design 7. Production and simulator both use this wiring. */
+   core.md 2, architecture.md 7. Production and simulator both use this wiring. */
 #ifndef AQ_DUTY_WORKFLOW_H
 #define AQ_DUTY_WORKFLOW_H
 

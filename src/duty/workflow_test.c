@@ -129,7 +129,8 @@ static void test_one_down(void **state) {
   world_free(w);
 }
 
-/* Goal: one node with the flag makes the cluster attest; the others agree and share, and count that as done (design 7).
+/* Goal: one node with the flag makes the cluster attest; the others agree and share, and count that as done
+   (architecture.md 7).
    Method: tss on node 0 only. */
 static void test_canary(void **state) {
   (void)state;

@@ -1,6 +1,6 @@
 /* node/throwaway.h - a cluster of one on a simulated chain, for a node that is started with no cluster at all (an
    image run with nothing mounted): keys in a fresh temporary directory, chain and validator client inside the process.
-   Nothing of it is kept or worth anything. Design 7, contract.md 13.3. */
+   Nothing of it is kept or worth anything. Spec: architecture.md 7, contract.md 13.3. */
 #ifndef AQ_NODE_THROWAWAY_H
 #define AQ_NODE_THROWAWAY_H
 

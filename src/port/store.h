@@ -1,9 +1,9 @@
-/* port/store.h - what is durable before what leaves (design 2 rule 3, contract.md 7.2, consensus.md 7.2). Writes are
-   queued and committed together once a loop turn; `done` is called on the loop thread, in the order of the calls,
-   after the commit (or its failure). Check and record are one step: the store itself refuses what contradicts an
-   earlier record with AQ_E_SLASH and then changes nothing; an equal repetition is AQ_OK. After AQ_E_IO nothing of
-   that commit is seen again in this run; after a crash the last one that failed may be there, whole. All views are
-   copied before the call returns. */
+/* port/store.h - what is durable before what leaves (architecture.md 2 rule 3, contract.md 7.2, consensus.md 7.2).
+   Writes are queued and committed together once a loop turn; `done` is called on the loop thread, in the order of the
+   calls, after the commit (or its failure). Check and record are one step: the store itself refuses what contradicts an
+   earlier record with AQ_E_SLASH and then changes nothing; an equal repetition is AQ_OK. After AQ_E_IO nothing of that
+   commit is seen again in this run; after a crash the last one that failed may be there, whole. All views are copied
+   before the call returns. */
 #ifndef AQ_PORT_STORE_H
 #define AQ_PORT_STORE_H
 

@@ -1,5 +1,5 @@
 /* testnet/report.h - what a test network did, gathered from the nodes' verdict lines and the simulated chain's
-   counts. Pure. The report is the JSON of design 6. */
+   counts. Pure. The report is the JSON of architecture.md 6. */
 #ifndef AQ_TESTNET_REPORT_H
 #define AQ_TESTNET_REPORT_H
 

@@ -132,7 +132,7 @@ static void test_chain(void **state) {
   aq_report_free(&r);
 }
 
-/* Goal: the report is JSON of design 6's shape, with only the duties that were scheduled. Method: parsed back. */
+/* Goal: the report is JSON of architecture.md 6, with only the duties that were scheduled. Method: parsed back. */
 static void test_write(void **state) {
   (void)state;
   aq_report r;

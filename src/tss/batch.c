@@ -262,7 +262,7 @@ static void item_failed(aq_tss *s, const tss_batch *b, const tss_item *it, tss_s
     tss_drop(e, g, share, true);
     tss_bad(s, &it->key, share, tss_blame_of(it->fault[j]));
   }
-  if (it->local_fault) { /* 6.1 step 5: the lock or the root is wrong, nobody is to blame */
+  if (it->local_fault) { /* tss.md 6.1 step 5: the lock or the root is wrong, nobody is to blame */
     e->broken = true;
     AQ_LOG(AQ_LOG_ERROR, "tss_fault", AQ_STR("duty", aq_duty_name(it->key.duty.type)),
            AQ_UINT("slot", it->key.duty.slot),

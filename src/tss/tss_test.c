@@ -52,7 +52,8 @@ static void test_vectors(void **state) {
   }
 }
 
-/* Goal: any corruption of one partial is blamed on exactly its share, and the duty completes with the others (6.1).
+/* Goal: any corruption of one partial is blamed on exactly its share, and the duty completes with the others (tss.md
+   6.1).
    Method: per kind, sessions in which the corrupted partial completes the threshold; the fourth share comes
       afterwards. */
 static void test_corruption(void **state) {
@@ -115,7 +116,8 @@ static void test_swapped(void **state) {
   world_free(w);
 }
 
-/* Goal: partials that are wrong but cancel out still give the right signature, and the audit blames both peers (12.3).
+/* Goal: partials that are wrong but cancel out still give the right signature, and the audit blames both peers (tss.md
+   12.3).
    Method: with shares 1, 2, 3 the coefficients are 3, -3, 1, so the same point is added to 1 and 2. */
 static void test_cancelling_pair(void **state) {
   (void)state;
@@ -144,7 +146,7 @@ static void test_cancelling_pair(void **state) {
   world_free(w);
 }
 
-/* Goal: batches are sound because of their random factors (12.4).
+/* Goal: batches are sound because of their random factors (tss.md 12.4).
    Method: two sessions whose errors cancel in the sum: they pass with factors of one, and fail with random ones. */
 static void test_batch_soundness(void **state) {
   (void)state;
@@ -252,7 +254,7 @@ static void test_wrong_lock(void **state) {
 }
 
 /* Goal: repeats are ignored, a share's second partial is a conflict, late partials only counted.
-   Method: the same session before and after its end; metrics of section 10. */
+   Method: the same session before and after its end; metrics of tss.md 10. */
 static void test_repeats(void **state) {
   (void)state;
   world *w = world_new(0, 7);
@@ -282,7 +284,7 @@ static void test_repeats(void **state) {
   world_free(w);
 }
 
-/* Goal: a lying peer costs one failed batch in two epochs, and regains its standing afterwards (6.3).
+/* Goal: a lying peer costs one failed batch in two epochs, and regains its standing afterwards (tss.md 6.3).
    Method: peer 2 sends only garbage for a run of slots; peers 3 and 4 are good. */
 static void test_suspect(void **state) {
   (void)state;
@@ -344,7 +346,7 @@ static void test_verified_before_counting(void **state) {
   }
 }
 
-/* Goal: sessions of the validator client never lose against strangers', and limits make no state (section 3).
+/* Goal: sessions of the validator client never lose against strangers', and limits make no state (tss.md 3).
    Method: a limit of 16; strangers fill it, own ones push them out, then a stranger is refused. */
 static void test_session_limit(void **state) {
   (void)state;
@@ -371,7 +373,7 @@ static void test_session_limit(void **state) {
   world_free(w);
 }
 
-/* Goal: one peer cannot fill memory or crowd out the good root (12.6).
+/* Goal: one peer cannot fill memory or crowd out the good root (tss.md 12.6).
    Method: 100,000 partials of one peer for as many sessions while time stands still, then with time passing. */
 static void test_flood(void **state) {
   (void)state;
@@ -407,7 +409,7 @@ static void test_flood(void **state) {
   world_free(w);
 }
 
-/* Goal: exits have no deadline; a share keeps ten of them a validator, the oldest goes (2.3, section 3).
+/* Goal: exits have no deadline; a share keeps ten of them a validator, the oldest goes (tss.md 2.3, 3).
    Method: twelve exits of peer 2; the eleventh and twelfth push out the first two. */
 static void test_exempt(void **state) {
   (void)state;
@@ -428,7 +430,7 @@ static void test_exempt(void **state) {
   world_free(w);
 }
 
-/* Goal: whatever the order of events, each session ends once and with ok only for a right signature (12.5).
+/* Goal: whatever the order of events, each session ends once and with ok only for a right signature (tss.md 12.5).
    Method: random partials, good and bad, of all shares, agreed roots, passing time, restarts and late jobs, from a
       seed. */
 static void test_random_events(void **state) {

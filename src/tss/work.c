@@ -13,8 +13,8 @@ static void hash_root(tss_root *r) {
   r->known = true;
 }
 
-/* 4.4 step 1 for a part of the batch: points, combination, subgroup check of the sum. A root is hashed by the part
-   that holds its first session. */
+/* tss.md 4.4 step 1 for a part of the batch: points, combination, subgroup check of the sum. A root is hashed by the
+   part that holds its first session. */
 void tss_work_combine(tss_batch *b, uint32_t from, uint32_t to) {
   for (uint32_t i = from; i < to; i++) {
     tss_item *it = &b->item[i];
@@ -52,8 +52,8 @@ static void mark_ok(tss_batch *b, uint32_t root, bool all_roots) {
   }
 }
 
-/* 6.1 step 2: everything of one share in the failed sessions, one random combination. A failing column is in doubt as
-   a whole: its partials are looked at one by one later, when needed (check.c). */
+/* tss.md 6.1 step 2: everything of one share in the failed sessions, one random combination. A failing column is in
+   doubt as a whole: its partials are looked at one by one later, when needed (check.c). */
 static void check_column(tss_batch *b, aq_bls_item *list, uint32_t share) {
   size_t cnt = 0;
   bool *proved = NULL;
@@ -91,7 +91,7 @@ static void check_column(tss_batch *b, aq_bls_item *list, uint32_t share) {
   }
 }
 
-/* 4.4 step 2 and, when it fails, 6.1 steps 1 and 2. */
+/* tss.md 4.4 step 2 and, when it fails, tss.md 6.1 steps 1 and 2. */
 void tss_work_verify(tss_batch *b) {
   aq_bls_item *list = b->list;
   bool whole = check_sums(b, list, 0, true);
