@@ -12,11 +12,11 @@ N = r"[1-9][0-9]?"
 DOTTED = rf"{N}(?:\.{N}){{0,2}}"
 ITEM = rf"(?:{DOTTED}|[A-Z][0-9]{{1,2}})(?![0-9A-Za-z_%]|\.[0-9]|-[a-z0-9])"
 # Numbers that go on after a reference and are none: a unit or a noun follows.
-UNIT = rf"(?!{W}(?:ms|s|ns|%|[KMG]i?B|bytes?|bits?|lines?|times|slots?|epochs?|nodes?|rounds?|of|in|more|per|an?|x)\b)"
+UNIT = rf"(?!{W}%|{W}(?:ms|s|ns|[KMG]i?B|bytes?|bits?|lines?|times|slots?|epochs?|nodes?|rounds?|of|in|more|per|an?|x)\b)"
 NEXT = rf"(?:,{W}and{W}|,{W}|;{W}|{W}and{W}|{W}or{W}|{W}to{W}|{W}-{W})(?:sections?{W})?"
-REF = re.compile(rf"\b([A-Za-z][A-Za-z_-]*\.md)(?:`|\]\([^)\n]*\))?(?:,?{W}sections?)?,?{W}({ITEM}(?:{NEXT}{ITEM}{UNIT})*)")
+REF = re.compile(rf"\b([A-Za-z][A-Za-z_-]*\.md)(?:`|`?\]\([^)\n]*\)|\))?(?:,?{W}sections?)?,?{W}({ITEM}(?:{NEXT}{ITEM}{UNIT})*)")
 NUMBER = re.compile(rf"{DOTTED}|[A-Z][0-9]{{1,2}}")
-QUOTED = re.compile(rf"\b([A-Za-z][A-Za-z_-]*\.md)(?:`|\]\([^)\n]*\))?,?{W}\"([A-Z][^\"]{{2,60}})\"")
+QUOTED = re.compile(rf"\b([A-Za-z][A-Za-z_-]*\.md)(?:`|`?\]\([^)\n]*\)|\))?,?{W}\"([A-Z][^\"]{{2,60}})\"")
 DECISION = re.compile(rf"\bdecisions?(?:/|{W})((?:0[0-9]{{2}}(?:,?{W}(?:and{W})?)?)+)")
 
 OTHERS = r"(?:RFCs?|FIPS|Noise|EIP|SEC|BIP|X9|appendix|paper|draft|rev|License)"  # other people's documents have sections too
@@ -33,6 +33,7 @@ BARE = [
     re.compile(rf"(?:/\*|//|^[ \t]*\*)[ \t]*-*[ \t]*{N}\.{N}(?:\.{N})?(?:[:,;)]|[ \t]*\*/|{W}(?:step|rule|without|is|says)\b)", re.M),
     re.compile(rf"(?:[Oo]urs|[Ss]trict|[a-z]),{W}{N}\.{N}(?:\.{N})?(?:[:;]|[ \t]*\*/|,{W}(?![0-9])|{W}\()"),
     re.compile(rf"[^.;0-9a-zA-Z-]{N}\.{N}{W}(?:steps?|rules?){W}[0-9]"),
+    re.compile(rf"\b(?:texts?|rules?|steps?|list|table|quotas?|order|see){W}(?:of|in|as)?{W}?{N}\.{N}(?:[.;:,)]|{W}|[ \t]*\*/)"),
 ]
 INVARIANT = re.compile(r"(?<![A-Za-z0-9_.-])([SI](?:1[0-2]|[1-9]))(?![A-Za-z0-9_(]|[.-][A-Za-z0-9])")
 LINK = re.compile(r"\]\(([^)\s]+)\)")

@@ -1,4 +1,4 @@
-/* Stage "signatures". Spec: cluster.md 2.9 to 2.11; the numbers in comments are the steps of 2.11. */
+/* Stage "signatures". Spec: cluster.md 2.9 to 2.11; numbers in comments are the steps of cluster.md 2.11. */
 #include <stdio.h>
 #include <stdlib.h>
 
