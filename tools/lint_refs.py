@@ -23,6 +23,8 @@ OTHERS = r"(?:RFCs?|FIPS|Noise|EIP|SEC|BIP|X9|appendix|paper|draft|rev|License)"
 SECTION = re.compile(rf"(?<![A-Za-z])([Ss]ections?{W}|§ ?)({N}(?:\.{N}){{0,2}})")
 PAREN = re.compile(rf"\(({N}(?:\.{N}){{1,2}})\)")
 
+NAKED = re.compile(rf"(?<![-/.\w])(?:beast|cluster|consensus|contract|core|dfba|dkg|tss|validator-api|wire) {N}\.{N}(?![.0-9])")
+
 # What stands for a rule in a comment and does not say where it is written.
 WORDS = [
     (re.compile(rf"(?<![A-Za-z-])[Dd]esign(?:\.md)?{W}(?:rule{W})?[0-9]"), "the page is architecture.md"),
@@ -99,6 +101,8 @@ class Checker:
                     self.say(m.start(), f"reference to {m.group(1)} {n}: docs has no such page")
                 elif n not in self.pages[m.group(1)][1]:
                     self.say(m.start(), f"dangling reference: {m.group(1)} has no {n}")
+        for m in NAKED.finditer(text):
+            self.say(m.start(), f"{m.group(0)}: a page is cited by the name of its file")
         for m in QUOTED.finditer(text) if ".md" in text else ():
             self.refs += 1
             words = re.sub(r"\s+(?:\*|//|#)?\s*", " ", m.group(2))

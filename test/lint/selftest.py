@@ -66,6 +66,7 @@ CODE = [
     ("/* kernel.md 1 */", "{}:1: reference to kernel.md 1: docs has no such page"),
     ("/* safety.md, \"What is lost\" */", "{}:1: dangling reference: safety.md does not say \"What is lost\""),
     ("/* decision 002 */", "{}:1: dangling reference: there is no decision 002"),
+    ("/* as core 1.1 says */", "{}:1: core 1.1: a page is cited by the name of its file"),
     ("/* refused (4.6). */", "{}:1: (4.6): a number without its page"),
     ("/* refused (4.6, as before) */", "{}:1: (4.6,: a number without its page"),
     ("/* 7.3: what was sent */", "{}:1: /* 7.3:: a number without its page"),
