@@ -229,7 +229,7 @@ static void check_file(replay *r, size_t file) {
   yyjson_arr_foreach(yyjson_doc_get_root(r->doc[file]), i, max, rec) check_record(r, rec);
 }
 
-/* Goal: every recorded error has our status and, where 18 changes nothing, the recorded body.
+/* Goal: every recorded error has our status and, where validator-api.md 18 changes nothing, the recorded body.
    Method: errors.json, slot for slot. */
 static void test_errors(void **state) {
   (void)state;
