@@ -2,8 +2,8 @@
 
 `core.md 7.3` is a heading of docs/spec/core.md, or point 3 of the list in its section 7; `consensus.md S4` and `contract.md C17` are
 rows of a table there; `decision 007` is a file of docs/decisions; `safety.md`, "What is judged" are words of that page. A number,
-an invariant or an "Ours" without its page is refused in code, where a reader has no page before him. Links, names of pages and
-paths of vectors in Markdown exist."""
+an invariant or an "Ours" without its page is refused in code, where a reader has no page before him. Names of
+pages exist, and in Markdown links and paths of vectors."""
 import os, re
 
 # A blank, or the end of a comment's line and the start of the next one.
@@ -43,7 +43,8 @@ MD_NAME = re.compile(r"(?<![\w./*<>-])((?:[A-Za-z0-9_.-]+/)*[A-Za-z][A-Za-z0-9_-
 VECTOR = re.compile(r"\btest/(?:vectors|e2e|mutants|torture)/[A-Za-z0-9_./-]*[A-Za-z0-9_]")
 
 # Files of other projects that pages name.
-FOREIGN = {"docs/TIGER_STYLE.md", "docs/tests/TEST-SUITE.md", "docs/KNOWN_BUGS.md", "docs/reasons.md", "validator.md", "beacon-chain.md"}
+FOREIGN = {"docs/TIGER_STYLE.md", "docs/tests/TEST-SUITE.md", "docs/KNOWN_BUGS.md", "docs/reasons.md", "validator.md", "beacon-chain.md",
+           "ssz/simple-serialize.md", "simple-serialize.md", "bellatrix/builder.md"}
 # They hold examples of what is refused.
 OWN = {"tools/lint_refs.py", "test/lint/selftest.py", "LICENSE"}
 CODE = (".c", ".h", ".proto")
@@ -142,11 +143,13 @@ class Checker:
         return any(os.path.normpath(p) in self.known for p in paths)
 
     def links(self, text):
-        here = os.path.dirname(self.path)
         for m in LINK.finditer(text):
             target = m.group(1).split("#")[0]
-            if target and ":" not in target and not self.exists(os.path.join(here, target)):
+            if target and ":" not in target and not self.exists(os.path.join(os.path.dirname(self.path), target)):
                 self.say(m.start(), f"link to {target}: there is no such file")
+
+    def named(self, text):
+        here = os.path.dirname(self.path)
         for m in MD_NAME.finditer(text):
             name = m.group(1)
             good = name in self.names if "/" not in name else self.exists(name, *(os.path.join(d, name) for d in (here, "docs", "deploy/testnet")))
@@ -160,6 +163,8 @@ class Checker:
         for self.path, text in sorted(self.texts.items()):
             self.text = text = comments(self.path, text)
             spans = self.references(text)
+            if self.path.endswith((".md", *CODE)):
+                self.named(text)
             if self.path.endswith(".md"):
                 self.links(text)
                 if self.pages.get(os.path.basename(self.path), ("",))[0] == self.path:

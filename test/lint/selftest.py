@@ -65,6 +65,8 @@ CODE = [
     ("int x;\n/* see core.md\n   9.9 */", "{}:2: dangling reference: core.md has no 9.9"),
     ("/* kernel.md 1 */", "{}:1: reference to kernel.md 1: docs has no such page"),
     ("/* safety.md, \"What is lost\" */", "{}:1: dangling reference: safety.md does not say \"What is lost\""),
+    ("/* see lost.md */", "{}:1: lost.md: there is no such page"),
+    ("/* see docs/safety.md and core.md */", ""),
     ("/* decision 002 */", "{}:1: dangling reference: there is no decision 002"),
     ("/* as core 1.1 says */", "{}:1: core 1.1: a page is cited by the name of its file"),
     ("/* refused (4.6). */", "{}:1: (4.6): a number without its page"),
