@@ -252,23 +252,24 @@ static void test_expected(void **state) {
                                          AQ_DUTY_BUILDER_REGISTRATION};
   for (size_t i = 0; i < AQ_COUNT(partial); i++) {
     for (size_t k = 0; k < AQ_COUNT(scheduled); k++) {
-      for (uint64_t off = 0; off <= 256; off = off ? off * 16 : 1) {
-        for (uint32_t own = 0; own < 2; own++) {
-          fixture f;
-          open_tracker(&f, true);
-          aq_tracker_scheduled(f.t, (aq_duty){SLOT, scheduled[k]}, 1);
-          if (off == 256) aq_tracker_scheduled(f.t, (aq_duty){SLOT + off, scheduled[k ? 0 : 1]}, 1);
-          partials(&f, (aq_duty){SLOT + off, partial[i]}, own ? 0x4 | 1u << SELF : 0x4);
-          fake_env_run_for(&f.env, 400 * SLOT_NS);
-          aq_duty_type there = off == 256 ? scheduled[k ? 0 : 1] : scheduled[k];
-          bool none = partial[i] == AQ_DUTY_EXIT || partial[i] == AQ_DUTY_BUILDER_REGISTRATION;
-          bool want = none || own || ((off == 0 || off == 256) && (partial[i] == there || serves[partial[i]] == there));
-          assert_true(unexpected(2) == !want && unexpected(0) == 0 && unexpected(SELF) == 0);
-          double taken =
-              aq_metric_value(AQ_M_CORE_TRACKER_PARTICIPATION_TOTAL, AQ_LABELS(aq_duty_name(partial[i]), names[2]));
-          assert_true(taken == want);
-          close_tracker(&f);
-        }
+      for (uint32_t at = 0; at < 8; at++) {
+        const uint64_t off[] = {0, 1, 256, 256};
+        bool own = at >= 4, later = at % 4 == 3; /* there another duty is scheduled in the other slot */
+        aq_duty_type there = later ? scheduled[k ? 0 : 1] : scheduled[k];
+        fixture f;
+        open_tracker(&f, true);
+        aq_tracker_scheduled(f.t, (aq_duty){SLOT, scheduled[k]}, 1);
+        if (later) aq_tracker_scheduled(f.t, (aq_duty){SLOT + 256, there}, 1);
+        partials(&f, (aq_duty){SLOT + off[at % 4], partial[i]}, own ? 0x4 | 1u << SELF : 0x4);
+        fake_env_run_for(&f.env, 400 * SLOT_NS);
+        bool none = partial[i] == AQ_DUTY_EXIT || partial[i] == AQ_DUTY_BUILDER_REGISTRATION;
+        bool fits = partial[i] == there || serves[partial[i]] == there;
+        bool want = none || own || ((off[at % 4] == 0 || later) && fits);
+        assert_true(unexpected(2) == !want && unexpected(0) == 0 && unexpected(SELF) == 0);
+        double taken =
+            aq_metric_value(AQ_M_CORE_TRACKER_PARTICIPATION_TOTAL, AQ_LABELS(aq_duty_name(partial[i]), names[2]));
+        assert_true(taken == want);
+        close_tracker(&f);
       }
     }
   }
@@ -311,7 +312,7 @@ static void test_cohorts(void **state) {
       aq_duty d = {SLOT, AQ_DUTY_SYNC_MESSAGE};
       for (uint32_t i = 0; i < n; i++) {
         root[i] = (uint8_t)(aq_test_rng_next(&rng) % (round < 3 ? 4 : 8));
-        uint8_t full[32] = {[31] = root[i]};
+        uint8_t full[32] = {[31] = (uint8_t)(root[i] - 1)};
         if (root[i]) aq_tracker_partial(f.t, d, i + 1, full, false, AQ_OK);
       }
       to_deadline(&f);
