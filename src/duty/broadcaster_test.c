@@ -298,6 +298,27 @@ static void old_lodestar(void **state) {
   close_fixture(&f);
 }
 
+/* Goal: a node that has no form of a route is asked four times more in one try, not on and on. Method: 404 on every
+   route, for both duties that have two. */
+static void no_route_at_all(void **state) {
+  (void)state;
+  static const aq_duty_type type[] = {AQ_DUTY_ATTESTER, AQ_DUTY_PROPOSER};
+  static fixture f;
+  for (size_t i = 0; i < AQ_COUNT(type); i++) {
+    open_fixture(&f, 642, 1);
+    f.reply = (reply){404, "{\"statusCode\":404,\"error\":\"Not Found\",\"message\":\"Route not found\"}"};
+    const aq_ssz_type *t = i ? aq_t_signed_block(AQ_CAPELLA) : &aq_t_attestation_phase0;
+    aq_buf value = AQ_BUF(1 << 16);
+    assert_int_equal(aq_ssz_default(&value, t), AQ_OK);
+    const aq_signed_data d = {.duty = type[i], .fork = AQ_CAPELLA, .type = t, .value = aq_buf_bytes(&value)};
+    submit(&f, 642, type[i], &d, 1);
+    fake_env_run_for(&f.env, AQ_MILLIS(200)); /* before the next try */
+    assert_int_equal(f.http.log_cnt, 1 + 4);
+    aq_buf_free(&value);
+    close_fixture(&f);
+  }
+}
+
 /* Goal: "somebody was faster" is success; a refusal is final with the node's words; a mixed answer gives each
    validator its own.
    Method: texts of several nodes; indexed failures in all mixtures, and nonsense indices. */
@@ -486,10 +507,15 @@ static void odd_ones(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(attestation_as_recorded), cmocka_unit_test(others_as_recorded),
-      cmocka_unit_test(block_ssz_then_json),     cmocka_unit_test(old_lodestar),
-      cmocka_unit_test(verdicts_from_answers),   cmocka_unit_test(retries_and_fan_out),
-      cmocka_unit_test(lacks_a_block),           cmocka_unit_test(odd_ones),
+      cmocka_unit_test(attestation_as_recorded),
+      cmocka_unit_test(others_as_recorded),
+      cmocka_unit_test(block_ssz_then_json),
+      cmocka_unit_test(old_lodestar),
+      cmocka_unit_test(no_route_at_all),
+      cmocka_unit_test(verdicts_from_answers),
+      cmocka_unit_test(retries_and_fan_out),
+      cmocka_unit_test(lacks_a_block),
+      cmocka_unit_test(odd_ones),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

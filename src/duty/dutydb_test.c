@@ -136,6 +136,7 @@ static void test_sets(void **state) {
   item[0].data = aq_buf_bytes(&a), item[1].data = aq_buf_bytes(&b);
   assert_int_equal(aq_dutydb_store(f.db, duty, &(aq_unsigned_set){item, 2}), AQ_E_EXISTS);
   assert_int_equal(aq_dutydb_attestation(f.db, 320, 5).len, 0);
+  assert_int_equal(f.env.timer_cnt, 0); /* nothing waits for its deadline */
   key_of(item[1].pubkey, 3);
   item[1].data = aq_buf_bytes(&c);
   assert_int_equal(aq_dutydb_store(f.db, duty, &(aq_unsigned_set){item, 2}), AQ_OK);

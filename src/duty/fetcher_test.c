@@ -663,6 +663,47 @@ static void aggregator(void **state) {
   }
 }
 
+/* Goal: whoever was cut off stays out, although its selection comes while another's request is under way. Method:
+   validator 0 is answered, 1 asked for just before the cut-off, 2 selected between that and 1's answer. */
+static void aggregator_cut_off(void **state) {
+  (void)state;
+  static fixture f;
+  uint8_t sig[96], root[32];
+  open_fixture(&f, start_of(656), AQ_FULU);
+  for (int i = 0; i < 3; i++) f.def[i].attester.committee_length = 32;
+  f.def[0].attester.slot = 656;
+  put_attestation(&f, 656, root);
+  char *data = attestation_json(656, 0);
+  aq_buf json = AQ_BUF(8192);
+  aq_buf_printf(&json,
+                "{\"version\":\"fulu\",\"data\":{\"aggregation_bits\":\"0xffff01\",\"committee_bits\":"
+                "\"0x0200000000000000\",\"signature\":\"0x");
+  for (int i = 0; i < 96; i++) aq_buf_put_str(&json, "c0");
+  aq_buf_printf(&json, "\",%.*s}}", (int)strlen(data) - 2, data + 1);
+  f.aggregate = aq_buf_cstr(&json);
+  f.def[1].attester.committee_index = f.def[0].attester.committee_index;
+  proof(sig, true);
+  put_sig(&f, 656, AQ_DUTY_PREPARE_AGGREGATOR, 0, sig);
+  fake_env_run_for(&f.env, 2 * SLOT / 3);
+  fetch(&f, 656, AQ_DUTY_AGGREGATOR, 3);
+  fake_env_run_for(&f.env, AQ_MILLIS(490));
+  assert_int_equal(f.http.log_cnt, 1);
+  f.delay_ns = AQ_MILLIS(100);
+  put_sig(&f, 656, AQ_DUTY_PREPARE_AGGREGATOR, 1, sig);
+  fake_env_run_for(&f.env, AQ_MILLIS(20));
+  assert_int_equal(f.http.log_cnt, 2);
+  assert_int_equal(f.set_cnt, 0);
+  put_sig(&f, 656, AQ_DUTY_PREPARE_AGGREGATOR, 2, sig);
+  fake_env_run_for(&f.env, AQ_MILLIS(200));
+  assert_int_equal(f.http.log_cnt, 2);
+  assert_int_equal(f.set_cnt, 1);
+  assert_int_equal(f.set[0].cnt, 2);
+  assert_int_equal(f.failures, 0);
+  aq_buf_free(&json);
+  free(data);
+  close_fixture(&f);
+}
+
 /* Goal: two requests that learn at once that the node has v1 aggregates only do not talk each other out of it.
    Method: two selected validators at capella; 404 on v2, an aggregate on v1. */
 static void aggregator_old_lodestar(void **state) {
@@ -725,6 +766,7 @@ int main(void) {
       cmocka_unit_test(proposer_garbage),
       cmocka_unit_test(proposer_without_randao),
       cmocka_unit_test(aggregator),
+      cmocka_unit_test(aggregator_cut_off),
       cmocka_unit_test(aggregator_old_lodestar),
       cmocka_unit_test(unsupported),
   };
