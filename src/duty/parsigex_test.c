@@ -254,6 +254,12 @@ static void test_refused(void **state) {
   yyjson_doc_free(doc);
 }
 
+static char noted[512];
+static void note_line(void *arg, const char *line, size_t len) {
+  (void)arg;
+  if (strstr(line, "p2p_broadcast") && len < sizeof noted) memcpy(noted, line, len), noted[len] = 0;
+}
+
 /* Goal: what we send is what Charon sends, to all others, and is accepted again.
    Method: the vector's payload in a set; the bytes equal the recorded message. */
 static void test_broadcast(void **state) {
@@ -270,7 +276,10 @@ static void test_broadcast(void **state) {
   aq_parsigex_free(f.px);
   f.cfg.self = 1;
   f.px = aq_parsigex_new(&f.cfg);
+  aq_log_start(AQ_LOG_DEBUG, note_line, NULL);
   aq_parsigex_broadcast(f.px, duty, &(aq_parsig_set){&p, 1});
+  aq_log_start(AQ_LOG_WARN, on_line, NULL);
+  assert_non_null(strstr(noted, "\"peers\":3,\"result\":\"ok\""));
   assert_int_equal(f.sent_cnt, 3);
   for (uint32_t i = 0; i < 3; i++) {
     assert_int_equal(f.sent[i].peer, i == 0 ? 0 : i + 1);

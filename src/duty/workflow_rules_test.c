@@ -132,6 +132,9 @@ static void test_records(void **state) {
       const record *group = record_of(&w->node[i], AQ_SIGN_GROUP, v);
       assert_true(partial && group);
       assert_memory_equal(partial->s.root, group->s.root, 32);
+      uint8_t sig[96]; /* the root that is recorded is the one that was signed */
+      aq_bls_sign(sig, w->part[v][i], partial->s.root);
+      assert_memory_equal(partial->kept, sig, sizeof sig);
       assert_int_equal(partial->s.source_epoch, ATTEST_SLOT / SPE - 1);
       assert_int_equal(partial->s.target_epoch, ATTEST_SLOT / SPE);
       assert_int_equal(group->s.target_epoch, ATTEST_SLOT / SPE);

@@ -144,6 +144,11 @@ static void test_canary(void **state) {
   check_block(w, &w->node[0].post[w->node[0].post_cnt - 1].body);
   assert_int_equal(verdicts(w, "proposer", "ok"), NODES);
   for (uint32_t i = 1; i < NODES; i++) assert_int_equal(w->node[i].post_cnt, 0);
+  run_to(w, PROPOSE_SLOT + 2, 0);
+  for (size_t i = 0; i < w->line_cnt; i++) { /* who makes no RANDAO does not wait for it */
+    bool fetch = strstr(w->line[i], "\"msg\":\"fetch\"") != NULL;
+    assert_false(fetch && strstr(w->line[i], "\"duty\":\"proposer\""));
+  }
   run_to(w, 3 * SPE, 0);
   for (size_t i = 0; i < w->verdict_cnt; i++) assert_null(strstr(w->verdict[i], "aggregator"));
   world_free(w);
