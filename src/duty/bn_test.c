@@ -279,6 +279,44 @@ static void garbage_does_not_win(void **state) {
   close_fixture(&f);
 }
 
+static bool never(void *arg, const aq_bn_answer *ans) {
+  (void)arg, (void)ans;
+  return false;
+}
+
+/* Goal: of two failures the caller is told the one that says more; of two that say as much, the first. Method: all pairs
+   of these, in both orders. */
+static void most_telling_failure(void **state) {
+  (void)state;
+  static const struct {
+    int rank, code;
+    const char *body;
+  } row[] = {{1, AQ_E_CLOSED, NULL}, {2, AQ_E_TIMEOUT, NULL}, {3, AQ_E_LIMIT, NULL},
+             {4, 199, NULL}, /* broken, or a gate */
+             {4, 300, NULL},         {4, 399, NULL},          {4, 401, NULL},
+             {4, 429, NULL},         {4, 500, NULL},          {4, 503, NULL},
+             {5, 200, NULL},                         /* nothing that can be believed */
+             {5, 299, NULL},         {6, 404, NULL}, /* no such route */
+             {6, 405, NULL},         {7, 400, NULL}, /* refused */
+             {7, 415, NULL},         {7, 499, NULL},          {8, 400, "{\"message\":\"slot is in the future\"}"}};
+  static fixture f;
+  for (size_t i = 0; i < AQ_COUNT(row); i++) {
+    for (size_t k = 0; k < AQ_COUNT(row); k++) {
+      open_fixture(&f, 2, 0);
+      f.host[0] = (rule){row[i].code, AQ_MILLIS(1), row[i].body};
+      f.host[1] = (rule){row[k].code, AQ_MILLIS(2), row[k].body};
+      const aq_bn_req req = {.endpoint = "x", .method = "GET", .path = "/x", .good = never};
+      aq_bn_call(f.bn, &req, answered, &f);
+      fake_env_run_for(&f.env, AQ_SECONDS(1));
+      int want = row[row[k].rank > row[i].rank ? k : i].code;
+      assert_int_equal(f.calls, 1);
+      assert_int_equal(f.code, want > 0 ? want : 0);
+      assert_int_equal(f.st, want < 0 ? want : want >= 200 && want <= 299 ? AQ_E_FORMAT : AQ_E_REFUSED);
+      close_fixture(&f);
+    }
+  }
+}
+
 /* ---- the chain ---- */
 
 typedef struct {
@@ -695,6 +733,7 @@ int main(void) {
       cmocka_unit_test(best_by_health),
       cmocka_unit_test(silence_cancel_and_free),
       cmocka_unit_test(garbage_does_not_win),
+      cmocka_unit_test(most_telling_failure),
       cmocka_unit_test(chain_of_old_lodestar),
       cmocka_unit_test(chain_with_short_slots),
       cmocka_unit_test(chain_waits_for_the_node),

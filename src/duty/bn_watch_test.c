@@ -23,6 +23,10 @@ typedef struct {
   uint8_t root, fulu_version;
   uint64_t late_ms, genesis_s, spe, electra, fulu, strange; /* epochs */
   const char *block_version;
+  uint8_t capella_version; /* 0: not in the spec */
+  uint64_t capella;
+  bool no_genesis_version; /* in the spec */
+  int refuses;             /* what is asked besides, with this code */
 } host;
 
 typedef struct {
@@ -60,11 +64,15 @@ static void genesis_json(const host *h, aq_buf *out) {
 
 static void spec_json(const host *h, aq_buf *out) {
   aq_buf_printf(out,
-                "{\"data\":{\"SECONDS_PER_SLOT\":\"4\",\"SLOTS_PER_EPOCH\":\"%llu\","
-                "\"GENESIS_FORK_VERSION\":\"0x00000001\",\"ELECTRA_FORK_VERSION\":\"0x50000001\","
-                "\"ELECTRA_FORK_EPOCH\":\"%llu\",\"FULU_FORK_VERSION\":\"0x%02x000001\",\"FULU_FORK_EPOCH\":\"%llu\"}}",
-                (unsigned long long)h->spe, (unsigned long long)h->electra, h->fulu_version,
-                (unsigned long long)h->fulu);
+                "{\"data\":{\"SECONDS_PER_SLOT\":\"4\",\"SLOTS_PER_EPOCH\":\"%llu\",%s"
+                "\"ELECTRA_FORK_VERSION\":\"0x50000001\","
+                "\"ELECTRA_FORK_EPOCH\":\"%llu\",\"FULU_FORK_VERSION\":\"0x%02x000001\",\"FULU_FORK_EPOCH\":\"%llu\"",
+                (unsigned long long)h->spe, h->no_genesis_version ? "" : "\"GENESIS_FORK_VERSION\":\"0x00000001\",",
+                (unsigned long long)h->electra, h->fulu_version, (unsigned long long)h->fulu);
+  if (h->capella_version)
+    aq_buf_printf(out, ",\"CAPELLA_FORK_VERSION\":\"0x%02x000001\",\"CAPELLA_FORK_EPOCH\":\"%llu\"", h->capella_version,
+                  (unsigned long long)h->capella);
+  aq_buf_put_str(out, "}}");
 }
 
 static void schedule_json(const host *h, aq_buf *out) {
@@ -72,7 +80,10 @@ static void schedule_json(const host *h, aq_buf *out) {
   const struct {
     unsigned version;
     uint64_t epoch;
-  } fork[] = {{0x50, h->electra}, {h->fulu_version, h->fulu}, {0x99, h->strange}};
+  } fork[] = {{0x50, h->electra},
+              {h->fulu_version, h->fulu},
+              {0x99, h->strange},
+              {h->capella_version, h->capella_version ? h->capella : NEVER}};
   for (size_t i = 0; i < AQ_COUNT(fork); i++) {
     if (fork[i].epoch != NEVER)
       aq_buf_printf(out, ",{\"current_version\":\"0x%02x000001\",\"epoch\":\"%llu\"}", fork[i].version,
@@ -105,7 +116,8 @@ static void handle(void *arg, fake_ex *ex) {
     aq_buf_put_str(&out, "{\"data\":{\"is_syncing\":false,\"sync_distance\":\"0\"}}");
   else
     aq_buf_printf(&out, "{\"version\":\"%s\"}", h->block_version ? h->block_version : "electra");
-  fake_http_answer(ex, AQ_MILLIS(1 + h->late_ms), 200, aq_buf_cstr(&out));
+  bool block = strstr(aq_buf_cstr(&out), "\"version\"") != NULL;
+  fake_http_answer(ex, AQ_MILLIS(1 + h->late_ms), block && h->refuses ? h->refuses : 200, aq_buf_cstr(&out));
   aq_buf_free(&out);
 }
 
@@ -482,6 +494,82 @@ static void version_of_an_answer(void **state) {
   done(&f);
 }
 
+/* Goal: a submission that the beacon node cannot read asks for its schedule, and no other answer does. Method: codes for
+   submissions and for questions. */
+static void refused_submission(void **state) {
+  (void)state;
+  static const int code[] = {200, 400, 404, 415, 500};
+  static fixture f;
+  for (size_t i = 0; i < 2 * AQ_COUNT(code); i++) {
+    nodes(&f, 1, 0);
+    watch(&f);
+    to_slot(&f, NOW_EPOCH, 2);
+    f.host[0].refuses = code[i / 2];
+    size_t asked = fake_http_count(&f.http, "fork_schedule");
+    const aq_bn_req req = {.endpoint = "x", .method = "POST", .path = "/x", .submit = i % 2 == 0};
+    aq_bn_call(f.bn, &req, answered, &f);
+    fake_env_run_for(&f.env, AQ_MILLIS(20));
+    assert_int_equal(f.calls, 1);
+    bool doubt = req.submit && (code[i / 2] == 400 || code[i / 2] == 415);
+    assert_int_equal(fake_http_count(&f.http, "fork_schedule"), asked + doubt);
+    done(&f);
+  }
+}
+
+/* Goal: the schedule of a beacon node that fits is asked for at both ends of an epoch, and not between. Method: the
+   questions in each slot of three epochs. */
+static void when_it_is_asked(void **state) {
+  (void)state;
+  static fixture f;
+  nodes(&f, 1, 0);
+  watch(&f);
+  to_slot(&f, NOW_EPOCH + 1, 0);
+  for (uint64_t slot = 0; slot < 3 * SPE; slot++) {
+    size_t asked = fake_http_count(&f.http, "fork_schedule");
+    to_slot(&f, NOW_EPOCH + 1, slot + 1);
+    bool end = slot % SPE == 0 || slot % SPE == SPE - 1;
+    assert_int_equal(fake_http_count(&f.http, "fork_schedule"), asked + end);
+  }
+  done(&f);
+}
+
+/* Goal: exits are signed under the version of Capella: that of the start, or the first that we learn of. Method: Capella
+   scheduled while we run, with a version that is another when it was not begun; known from the start, and then another.
+ */
+static void version_of_exits(void **state) {
+  (void)state;
+  static fixture f;
+  for (int known = 0; known < 2; known++) {
+    nodes(&f, 1, 0);
+    f.host[0].capella_version = 0x30;
+    f.host[0].capella = known ? NOW_EPOCH + 20 : NEVER;
+    watch(&f);
+    static const uint8_t none[4] = {0}, first[4] = {0x30, 0, 0, 1};
+    assert_memory_equal(f.chain.capella_version, known ? first : none, 4);
+    f.host[0].capella = NOW_EPOCH + 20;
+    to_slot(&f, NOW_EPOCH + 1, 0);
+    assert_memory_equal(f.chain.capella_version, first, 4);
+    f.host[0].capella_version = 0x31;
+    to_slot(&f, NOW_EPOCH + 2, 0);
+    assert_int_equal(f.chain.fork[AQ_CAPELLA].version[0], 0x31);
+    assert_memory_equal(f.chain.capella_version, first, 4);
+    done(&f);
+  }
+}
+
+/* Goal: a spec without the genesis version leaves that of the genesis. Method: such a one. */
+static void genesis_version(void **state) {
+  (void)state;
+  static fixture f;
+  nodes(&f, 1, 0);
+  f.host[0].no_genesis_version = true;
+  watch(&f);
+  assert_memory_equal(f.chain.genesis_version, "\0\0\0\1", 4);
+  assert_memory_equal(f.chain.fork[AQ_PHASE0].version, "\0\0\0\1", 4);
+  assert_int_equal(aq_chain_fork_at(&f.chain, 100), AQ_ELECTRA);
+  done(&f);
+}
+
 static bool is_json(void *arg, const aq_bn_answer *ans) {
   (void)arg;
   return ans->body.len && ans->body.ptr[0] == '{';
@@ -512,9 +600,11 @@ static void garbage(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(learns_a_fork), cmocka_unit_test(learns_in_time),       cmocka_unit_test(learns_too_late),
-      cmocka_unit_test(said_once),     cmocka_unit_test(another_chain),        cmocka_unit_test(one_is_older),
-      cmocka_unit_test(most_of_them),  cmocka_unit_test(wrong_from_the_start), cmocka_unit_test(parts_of_one),
-      cmocka_unit_test(unknown_fork),  cmocka_unit_test(version_of_an_answer), cmocka_unit_test(garbage)};
+      cmocka_unit_test(learns_a_fork),      cmocka_unit_test(learns_in_time),       cmocka_unit_test(learns_too_late),
+      cmocka_unit_test(said_once),          cmocka_unit_test(another_chain),        cmocka_unit_test(one_is_older),
+      cmocka_unit_test(most_of_them),       cmocka_unit_test(wrong_from_the_start), cmocka_unit_test(parts_of_one),
+      cmocka_unit_test(unknown_fork),       cmocka_unit_test(version_of_an_answer), cmocka_unit_test(garbage),
+      cmocka_unit_test(refused_submission), cmocka_unit_test(when_it_is_asked),     cmocka_unit_test(version_of_exits),
+      cmocka_unit_test(genesis_version)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,7 +47,8 @@ static void key_of(uint8_t out[48], uint32_t v) {
 }
 
 /* Entry of validator v, committee c; head is the block root's first byte, target the target root's. */
-static aq_buf attester(uint64_t slot, uint32_t v, uint64_t c, uint64_t data_index, uint8_t head, uint8_t target) {
+static aq_buf attester_in(uint64_t duty_slot, uint64_t slot, uint32_t v, uint64_t c, uint64_t data_index, uint8_t head,
+                          uint8_t target) {
   aq_buf out = AQ_BUF(4096);
   aq_att_data a = {.slot = slot, .index = data_index, .source_epoch = slot / SPE - 1, .target_epoch = slot / SPE};
   uint8_t ssz[128];
@@ -55,7 +56,7 @@ static aq_buf attester(uint64_t slot, uint32_t v, uint64_t c, uint64_t data_inde
   a.target_root[0] = target;
   aq_att_data_put(ssz, &a);
   aq_unsigned_data d = {.duty = AQ_DUTY_ATTESTER, .type = &aq_t_attestation_data, .value = aq_bytes_of(ssz, 128)};
-  d.attester = (aq_attester_duty){.slot = slot,
+  d.attester = (aq_attester_duty){.slot = duty_slot,
                                   .validator_index = 100 + v,
                                   .committee_index = c,
                                   .committee_length = 8,
@@ -64,6 +65,10 @@ static aq_buf attester(uint64_t slot, uint32_t v, uint64_t c, uint64_t data_inde
   key_of(d.attester.pubkey, v);
   assert_int_equal(aq_unsigned_encode(&out, &d), AQ_OK);
   return out;
+}
+
+static aq_buf attester(uint64_t slot, uint32_t v, uint64_t c, uint64_t data_index, uint8_t head, uint8_t target) {
+  return attester_in(slot, slot, v, c, data_index, head, target);
 }
 
 static aq_status store(fixture *f, aq_duty duty, uint32_t v, aq_buf data) {
@@ -143,6 +148,14 @@ static void test_sets(void **state) {
   assert_int_equal(aq_dutydb_attestation(f.db, 320, 0).ptr[16], 6);
   assert_int_equal(aq_dutydb_attestation(f.db, 320, 5).ptr[16], 7);
   assert_int_equal(aq_dutydb_store(f.db, duty, &(aq_unsigned_set){item, 0}), AQ_E_FORMAT);
+  for (uint64_t i = 0; i < 2; i++) { /* data, or a duty, of another slot */
+    aq_buf other = attester_in(320 + i, 321 - i, 1, 6, 6, 7, 1);
+    item[0].data = aq_buf_bytes(&other);
+    assert_int_equal(aq_dutydb_store(f.db, duty, &(aq_unsigned_set){item, 1}), AQ_E_FORMAT);
+    assert_int_equal(aq_dutydb_attestation(f.db, 320, 6).len, 0);
+    aq_buf_free(&other);
+  }
+  item[0].data = aq_buf_bytes(&a);
   item[0].data.len--;
   assert_int_equal(aq_dutydb_store(f.db, duty, &(aq_unsigned_set){item, 1}), AQ_E_FORMAT);
   aq_buf_free(&a), aq_buf_free(&b), aq_buf_free(&c);

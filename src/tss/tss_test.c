@@ -406,6 +406,13 @@ static void test_flood(void **state) {
   }
   test_env_jobs(&w->env);
   assert_int_equal(w->sig_cnt, 1);
+  test_env_until(&w->env, w->env.now_ns + 100 * chain_clock.slot_ns); /* as many as at first, not more */
+  took = 0;
+  for (uint32_t i = 0; i < 400; i++) {
+    p.key = key_of(400000 + i, AQ_DUTY_ATTESTER, 0);
+    took += remote(w, &p) == AQ_OK;
+  }
+  assert_int_equal(took, 4 * V + 256);
   world_free(w);
 }
 
