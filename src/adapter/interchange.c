@@ -13,12 +13,10 @@ enum { DUMP_VALUE_MAX = 64, EXPORT_KEYS_MAX = 1 << 20 };
 /* ---- whose keys ---- */
 
 typedef struct {
-  const aq_interchange_keys *keys;
   aq_map map; /* both keys of each pair */
 } key_index;
 
 static bool index_init(key_index *x, const aq_interchange_keys *keys) {
-  *x = (key_index){.keys = keys};
   aq_map_init(&x->map, 48, 2 * (size_t)keys->cnt + 1, NULL);
   for (uint32_t i = 0; i < keys->cnt; i++) {
     void *pair = (void *)(uintptr_t)&keys->pair[i];

@@ -360,7 +360,10 @@ static void test_by_health(void **state) {
                {429, 31, "second"},     {401, 31, "second"},
                {200, 1, "first"},       {404, 1, "first"},
                {400, 1, "first"},       {SENDS_AWAY, 31, "second"},
-               {501, 31, "second"}};
+               {501, 31, "second"},     {301, 31, "second"},
+               {302, 31, "second"},     {303, 31, "second"},
+               {308, 31, "second"},     {300, 1, "first"},
+               {309, 1, "first"}};
   for (size_t i = 0; i < 2 * AQ_COUNT(cases); i++) {
     proxy *p = proxy_new();
     bool post = i & 1, moved = strcmp(cases[i / 2].body, "second") == 0;

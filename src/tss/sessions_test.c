@@ -76,10 +76,24 @@ static void test_evicted_in_flight(void **state) {
   world_free(w);
 }
 
+/* Goal: peers cannot foretell where keys stand in the maps. Method: two subsystems of one environment. */
+static void test_map_seeds(void **state) {
+  (void)state;
+  world *w = world_new(0, 42);
+  uint64_t seed[2];
+  memcpy(seed, w->tss->sessions.seed, sizeof seed);
+  assert_true(seed[0] != 0 && seed[1] != 0);
+  restart(w);
+  const aq_map *map[] = {&w->tss->sessions, &w->tss->duties, &w->tss->exempts, &w->tss->hashes};
+  for (size_t i = 0; i < AQ_COUNT(map); i++) assert_true(map[i]->seed[0] != seed[0] && map[i]->seed[1] != seed[1]);
+  world_free(w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_group_limit),
       cmocka_unit_test(test_evicted_in_flight),
+      cmocka_unit_test(test_map_seeds),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
