@@ -288,20 +288,25 @@ static void keep_unproven(const aq_store *store, uint64_t now_ns) {
   if (store->mark && since_ns > store->since_ns) store->mark(store->ctx, since_ns);
 }
 
-/* consensus.md 7.3: our key is used elsewhere, or our journal is older than what we sent. sure: the journal said so; it
-   may also be out of order. */
-static void own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer, bool sure) {
+static void hold_back(aq_consensus *c, aq_instance *here, aq_duty duty) {
   uint64_t until = held_by_foreign_ns(c, duty);
-  aq_instance *here = aq_instance_open(c, duty);
-  bool known = here && here->foreign_own;
-  if (here) here->foreign_own = true;
   if (until > c->abstain_until_ns) c->abstain_until_ns = until;
   keep_unproven(c->cfg.store, aq_now_ns(c->cfg.env));
   const char *why = "a vote with our own index that the journal does not know";
   AQ_LIST_EACH(&c->all, in, aq_instance, node) {
     if (in == here || aq_consensus_must_abstain(c, in->duty)) aq_instance_abstain(in, why);
   }
-  if (!known) log_foreign(c, here, duty, m, peer);
+}
+
+/* consensus.md 7.3: our key is used elsewhere, or our journal is older than what we sent. sure: the journal said so; it
+   may also be out of order. Further votes of a duty say nothing new, and may come each second: what began since then
+   is not held back for them. */
+static void own_from_outside(aq_consensus *c, aq_duty duty, const aq_qbft_msg *m, uint32_t peer, bool sure) {
+  aq_instance *here = aq_instance_open(c, duty);
+  bool told = here && here->foreign_own, held = here && here->held_back;
+  if (here) here->foreign_own = here->held_back = true;
+  if (!held) hold_back(c, here, duty);
+  if (!told) log_foreign(c, here, duty, m, peer);
   if (sure) look_for_double(c, duty);
 }
 

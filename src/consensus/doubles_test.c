@@ -2,6 +2,7 @@
 #include "aq_test.h"
 #include "base/log.h"
 #include "consensus/fake_scenario.h"
+#include "consensus/fake_value.h"
 #include "consensus/instance.h"
 
 static uint32_t doubles;
@@ -48,6 +49,36 @@ static void later_double_stops(void **state) {
   assert_int_equal(doubles, 1);
   foreign_vote(&s, slot + 2); /* told once */
   assert_int_equal(doubles, 1);
+  finish(&s, doc);
+}
+
+/* Goal: a duty of before, in which the others show our lost votes again and again, holds back what began up to the first
+   of them and no later duty: else one stuck duty silences the node for as long as it lives (consensus.md 7.3).
+   Method: a vote of the slot before; later ones of other rounds while a new duty is being agreed. */
+static void old_duty_silences_once(void **state) {
+  (void)state;
+  scenario s;
+  yyjson_doc *doc = watched(&s, 0);
+  aq_consensus *c = s.w->node[0].c;
+  const aq_duty old = {s.duty.slot - 1, AQ_DUTY_ATTESTER}, next = {s.duty.slot + 1, AQ_DUTY_ATTESTER};
+  fake_run_until(s.w, aq_duty_start_ns(&s.w->chain.clock, s.duty));
+  c->started_mono_ns = fake_mono(&s.w->node[0]);
+  aq_qbft_msg m = {.type = AQ_QBFT_PREPARE, .from = 0, .round = 1, .value = {{9}}};
+  inject(s.w, 2, 0, old, &m, aq_bytes_of(NULL, 0));
+  fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(10));
+  uint64_t until_ns = c->abstain_until_ns;
+  assert_true(until_ns > 0 && aq_consensus_must_abstain(c, s.duty));
+  fake_run_until(s.w, aq_duty_start_ns(&s.w->chain.clock, next));
+  for (uint32_t i = 0; i < 4; i++) fake_value_propose(s.w, i, next, i);
+  for (m.round = 2; m.round < 6; m.round++) {
+    inject(s.w, 2, 0, old, &m, aq_bytes_of(NULL, 0));
+    fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(1));
+  }
+  fake_run_until(s.w, s.w->now_ns + AQ_SECONDS(3));
+  assert_int_equal(c->abstain_until_ns, until_ns);
+  assert_false(aq_instance_find(c, next)->abstain);
+  assert_non_null(fake_decision_of(s.w, 0, next));
+  assert_int_equal(doubles, 0);
   finish(&s, doc);
 }
 
@@ -345,11 +376,12 @@ static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)li
 int main(void) {
   aq_log_start(AQ_LOG_ERROR, quiet, NULL);
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(later_double_stops),       cmocka_unit_test(earlier_double_waits),
-      cmocka_unit_test(earlier_runs_stop_nobody), cmocka_unit_test(own_votes_come_back),
-      cmocka_unit_test(clock_set_back),           cmocka_unit_test(journal_is_asked),
-      cmocka_unit_test(restart_while_ahead),      cmocka_unit_test(pruned_duties_are_over),
-      cmocka_unit_test(what_is_over_is_bounded),  cmocka_unit_test(votes_are_compared_whole),
+      cmocka_unit_test(later_double_stops),       cmocka_unit_test(old_duty_silences_once),
+      cmocka_unit_test(earlier_double_waits),     cmocka_unit_test(earlier_runs_stop_nobody),
+      cmocka_unit_test(own_votes_come_back),      cmocka_unit_test(clock_set_back),
+      cmocka_unit_test(journal_is_asked),         cmocka_unit_test(restart_while_ahead),
+      cmocka_unit_test(pruned_duties_are_over),   cmocka_unit_test(what_is_over_is_bounded),
+      cmocka_unit_test(votes_are_compared_whole),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

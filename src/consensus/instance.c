@@ -212,7 +212,7 @@ static void arm_at(aq_instance *in, uint64_t at_ns) {
 /* Decision 011: a round that was armed again for its proposal waits for nobody who has gone on. */
 static uint64_t round_end_ns(const aq_instance *in) {
   if (!in->extended || !aq_qbft_ahead(in->q)) return in->round_end_ns;
-  uint64_t at_ns = in->voted_ns + aq_round_patience_ns(&in->c->cfg.chain->clock);
+  uint64_t at_ns = in->voted_ns + aq_round_patience_ns(&in->c->cfg.chain->clock, in->timer_round);
   if (at_ns < in->first_end_ns) at_ns = in->first_end_ns;
   return at_ns < in->round_end_ns ? at_ns : in->round_end_ns;
 }
@@ -305,29 +305,26 @@ static void log_refused(aq_instance *in, int64_t round, const char *why, const c
          AQ_STR("trace_id", in->trace), AQ_STR("result", "error"), AQ_STR("reason", why));
 }
 
-/* The verdict stays owed. */
-static void doubt(aq_instance *in, const char *why) {
+static void log_doubt(aq_instance *in, const char *why) {
   if (in->doubted_round != in->judged_round)
     log_refused(in, in->judged_round, why, "taken only if f+1 nodes prepare it in this round");
   in->doubted_round = in->judged_round;
-  aq_qbft_doubt(in->q, in->judged_round, &in->judged);
 }
 
-/* Hands the verdict to the machine; false: nothing changed there, it is owed. */
-static bool judge(aq_instance *in, int64_t round, aq_hash value) {
+/* Hands the verdict to the machine. While it is owed, whatever for, the round ends in its ordinary time. */
+static void judge(aq_instance *in, int64_t round, aq_hash value) {
   aq_err err = {AQ_OK, ""};
   in->seconded = aq_value_seconded(in, round, &value);
   aq_value_verdict v = aq_value_check(in, round, &value, &err);
   in->judging = v == AQ_VALUE_WAIT || v == AQ_VALUE_DOUBT;
   in->judged_round = round;
   in->judged = value;
-  if (v == AQ_VALUE_WAIT) return false;
   if (v == AQ_VALUE_BAD) log_refused(in, round, err.text, NULL);
-  if (v == AQ_VALUE_DOUBT)
-    doubt(in, err.text);
+  if (v == AQ_VALUE_DOUBT) log_doubt(in, err.text);
+  if (in->judging)
+    aq_qbft_doubt(in->q, round, &value);
   else
     aq_qbft_verdict(in->q, round, &value, v == AQ_VALUE_GOOD);
-  return true;
 }
 
 static void drive(aq_instance *in) {
@@ -340,7 +337,7 @@ static void drive(aq_instance *in) {
       wanted = fx;
       again = true;
     }
-    if (again) again = judge(in, wanted.round, wanted.msg.value);
+    if (again) judge(in, wanted.round, wanted.msg.value);
   }
   if (!aq_qbft_decided(in->q)) return;
   in->judging = false;
@@ -349,7 +346,9 @@ static void drive(aq_instance *in) {
 }
 
 void aq_instance_judge(aq_instance *in) {
-  if (in->judging && judge(in, in->judged_round, in->judged)) drive(in);
+  if (!in->judging) return;
+  judge(in, in->judged_round, in->judged);
+  drive(in);
 }
 
 /* ---- timers ---- */

@@ -72,9 +72,10 @@ typedef struct aq_instance {
   aq_list values, held, sent, outbox;
   uint16_t held_cnt[AQ_QBFT_NODES_MAX], value_cnt[AQ_QBFT_NODES_MAX];
   uint8_t bad_decided[AQ_QBFT_NODES_MAX];
-  bool running, participated, proposed, abstain, foreign_own;
-  bool wants_start;                           /* waits for what the peers know of us */
-  struct aq_inst_record *record;              /* the decision is on its way to disk */
+  bool running, participated, proposed, abstain;
+  bool foreign_own, held_back;   /* a vote of ours came that the journal lacks: it was told; what began is held back */
+  bool wants_start;              /* waits for what the peers know of us */
+  struct aq_inst_record *record; /* the decision is on its way to disk */
   bool recorded, delivered, contradicts;      /* it is there; it was handed on; the journal holds another one */
   bool short_of_changes;                      /* a round above 1 ended with too few ROUND-CHANGEs */
   uint32_t answer_later;                      /* peers to answer once the decision is on disk */

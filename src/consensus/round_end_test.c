@@ -103,12 +103,24 @@ static void not_before_its_end(void **state) {
   decided_in(w, 1, 850, 999);
 }
 
+/* Goal: a node whose verdict on a proposal is owed does not stay longer than one that was not shown it: the answer
+   may never come. Method: two nodes have none in round 1, but do in round 2. */
+static void owed_verdict(void **state) {
+  (void)state;
+  memset(&net, 0, sizeof net);
+  net.mute = NODES;
+  fake_cluster *w = begin(0);
+  for (uint32_t i = 2; i < NODES; i++) w->node[i].always_waits = true;
+  fake_run_until(w, start_ns(w) + AQ_MILLIS(1000));
+  for (uint32_t i = 2; i < NODES; i++) w->node[i].always_waits = false;
+  decided_in(w, 2, 1000, 1300);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(costs_one_round),
-      cmocka_unit_test(slow_round_has_its_time),
-      cmocka_unit_test(votes_on_their_way),
-      cmocka_unit_test(not_before_its_end),
+      cmocka_unit_test(costs_one_round),    cmocka_unit_test(slow_round_has_its_time),
+      cmocka_unit_test(votes_on_their_way), cmocka_unit_test(not_before_its_end),
+      cmocka_unit_test(owed_verdict),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

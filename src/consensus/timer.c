@@ -49,4 +49,6 @@ uint64_t aq_round_deadline_ns(const aq_timer_flags *f, const aq_clock *clock, aq
   return saturating_add(aq_duty_start_ns(clock, duty), again ? 2 * length_ns : length_ns);
 }
 
-uint64_t aq_round_patience_ns(const aq_clock *clock) { return of_slot(AQ_MILLIS(750), clock); }
+uint64_t aq_round_patience_ns(const aq_clock *clock, int64_t round) {
+  return of_slot(AQ_MILLIS(375) * ((uint64_t)round + 1), clock);
+}
