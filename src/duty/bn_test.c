@@ -279,6 +279,28 @@ static void garbage_does_not_win(void **state) {
   close_fixture(&f);
 }
 
+/* Goal: the answer of one call ends its own requests, and no others. Method: a call to which nobody answers, then one
+   that has its answer from the first node, from the second. */
+static void others_stay_open(void **state) {
+  (void)state;
+  static fixture f;
+  open_fixture(&f, 2, 0);
+  const aq_bn_req slow = {.endpoint = "x", .method = "GET", .path = "/slow", .timeout_ns = AQ_SECONDS(30)};
+  aq_bn_call(f.bn, &slow, answered, &f);
+  fake_env_run_for(&f.env, AQ_MILLIS(1));
+  assert_int_equal(fake_http_open_cnt(&f.http), 2);
+  for (int first = 0; first < 2; first++) {
+    f.host[first] = (rule){200, AQ_MILLIS(1), "\"it\""};
+    f.host[1 - first] = (rule){200, AQ_MILLIS(9), "\"late\""};
+    (void)get(&f, "/x");
+    fake_env_run_for(&f.env, AQ_MILLIS(2));
+    assert_int_equal(f.calls, 1 + first);
+    assert_string_equal(f.body, "\"it\"");
+    assert_int_equal(fake_http_open_cnt(&f.http), 2);
+  }
+  close_fixture(&f);
+}
+
 static bool never(void *arg, const aq_bn_answer *ans) {
   (void)arg, (void)ans;
   return false;
@@ -734,6 +756,7 @@ int main(void) {
       cmocka_unit_test(silence_cancel_and_free),
       cmocka_unit_test(garbage_does_not_win),
       cmocka_unit_test(most_telling_failure),
+      cmocka_unit_test(others_stay_open),
       cmocka_unit_test(chain_of_old_lodestar),
       cmocka_unit_test(chain_with_short_slots),
       cmocka_unit_test(chain_waits_for_the_node),

@@ -107,6 +107,27 @@ static void test_cheapest(void **state) {
   world_free(w);
 }
 
+/* Goal: a partial that verified in a batch that failed is not looked at again, whatever its peer did meanwhile. Method:
+   share 3 is wrong, then share 2 loses its standing, then share 4 completes the threshold. */
+static void test_proved(void **state) {
+  (void)state;
+  world *w = world_new(0, 53);
+  aq_tss_key key = key_of(100, AQ_DUTY_ATTESTER, 0);
+  aq_tss_partial bad = part(w, key, 3), last = part(w, key, 4);
+  ready(w, key, 0x3);
+  corrupt(w, &bad, NEGATED, 1);
+  assert_int_equal(remote(w, &bad), AQ_OK);
+  test_env_jobs(&w->env);
+  assert_int_equal(w->blame_cnt, 1);
+  tss_distrust(w->tss, 2);
+  assert_int_equal(remote(w, &last), AQ_OK);
+  assert_true(w->tss->check_cnt == 0 && w->tss->batch_cnt == 1);
+  test_env_jobs(&w->env);
+  assert_int_equal(w->sig_cnt, 1);
+  want_group_sig(w, 0, 1);
+  world_free(w);
+}
+
 static char said[4096];
 static void on_line(void *arg, const char *line, size_t len) {
   (void)arg;
@@ -139,6 +160,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_order),
       cmocka_unit_test(test_cheapest),
+      cmocka_unit_test(test_proved),
       cmocka_unit_test(test_session_line),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
