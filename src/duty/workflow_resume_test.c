@@ -1,5 +1,6 @@
 /* A node that was killed right after it had acknowledged its client's signatures, before a byte of them got out. */
 #include "duty/fake_nodes.h"
+#include "duty/workflow_internal.h"
 
 #define ATTESTATIONS "/eth/v2/beacon/pool/attestations"
 #define EXITS "/eth/v1/beacon/pool/voluntary_exits"
@@ -212,11 +213,36 @@ static void test_refused(void **state) {
   world_free(w);
 }
 
+enum { RESUMED_MAX = 1 << 16 };
+
+static aq_status load_many(void *ctx, uint64_t from_slot, const aq_store_visitor *v) {
+  const node *n = ctx;
+  static const uint8_t sig[96] = {1};
+  aq_store_partial p = {.duty = attest, .partial = aq_bytes_of(sig, sizeof sig)};
+  (void)from_slot;
+  memcpy(p.pubkey, n->w->lock.validators[0].pubkey, sizeof p.pubkey);
+  for (uint32_t i = 0; i < RESUMED_MAX + 10; i++) v->partial(v->arg, &p);
+  return AQ_OK;
+}
+
+/* Goal: a store with more signatures of living duties than there can be takes no more than so much memory. Method: ten
+   over the limit. */
+static void test_too_many(void **state) {
+  (void)state;
+  world *w = world_new(1, 1);
+  uint32_t cnt = 0;
+  w->node[0].store.load = load_many;
+  assert_int_equal(aq_workflow_resume(w->node[0].workflow), AQ_OK);
+  for (const aq_list *l = w->node[0].workflow->resumed.next; l != &w->node[0].workflow->resumed; l = l->next) cnt++;
+  assert_int_equal(cnt, RESUMED_MAX);
+  world_free(w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_resent),  cmocka_unit_test(test_within_life),      cmocka_unit_test(test_done),
       cmocka_unit_test(test_checked), cmocka_unit_test(test_without_decision), cmocka_unit_test(test_exit_waits),
-      cmocka_unit_test(test_refused),
+      cmocka_unit_test(test_refused), cmocka_unit_test(test_too_many),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
