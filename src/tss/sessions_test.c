@@ -76,16 +76,21 @@ static void test_evicted_in_flight(void **state) {
   world_free(w);
 }
 
-/* Goal: peers cannot foretell where keys stand in the maps. Method: two subsystems of one environment. */
+/* Goal: peers cannot foretell where keys stand in the maps. Method: the seeds are what the environment gives, bytes by
+   chance, then zeros. */
 static void test_map_seeds(void **state) {
   (void)state;
   world *w = world_new(0, 42);
-  uint64_t seed[2];
-  memcpy(seed, w->tss->sessions.seed, sizeof seed);
-  assert_true(seed[0] != 0 && seed[1] != 0);
-  restart(w);
-  const aq_map *map[] = {&w->tss->sessions, &w->tss->duties, &w->tss->exempts, &w->tss->hashes};
-  for (size_t i = 0; i < AQ_COUNT(map); i++) assert_true(map[i]->seed[0] != seed[0] && map[i]->seed[1] != seed[1]);
+  for (int zero = 0; zero < 2; zero++) {
+    w->env.zero_random = zero;
+    test_env expected = w->env;
+    uint64_t seed[2];
+    restart(w);
+    test_env_random(&expected, seed, sizeof seed);
+    const aq_map *map[] = {&w->tss->sessions, &w->tss->duties, &w->tss->exempts, &w->tss->hashes};
+    for (size_t i = 0; i < AQ_COUNT(map); i++) assert_memory_equal(map[i]->seed, seed, sizeof seed);
+    assert_true(zero || (seed[0] != 0 && seed[1] != 0));
+  }
   world_free(w);
 }
 
