@@ -306,8 +306,8 @@ static bool never(void *arg, const aq_bn_answer *ans) {
   return false;
 }
 
-/* Goal: of two failures the caller is told the one that says more; of two that say as much, the first. Method: all pairs
-   of these, in both orders. */
+/* Goal: of two failures the caller is told the one that says more; of two that say as much, the first.
+   Method: all pairs of these, in both orders. */
 static void most_telling_failure(void **state) {
   (void)state;
   static const struct {

@@ -494,8 +494,8 @@ static void version_of_an_answer(void **state) {
   done(&f);
 }
 
-/* Goal: a submission that the beacon node cannot read asks for its schedule, and no other answer does. Method: codes for
-   submissions and for questions. */
+/* Goal: a submission that the beacon node cannot read asks for its schedule, and no other answer does.
+   Method: codes for submissions and for questions. */
 static void refused_submission(void **state) {
   (void)state;
   static const int code[] = {200, 400, 404, 415, 500};
@@ -533,8 +533,8 @@ static void when_it_is_asked(void **state) {
   done(&f);
 }
 
-/* Goal: exits are signed under the version of Capella: that of the start, or the first that we learn of. Method: Capella
-   scheduled while we run, with a version that is another when it was not begun; known from the start, and then another.
+/* Goal: exits are signed under the version of Capella: that of the start, or the first that we learn of.
+   Method: Capella scheduled while we run, with a version that is another when it was not begun; known from the start, and then another.
  */
 static void version_of_exits(void **state) {
   (void)state;

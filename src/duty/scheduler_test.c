@@ -35,7 +35,6 @@ typedef struct {
   bool same_index, same_key; /* validator 1 has validator 0's index, or its key */
   const char *raw_attester;  /* instead of the made answer */
   uint64_t shift;            /* moves all attester duties: a changed shuffling */
-  uint32_t positions;        /* of validator 2 in the sync committee; at least two */
   uint64_t delay_ns;
   /* what the scheduler did */
   fired fired[TRIGGERS_MAX];
@@ -156,9 +155,7 @@ static void handle(void *arg, fake_ex *ex) {
   } else if (duties && strstr(duties, "sync")) {
     aq_buf_put_str(&out,
                    "{\"execution_optimistic\":false,\"data\":[{\"validator_index\":\"12\","
-                   "\"validator_sync_committee_indices\":[\"5\",\"300\"");
-    for (uint32_t i = 2; i < f->positions; i++) aq_buf_put_str(&out, ",\"6\"");
-    aq_buf_put_str(&out, "],\"pubkey\":");
+                   "\"validator_sync_committee_indices\":[\"5\",\"300\"],\"pubkey\":");
     put_key(&out, 2);
     aq_buf_put_str(&out, "}]}");
   } else {
@@ -542,39 +539,6 @@ static void told_ahead_is_forgotten(void **state) {
   close_fixture(&f);
 }
 
-/* Goal: definitions are kept for three epochs, and no longer (core.md 6.3). Method: those of epoch 0, at both ends of the
-   epochs after it. */
-static void kept_for_three_epochs(void **state) {
-  (void)state;
-  static fixture f;
-  aq_duty_defs defs;
-  const aq_duty first = {0, AQ_DUTY_ATTESTER};
-  open_fixture(&f, start_of(0), BOTH);
-  aq_scheduler_start(f.s);
-  for (uint64_t slot = SPE - 1; slot < 5 * SPE; slot += slot % SPE ? 1 : SPE - 1) {
-    fake_env_run_until(&f.env, start_of(slot) + SLOT / 2);
-    assert_int_equal(aq_scheduler_defs(f.s, first, &defs), slot < 4 * SPE ? AQ_OK : AQ_E_STALE);
-  }
-  close_fixture(&f);
-}
-
-/* Goal: a validator may have as many places in a sync committee as there are, and no more. Method: the limit, one more.
- */
-static void sync_positions(void **state) {
-  (void)state;
-  static fixture f;
-  for (uint32_t more = 0; more < 2; more++) {
-    aq_duty_defs defs;
-    open_fixture(&f, start_of(0), BOTH | (1u << AQ_DUTY_SYNC_CONTRIBUTION));
-    f.positions = 4096 + more;
-    aq_scheduler_start(f.s);
-    fake_env_run_for(&f.env, SLOT / 2);
-    aq_status st = aq_scheduler_defs(f.s, (aq_duty){0, AQ_DUTY_SYNC_CONTRIBUTION}, &defs);
-    assert_int_equal(st, more ? AQ_E_AGAIN : AQ_OK);
-    close_fixture(&f);
-  }
-}
-
 /* Goal: a manual duty runs once, instead of its own trigger, and only where there is one.
    Method: inject a coming slot, again, one without duty, one past its deadline, a type that is off, before resolve.
    */
@@ -822,8 +786,6 @@ int main(void) {
       cmocka_unit_test(clock_jumps),
       cmocka_unit_test(clock_far_ahead),
       cmocka_unit_test(told_ahead_is_forgotten),
-      cmocka_unit_test(kept_for_three_epochs),
-      cmocka_unit_test(sync_positions),
       cmocka_unit_test(manual_duty),
       cmocka_unit_test(await_epoch),
       cmocka_unit_test(duties_for_the_api),

@@ -299,6 +299,28 @@ static void test_clock_that_was_ahead(void **state) {
   }
 }
 
+/* Goal: where the chain is, which bounds a mark that is ahead, is asked for once at a time. Method: a mark of ten epochs
+   ahead; two looks at the clock before the answer, one after it. */
+static void test_head_asked_once(void **state) {
+  (void)state;
+  world *w = world_new(AQ_FULU);
+  vc_up(w, false);
+  run_to(w, 2, AQ_MILLIS(100));
+  assert_int_equal(w->vc->head_call, 0);
+  w->vc->unproven_ns = w->env.wall_ns + 10 * SPE * SLOT_NS;
+  aq_vc_clock(w->vc);
+  uint64_t call = w->vc->head_call;
+  assert_true(call != 0);
+  aq_vc_clock(w->vc);
+  assert_int_equal(w->vc->head_call, call);
+  fake_env_run_for(&w->env, AQ_MILLIS(100));
+  assert_int_equal(w->vc->head_call, 0);
+  assert_true(w->vc->unproven_ns < w->env.wall_ns + 9 * SPE * SLOT_NS);
+  aq_vc_clock(w->vc);
+  assert_int_equal(w->vc->head_call, 0);
+  world_free(w);
+}
+
 /* Goal: the duties that a clock ahead had taken for its own are done when their time comes, attestations and blocks,
    from the very slot in which it is set right; the journal goes on being kept.
    Method: one epoch ahead, which is as far as a beacon node names duties: from the start, or set while the client runs.
@@ -719,6 +741,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_three_epochs),
                                      cmocka_unit_test(test_records),
                                      cmocka_unit_test(test_clock_that_was_ahead),
+                                     cmocka_unit_test(test_head_asked_once),
                                      cmocka_unit_test(test_clock_that_had_duties),
                                      cmocka_unit_test(test_learnt_ahead),
                                      cmocka_unit_test(test_fork_on_the_way),

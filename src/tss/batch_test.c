@@ -74,8 +74,8 @@ static uint64_t weight(uint32_t set, uint32_t verified, unsigned t) {
   return (uint64_t)__builtin_popcount(set & ~verified) << 40 | (uint64_t)(den * den != 1) << 20 | bits;
 }
 
-/* Goal: of the usable partials those are combined that cost least: verified ones first, then without a denominator, then
-   the fewest additions (tss.md 4.2). Method: clusters of 3 to 8, all sets of shares that are there, ours verified,
+/* Goal: of the usable partials those are combined that cost least: verified ones first, then without a denominator,
+   then the fewest additions (tss.md 4.2). Method: clusters of 3 to 8, all sets of shares that are there, ours verified,
    against all choices. */
 static void test_cheapest(void **state) {
   (void)state;

@@ -109,8 +109,8 @@ static void test_late_results(void **state) {
   }
 }
 
-/* A session of each validator in the slot with its signature; share 4 is still to come. Strict, so that nothing of it is
-   looked at afterwards. */
+/* A session of each validator in the slot with its signature; share 4 is still to come. Strict, so that nothing of it
+   is looked at afterwards. */
 static void all_signed(world *w, uint64_t slot) {
   for (uint32_t v = 0; v < V; v++) {
     for (uint32_t share = 1; share <= T; share++) {
@@ -169,8 +169,8 @@ static void test_audit_batch(void **state) {
   }
 }
 
-/* Goal: a late partial is looked at once it is a slot old, and no longer once it is older than two (tss.md 5). Method: a
-   wrong one each, and an event at the four moments around. */
+/* Goal: a late partial is looked at once it is a slot old, and no longer once it is older than two (tss.md 5).
+   Method: a wrong one each, and an event at the four moments around. */
 static void test_audit_age(void **state) {
   (void)state;
   static const struct {

@@ -49,8 +49,8 @@ static void test_group_limit(void **state) {
 }
 
 /* Goal: a partial that was pushed out while its batch was on its way does not come back with the result (tss.md 2.3).
-   Method: an exit whose batch fails by share 3; meanwhile share 2 sends ten newer ones; the fourth share is then one too
-   few. */
+   Method: an exit whose batch fails by share 3; meanwhile share 2 sends ten newer ones; the fourth share is then one
+   too few. */
 static void test_evicted_in_flight(void **state) {
   (void)state;
   world *w = world_new(0, 41);
