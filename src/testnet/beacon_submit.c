@@ -242,6 +242,8 @@ static const char *take_phase0(aq_sim_call *c, yyjson_val *val, aq_fork fork) {
     }
     int64_t who = set == 1 ? by_seat(c->b, d.slot, d.index, pos) : -1;
     why = set != 1 ? "not exactly one bit" : who < 0 ? "no validator has that seat" : NULL;
+    if (!why && cnt != aq_sim_committee_size(c->b, (uint32_t)(d.slot % c->b->cfg.slots_per_epoch), (uint32_t)d.index))
+      why = "not a bit for each of the committee";
     if (!why) check_att(c, (uint64_t)who, wrong_data(c->b, &d, fork), data, aq_ssz_get(t, in, "signature").ptr);
   }
   aq_buf_free(&ssz);

@@ -417,6 +417,11 @@ static void test_bad_attestations(void **state) {
   for (int i = 0; i < 95; i++) aq_buf_put_str(&body, "00");
   aq_buf_put_str(&body, "\"}]");
   expect(post_text(w, AQ_DENEB, aq_buf_cstr(&body)), 400, "attestation of another fork");
+  char *bits = strstr((char *)(uintptr_t)aq_buf_cstr(&body), "0x05"); /* one bit fewer and one more than two seats */
+  memcpy(bits, "0x03", 4);
+  expect(post_text(w, AQ_DENEB, aq_buf_cstr(&body)), 400, "not a bit for each of the committee");
+  memcpy(bits, "0x09", 4);
+  expect(post_text(w, AQ_DENEB, aq_buf_cstr(&body)), 400, "not a bit for each of the committee");
   aq_buf_free(&body);
   world_free(w);
 }

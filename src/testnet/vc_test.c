@@ -299,6 +299,30 @@ static void test_clock_that_was_ahead(void **state) {
   }
 }
 
+/* Goal: duties of an epoch that is not the client's any more by the time they come mislead it in nothing. Method: the
+   answers about an epoch take four seconds, in which the clock is two epochs ahead and asks for one with the same place
+   in its table; then it is right again. */
+static void test_answer_of_another_time(void **state) {
+  static const char *const paths[] = {"duties/attester", "duties/proposer"};
+  (void)state;
+  world *w = world_new(AQ_FULU);
+  aq_env env = ahead_env(w);
+  g_ahead_ns = 0;
+  vc_up_ahead(w, &env);
+  run_to(w, SPE / 2, 0);
+  for (size_t i = 0; i < AQ_COUNT(paths); i++) fault(w, paths[i], "late", 4000, 1);
+  fake_env_run_for(&w->env, AQ_MILLIS(100)); /* epoch 1 is asked for */
+  g_ahead_ns = 2 * SPE * SLOT_NS;
+  fake_env_run_for(&w->env, AQ_SECONDS(5));
+  g_ahead_ns = 0;
+  run_to(w, 4 * SPE, 0);
+  uint64_t ok = chain(w).attestations_ok;
+  run_to(w, 6 * SPE, 0);
+  assert_int_equal(chain(w).attestations_ok - ok, 2 * VALIDATORS);
+  assert_int_equal(chain(w).slashable, 0);
+  world_free(w);
+}
+
 /* Goal: where the chain is, which bounds a mark that is ahead, is asked for once at a time. Method: a mark of ten epochs
    ahead; two looks at the clock before the answer, one after it. */
 static void test_head_asked_once(void **state) {
@@ -742,6 +766,7 @@ int main(void) {
                                      cmocka_unit_test(test_records),
                                      cmocka_unit_test(test_clock_that_was_ahead),
                                      cmocka_unit_test(test_head_asked_once),
+                                     cmocka_unit_test(test_answer_of_another_time),
                                      cmocka_unit_test(test_clock_that_had_duties),
                                      cmocka_unit_test(test_learnt_ahead),
                                      cmocka_unit_test(test_fork_on_the_way),
