@@ -347,7 +347,7 @@ static void two(void *arg, fake_ex *ex) {
 
 /* Goal: however well the first beacon node did before, a client gets the next one's answer at once when it is down, in
    no state to answer or busy, soon when it is silent; then the next one is asked first, until the first is well again.
-   POSTs, too; a verdict is handed on. Method: a hundred good answers, then each state; the time and requests it took. */
+   POSTs, too; a verdict is handed on. Method: a hundred good answers, then each state; time and requests it took. */
 static void test_by_health(void **state) {
   (void)state;
   static const struct {

@@ -534,8 +534,7 @@ static void when_it_is_asked(void **state) {
 }
 
 /* Goal: exits are signed under the version of Capella: that of the start, or the first that we learn of.
-   Method: Capella scheduled while we run, with a version that is another when it was not begun; known from the start, and then another.
- */
+   Method: Capella scheduled while we run, or known from the start; then with another version before it begins. */
 static void version_of_exits(void **state) {
   (void)state;
   static fixture f;

@@ -323,8 +323,8 @@ static void test_answer_of_another_time(void **state) {
   world_free(w);
 }
 
-/* Goal: where the chain is, which bounds a mark that is ahead, is asked for once at a time. Method: a mark of ten epochs
-   ahead; two looks at the clock before the answer, one after it. */
+/* Goal: where the chain is, which bounds a mark that is ahead, is asked for once at a time.
+   Method: a mark of ten epochs ahead; two looks at the clock before the answer, one after it. */
 static void test_head_asked_once(void **state) {
   (void)state;
   world *w = world_new(AQ_FULU);
