@@ -10,10 +10,10 @@ static const aq_duty attest = {ATTEST_SLOT, AQ_DUTY_ATTESTER}, propose = {PROPOS
 
 /* ---- what may be agreed on, as far as it needs the lock and the schedule (consensus.md 5.1) ---- */
 
-/* Asked as for round 6, where a set may lack validators and roots may be anybody's: f is 1. */
+/* Asked as for round 8 (4f+4), where a set may lack validators and roots may be anybody's: f is 1. */
 static bool valid(const world *w, aq_duty duty, const aq_unsigned *item, uint32_t cnt) {
   const aq_consensus_cfg *cfg = &w->node[0].workflow->consensus->cfg;
-  const aq_value_case c = {.duty = duty, .round = 6};
+  const aq_value_case c = {.duty = duty, .round = 8};
   aq_err err = {AQ_OK, ""};
   return cfg->valid(cfg->arg, &c, &(aq_unsigned_set){item, cnt}, &err) == AQ_VALUE_GOOD;
 }
