@@ -270,6 +270,26 @@ static void vote_of_another_round(fake_cluster *w, fake_node *n) {
   record_of(n, 1, AQ_QBFT_PREPARE)->vote.round = 2;
 }
 
+static void vote_of_another_kind(fake_cluster *w, fake_node *n) {
+  (void)w;
+  record_of(n, 1, AQ_QBFT_PREPARE)->vote.msg_type = AQ_QBFT_PRE_PREPARE;
+}
+
+static void proof_of_another_duty(fake_cluster *w, fake_node *n) {
+  fake_record *r = record_of(n, 1, AQ_QBFT_COMMIT);
+  aq_buf_reset(&r->b);
+  for (uint32_t i = 0; i < 3; i++) {
+    aq_qbft_msg p = {.type = AQ_QBFT_PREPARE, .from = i, .round = 1};
+    memcpy(p.value.b, r->vote.value_hash, 32);
+    aq_qbft_wire_put_just(&r->b, w->node[i].key, (aq_duty){SLOT + 1, AQ_DUTY_ATTESTER}, &p);
+  }
+}
+
+static void no_proof_but_bytes(fake_cluster *w, fake_node *n) {
+  (void)w;
+  aq_buf_put_u8(&record_of(n, 1, AQ_QBFT_PREPARE)->b, 1);
+}
+
 static void half_a_vote(fake_cluster *w, fake_node *n) {
   (void)w;
   record_of(n, 1, AQ_QBFT_PREPARE)->a.len /= 2;
@@ -319,6 +339,9 @@ static void damaged_journals(void **state) {
            {foreign_vote, false},
            {vote_of_another_duty, false},
            {vote_of_another_round, false},
+           {vote_of_another_kind, false},
+           {proof_of_another_duty, false},
+           {no_proof_but_bytes, false},
            {half_a_vote, false},
            {half_a_proof, false},
            {proof_of_another_round, false},
