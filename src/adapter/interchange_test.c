@@ -492,10 +492,16 @@ static void test_reports(void **state) {
   assert_int_equal(aq_db_dump(&g_db, take_line, &d), AQ_OK);
   assert_int_equal(d.lines, 4 + 2 + AQ_COUNT(len));
   for (size_t i = 0; i < AQ_COUNT(len); i++) {
-    char want[64 * 2 + 16] = "\"msg\":\"0x";
-    for (size_t k = 0; k < len[i] && len[i] <= 64; k++) snprintf(want + strlen(want), 3, "%02x", (uint8_t)long_text[k]);
-    if (len[i] > 64) snprintf(want, sizeof want, "\"msg\":\"%zu bytes", len[i]);
-    assert_non_null(strstr(aq_buf_cstr(&d.text), strcat(want, "\"")));
+    aq_buf want = AQ_BUF(256);
+    if (len[i] > 64) {
+      aq_buf_printf(&want, "\"msg\":\"%zu bytes\"", len[i]);
+    } else {
+      aq_buf_put_str(&want, "\"msg\":\"0x");
+      aq_buf_put_hex(&want, aq_bytes_of((const uint8_t *)long_text, len[i]));
+      aq_buf_put_str(&want, "\"");
+    }
+    assert_non_null(strstr(aq_buf_cstr(&d.text), aq_buf_cstr(&want)));
+    aq_buf_free(&want);
   }
   aq_buf_free(&d.text);
   aq_db other;

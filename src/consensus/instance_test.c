@@ -407,8 +407,8 @@ static void knows_only(const aq_instance *in, const aq_qbft_msg *m) {
 }
 
 /* Goal: nothing of a record that is distrusted is taken over: not the vote, not what it shows of us, not what it shows
-   of others (consensus.md 7.3). Method: a journal of one such record: under another round or duty, a COMMIT or a
-   ROUND-CHANGE without the quorum or of another round than it claims. Of a sound one the vote is known, and no other. */
+   of others (consensus.md 7.3); of a sound one the vote is known, and no other. Method: a journal of one record: under
+   another round or duty, a COMMIT or a ROUND-CHANGE without the quorum or of another round than it claims. */
 static void nothing_of_a_bad_record(void **state) {
   (void)state;
   static const aq_hash value = {{9}};
