@@ -52,8 +52,8 @@ static void later_double_stops(void **state) {
   finish(&s, doc);
 }
 
-/* Goal: a duty of before, in which the others show our lost votes again and again, holds back what began up to the first
-   of them and no later duty: else one stuck duty silences the node for as long as it lives (consensus.md 7.3).
+/* Goal: a duty of before, in which the others show our lost votes again and again, holds back what began up to the
+   first of them and no later duty: else one stuck duty silences the node for as long as it lives (consensus.md 7.3).
    Method: a vote of the slot before; later ones of other rounds while a new duty is being agreed. */
 static void old_duty_silences_once(void **state) {
   (void)state;
