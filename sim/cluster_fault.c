@@ -64,6 +64,9 @@ uint32_t sim_faulty_ops(const sim_world *w, uint64_t from_ns, uint64_t until_ns)
     bool then = f->from_ns < until_ns && (stays || over_ns > from_ns);
     if (then && w->opts.keep >> i & 1) mask |= touched(w, f);
   }
+  for (uint32_t i = 0; i < w->node_cnt; i++) {
+    if (w->node[i]->misled) mask |= 1u << w->node[i]->op;
+  }
   return mask;
 }
 

@@ -6,9 +6,21 @@
 #include "base/assert.h"
 #include "world.h"
 
+/* What a beacon node says of its chain at a start is believed from then on (KNOWN_RISKS). */
+static bool told_garbage(const sim_node *n) {
+  const sim_world *w = n->w;
+  for (uint32_t i = 0; i < w->fault_cnt; i++) {
+    const sim_fault *f = &w->fault[i];
+    bool then = f->from_ns <= w->now_ns && f->until_ns >= n->began_ns && w->opts.keep >> i & 1;
+    if (f->kind == SIM_BN_GARBAGE && f->a == n->op && then) return true;
+  }
+  return false;
+}
+
 static void ready(void *arg, uint64_t took_ns) {
   sim_node *n = arg;
   (void)took_ns;
+  n->misled = told_garbage(n);
   sim_say(n->w, "node %u ready", n->idx);
 }
 
@@ -81,6 +93,7 @@ void sim_node_start(sim_node *n) {
   n->proc.died = node_died, n->proc.died_arg = n;
   n->life++;
   n->up = true;
+  n->began_ns = w->now_ns;
   sim_say(w, "node %u starts, life %u", n->idx, n->life);
   sim_store_open(&n->store, &n->disk, &n->proc, n, false);
   sim_httpc_init(&n->http, &n->proc);

@@ -165,6 +165,8 @@ struct sim_node {
   bool vc_put_back;                    /* vc_old takes the place of vc_disk at the next start */
   bool lose_disk;                      /* the next start is a first one */
   uint64_t lost_ns;                    /* when it lost its disk last */
+  uint64_t began_ns;                   /* this life */
+  bool misled;                         /* it learnt the chain from garbage, which holds until it is restarted */
   const struct sim_fault *acked;       /* ACK_CRASH: the one that killed it */
   uint64_t voted_ns;                   /* when it last voted */
   sim_store store, vc_store;

@@ -17,12 +17,15 @@ def certificates(d):
     for ca in ("ca", "other-ca"):
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "10", "-subj", f"/CN={ca}",
                 "-keyout", f"{d}/{ca}.key", "-out", f"{d}/{ca}.pem")
-    for name, host, days in (("localhost", "localhost", "9"), ("elsewhere", "beacon.example", "9"), ("old", "localhost", "-1")):
+    for name, host, days in (("localhost", "localhost", "9"), ("elsewhere", "beacon.example", "9"), ("old", "localhost", "0")):
         openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={host}", "-keyout", f"{d}/{name}.key",
                 "-out", f"{d}/{name}.csr")
         open(f"{d}/ext", "w").write(f"subjectAltName=DNS:{host}\n")
         openssl("x509", "-req", "-in", f"{d}/{name}.csr", "-CA", f"{d}/ca.pem", "-CAkey", f"{d}/ca.key", "-CAcreateserial", "-days", days,
                 "-extfile", f"{d}/ext", "-out", f"{d}/{name}.pem")
+    # No openssl makes one that ended before it began.
+    wait_for("the end of a certificate", 10,
+             lambda: subprocess.run(["openssl", "x509", "-in", f"{d}/old.pem", "-noout", "-checkend", "0"], capture_output=True).returncode == 1)
 
 class Gateway(http.server.BaseHTTPRequestHandler):
     """Lets through what has the right path, user, key and header; the rest is refused as by a strict server."""
