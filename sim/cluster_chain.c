@@ -223,6 +223,15 @@ static bool block_counts(const sim_world *w, uint32_t op, const aq_beacon_block 
   return aq_bls_verify(w->chain_pub[b->proposer], root, randao.ptr) == AQ_OK;
 }
 
+/* Does a bad beacon node or a hostile leader make up what nobody judges: heads, and what is in a block? */
+static bool made_up(const sim_world *w) {
+  for (uint32_t i = 0; i < w->fault_cnt; i++) {
+    sim_fault_kind k = w->fault[i].kind;
+    if ((k == SIM_BN_LIE || k == SIM_BN_GARBAGE) && w->opts.keep >> i & 1) return true;
+  }
+  return w->liars != 0;
+}
+
 /* ---- what the beacon nodes see ---- */
 
 static void attested(void *arg, uint64_t validator, const aq_att_data *data, const uint8_t root[32]) {
@@ -237,7 +246,7 @@ static void proposed(void *arg, const aq_beacon_block *b) {
   if (s->w->over) return;
   sim_trace(s->w, "proposed", s->op, b->slot, aq_bytes_of(b->root, 32));
   bool counts = block_counts(s->w, s->op, b);
-  sim_check_proposed(s->w, b, counts);
+  sim_check_proposed(s->w, b, counts || made_up(s->w));
   if (counts && first_of(s->w, b->slot, b->root)) spread(s->w, b, s->op);
 }
 
@@ -266,21 +275,12 @@ void sim_chain_leak(sim_world *w, const sim_fault *f) {
   if (to > from) sim_count_fault(w, SIM_LEAK);
 }
 
-/* Does a bad beacon node or a hostile leader make up heads, which nobody judges? */
-static bool heads_made_up(const sim_world *w) {
-  for (uint32_t i = 0; i < w->fault_cnt; i++) {
-    sim_fault_kind k = w->fault[i].kind;
-    if ((k == SIM_BN_LIE || k == SIM_BN_GARBAGE) && w->opts.keep >> i & 1) return true;
-  }
-  return w->liars != 0;
-}
-
 bool sim_chain_counts(const sim_world *w, const aq_att_data *d) {
   uint64_t spe = w->slots_per_epoch;
   return d->source_epoch == aq_beacon_justified(w->bn[0], d->target_epoch) &&
          root_before(w, d->source_root, d->source_epoch * spe) &&
          root_before(w, d->target_root, d->target_epoch * spe) &&
-         (heads_made_up(w) || some_block(w, d->beacon_block_root, d->slot));
+         (made_up(w) || some_block(w, d->beacon_block_root, d->slot));
 }
 
 /* A lie about what to attest to. Each part is changed with some chance. */
