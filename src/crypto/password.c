@@ -32,9 +32,10 @@ void aq_password_plain(uint8_t *out, size_t *len, aq_bytes password) {
 
 bool aq_password_is_utf16(aq_bytes password) {
   if (password.len < 2) return false;
-  bool is = memcmp(password.ptr, "\xff\xfe", 2) == 0 || memcmp(password.ptr, "\xfe\xff", 2) == 0;
-  AQ_DECLASSIFY(&is, sizeof is);
-  return is;
+  /* Zero for ff fe and fe ff; without a branch on either byte. */
+  unsigned a = password.ptr[0], b = password.ptr[1], differs = ((a ^ 0xff) | (b ^ 0xfe)) * ((a ^ 0xfe) | (b ^ 0xff));
+  AQ_DECLASSIFY(&differs, sizeof differs);
+  return differs == 0;
 }
 
 /* text may lie in out. */
