@@ -60,7 +60,11 @@ uint32_t sim_faulty_ops(const sim_world *w, uint64_t from_ns, uint64_t until_ns)
     const sim_fault *f = &w->fault[i];
     /* A clock that jumped stays off; an instance that met another of itself may stop for long. */
     bool stays = f->kind == SIM_STEP || f->kind == SIM_DOUBLE;
-    uint64_t over_ns = f->until_ns + (f->kind == SIM_SET ? sim_resumes_ns(w) : 0);
+    uint64_t over_ns = f->until_ns;
+    if (f->kind == SIM_SET) { /* each start holds back what records of the wrong clock leave open (KNOWN_RISKS) */
+      uint64_t began_ns = w->node[f->a]->began_ns;
+      over_ns = (began_ns > over_ns ? began_ns : over_ns) + sim_resumes_ns(w);
+    }
     bool then = f->from_ns < until_ns && (stays || over_ns > from_ns);
     if (then && w->opts.keep >> i & 1) mask |= touched(w, f);
   }
