@@ -183,6 +183,14 @@ static uint64_t slots_before_ns(const sim_world *w, uint64_t slot, uint64_t befo
 
 static uint64_t slot_end_ns(const sim_world *w, uint64_t slot) { return w->genesis_ns + (slot + 1) * w->slot_ns; }
 
+static uint32_t scheduled(const sim_world *w, sim_fault_kind k) {
+  uint32_t cnt = 0;
+  for (uint32_t i = 0; i < w->fault_cnt; i++) {
+    cnt += w->fault[i].kind == k && w->opts.keep >> i & 1;
+  }
+  return cnt;
+}
+
 /* Operators that a fault touched from some slots before this one on to its end. Who could not be told of a fork in
    the epoch before it, because of a fault, is in trouble for the fork's first epoch, and for each one that begins
    within some slots of such a fault while it still could not. */
@@ -191,17 +199,11 @@ static uint32_t in_trouble(const sim_world *w, uint64_t slot) {
   uint64_t epoch = slot / w->slots_per_epoch, first = epoch * w->slots_per_epoch;
   if (epoch >= w->fork_epoch) {
     uint64_t before = GRACE_SLOTS + (epoch == w->fork_epoch ? w->slots_per_epoch : 0);
-    mask |= w->unlearnt[epoch] & sim_faulty_ops(w, slots_before_ns(w, first, before), slots_before_ns(w, first, 0));
+    uint32_t could_not = sim_faulty_ops(w, slots_before_ns(w, first, before), slots_before_ns(w, first, 0));
+    if (scheduled(w, SIM_BN_FIRST)) could_not |= w->paired; /* the other one's answer takes a time-out longer */
+    mask |= w->unlearnt[epoch] & could_not;
   }
   return mask;
-}
-
-static uint32_t scheduled(const sim_world *w, sim_fault_kind k) {
-  uint32_t cnt = 0;
-  for (uint32_t i = 0; i < w->fault_cnt; i++) {
-    cnt += w->fault[i].kind == k && w->opts.keep >> i & 1;
-  }
-  return cnt;
 }
 
 /* Where only liars trouble the cluster they cost a round each, and honest views that differ the f+1 rounds in which

@@ -247,23 +247,9 @@ static aq_value_verdict votes_judged(aq_judge *j, const aq_value_case *c, const 
 
 /* ---- attestations against our schedule ---- */
 
-/* Definitions ascend by validator. */
-static const aq_duty_def *def_of(const aq_duty_defs *defs, uint32_t validator) {
-  uint32_t from = 0, to = defs->cnt;
-  while (from < to) {
-    uint32_t mid = from + (to - from) / 2;
-    if (defs->item[mid].validator == validator) return &defs->item[mid];
-    if (defs->item[mid].validator < validator)
-      from = mid + 1;
-    else
-      to = mid;
-  }
-  return NULL;
-}
-
 /* Schedules differ around reorgs, so a validator that ours does not have here passes; its index does not change. */
-static bool duty_fits(const aq_judge *j, const aq_duty_defs *defs, uint32_t validator, const aq_attester_duty *got) {
-  const aq_duty_def *def = def_of(defs, validator);
+static bool duty_fits(const aq_judge *j, aq_duty duty, uint32_t validator, const aq_attester_duty *got) {
+  const aq_duty_def *def = aq_scheduler_def(j->cfg.scheduler, duty, validator);
   if (!def) {
     const aq_validator_state *state = aq_scheduler_validator(j->cfg.scheduler, validator);
     return !state->known || state->index == got->validator_index;
@@ -274,19 +260,13 @@ static bool duty_fits(const aq_judge *j, const aq_duty_defs *defs, uint32_t vali
          got->validator_committee_index == own->validator_committee_index;
 }
 
+static int by_key(const void *pubkey, const void *item) {
+  return memcmp(pubkey, ((const aq_unsigned *)item)->pubkey, 48);
+}
+
 /* Entries ascend by key. */
 static bool has_key(const aq_unsigned_set *set, const uint8_t pubkey[48]) {
-  uint32_t from = 0, to = set->cnt;
-  while (from < to) {
-    uint32_t mid = from + (to - from) / 2;
-    int order = memcmp(set->item[mid].pubkey, pubkey, 48);
-    if (order == 0) return true;
-    if (order < 0)
-      from = mid + 1;
-    else
-      to = mid;
-  }
-  return false;
+  return bsearch(pubkey, set->item, set->cnt, sizeof *set->item, by_key) != NULL;
 }
 
 /* The duties that our schedule has in the slot; none when it does not know yet. */
@@ -312,7 +292,7 @@ static aq_value_verdict attestations(aq_judge *j, const aq_value_case *c, const 
     if (validator < 0) return bad(err, "a validator that is not of the cluster");
     if (aq_unsigned_decode(&d, a, AQ_DUTY_ATTESTER, set->item[i].data) != AQ_OK) return bad(err, "no room to read it");
     if (memcmp(d.attester.pubkey, set->item[i].pubkey, 48) != 0) return bad(err, "a duty of another validator");
-    if (!c->prepared && !duty_fits(j, &defs, (uint32_t)validator, &d.attester))
+    if (!c->prepared && !duty_fits(j, c->duty, (uint32_t)validator, &d.attester))
       return bad(err, "a duty that is not as our schedule has it");
     aq_att_data_get(&data, d.value); /* of each the same source and target: validity.h */
   }

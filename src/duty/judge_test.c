@@ -249,6 +249,8 @@ static void test_silent_beacon_node(void **state) {
 
 /* ---- blocks ---- */
 
+static char why[400]; /* of the last block judged */
+
 static aq_value_verdict judge_block(const world *w, int64_t round, bool prepared, bool blinded, uint32_t v,
                                     const uint8_t fee[20]) {
   const aq_ssz_type *t = aq_t_proposal(AQ_ELECTRA, blinded, false);
@@ -268,6 +270,7 @@ static aq_value_verdict judge_block(const world *w, int64_t round, bool prepared
   aq_unsigned item = {.data = aq_buf_bytes(&out)};
   memcpy(item.pubkey, w->validator[v].pubkey, 48);
   aq_value_verdict verdict = aq_judge_value(w->node[0].workflow->judge, &c, &(aq_unsigned_set){&item, 1}, &err);
+  snprintf(why, sizeof why, "%s", err.text);
   aq_buf_free(&value);
   aq_buf_free(&out);
   return verdict;
@@ -306,6 +309,9 @@ static void test_fee_recipient(void **state) {
     assert_int_equal(judge_block(w, round, false, false, 1, ours), AQ_VALUE_GOOD);
     assert_true(fee_gauge() == 1);
     assert_int_equal(judge_block(w, round, false, false, 1, theirs), AQ_VALUE_BAD);
+    assert_string_equal(why,
+                        "the block pays 0xbb13000000000000000000000000000000000000, which is not the cluster's fee "
+                        "recipient");
     assert_true(fee_gauge() == 2);
     assert_int_equal(judge_block(w, round, false, true, 1, theirs), AQ_VALUE_GOOD);
   }
