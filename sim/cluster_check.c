@@ -501,8 +501,10 @@ static void check_done(sim_world *w) {
   sim_checks *c = checks(w);
   for (uint64_t slot = 1; slot < w->slots - TAIL_SLOTS; slot++) {
     uint32_t faulty = (uint32_t)__builtin_popcount(in_trouble(w, slot));
-    /* Liars and views that differ together take f+2 to 3f+2 rounds; in short slots these are as long as messages. */
-    bool hurried = w->slot_ns < AQ_SECONDS(5) && w->liars && scheduled(w, SIM_SPLIT);
+    /* Liars and views that differ together take f+2 to 3f+2 rounds, and silent liars leave no vote to spare: in short
+       slots a round is little longer than two messages. */
+    bool hard = scheduled(w, SIM_SPLIT) || scheduled(w, SIM_LIE_SHOW);
+    bool hurried = w->slot_ns < AQ_SECONDS(5) && w->liars && hard;
     bool must = faulty <= w->f && !hurried;
     /* In 5 s slots Charon's table leaves a proposal 2.08 s, of which a dead leader takes 1.5; shorter ones are no
        better (docs/decisions/003). */
