@@ -88,8 +88,9 @@ typedef struct {
   size_t post_cnt;
   uint32_t partials_sent;
   /* its beacon node */
-  bool silent, refuses,
-      other_votes; /* refuses: what is sent to its pools; other_votes: these instead of what all say */
+  bool silent;
+  bool refuses;     /* what is sent to its pools */
+  bool other_votes; /* these instead of what all say */
   aq_att_data votes;
   uint8_t known_block[32]; /* one that it has besides */
   uint64_t known_slot;

@@ -248,8 +248,8 @@ static aq_value_verdict votes_judged(aq_judge *j, const aq_value_case *c, const 
 /* ---- attestations against our schedule ---- */
 
 /* Schedules differ around reorgs, so a validator that ours does not have here passes; its index does not change. */
-static bool duty_fits(const aq_judge *j, aq_duty duty, uint32_t validator, const aq_attester_duty *got) {
-  const aq_duty_def *def = aq_scheduler_def(j->cfg.scheduler, duty, validator);
+static bool duty_fits(const aq_judge *j, const aq_duty_defs *defs, uint32_t validator, const aq_attester_duty *got) {
+  const aq_duty_def *def = aq_duty_defs_find(defs, validator);
   if (!def) {
     const aq_validator_state *state = aq_scheduler_validator(j->cfg.scheduler, validator);
     return !state->known || state->index == got->validator_index;
@@ -292,7 +292,7 @@ static aq_value_verdict attestations(aq_judge *j, const aq_value_case *c, const 
     if (validator < 0) return bad(err, "a validator that is not of the cluster");
     if (aq_unsigned_decode(&d, a, AQ_DUTY_ATTESTER, set->item[i].data) != AQ_OK) return bad(err, "no room to read it");
     if (memcmp(d.attester.pubkey, set->item[i].pubkey, 48) != 0) return bad(err, "a duty of another validator");
-    if (!c->prepared && !duty_fits(j, c->duty, (uint32_t)validator, &d.attester))
+    if (!c->prepared && !duty_fits(j, &defs, (uint32_t)validator, &d.attester))
       return bad(err, "a duty that is not as our schedule has it");
     aq_att_data_get(&data, d.value); /* of each the same source and target: validity.h */
   }

@@ -55,10 +55,13 @@ static int by_validator(const void *validator, const void *def) {
   return a < b ? -1 : a > b;
 }
 
+const aq_duty_def *aq_duty_defs_find(const aq_duty_defs *defs, uint32_t validator) {
+  return defs->cnt ? bsearch(&validator, defs->item, defs->cnt, sizeof *defs->item, by_validator) : NULL;
+}
+
 const aq_duty_def *aq_scheduler_def(const aq_scheduler *s, aq_duty duty, uint32_t validator) {
   aq_duty_defs defs;
-  if (aq_scheduler_defs(s, duty, &defs) != AQ_OK) return NULL;
-  return bsearch(&validator, defs.item, defs.cnt, sizeof *defs.item, by_validator);
+  return aq_scheduler_defs(s, duty, &defs) == AQ_OK ? aq_duty_defs_find(&defs, validator) : NULL;
 }
 
 /* ---- triggers ---- */
