@@ -12,22 +12,18 @@ enum { DUMP_VALUE_MAX = 64, EXPORT_KEYS_MAX = 1 << 20 };
 
 /* ---- whose keys ---- */
 
-typedef struct {
-  aq_map map; /* both keys of each pair */
-} key_index;
-
-static bool index_init(key_index *x, const aq_interchange_keys *keys) {
-  aq_map_init(&x->map, 48, 2 * (size_t)keys->cnt + 1, NULL);
+/* Both keys of each pair. */
+static bool index_init(aq_map *x, const aq_interchange_keys *keys) {
+  aq_map_init(x, 48, 2 * (size_t)keys->cnt + 1, NULL);
   for (uint32_t i = 0; i < keys->cnt; i++) {
     void *pair = (void *)(uintptr_t)&keys->pair[i];
-    if (aq_map_put(&x->map, keys->pair[i].share, pair) != AQ_OK ||
-        aq_map_put(&x->map, keys->pair[i].group, pair) != AQ_OK)
+    if (aq_map_put(x, keys->pair[i].share, pair) != AQ_OK || aq_map_put(x, keys->pair[i].group, pair) != AQ_OK)
       return false;
   }
   return true;
 }
 
-static const aq_key_pair *pair_of(const key_index *x, const uint8_t pubkey[48]) { return aq_map_get(&x->map, pubkey); }
+static const aq_key_pair *pair_of(const aq_map *x, const uint8_t pubkey[48]) { return aq_map_get(x, pubkey); }
 
 static const uint8_t *named(const aq_key_pair *p, aq_key_kind as) { return as == AQ_KEYS_SHARE ? p->share : p->group; }
 
@@ -72,7 +68,7 @@ static aq_status put_rows(aq_db *db, const uint8_t a[48], const uint8_t b[48], b
 }
 
 /* One entry a validator, also when the journal has records under both of its keys: at the first of them. */
-static aq_status put_validator(aq_db *db, const key_index *x, const uint8_t pubkey[48], aq_key_kind as, aq_map *done,
+static aq_status put_validator(aq_db *db, const aq_map *x, const uint8_t pubkey[48], aq_key_kind as, aq_map *done,
                                aq_buf *out, aq_interchange_stats *stats) {
   static const aq_key_pair seen;
   const aq_key_pair *p = pair_of(x, pubkey);
@@ -104,7 +100,7 @@ static aq_status export_root(aq_db *db, const uint8_t *root, uint8_t out[32], aq
   return AQ_OK;
 }
 
-static aq_status put_data(aq_db *db, const key_index *x, aq_key_kind as, aq_buf *out, aq_interchange_stats *stats) {
+static aq_status put_data(aq_db *db, const aq_map *x, aq_key_kind as, aq_buf *out, aq_interchange_stats *stats) {
   static const char text[] = "SELECT pubkey FROM sign WHERE type IN (1, 2, 5) UNION SELECT pubkey FROM mark ORDER BY 1";
   sqlite3_stmt *s = NULL;
   aq_map done;
@@ -125,7 +121,7 @@ static aq_status put_data(aq_db *db, const key_index *x, aq_key_kind as, aq_buf 
 aq_status aq_interchange_export(aq_db *db, const uint8_t *root, const aq_interchange_keys *keys, aq_key_kind as,
                                 aq_buf *out, aq_interchange_stats *stats, aq_err *err) {
   uint8_t known[32];
-  key_index x;
+  aq_map x;
   *stats = (aq_interchange_stats){0};
   aq_status st = export_root(db, root, known, err);
   if (st != AQ_OK) return st;
@@ -133,7 +129,7 @@ aq_status aq_interchange_export(aq_db *db, const uint8_t *root, const aq_interch
   aq_buf_put_hex(out, aq_bytes_of(known, sizeof known));
   aq_buf_put_str(out, "\"},\"data\":[");
   st = index_init(&x, keys) ? put_data(db, &x, as, out, stats) : AQ_E_LIMIT;
-  aq_map_free(&x.map);
+  aq_map_free(&x);
   aq_buf_put_str(out, "]}\n");
   if (st == AQ_E_IO) return aq_fail(err, AQ_E_IO, "cannot read the store: %s", sqlite3_errmsg(db->h));
   return st != AQ_OK || out->failed ? aq_fail(err, AQ_E_LIMIT, "the export is too large") : AQ_OK;
@@ -182,7 +178,7 @@ static bool read_attestations(yyjson_val *list, mark *m, size_t *cnt) {
 typedef struct {
   aq_db *db;
   const aq_interchange_import_cfg *cfg;
-  key_index index;
+  aq_map index;
   aq_map seen; /* pairs that the file names */
   aq_interchange_stats *stats;
 } import;
@@ -301,7 +297,7 @@ import m = {.db = db, .cfg = cfg, .stats = stats };
   aq_map_init(&m.seen, 48, (size_t)cfg->keys.cnt + 1, NULL);
   aq_status st = index_init(&m.index, &cfg->keys) ? in_transaction(&m, yyjson_doc_get_root(doc), err)
                                                   : aq_fail(err, AQ_E_LIMIT, "too many keys");
-  aq_map_free(&m.index.map);
+  aq_map_free(&m.index);
   aq_map_free(&m.seen);
   yyjson_doc_free(doc);
   return st;
