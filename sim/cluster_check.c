@@ -52,6 +52,7 @@ typedef struct {
   aq_qbft_msg m; /* without justification */
   uint64_t sent_ns;
   bool untaken; /* for a duty so far ahead that nobody takes it: it tells a node that lost it nothing */
+  bool told;    /* somebody got it: what died with its process on the way misleads nobody */
 } sent_vote;
 
 struct sim_checks {
@@ -346,7 +347,8 @@ static void check_contradiction(sim_node *n, aq_duty duty, const aq_qbft_msg *m)
     if (!aq_duty_eq(s->duty, duty)) continue;
     if (same_vote(&s->m, m)) return;
     bool lost = s->untaken && n->lost_ns > s->sent_ns; /* decision 008, "What this leaves" */
-    if (contradicts(&s->m, m) && !lost) against = &s->m;
+    bool unheard = !s->told && n->old_ns[1] > s->sent_ns;
+    if (contradicts(&s->m, m) && !lost && !unheard) against = &s->m;
   }
   if (against && !unknowing(n)) {
     sim_fail(w, "node %u contradicts itself: slot %llu %s, type %d of round %lld after type %d of round %lld", n->op,
@@ -357,8 +359,27 @@ static void check_contradiction(sim_node *n, aq_duty duty, const aq_qbft_msg *m)
   AQ_ASSERT(s);
   s->duty = duty, s->m = *m, s->sent_ns = w->now_ns;
   s->untaken = !aq_duty_gate(&n->core.chain.clock, duty.slot, duty.type, w->now_ns);
+  s->told = w->wires != NULL; /* there a message is not followed to its end */
   s->m.raw = aq_bytes_of(NULL, 0), s->m.just = NULL, s->m.just_cnt = 0;
   aq_list_push(sent, &s->link);
+}
+
+void sim_check_told(sim_node *from, aq_bytes msg) {
+  aq_qbft_msg m = {0};
+  uint32_t cnt = 0;
+  aq_duty duty;
+  aq_bytes raw;
+  size_t end;
+  aq_arena a;
+  if (from->nature != SIM_HONEST || !sim_first_vote(&raw, &end, msg)) return;
+  aq_arena_init(&a, 1 << 20);
+  bool read = aq_qbft_wire_read(&m, &cnt, 1, &duty, &a, from->w->n, raw, false) == AQ_OK;
+  if (read && m.from == from->op && duty.slot < SIM_SLOTS_MAX) {
+    AQ_LIST_EACH(&checks(from->w)->sent[from->op][duty.slot], s, sent_vote, link) {
+      s->told |= aq_duty_eq(s->duty, duty) && same_vote(&s->m, &m);
+    }
+  }
+  aq_arena_free(&a);
 }
 
 /* A vote that leaves is on the disk. */

@@ -119,6 +119,7 @@ static void deliver(letter *l, bool again) {
   const aq_net_handler *h = &to->link.handler[l->proto];
   sim_trace(l->w, again ? "again" : "deliver", l->from->idx, to->idx, aq_buf_bytes(&l->data));
   say_vote(l);
+  if (l->proto == AQ_PROTO_QBFT) sim_check_told(l->from, aq_buf_bytes(&l->data));
   if (to->nature == SIM_LIAR) sim_liar_heard(to, l->proto, aq_buf_bytes(&l->data));
   if (h->recv) h->recv(h->arg, l->from->op, aq_buf_bytes(&l->data));
 }

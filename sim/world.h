@@ -322,6 +322,7 @@ bool sim_first_vote(aq_bytes *raw, size_t *end, aq_bytes msg);
 /* A node's own set of shares as a peer reads it. */
 AQ_NODISCARD aq_status sim_read_shares(aq_parsigex_set *out, aq_arena *a, sim_node *n, aq_bytes msg);
 void sim_check_sent(sim_node *n, uint32_t to, aq_net_proto proto, aq_bytes msg);
+void sim_check_told(sim_node *from, aq_bytes msg); /* a consensus message that arrived */
 void sim_check_voted(sim_node *n, const aq_store_vote *v);
 void sim_check_decided(sim_node *n, const aq_store_decided *d);
 /* The journal of an honest node refused what that node made. */
