@@ -14,7 +14,7 @@ int main(int argc, char **argv) {
   fputs(
       "usage: aequa-sim cluster [--help]   whole nodes: wiring, duties, disks, beacon nodes, clients\n"
       "       aequa-sim replay [--help]    recorded consensus instances of real nodes once more\n"
-      "       aequa-sim qbft [--seeds N] [--start S] [--seed S] [--nodes N] [--trace] [--json]   consensus alone\n",
+      "       aequa-sim qbft [--help]      consensus alone\n",
       out);
   return out == stdout ? 0 : 2;
 }

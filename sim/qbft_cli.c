@@ -11,7 +11,7 @@ enum { ROUNDS_SHOWN = 16 };
 
 typedef struct {
   uint64_t seeds, start, nodes;
-  bool one, trace, json;
+  bool one, trace, json, help;
 } options;
 
 typedef struct {
@@ -21,11 +21,26 @@ typedef struct {
   char why[240];
 } totals;
 
+static void usage(FILE *out) {
+  fputs(
+      "usage: aequa-sim qbft [OPTIONS]     the consensus machine alone, against liars, losses and crashes\n\n"
+      "  --seeds N  that many seeds (default 2000)\n"
+      "  --start S  from this seed on (default 0)\n"
+      "  --seed S   one seed alone\n"
+      "  --nodes N  that many operators instead of what each seed picks\n"
+      "  --trace    one line an event (with --seed)\n"
+      "  --json     totals as JSON\n\n"
+      "Exit status: 0 all promises held, 1 one was broken, 2 wrong usage.\n",
+      out);
+}
+
 static bool parse(options *o, int argc, char **argv) {
   *o = (options){.seeds = 2000};
   for (int i = 1; i < argc; i++) {
     const char *next = i + 1 < argc ? argv[i + 1] : NULL;
-    if (strcmp(argv[i], "--trace") == 0) {
+    if (strcmp(argv[i], "--help") == 0) {
+      o->help = true;
+    } else if (strcmp(argv[i], "--trace") == 0) {
       o->trace = true;
     } else if (strcmp(argv[i], "--json") == 0) {
       o->json = true;
@@ -79,7 +94,14 @@ static void print_json(const options *o, const totals *t, double took) {
 int aq_qbft_sim_main(int argc, char **argv) {
   options o;
   totals t = {0};
-  if (!parse(&o, argc, argv)) return 2;
+  if (!parse(&o, argc, argv)) {
+    usage(stderr);
+    return 2;
+  }
+  if (o.help) {
+    usage(stdout);
+    return 0;
+  }
   double start = cli_seconds(CLOCK_MONOTONIC);
   mallopt(M_MMAP_THRESHOLD, 64 << 20); /* the machines' memory is used again for the next seed, not mapped anew */
   mallopt(M_TRIM_THRESHOLD, 256 << 20);
