@@ -50,5 +50,5 @@ uint64_t aq_round_deadline_ns(const aq_timer_flags *f, const aq_clock *clock, aq
 }
 
 uint64_t aq_round_patience_ns(const aq_clock *clock, int64_t round) {
-  return of_slot(AQ_MILLIS(375) * ((uint64_t)round + 1), clock);
+  return of_slot(AQ_MILLIS(750) * ((uint64_t)round + 3) / 4, clock);
 }

@@ -20,7 +20,7 @@ const char *aq_round_timer_name(aq_round_timer t); /* metric label: "eager_dline
 uint64_t aq_round_deadline_ns(const aq_timer_flags *f, const aq_clock *clock, aq_duty duty, int64_t round, bool again,
                               uint64_t now_ns, uint64_t prev_ns);
 /* Not in Charon's table (decision 011): how long after its last vote in a round a node waits for those of others when
-   some node has gone on without it. It grows with the round, as time-outs must: 3/8 of r+1 first rounds of
+   some node has gone on without it. It grows with the round, as time-outs must: 3/16 of r+3 first rounds of
    attestations. */
 uint64_t aq_round_patience_ns(const aq_clock *clock, int64_t round);
 

@@ -67,7 +67,7 @@ static void rounds_of_short_slots(void **state) {
   }
 }
 
-/* Goal: what a node waits for the votes of others is three quarters of a first round, half as much more each round, in
+/* Goal: what a node waits for the votes of others is three quarters of a first round, a quarter as much more each round, in
    short slots too. Method: slots on both sides of the bound, early and late rounds. */
 static void patience(void **state) {
   (void)state;
@@ -78,7 +78,7 @@ static void patience(void **state) {
     aq_clock clock = {AQ_SECONDS(1606824023), AQ_MILLIS(slot_ms[i]), 32};
     uint64_t round = aq_round_deadline_ns(&f, &clock, duty, 1, false, 0, 0) - aq_duty_start_ns(&clock, duty);
     for (uint64_t r = 1; r < 20; r++) {
-      uint64_t want = round * 3 / 4 + (r - 1) * (round * 3 / 8);
+      uint64_t want = round * 3 / 4 + (r - 1) * (round * 3 / 16);
       assert_in_range(aq_round_patience_ns(&clock, (int64_t)r), want - 50, want + 50);
     }
   }
