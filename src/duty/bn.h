@@ -91,10 +91,18 @@ void aq_bn_watch_chain(aq_bn *b, aq_chain *chain);
    once (once a slot). */
 bool aq_bn_version_fits(aq_bn *b, aq_fork fork, uint64_t epoch);
 
+/* A new head, and the last blocks before its epoch (current) and before the epoch before that (previous): duties depend
+   on these. */
+typedef struct {
+  uint64_t slot;
+  uint8_t block[32], previous[32], current[32];
+  bool has_roots; /* previous and current were told */
+} aq_bn_head;
+
 /* Events (core.md 12.5): head and chain_reorg, reconnecting for ever with back-off 1 to 30 s. */
 typedef struct {
   void *arg;
-  void (*head)(void *arg, uint64_t slot, const uint8_t block[32]);
+  void (*head)(void *arg, const aq_bn_head *head);
   void (*heard)(void *arg, uint64_t slot); /* every head of a usable node, also one that our clock does not believe */
   void (*reorg)(void *arg, uint64_t slot, uint64_t depth);
 } aq_bn_events;

@@ -90,7 +90,7 @@ static void trigger(void *arg, aq_duty duty, const aq_duty_defs *defs) {
   aq_fetcher_fetch(w->fetcher, duty, defs);
 }
 static void duties(void *arg, aq_status st, yyjson_val *answer) { (void)arg, (void)st, (void)answer; }
-static void on_head(void *arg, uint64_t slot, const uint8_t block[32]) { (void)arg, (void)slot, (void)block; }
+static void on_head(void *arg, const aq_bn_head *head) { (void)arg, (void)head; }
 static void on_reorg(void *arg, uint64_t slot, uint64_t depth) { (void)arg, (void)slot, (void)depth; }
 static void quiet(void *arg, const char *line, size_t n) { (void)arg, (void)line, (void)n; }
 

@@ -18,11 +18,18 @@ static double since_slot_s(const aq_bn *b, uint64_t slot) {
   return now_ns > start_ns ? (double)(now_ns - start_ns) / 1e9 : 0;
 }
 
+static bool same_head(const aq_bn_head *a, const aq_bn_head *b) {
+  return a->slot == b->slot && memcmp(a->block, b->block, 32) == 0 && memcmp(a->previous, b->previous, 32) == 0 &&
+         memcmp(a->current, b->current, 32) == 0;
+}
+
 static void head_event(aq_bn_endpoint *ep, yyjson_val *root, uint64_t slot) {
   aq_bn *b = ep->bn;
   aq_bn_stream *s = &ep->stream;
-  uint8_t block[32];
-  if (!aq_json_hex(root, "block", block, 32)) return;
+  aq_bn_head h = {.slot = slot};
+  if (!aq_json_hex(root, "block", h.block, 32)) return;
+  h.has_roots = aq_json_hex(root, "previous_duty_dependent_root", h.previous, 32) &&
+                aq_json_hex(root, "current_duty_dependent_root", h.current, 32);
   aq_metric_set(AQ_M_APP_BEACON_NODE_SSE_HEAD_SLOT, (double)slot, AQ_LABELS(ep->site));
   if (b->chain_known) {
     aq_metric_observe(AQ_M_APP_BEACON_NODE_SSE_HEAD_DELAY, since_slot_s(b, slot), AQ_LABELS(ep->site));
@@ -31,11 +38,10 @@ static void head_event(aq_bn_endpoint *ep, yyjson_val *root, uint64_t slot) {
     double took_s = (double)(aq_mono_ns(b->cfg.env) - s->gossip_ns) / 1e9;
     aq_metric_observe(AQ_M_APP_BEACON_NODE_SSE_BLOCK_PROCESSING_TIME, took_s, AQ_LABELS(ep->site));
   }
-  if (b->head_seen && b->head_slot == slot && memcmp(b->head_block, block, 32) == 0) return; /* from another node */
+  if (b->head_seen && same_head(&b->head, &h)) return; /* from another node */
   b->head_seen = true;
-  b->head_slot = slot;
-  memcpy(b->head_block, block, 32);
-  if (b->events.head) b->events.head(b->events.arg, slot, block);
+  b->head = h;
+  if (b->events.head) b->events.head(b->events.arg, &h);
 }
 
 static void reorg_event(aq_bn_endpoint *ep, yyjson_val *root, uint64_t slot) {

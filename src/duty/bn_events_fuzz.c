@@ -21,10 +21,10 @@ static void on_event(void *arg, const char *name, aq_bytes data) {
   for (size_t i = 0; i < data.len; i++) s->mix = s->mix * 31 + data.ptr[i];
 }
 
-static void on_head(void *arg, uint64_t slot, const uint8_t block[32]) {
+static void on_head(void *arg, const aq_bn_head *h) {
   seen *s = arg;
   s->heads++;
-  s->mix = s->mix * 31 + slot + block[0];
+  s->mix = s->mix * 31 + h->slot + h->block[0] + h->previous[0] + h->current[0] + h->has_roots;
 }
 
 static void on_reorg(void *arg, uint64_t slot, uint64_t depth) {

@@ -146,8 +146,7 @@ struct aq_bn {
   uint32_t unfit_run;        /* calls in a row that ended for want of a believable answer */
   bool subscribed;
   aq_bn_events events;
-  uint64_t head_slot; /* of the last head event handed on */
-  uint8_t head_block[32];
+  aq_bn_head head; /* the last one handed on */
   bool head_seen;
   uint64_t reorg_slot, reorg_depth;
   bool reorg_seen;

@@ -518,11 +518,11 @@ typedef struct {
   uint8_t block[32];
 } seen;
 
-static void on_head(void *arg, uint64_t slot, const uint8_t block[32]) {
+static void on_head(void *arg, const aq_bn_head *h) {
   seen *s = arg;
   s->heads++;
-  s->slot = slot;
-  memcpy(s->block, block, 32);
+  s->slot = h->slot;
+  memcpy(s->block, h->block, 32);
 }
 
 static void on_reorg(void *arg, uint64_t slot, uint64_t depth) {

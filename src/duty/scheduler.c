@@ -134,7 +134,7 @@ uint64_t aq_scheduler_slot(const aq_scheduler *s) {
 uint64_t aq_sched_epoch_now(const aq_scheduler *s) { return aq_epoch_of(&s->cfg.chain->clock, aq_scheduler_slot(s)); }
 
 /* Asks for what is missing. The next epoch from half-way through this one (core.md 6.2, 5); at both moments the
-   epochs are asked for again, since their dependent roots may have changed. */
+   epochs are asked for again: a head that told of another dependent root may have been missed. */
 static void resolve_due(aq_scheduler *s, bool new_epoch) {
   const aq_clock *clock = &s->cfg.chain->clock;
   uint64_t epoch = aq_sched_epoch_now(s), in_epoch = s->slot % clock->slots_per_epoch;
@@ -148,6 +148,7 @@ static void resolve_due(aq_scheduler *s, bool new_epoch) {
 static void ask_missing(aq_scheduler *s) {
   if (s->refresh_due) aq_sched_validators_refresh(s);
   if (s->validators_known && !aq_sched_resolved(s, aq_sched_epoch_now(s))) resolve_due(s, false);
+  if (s->validators_known) aq_sched_duties_retry(s);
 }
 
 static void slot_started(aq_scheduler *s, uint64_t slot) {
@@ -226,6 +227,10 @@ void aq_sched_epoch_changed(aq_scheduler *s, uint64_t epoch) {
 void aq_scheduler_reorg(aq_scheduler *s, uint64_t epoch) {
   aq_sched_duties_forget(s, epoch);
   if (s->started && s->validators_known) resolve_due(s, false);
+}
+
+void aq_scheduler_head(aq_scheduler *s, const aq_bn_head *head) {
+  if (s->ticking && head->has_roots) aq_sched_duties_head(s, head);
 }
 
 /* ---- waiters ---- */

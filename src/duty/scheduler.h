@@ -1,7 +1,9 @@
 /* duty/scheduler.h - slots, epochs and duties: keeps the validators' status and the duties of each epoch, and calls
    `trigger` at the moment of each duty. Spec: core.md 6. Definitions are kept for the current epoch, the next and
    three back. The next epoch is resolved half-way through this one; at both moments the running epoch is asked for
-   again, since its dependent roots may have changed. Limits: 48 cached (kind, epoch) answers, 4096 waiting API calls.
+   again, and whenever a head names another root than the duties in hand depend on. Proposers that were told before
+   their epoch began are a guess until Fulu: nothing is triggered by them unless the beacon node fails then.
+   Limits: 48 cached (kind, epoch) answers, 4096 waiting API calls.
    Validators come by POST, or by GET where a node has no POST (Lodestar 1.5.1); state `head`. Definitions and validator
    states are valid until the next callback of the environment. */
 #ifndef AQ_DUTY_SCHEDULER_H
@@ -40,6 +42,9 @@ aq_scheduler *aq_scheduler_new(const aq_scheduler_cfg *cfg);
 void aq_scheduler_free(aq_scheduler *s);
 void aq_scheduler_start(aq_scheduler *s);
 void aq_scheduler_reorg(aq_scheduler *s, uint64_t epoch); /* forget duties of later epochs, resolve again */
+/* A new head: duties that depend on another root than it tells are asked for again. Until the answer the old ones are
+   triggered, and calls of the API wait. */
+void aq_scheduler_head(aq_scheduler *s, const aq_bn_head *head);
 uint64_t aq_scheduler_slot(const aq_scheduler *s);
 
 /* A manual duty (/v1/duty): triggers now with the definitions of the slot, at most once a (slot, type).

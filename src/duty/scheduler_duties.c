@@ -141,7 +141,7 @@ static bool defs_eq(const aq_sched_defs *a, const aq_sched_defs *b) {
 
 static void defs_take(aq_scheduler *s, const aq_sched_duties *d) {
   aq_sched_epoch *e = epoch_find(s, d->epoch);
-  if (!e) return; /* asked by the API only */
+  if (!e || d->guess) return; /* asked by the API only; not certain */
   aq_sched_defs fresh = defs_of(s, d->kind, yyjson_doc_get_root(d->doc));
   bool had = e->have[d->kind], same = had && defs_eq(&fresh, &e->defs[d->kind]);
   if (same) {
@@ -290,13 +290,38 @@ static bool is_guess(const aq_sched_duties *d) {
   return d->kind == AQ_DUTIES_PROPOSER && d->epoch > aq_sched_epoch_now(d->s);
 }
 
+/* Until Fulu the last block before the epoch decides. */
+static bool uncertain(const aq_sched_duties *d) {
+  return is_guess(d) && aq_chain_fork_at(d->s->cfg.chain, aq_sched_epoch_now(d->s)) < AQ_FULU;
+}
+
+/* May it be handed out? A guess only before its epoch. */
+static bool current(const aq_sched_duties *d) { return d->doc && !d->doubted && (!d->guess || is_guess(d)); }
+
+/* For want of an answer what there is must do, until the next question. */
+static void make_do(aq_sched_duties *d) {
+  d->doubted |= !current(d);
+  deliver_soon(d);
+  if (!d->guess || is_guess(d)) return;
+  d->guess = false;
+  defs_take(d->s, d);
+}
+
+static void ask(aq_sched_duties *d);
+
 static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
   aq_sched_duties *d = arg;
   d->call_id = 0;
   if (st == AQ_OK) {
+    d->doubted = false;
+    d->guess = d->asked_early;
     yyjson_doc_free(d->doc);
     d->doc = d->fresh;
     d->fresh = NULL;
+    if (!current(d)) { /* its epoch began meanwhile */
+      ask(d);
+      return;
+    }
     deliver_soon(d); /* before the definitions: their users may reorganise the cache */
     defs_take(d->s, d);
     return;
@@ -304,7 +329,7 @@ static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
   AQ_LOG(is_guess(d) ? AQ_LOG_DEBUG : AQ_LOG_WARN, "duties_unknown", AQ_STR("kind", kinds[d->kind].cache),
          AQ_UINT("epoch", d->epoch), AQ_STR("err", aq_status_text(st)), AQ_INT("code", ans ? ans->code : 0));
   if (d->doc)
-    deliver_soon(d);
+    make_do(d);
   else
     calls_end(d, st);
 }
@@ -314,6 +339,7 @@ static void no_validators(aq_sched_duties *d) {
       "{\"dependent_root\":\"0x0000000000000000000000000000000000000000000000000000000000000000\",\"data\":[],"
       "\"execution_optimistic\":false}";
   yyjson_doc_free(d->doc);
+  d->guess = d->doubted = false;
   d->doc = yyjson_read(none, sizeof none - 1, 0);
   AQ_ASSERT(d->doc);
   deliver_soon(d);
@@ -335,6 +361,7 @@ static void ask(aq_sched_duties *d) {
   aq_scheduler *s = d->s;
   if (d->call_id) return;
   d->asked = true;
+  d->asked_early = uncertain(d);
   if (!s->validators_known) {
     d->wanted = true;
     aq_sched_validators_refresh(s);
@@ -376,7 +403,7 @@ void aq_sched_resolve(aq_scheduler *s, uint64_t epoch, bool again) {
     const aq_sched_epoch *e = aq_sched_epoch_of(s, epoch);
     if (!d || !e) continue;
     if (d->doc && !e->have[kind]) defs_take(s, d);
-    if (again || (!d->doc && !(d->asked && is_guess(d)))) ask(d);
+    if (again || (d->doc ? !current(d) : !(d->asked && is_guess(d)))) ask(d);
   }
 }
 
@@ -429,6 +456,54 @@ void aq_sched_duties_forget(aq_scheduler *s, uint64_t after_epoch) {
   }
 }
 
+/* The root that the duties depend on, as a head tells it; NULL: it does not, or they are a guess. beacon-APIs, v1 of
+   the duties routes: attesters go by the last block before the epoch before theirs, proposers by that before theirs. */
+static const uint8_t *dependent(const aq_sched_duties *d, const aq_bn_head *head) {
+  uint64_t of_head = aq_epoch_of(&d->s->cfg.chain->clock, head->slot), until = d->epoch;
+  if (d->kind == AQ_DUTIES_SYNC || d->epoch < aq_sched_epoch_now(d->s) || is_guess(d)) return NULL;
+  if (d->kind == AQ_DUTIES_ATTESTER && until > 0) until--;
+  if (until > of_head) return head->block;
+  if (until == of_head) return head->current;
+  return until + 1 == of_head ? head->previous : NULL;
+}
+
+/* Not known: zero, of beacon nodes that do not say. */
+static bool depends_on(const aq_sched_duties *d, const uint8_t root[32]) {
+  uint8_t own[32] = {0};
+  aq_json_hex(yyjson_doc_get_root(d->doc), "dependent_root", own, 32);
+  return aq_bytes_is_zero(aq_bytes_of(own, 32)) || memcmp(own, root, 32) == 0;
+}
+
+/* Once a slot where a root stays: beacon nodes may differ for long. */
+static void hear_root(aq_sched_duties *d, const uint8_t root[32]) {
+  bool moved = d->heard && memcmp(d->told, root, 32) != 0, late = d->call_id && moved;
+  d->heard = true;
+  memcpy(d->told, root, 32);
+  if ((d->call_id && !late) || (!late && (!d->doc || depends_on(d, root)))) return;
+  if (!moved && d->doubt_slot == d->s->slot + 1) return;
+  d->doubt_slot = d->s->slot + 1;
+  d->doubted = d->doc != NULL;
+  if (late) aq_bn_cancel(d->s->cfg.bn, d->call_id); /* its answer may be of before */
+  d->call_id = 0;
+  aq_metric_add(AQ_M_APP_CACHE_INVALIDATED_REORG_TOTAL, 1, AQ_LABELS(kinds[d->kind].cache));
+  AQ_LOG(AQ_LOG_INFO, "duties_doubted", AQ_STR("kind", kinds[d->kind].cache), AQ_UINT("epoch", d->epoch),
+         AQ_HEX("dependent_root", root, 32));
+  ask(d);
+}
+
+void aq_sched_duties_head(aq_scheduler *s, const aq_bn_head *head) {
+  AQ_LIST_EACH(&s->cache, d, aq_sched_duties, link) {
+    const uint8_t *root = dependent(d, head);
+    if (root) hear_root(d, root);
+  }
+}
+
+void aq_sched_duties_retry(aq_scheduler *s) {
+  AQ_LIST_EACH(&s->cache, d, aq_sched_duties, link) {
+    if (d->doc && !current(d) && d->epoch >= aq_sched_epoch_now(s)) ask(d);
+  }
+}
+
 void aq_sched_duties_renew(aq_scheduler *s) {
   AQ_LIST_EACH(&s->cache, d, aq_sched_duties, link) {
     if (d->kind == AQ_DUTIES_PROPOSER || !d->asked || d->epoch < aq_sched_epoch_now(s)) continue;
@@ -465,12 +540,12 @@ uint64_t aq_scheduler_duties(aq_scheduler *s, aq_duties_kind kind, uint64_t epoc
   AQ_ASSERT(c);
   *c = (aq_sched_call){.id = ++s->last_call, .fn = fn, .arg = arg};
   s->call_cnt++;
-  bool hit = d && d->doc;
+  bool hit = d && current(d);
   aq_metric_add(hit ? AQ_M_APP_CACHE_HITS_TOTAL : AQ_M_APP_CACHE_MISSES_TOTAL, 1, AQ_LABELS(kinds[kind].cache));
   aq_list_push(d ? &d->calls : &s->refused.calls, &c->link);
   if (!d)
     aq_timer_after(s->cfg.env, &s->refused.timer, 0, refused, &s->refused);
-  else if (d->doc)
+  else if (hit)
     deliver_soon(d);
   else
     ask(d);

@@ -32,12 +32,18 @@ typedef struct {
   aq_scheduler *s;
   aq_duties_kind kind;
   uint64_t epoch;
-  uint64_t call_id;  /* 0: no request in flight */
-  bool wanted;       /* ask once the validators are known */
-  bool asked;        /* once at least */
-  bool busy;         /* its calls are being answered: doc must stay */
-  yyjson_doc *doc;   /* restricted to the cluster; NULL: not known */
-  yyjson_doc *fresh; /* judged good, not taken yet */
+  uint64_t call_id;    /* 0: no request in flight */
+  bool wanted;         /* ask once the validators are known */
+  bool asked;          /* once at least */
+  bool busy;           /* its calls are being answered: doc must stay */
+  bool asked_early;    /* the last question was for proposers that were not certain yet, */
+  bool guess;          /* and doc is such an answer */
+  bool doubted;        /* doc is of a chain that the beacon node left: calls wait for the next answer */
+  bool heard;          /* `told` is there */
+  uint8_t told[32];    /* dependent root by the last head */
+  uint64_t doubt_slot; /* plus one: in which it was asked again for that */
+  yyjson_doc *doc;     /* restricted to the cluster; NULL: not known */
+  yyjson_doc *fresh;   /* judged good, not taken yet */
   aq_list calls;
   aq_timer timer; /* hands a known answer on, never from inside */
 } aq_sched_duties;
@@ -110,6 +116,8 @@ void aq_sched_duties_free(aq_scheduler *s);
 void aq_sched_resolve(aq_scheduler *s, uint64_t epoch, bool again); /* again: although it is known */
 void aq_sched_duties_trim(aq_scheduler *s);
 void aq_sched_duties_forget(aq_scheduler *s, uint64_t after_epoch);
+void aq_sched_duties_head(aq_scheduler *s, const aq_bn_head *head);
+void aq_sched_duties_retry(aq_scheduler *s); /* of answers that are not to be trusted */
 void aq_sched_duties_renew(aq_scheduler *s); /* other validators than those asked for are active now */
 void aq_sched_duties_validators(aq_scheduler *s, aq_status st); /* the validators became known, or did not */
 const aq_sched_epoch *aq_sched_epoch_of(const aq_scheduler *s, uint64_t epoch); /* NULL */

@@ -201,6 +201,8 @@ static void on_reorg(void *arg, uint64_t slot, uint64_t depth) {
   aq_scheduler_reorg(w->scheduler, aq_epoch_of(&w->cfg.chain->clock, slot > depth ? slot - depth : 0));
 }
 
+static void on_head(void *arg, const aq_bn_head *head) { aq_scheduler_head(((aq_workflow *)arg)->scheduler, head); }
+
 static void on_heard(void *arg, uint64_t slot) {
   aq_workflow *w = arg;
   if (w->cfg.head) w->cfg.head(w->cfg.arg, slot);
@@ -354,7 +356,7 @@ aq_status aq_workflow_start(aq_workflow *w, aq_err *err) {
   if (st == AQ_OK) st = aq_workflow_resume(w);
   if (st) return aq_fail(err, st, "the records of earlier votes cannot be read: %s", aq_status_text(st));
   w->started = true;
-  aq_bn_subscribe(w->cfg.bn, &(aq_bn_events){.arg = w, .heard = on_heard, .reorg = on_reorg});
+  aq_bn_subscribe(w->cfg.bn, &(aq_bn_events){.arg = w, .head = on_head, .heard = on_heard, .reorg = on_reorg});
   aq_scheduler_start(w->scheduler);
   aq_infosync_start(w->infosync);
   return AQ_OK;

@@ -412,6 +412,31 @@ static void test_failures(void **state) {
   world_free(w);
 }
 
+/* Goal: what the beacon node's heads say of the roots that duties depend on reaches the schedule.
+   Method: heads of one root and of another on the event stream; the questions for duties are counted. */
+static void test_heads(void **state) {
+  static const char *const roots[] = {HEAD_ROOT, "0x3131313131313131313131313131313131313131313131313131313131313131"};
+  (void)state;
+  world *w = world_new(ALL, ALL);
+  run_to(w, ATTEST_SLOT, 0);
+  fake_http *http = &w->node[0].http;
+  char text[600], path[40];
+  snprintf(path, sizeof path, "duties/attester/%d", ATTEST_SLOT / SPE);
+  fake_ex *ex = fake_http_find(http, "/eth/v1/events");
+  fake_http_open(ex, 200);
+  for (size_t i = 0; i < AQ_COUNT(roots); i++) {
+    size_t before = fake_http_count(http, path);
+    snprintf(text, sizeof text,
+             "event: head\ndata: {\"slot\":\"%d\",\"block\":\"" HEAD_ROOT
+             "\",\"previous_duty_dependent_root\":\"%s\",\"current_duty_dependent_root\":\"%s\"}\n\n",
+             ATTEST_SLOT, roots[i], roots[i]);
+    fake_http_chunk(ex, text);
+    fake_env_run_for(&w->env, AQ_MILLIS(20));
+    assert_int_equal(fake_http_count(http, path) - before, i);
+  }
+  world_free(w);
+}
+
 /* Goal: stopping in the middle of everything answers the validator client and leaks nothing.
    Method: free after each millisecond step of a duty (sanitizers look at the rest). */
 static void test_stop_anywhere(void **state) {
@@ -439,7 +464,7 @@ int main(void) {
       cmocka_unit_test(test_journal),          cmocka_unit_test(test_abstain),
       cmocka_unit_test(test_garbage),          cmocka_unit_test(test_failures),
       cmocka_unit_test(test_sync_message),     cmocka_unit_test(test_selection_and_exit),
-      cmocka_unit_test(test_stop_anywhere),
+      cmocka_unit_test(test_stop_anywhere),    cmocka_unit_test(test_heads),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
