@@ -47,10 +47,10 @@ void aq_vc_refused(aq_vc *v, aq_duty_type type, uint64_t slot, uint64_t validato
 
 static aq_vc_epoch *epoch_slot(aq_vc *v, uint64_t epoch) {
   aq_vc_epoch *e = &v->epoch[epoch % 2];
-  if (e->asked && e->epoch == epoch) return e;
+  if (e->used && e->epoch == epoch) return e;
   free(e->att);
   free(e->prop);
-  *e = (aq_vc_epoch){.epoch = epoch};
+  *e = (aq_vc_epoch){.epoch = epoch, .used = true};
   return e;
 }
 
@@ -82,11 +82,11 @@ static void run_slot(aq_vc *v) {
   if (!v->ready || now_ns < v->chain.clock.genesis_ns) return;
   uint64_t slot = aq_slot_at(&v->chain.clock, now_ns), epoch = aq_epoch_of(&v->chain.clock, slot);
   const aq_vc_epoch *e = &v->epoch[epoch % 2];
-  if (!e->asked || e->epoch != epoch) return;
+  if (!e->used || e->epoch != epoch) return;
   /* The clock was ahead: the slots from here on had no turn, or have one more, and the journal decides. */
   if (slot + 2 < v->att_slot) v->att_slot = slot;
   if (slot + 2 < v->prop_slot) v->prop_slot = slot;
-  if (e->prop_known && v->prop_slot <= slot) {
+  if (e->prop_known && e->prop_heard > slot && v->prop_slot <= slot) {
     v->prop_slot = slot + 1;
     if (!abstains(v, (aq_duty){slot, AQ_DUTY_PROPOSER})) aq_vc_propose(v, slot, e);
   }
@@ -103,12 +103,12 @@ static void att_tick(void *arg) { run_slot(arg); }
 
 typedef struct {
   aq_vc *v;
-  uint64_t epoch;
+  uint64_t epoch, slot; /* slot: in which it was asked */
 } epoch_call;
 
 static aq_vc_epoch *still_wanted(const epoch_call *call) {
   aq_vc_epoch *e = &call->v->epoch[call->epoch % 2];
-  return e->asked && e->epoch == call->epoch ? e : NULL;
+  return e->used && e->epoch == call->epoch ? e : NULL;
 }
 
 static void put_index_list(aq_buf *out, const aq_vc *v) {
@@ -152,11 +152,18 @@ static void subscribe(aq_vc *v, yyjson_val *list) {
   aq_buf_free(&body);
 }
 
+static bool same_att(const aq_vc_att *a, const aq_vc_att *b) {
+  return a->key == b->key && a->slot == b->slot && a->committee_index == b->committee_index &&
+         a->committee_length == b->committee_length && a->position == b->position;
+}
+
 static void read_attesters(aq_vc *v, aq_vc_epoch *e, yyjson_val *list) {
   size_t i, max;
   yyjson_val *val;
-  e->att = calloc(yyjson_arr_size(list) + 1, sizeof *e->att);
-  if (!e->att) return;
+  aq_vc_att *att = calloc(yyjson_arr_size(list) + 1, sizeof *att);
+  uint32_t cnt = 0;
+  bool same = e->att_known;
+  if (!att) return;
   yyjson_arr_foreach(list, i, max, val) {
     aq_vc_att d = {0};
     int key = key_by_hex(v, aq_json_str(val, "pubkey"));
@@ -166,10 +173,15 @@ static void read_attesters(aq_vc *v, aq_vc_epoch *e, yyjson_val *list) {
       continue;
     }
     d.key = (uint32_t)key;
-    e->att[e->att_cnt++] = d;
+    same = same && cnt < e->att_cnt && same_att(&d, &e->att[cnt]);
+    att[cnt++] = d;
   }
+  same = same && cnt == e->att_cnt;
+  free(e->att);
+  e->att = att;
+  e->att_cnt = cnt;
   e->att_known = true;
-  subscribe(v, list);
+  if (!same) subscribe(v, list);
 }
 
 /* The answer with a list under `data`, or NULL: anything else must not pass for "no duties". */
@@ -186,10 +198,11 @@ static void attesters_answer(void *arg, aq_status st, const aq_bn_answer *ans) {
   aq_vc *v = call->v;
   aq_vc_epoch *e = still_wanted(call);
   yyjson_doc *doc = list_answer(&st, ans);
-  if (e && doc && !e->att_known)
+  if (e) e->att_open = false;
+  if (e && doc)
     read_attesters(v, e, yyjson_obj_get(yyjson_doc_get_root(doc), "data"));
-  else if (e && !doc)
-    e->asked = false; /* the next slot asks again */
+  else if (e)
+    e->att_asked = 0; /* the next look asks again */
   if (!doc && st != AQ_E_CLOSED) aq_vc_error(v, "attester_duties", call->epoch, st, ans);
   yyjson_doc_free(doc);
   free(call);
@@ -199,8 +212,11 @@ static void attesters_answer(void *arg, aq_status st, const aq_bn_answer *ans) {
 static void read_proposers(aq_vc *v, aq_vc_epoch *e, yyjson_val *list) {
   size_t i, max;
   yyjson_val *val;
-  e->prop = calloc(yyjson_arr_size(list) + 1, sizeof *e->prop);
-  if (!e->prop) return;
+  aq_vc_prop *prop = calloc(yyjson_arr_size(list) + 1, sizeof *prop);
+  if (!prop) return;
+  free(e->prop);
+  e->prop = prop;
+  e->prop_cnt = 0;
   yyjson_arr_foreach(list, i, max, val) {
     aq_vc_prop d = {0};
     int key = key_by_hex(v, aq_json_str(val, "pubkey"));
@@ -216,45 +232,64 @@ static void proposers_answer(void *arg, aq_status st, const aq_bn_answer *ans) {
   aq_vc *v = call->v;
   aq_vc_epoch *e = still_wanted(call);
   yyjson_doc *doc = list_answer(&st, ans);
-  if (e && doc && !e->prop_known)
+  if (e) e->prop_open = false, e->prop_heard = call->slot + 1;
+  if (e && doc)
     read_proposers(v, e, yyjson_obj_get(yyjson_doc_get_root(doc), "data"));
-  else if (e && !doc)
-    e->asked = false;
+  else if (e)
+    e->prop_asked = 0;
   if (!doc && st != AQ_E_CLOSED) aq_vc_error(v, "proposer_duties", call->epoch, st, ans);
   yyjson_doc_free(doc);
   free(call);
   if (st != AQ_E_CLOSED) run_slot(v);
 }
 
-static epoch_call *call_of(aq_vc *v, uint64_t epoch) {
+static epoch_call *call_of(aq_vc *v, uint64_t epoch, uint64_t slot) {
   epoch_call *call = malloc(sizeof *call);
   AQ_ASSERT(call);
-  *call = (epoch_call){v, epoch};
+  *call = (epoch_call){v, epoch, slot};
   return call;
 }
 
-static void ask_epoch(aq_vc *v, uint64_t epoch) {
-  aq_vc_epoch *e = epoch_slot(v, epoch);
-  if (e->asked) return;
-  e->asked = true;
+static void ask_attesters(aq_vc *v, aq_vc_epoch *e, uint64_t slot, uint64_t look) {
+  if (e->att_open || e->att_asked == look + 1) return;
+  e->att_open = true;
+  e->att_asked = look + 1;
   char path[128];
-  if (!e->att_known) {
-    aq_buf body = AQ_BUF(4u << 20);
-    put_index_list(&body, v);
-    snprintf(path, sizeof path, "/eth/v1/validator/duties/attester/%llu", (unsigned long long)epoch);
-    const aq_bn_req req = {.endpoint = "attester_duties",
-                           .method = "POST",
-                           .path = path,
-                           .body = aq_buf_bytes(&body),
-                           .timeout_ns = AQ_VC_WAIT_NS};
-    aq_bn_call(v->bn, &req, attesters_answer, call_of(v, epoch));
-    aq_buf_free(&body);
-  }
-  if (!e->prop_known) {
-    snprintf(path, sizeof path, "/eth/v1/validator/duties/proposer/%llu", (unsigned long long)epoch);
-    const aq_bn_req req = {.endpoint = "proposer_duties", .method = "GET", .path = path, .timeout_ns = AQ_VC_WAIT_NS};
-    aq_bn_call(v->bn, &req, proposers_answer, call_of(v, epoch));
-  }
+  aq_buf body = AQ_BUF(4u << 20);
+  put_index_list(&body, v);
+  snprintf(path, sizeof path, "/eth/v1/validator/duties/attester/%llu", (unsigned long long)e->epoch);
+  const aq_bn_req req = {.endpoint = "attester_duties",
+                         .method = "POST",
+                         .path = path,
+                         .body = aq_buf_bytes(&body),
+                         .timeout_ns = AQ_VC_WAIT_NS};
+  aq_bn_call(v->bn, &req, attesters_answer, call_of(v, e->epoch, slot));
+  aq_buf_free(&body);
+}
+
+static void ask_proposers(aq_vc *v, aq_vc_epoch *e, uint64_t slot) {
+  if (e->prop_open || e->prop_asked == slot + 1) return;
+  e->prop_open = true;
+  e->prop_asked = slot + 1;
+  char path[128];
+  snprintf(path, sizeof path, "/eth/v1/validator/duties/proposer/%llu", (unsigned long long)e->epoch);
+  const aq_bn_req req = {.endpoint = "proposer_duties", .method = "GET", .path = path, .timeout_ns = AQ_VC_WAIT_NS};
+  aq_bn_call(v->bn, &req, proposers_answer, call_of(v, e->epoch, slot));
+}
+
+/* Of the running epoch each slot, where nothing is proposed before the answer, and of attesters once more before they
+   sign: a vote at a place that moved meanwhile would bar the one at the new place. Of the next epoch attesters ahead:
+   proposers are certain only when it begins. */
+static void ask_duties(aq_vc *v, uint64_t slot) {
+  const aq_clock *c = &v->chain.clock;
+  aq_vc_epoch *e = epoch_slot(v, aq_epoch_of(c, slot));
+  bool soon = aq_now_ns(v->cfg.env) >= aq_slot_start_ns(c, slot) + c->slot_ns / LOOKS_PER_SLOT;
+  uint64_t look = 2 * slot + soon;
+  ask_attesters(v, e, slot, look);
+  ask_proposers(v, e, slot);
+  if (slot % c->slots_per_epoch < c->slots_per_epoch / 2) return;
+  e = epoch_slot(v, e->epoch + 1);
+  if (!e->att_known) ask_attesters(v, e, slot, look);
 }
 
 static void ask_keys(void *arg);
@@ -277,8 +312,7 @@ static void slot_tick(void *arg) {
   uint64_t wait_ns = aq_slot_start_ns(c, begun ? slot + 1 : 0) - now_ns, look_ns = c->slot_ns / LOOKS_PER_SLOT;
   aq_timer_after(v->cfg.env, &v->slot_timer, wait_ns < look_ns ? wait_ns : look_ns, slot_tick, v);
   if (epoch != v->keys_epoch) ask_keys(v); /* validators become active while we run */
-  ask_epoch(v, epoch);
-  if (slot % c->slots_per_epoch >= c->slots_per_epoch / 2) ask_epoch(v, epoch + 1);
+  ask_duties(v, slot);
   if (!begun) return;
   keep_journal(v, slot, epoch);
   uint64_t att_ns = aq_duty_start_ns(c, (aq_duty){slot, AQ_DUTY_ATTESTER});
@@ -296,9 +330,10 @@ static void more_keys(aq_vc *v) {
     free(e->att);
     e->att = NULL;
     e->att_cnt = 0;
-    e->att_known = e->asked = false;
+    e->att_known = false;
+    e->att_asked = 0;
   }
-  ask_epoch(v, aq_epoch_of(&v->chain.clock, aq_slot_at(&v->chain.clock, aq_now_ns(v->cfg.env))));
+  ask_duties(v, aq_slot_at(&v->chain.clock, aq_now_ns(v->cfg.env)));
 }
 
 static void keys_answer(void *arg, aq_status st, const aq_bn_answer *ans) {

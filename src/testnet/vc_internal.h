@@ -26,9 +26,13 @@ typedef struct {
   uint64_t slot;
 } aq_vc_prop;
 
+/* Duties of an epoch. Those of the running one are asked for each slot, since a reorganisation moves them: prop_asked
+   and prop_heard are the slot of the last question, and of the last answer or failure, plus one; att_asked the same of
+   two questions a slot. */
 typedef struct {
   uint64_t epoch;
-  bool asked, att_known, prop_known;
+  bool used, att_known, prop_known, att_open, prop_open; /* open: a question is under way */
+  uint64_t att_asked, prop_asked, prop_heard;
   aq_vc_att *att;
   uint32_t att_cnt;
   aq_vc_prop *prop;
