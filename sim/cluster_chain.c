@@ -70,6 +70,7 @@ typedef struct {
   uint32_t op;
   aq_beacon_block block;
   aq_buf ssz;
+  bool leaves; /* the block is left, not heard */
   aq_timer timer;
 } gossip;
 
@@ -91,7 +92,9 @@ static void heard(void *arg) {
   gossip *g = arg;
   sim_world *w = g->w;
   const aq_sim_block *known = aq_sim_block_at(w->bn[g->op], g->block.slot);
-  if (known && memcmp(known->root, g->block.root, 32) == 0) {
+  bool same = known && memcmp(known->root, g->block.root, 32) == 0;
+  if (g->leaves && same) aq_beacon_orphan(w->bn[g->op], g->block.slot);
+  if (g->leaves || same || (g->block.slot < SIM_SLOTS_MAX && w->left[g->block.slot])) {
     gossip_free(g);
     return;
   }
@@ -117,7 +120,7 @@ static const sim_fault *split_at(sim_world *w, uint64_t slot, uint32_t op) {
 
 static void split_root(uint8_t out[32], const uint8_t root[32]) { other_root(out, root, UINT8_MAX); }
 
-static void reach(sim_world *w, const aq_beacon_block *b, uint32_t op, uint64_t ms) {
+static gossip *reach(sim_world *w, const aq_beacon_block *b, uint32_t op, uint64_t ms) {
   gossip *g = calloc(1, sizeof *g);
   AQ_ASSERT(g);
   g->w = w, g->op = op, g->block = *b;
@@ -125,6 +128,13 @@ static void reach(sim_world *w, const aq_beacon_block *b, uint32_t op, uint64_t 
   aq_buf_put_bytes(&g->ssz, b->ssz);
   aq_list_push(&w->blocks, &g->link);
   aq_timer_set(&w->own.env, &g->timer, w->now_ns + AQ_MILLIS(ms), heard, g);
+  return g;
+}
+
+void sim_chain_leave(sim_world *w, uint32_t op, uint64_t slot, uint64_t ms) {
+  aq_beacon_block b = {.slot = slot};
+  memcpy(b.root, w->root_seen[slot], 32);
+  reach(w, &b, op, ms)->leaves = true;
 }
 
 static void reach_split(sim_world *w, const aq_beacon_block *b, uint32_t op, uint64_t ms, const sim_fault *f) {
@@ -154,22 +164,34 @@ static void spread(sim_world *w, const aq_beacon_block *b, uint32_t not_op) {
   }
 }
 
-/* The first block of a slot is the chain's. */
-static bool first_of(sim_world *w, uint64_t slot, const uint8_t root[32]) {
-  if (slot >= SIM_SLOTS_MAX || w->has_root[slot]) return false;
-  w->has_root[slot] = true;
-  memcpy(w->root_seen[slot], root, 32);
+void sim_chain_again(sim_world *w, uint64_t slot) {
+  aq_beacon_block b = {.slot = slot, .proposer = aq_beacon_proposer(w->chain, slot), .fork = fork_of_slot(w, slot)};
+  memcpy(b.root, w->root_seen[slot], 32);
+  aq_beacon_import(w->chain, &b);
+  sim_moves_look(w);
+  for (uint32_t op = 0; op < w->n; op++) reach(w, &b, op, sim_between(w, 30, 900));
+}
+
+/* The first block of a slot is the chain's, unless it left one there. */
+static bool first_of(sim_world *w, const aq_beacon_block *b) {
+  if (b->slot >= SIM_SLOTS_MAX || w->has_root[b->slot] || w->left[b->slot]) return false;
+  aq_beacon_block bare = *b;
+  bare.ssz = aq_bytes_of(NULL, 0);
+  w->has_root[b->slot] = true;
+  memcpy(w->root_seen[b->slot], b->root, 32);
+  aq_beacon_import(w->chain, &bare);
+  sim_moves_look(w);
   return true;
 }
 
 static void foreign_block(sim_world *w, uint64_t slot) {
   uint8_t seed[16];
-  aq_beacon_block b = {.slot = slot, .proposer = aq_beacon_proposer(w->bn[0], slot), .fork = fork_of_slot(w, slot)};
+  aq_beacon_block b = {.slot = slot, .proposer = aq_beacon_proposer(w->chain, slot), .fork = fork_of_slot(w, slot)};
   aq_le64_put(seed, slot);
   aq_le64_put(seed + 8, w->opts.seed);
   aq_sha256(b.root, aq_bytes_of(seed, sizeof seed));
   if (slot > 0 && w->has_root[slot - 1]) memcpy(b.parent, w->root_seen[slot - 1], 32);
-  if (first_of(w, slot, b.root)) spread(w, &b, UINT32_MAX);
+  if (first_of(w, &b)) spread(w, &b, UINT32_MAX);
 }
 
 static void slot_tick(void *arg) {
@@ -180,7 +202,7 @@ static void slot_tick(void *arg) {
   uint64_t epoch = slot / w->slots_per_epoch;
   if (epoch >= w->fork_epoch && slot % w->slots_per_epoch == 0 && slot < SIM_SLOTS_MAX) epoch_of_fork_begins(w, epoch);
   if (slot == 0 || slot >= SIM_SLOTS_MAX) return;
-  bool ours = aq_beacon_proposer(w->bn[0], slot) < w->validators;
+  bool ours = aq_beacon_proposer(w->chain, slot) < w->validators;
   if (!ours && !sim_chance(w, 50)) foreign_block(w, slot);
 }
 
@@ -191,18 +213,18 @@ enum { DEPTH = 64 }; /* slots */
 static bool root_before(const sim_world *w, const uint8_t root[32], uint64_t slot) {
   for (uint64_t s = slot + 1; s-- > 0 && slot - s <= DEPTH;) {
     uint8_t other[32];
-    if (s >= SIM_SLOTS_MAX || !w->has_root[s]) continue;
+    if (s >= SIM_SLOTS_MAX || !(w->has_root[s] || w->left[s])) continue;
     split_root(other, w->root_seen[s]); /* lost in the end: an honest vote all the same */
     if (memcmp(w->root_seen[s], root, 32) == 0 || memcmp(other, root, 32) == 0) return true;
   }
-  return slot < DEPTH && memcmp(root, aq_beacon_genesis(w->bn[0]), 32) == 0;
+  return slot < DEPTH && memcmp(root, aq_beacon_genesis(w->chain), 32) == 0;
 }
 
 /* The same, or a block of some beacon node's fork. */
 static bool some_block(const sim_world *w, const uint8_t root[32], uint64_t slot) {
   if (root_before(w, root, slot)) return true;
   for (uint64_t s = slot + 1; s-- > 0 && slot - s <= DEPTH;) {
-    for (uint32_t op = 0; s < SIM_SLOTS_MAX && w->has_root[s] && op < w->n; op++) {
+    for (uint32_t op = 0; s < SIM_SLOTS_MAX && (w->has_root[s] || w->left[s]) && op < w->n; op++) {
       uint8_t other[32];
       other_root(other, w->root_seen[s], op);
       if (memcmp(other, root, 32) == 0) return true;
@@ -247,7 +269,15 @@ static void proposed(void *arg, const aq_beacon_block *b) {
   sim_trace(s->w, "proposed", s->op, b->slot, aq_bytes_of(b->root, 32));
   bool counts = block_counts(s->w, s->op, b);
   sim_check_proposed(s->w, b, counts || made_up(s->w));
-  if (counts && first_of(s->w, b->slot, b->root)) spread(s->w, b, s->op);
+  if (counts && first_of(s->w, b))
+    spread(s->w, b, s->op);
+  else if (b->slot < SIM_SLOTS_MAX && s->w->left[b->slot])
+    sim_chain_leave(s->w, s->op, b->slot, 1); /* it comes too late to be of the chain again */
+}
+
+static void told(void *arg, uint64_t epoch) {
+  const sim_seat *s = arg;
+  sim_moves_told(s->w, s->op, epoch);
 }
 
 static void forged(void *arg, uint64_t slot, uint64_t validator) {
@@ -261,7 +291,7 @@ void sim_chain_heal(sim_world *w, uint32_t op) {
     if (!w->forked[op][slot]) continue;
     w->forked[op][slot] = false;
     aq_beacon_orphan(w->bn[op], slot);
-    aq_beacon_block b = {.slot = slot, .proposer = aq_beacon_proposer(w->bn[op], slot), .fork = fork_of_slot(w, slot)};
+    aq_beacon_block b = {.slot = slot, .proposer = aq_beacon_proposer(w->chain, slot), .fork = fork_of_slot(w, slot)};
     memcpy(b.root, w->root_seen[slot], 32);
     if (w->has_root[slot]) aq_beacon_import(w->bn[op], &b);
   }
@@ -272,12 +302,13 @@ void sim_chain_leak(sim_world *w, const sim_fault *f) {
   uint64_t from = now > w->genesis_ns ? (now - w->genesis_ns) / epoch_ns + 1 : 1;
   uint64_t to = until > w->genesis_ns ? (until - w->genesis_ns) / epoch_ns + 1 : 1;
   for (uint32_t op = 0; op < w->n; op++) aq_beacon_unjustified(w->bn[op], from, to);
+  aq_beacon_unjustified(w->chain, from, to);
   if (to > from) sim_count_fault(w, SIM_LEAK);
 }
 
 bool sim_chain_counts(const sim_world *w, const aq_att_data *d) {
   uint64_t spe = w->slots_per_epoch;
-  return d->source_epoch == aq_beacon_justified(w->bn[0], d->target_epoch) &&
+  return d->source_epoch == aq_beacon_justified(w->chain, d->target_epoch) &&
          root_before(w, d->source_root, d->source_epoch * spe) &&
          root_before(w, d->target_root, d->target_epoch * spe) &&
          (made_up(w) || some_block(w, d->beacon_block_root, d->slot));
@@ -307,22 +338,29 @@ bool sim_chain_answer(sim_world *w, uint32_t op, const aq_http_req *req, aq_buf 
   return true;
 }
 
+static aq_beacon *beacon_new(sim_world *w, sim_proc *proc, uint32_t id, const aq_beacon_watch *watch) {
+  sim_proc_init(proc, w, id);
+  aq_beacon_cfg cfg = {.env = &proc->env,
+                       .pubkey = (const uint8_t(*)[48])w->chain_pub,
+                       .validator_cnt = w->chain_validators,
+                       .genesis_ns = w->genesis_ns,
+                       .slot_ns = w->slot_ns,
+                       .slots_per_epoch = w->slots_per_epoch,
+                       .genesis_version = {0x20, 0, 0, 1},
+                       .watch = watch};
+  for (int f = 0; f < AQ_FORK_CNT; f++) cfg.fork_epoch[f] = f <= (int)w->fork ? 0 : AQ_FAR_EPOCH;
+  aq_beacon *b = aq_beacon_new(&cfg);
+  AQ_ASSERT(b);
+  return b;
+}
+
 void sim_chain_start(sim_world *w) {
+  w->chain = beacon_new(w, &w->chain_proc, 199, NULL);
+  if (w->fork_epoch != AQ_FAR_EPOCH) aq_beacon_schedule(w->chain, w->next_fork, w->fork_epoch);
   for (uint32_t op = 0; op < w->n; op++) {
     w->seat[op] = (sim_seat){w, op};
-    w->watch[op] = (aq_beacon_watch){&w->seat[op], attested, proposed, forged};
-    sim_proc_init(&w->bn_proc[op], w, 200 + op);
-    aq_beacon_cfg cfg = {.env = &w->bn_proc[op].env,
-                         .pubkey = (const uint8_t(*)[48])w->chain_pub,
-                         .validator_cnt = w->chain_validators,
-                         .genesis_ns = w->genesis_ns,
-                         .slot_ns = w->slot_ns,
-                         .slots_per_epoch = w->slots_per_epoch,
-                         .genesis_version = {0x20, 0, 0, 1},
-                         .watch = &w->watch[op]};
-    for (int f = 0; f < AQ_FORK_CNT; f++) cfg.fork_epoch[f] = f <= (int)w->fork ? 0 : AQ_FAR_EPOCH;
-    w->bn[op] = aq_beacon_new(&cfg);
-    AQ_ASSERT(w->bn[op]);
+    w->watch[op] = (aq_beacon_watch){&w->seat[op], attested, proposed, forged, told};
+    w->bn[op] = beacon_new(w, &w->bn_proc[op], 200 + op, &w->watch[op]);
     aq_beacon_start(w->bn[op]);
     if (w->fork_epoch != AQ_FAR_EPOCH) aq_timer_set(&w->own.env, &w->learn[op], w->learn_ns[op], learn, &w->seat[op]);
   }
@@ -340,4 +378,9 @@ void sim_chain_free(sim_world *w) {
     aq_beacon_free(w->bn[op]);
     sim_proc_end(&w->bn_proc[op]);
   }
+  if (w->chain) {
+    aq_beacon_free(w->chain);
+    sim_proc_end(&w->chain_proc);
+  }
+  sim_moves_free(w);
 }

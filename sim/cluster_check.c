@@ -57,9 +57,10 @@ typedef struct {
 
 struct sim_checks {
   aq_list sent[SIM_NODES_MAX][SIM_SLOTS_MAX];
-  votes group[SIM_VALIDATORS_MAX];                  /* what the chain has seen signed */
-  votes share[SIM_NODES_MAX][SIM_VALIDATORS_MAX];   /* what a node sent to others */
-  bool attested[SIM_VALIDATORS_MAX][SIM_SLOTS_MAX]; /* by slot */
+  votes group[SIM_VALIDATORS_MAX];                   /* what the chain has seen signed */
+  votes share[SIM_NODES_MAX][SIM_VALIDATORS_MAX];    /* what a node sent to others */
+  bool attested[SIM_VALIDATORS_MAX][SIM_SLOTS_MAX];  /* by slot */
+  uint32_t voted[SIM_VALIDATORS_MAX][SIM_SLOTS_MAX]; /* the same, by whose clients: honest operators */
   bool proposed[SIM_SLOTS_MAX];
   uint8_t block[SIM_SLOTS_MAX][32]; /* signed by the cluster */
   bool has_block[SIM_SLOTS_MAX];
@@ -109,7 +110,7 @@ void sim_check_attested(sim_world *w, uint64_t validator, const aq_att_data *d, 
   if (validator >= w->validators) return;
   sim_checks *c = checks(w);
   if (d->target_epoch != d->slot / w->slots_per_epoch || d->source_epoch > d->target_epoch ||
-      aq_beacon_attests_at(w->bn[0], d->target_epoch, validator) != d->slot)
+      !sim_chain_told(w, d->slot, validator, true))
     sim_fail(w, "validator %llu attested %llu -> %llu at slot %llu, which is not its duty",
              (unsigned long long)validator, (unsigned long long)d->source_epoch, (unsigned long long)d->target_epoch,
              (unsigned long long)d->slot);
@@ -148,6 +149,8 @@ void sim_check_forged(sim_world *w, uint32_t op, uint64_t slot, uint64_t validat
   if (w->liars >> op & 1) return;
   /* More than the cluster can spare did not know the fork: they agree on its domain of before (KNOWN_RISKS). */
   if (slot < SIM_SLOTS_MAX && (uint32_t)__builtin_popcount(w->unlearnt[slot / w->slots_per_epoch]) > w->f) return;
+  /* Before Electra a vote names a seat, not a validator. */
+  if (sim_chain_differed(w, op, slot / w->slots_per_epoch)) return;
   sim_fail(w, "node %u submitted a signature of validator %llu for slot %llu that does not verify", op,
            (unsigned long long)validator, (unsigned long long)slot);
 }
@@ -220,6 +223,7 @@ static void check_round(const sim_node *n, const aq_store_decided *d) {
   sim_world *w = n->w;
   bool judged = d->duty.type == AQ_DUTY_ATTESTER || d->duty.type == AQ_DUTY_PROPOSER;
   if (!judged || w->slot_ns <= AQ_SECONDS(5) || in_trouble(w, d->duty.slot) & ~w->liars) return;
+  if (sim_chain_moved(w, d->duty.slot, d->duty.type == AQ_DUTY_ATTESTER)) return;
   uint32_t latest = latest_round(w);
   if (d->round > latest)
     sim_fail(w, "node %u decided in round %llu, later than %u: slot %llu %s", n->op, (unsigned long long)d->round,
@@ -428,6 +432,9 @@ static void check_share(sim_node *n, aq_duty duty, const aq_parsigex_item *it) {
     sim_fail(w, "node %u sent a share that does not verify: slot %llu %s", n->op, (unsigned long long)duty.slot,
              aq_duty_name(duty.type));
   if (duty.type != AQ_DUTY_ATTESTER && duty.type != AQ_DUTY_PROPOSER) return;
+  if (!sim_chain_told(w, duty.slot, it->validator, duty.type == AQ_DUTY_ATTESTER) && !scheduled(w, SIM_BN_GARBAGE))
+    sim_fail(w, "node %u sent a share for a duty that no beacon node knows: validator %u, slot %llu %s", n->op,
+             it->validator, (unsigned long long)duty.slot, aq_duty_name(duty.type));
   if (!sim_disk_has_root(&n->disk, AQ_SIGN_PARTIAL, duty, w->dist[it->validator].pubkey, it->root))
     sim_fail(w, "node %u sent a share whose root is not on its disk: slot %llu %s", n->op,
              (unsigned long long)duty.slot, aq_duty_name(duty.type));
@@ -494,11 +501,13 @@ static void check_queues(sim_node *n) {
     sim_fail(w, "node %u has %u signing sessions", n->op, open);
 }
 
-/* A node that nothing is wrong with votes: in each epoch every validator has a duty. What a wrong clock leaves behind
-   is counted as its fault for as long as it may (sim_resumes_ns). */
+/* A node that nothing is wrong with votes: in each epoch every validator has a duty, at its begin in one and at its end
+   in the next perhaps, and in none where it moves to a slot that is over. What a wrong clock leaves behind is counted
+   as its fault for as long as it may (sim_resumes_ns). */
 static void check_silent(sim_node *n) {
   sim_world *w = n->w;
-  uint64_t slots = w->slots_per_epoch + GRACE_SLOTS, from_ns = w->now_ns - slots * w->slot_ns;
+  uint64_t epochs = scheduled(w, SIM_REORG) ? 3 : 2;
+  uint64_t slots = epochs * w->slots_per_epoch + GRACE_SLOTS, from_ns = w->now_ns - slots * w->slot_ns;
   bool special = n->nature != SIM_HONEST || n->idx >= w->n || w->doubled >> n->op & 1;
   if (special || from_ns < w->genesis_ns || !n->up || n->leaving) return;
   if (sim_faulty_ops(w, from_ns, w->now_ns) >> n->op & 1 || n->voted_ns >= from_ns) return;
@@ -517,7 +526,27 @@ void sim_check_slot(sim_world *w, uint64_t slot) {
   if (memory_used() > SIM_MEMORY_MAX) sim_fail(w, "the cluster's memory grew over %d MiB", SIM_MEMORY_MAX >> 20);
 }
 
-/* With at most f operators in trouble every duty is done. */
+void sim_check_client(const sim_node *n, const aq_store_sign *s) {
+  sim_world *w = n->w;
+  bool counts = s->duty.type == AQ_DUTY_ATTESTER && s->duty.slot < SIM_SLOTS_MAX && n->nature == SIM_HONEST;
+  for (uint32_t v = 0; counts && v < w->validators; v++) {
+    if (memcmp(w->share_pub[v][n->op], s->pubkey, 48) == 0) checks(w)->voted[v][s->duty.slot] |= 1u << n->op;
+  }
+}
+
+/* Operators whose clients voted elsewhere in the epoch, when they could not know that the duty moved: because it just
+   had, or because they were in trouble. They must not vote again. */
+static uint32_t voted_elsewhere(sim_world *w, uint32_t v, uint64_t slot) {
+  uint64_t first = slot / w->slots_per_epoch * w->slots_per_epoch;
+  uint32_t mask = 0;
+  for (uint64_t other = first; other < first + w->slots_per_epoch && other < SIM_SLOTS_MAX; other++) {
+    uint32_t voted = other == slot ? 0 : checks(w)->voted[v][other];
+    if (voted) mask |= sim_chain_moved(w, other, true) ? voted : voted & in_trouble(w, other);
+  }
+  return mask;
+}
+
+/* With at most f operators in trouble every duty is done, at the place that it has in the end. */
 static void check_done(sim_world *w) {
   sim_checks *c = checks(w);
   for (uint64_t slot = 1; slot < w->slots - TAIL_SLOTS; slot++) {
@@ -533,17 +562,19 @@ static void check_done(sim_world *w) {
     bool block = must && !late && (faulty == 0 || w->slot_ns > AQ_SECONDS(5));
     w->out->must += must;
     for (uint32_t v = 0; v < w->validators; v++) {
-      if (aq_beacon_attests_at(w->bn[0], slot / w->slots_per_epoch, v) != slot) continue;
+      if (aq_beacon_attests_at(w->chain, slot / w->slots_per_epoch, v) != slot) continue;
       w->out->duties++;
       w->out->done += c->attested[v][slot];
-      if (must && !c->attested[v][slot])
+      uint32_t away = in_trouble(w, slot) | voted_elsewhere(w, v, slot);
+      bool owed = must && (uint32_t)__builtin_popcount(away) <= w->f && !sim_chain_moved(w, slot, true);
+      if (owed && !c->attested[v][slot])
         sim_fail(w, "validator %u did not attest at slot %llu although at most f operators were in trouble", v,
                  (unsigned long long)slot);
     }
-    if (aq_beacon_proposer(w->bn[0], slot) >= w->validators) continue;
+    if (aq_beacon_proposer(w->chain, slot) >= w->validators) continue;
     w->out->duties++;
     w->out->done += c->proposed[slot];
-    if (block && !c->proposed[slot])
+    if (block && !c->proposed[slot] && !sim_chain_moved(w, slot, false))
       sim_fail(w, "no block at slot %llu although at most f operators were in trouble", (unsigned long long)slot);
   }
 }

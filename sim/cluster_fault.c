@@ -35,6 +35,7 @@ static uint32_t touched(const sim_world *w, const sim_fault *f) {
     case SIM_ACK_CRASH: /* what it promised it keeps */
     case SIM_BN_RESTART:
     case SIM_BN_FIRST: /* the other one serves */
+    case SIM_REORG:
     case SIM_LEAK: return 0;
     case SIM_LOSS:
     case SIM_REORDER:
@@ -131,6 +132,7 @@ static uint64_t size_of(sim_world *w, sim_fault_kind k) {
     case SIM_LIE_SHOW:
     case SIM_VC_OTHER:
     case SIM_BN_FIRST:
+    case SIM_REORG:
     case SIM_FAULT_CNT: break;
   }
   return 0;
@@ -270,6 +272,21 @@ static void first_of_two(sim_world *w) {
   w->fault[w->fault_cnt++] = f;
 }
 
+/* Up to three, at any moment of a slot, also when all else is healed. Every second block that is left comes back. */
+static void reorgs(sim_world *w) {
+  sim_rng r;
+  sim_rng_seed(&r, w->opts.seed ^ UINT64_C(0x72656f7267));
+  if (w->opts.calm || sim_rng_below(&r, 2) > 0) return;
+  uint64_t first = w->slots_per_epoch, slots = w->slots > 2 * first ? w->slots - 2 * first : 1;
+  for (uint64_t cnt = 1 + sim_rng_below(&r, 3); cnt-- > 0 && w->fault_cnt < SIM_FAULTS_MAX;) {
+    sim_fault f = {.kind = SIM_REORG, .p = 1 + sim_rng_below(&r, 2)};
+    f.from_ns = w->genesis_ns + (first + sim_rng_below(&r, slots)) * w->slot_ns + sim_rng_below(&r, w->slot_ns);
+    bool back = sim_rng_below(&r, 2) > 0;
+    f.until_ns = back ? f.from_ns + (1 + sim_rng_below(&r, w->slots_per_epoch)) * w->slot_ns : w->end_ns + w->slot_ns;
+    w->fault[w->fault_cnt++] = f;
+  }
+}
+
 void sim_acked(sim_node *n) {
   const sim_fault *f = sim_fault_of(n->w, SIM_ACK_CRASH, n->op);
   if (!f || n->acked == f || !n->up || n->leaving) return;
@@ -302,6 +319,7 @@ void sim_faults_make(sim_world *w) {
   show_few(w);
   client_signs_other(w);
   first_of_two(w);
+  reorgs(w);
 }
 
 static void describe(const sim_world *w, const sim_fault *f, char *out, size_t len) {
@@ -452,6 +470,7 @@ static void toggle(void *arg) {
   sim_trace(w, f->on ? "fault" : "healed", (uint64_t)f->kind, f->a, aq_bytes_of(&f->p, sizeof f->p));
   sim_node *n = w->node[f->a];
   if (f->on && f->kind == SIM_LEAK) sim_chain_leak(w, f);
+  if (f->on && f->kind == SIM_REORG) sim_chain_reorg(w, f);
   if (f->on) {
     aq_timer_set(&w->own.env, &f->timer, f->until_ns, toggle, f);
     if (f->kind == SIM_SKEW || f->kind == SIM_STEP || f->kind == SIM_SET) shift(n, f, false);
@@ -461,6 +480,7 @@ static void toggle(void *arg) {
   } else {
     if (f->kind == SIM_SKEW || f->kind == SIM_SET) shift(n, f, true);
     if (f->kind == SIM_BN_FORK) sim_chain_heal(w, f->a);
+    if (f->kind == SIM_REORG) sim_chain_return(w, f);
     end_process(w, f);
   }
   if (w->wires) sim_wire_faults(w);

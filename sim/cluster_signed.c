@@ -15,15 +15,17 @@ static void root_of_block(uint8_t root[32], aq_fork fork, bool blinded, aq_bytes
   aq_ssz_root(root, blinded ? aq_t_blinded_block(fork) : aq_t_block(fork), block);
 }
 
-static void root_of_signed_block(uint8_t root[32], aq_fork fork, const aq_ssz_type *t, aq_bytes in, uint64_t *slot) {
+static void root_of_signed_block(uint8_t root[32], aq_fork fork, const aq_ssz_type *t, aq_bytes in, uint64_t *slot,
+                                 uint64_t *proposer) {
   bool contents = t == aq_t_signed_block_contents(fork), blinded = t == aq_t_signed_blinded_block(fork);
   aq_bytes block = aq_ssz_get(t, in, contents ? "signed_block.message" : "message");
   *slot = aq_le64_get(block.ptr);
+  *proposer = aq_le64_get(block.ptr + 8);
   root_of_block(root, fork, blinded, block);
 }
 
-/* What the decision on this node's disk says that the validator signs; false: nothing. */
-static bool decided_root(uint8_t root[32], const sim_node *n, aq_duty duty, uint32_t validator) {
+/* What the decision on this node's disk says that the validator signs, and where it sits; false: nothing. */
+static bool decided(uint8_t root[32], aq_attester_duty *seat, const sim_node *n, aq_duty duty, uint32_t validator) {
   aq_bytes value;
   aq_unsigned_set set;
   aq_arena a;
@@ -36,6 +38,7 @@ static bool decided_root(uint8_t root[32], const sim_node *n, aq_duty duty, uint
     if (memcmp(set.item[i].pubkey, n->w->dist[validator].pubkey, 48) != 0) continue;
     if (aq_unsigned_decode(&d, &a, duty.type, set.item[i].data) != AQ_OK) break;
     found = true;
+    *seat = d.attester;
     if (duty.type == AQ_DUTY_ATTESTER)
       aq_ssz_root(root, &aq_t_attestation_data, d.value);
     else
@@ -49,7 +52,8 @@ static bool decided_root(uint8_t root[32], const sim_node *n, aq_duty duty, uint
 static void check_decided(const sim_node *n, const char *what, aq_duty duty, uint32_t validator,
                           const uint8_t root[32]) {
   uint8_t want[32];
-  if (!decided_root(want, n, duty, validator))
+  aq_attester_duty seat;
+  if (!decided(want, &seat, n, duty, validator))
     sim_fail(n->w, "node %u %s of validator %u that no decision on its disk names: slot %llu %s", n->op, what,
              validator, (unsigned long long)duty.slot, aq_duty_name(duty.type));
   else if (memcmp(root, want, 32) != 0)
@@ -62,11 +66,11 @@ static void check_decided(const sim_node *n, const char *what, aq_duty duty, uin
 void sim_check_share_root(const sim_node *n, aq_duty duty, const aq_parsigex_item *it) {
   const aq_signed_data *d = it->data;
   uint8_t root[32];
-  uint64_t slot;
+  uint64_t slot, proposer;
   if (duty.type == AQ_DUTY_ATTESTER)
     aq_ssz_root(root, &aq_t_attestation_data, aq_ssz_get(d->type, d->value, "data"));
   else
-    root_of_signed_block(root, d->fork, d->type, d->value, &slot);
+    root_of_signed_block(root, d->fork, d->type, d->value, &slot, &proposer);
   check_decided(n, "sent a share", duty, it->validator, root);
 }
 
@@ -89,17 +93,17 @@ static void check_submission(sim_node *n, aq_duty duty, aq_domain_type domain, u
   check_decided(n, "submitted a signature", duty, validator, root);
 }
 
-/* Who sits there; UINT32_MAX: none of the cluster. */
-static uint32_t by_bit(const sim_node *n, aq_bytes att) {
+/* Who sits there by the decision, since seats may have moved; UINT32_MAX: none of the cluster. */
+static uint32_t by_bit(const sim_node *n, aq_duty duty, aq_bytes att) {
   const aq_ssz_type *t = &aq_t_attestation_phase0, *bits_type = aq_ssz_type_at(t, "aggregation_bits");
   aq_bytes bits = aq_ssz_get(t, att, "aggregation_bits");
-  uint64_t slot = aq_ssz_get_u64(t, att, "data.slot"), committee = aq_ssz_get_u64(t, att, "data.index");
-  uint64_t spe = n->w->slots_per_epoch;
-  const aq_sim_epoch *e = aq_sim_seats(n->w->bn[n->op], slot / spe);
+  uint64_t committee = aq_ssz_get_u64(t, att, "data.index");
   for (uint32_t v = 0; v < n->w->validators; v++) {
-    const aq_sim_seat *s = &e->seat[v];
-    bool sits = s->slot_off == slot % spe && s->committee == committee;
-    if (sits && s->position < aq_ssz_count(bits_type, bits) && aq_ssz_bit(bits_type, bits, s->position)) return v;
+    uint8_t root[32];
+    aq_attester_duty seat;
+    if (!decided(root, &seat, n, duty, v) || seat.committee_index != committee) continue;
+    uint64_t at = seat.validator_committee_index;
+    if (at < aq_ssz_count(bits_type, bits) && aq_ssz_bit(bits_type, bits, at)) return v;
   }
   return UINT32_MAX;
 }
@@ -115,7 +119,7 @@ static void check_attestation(sim_node *n, aq_fork fork, yyjson_val *val) {
     aq_bytes in = aq_buf_bytes(&ssz);
     aq_duty duty = {.slot = aq_ssz_get_u64(t, in, "data.slot"), .type = AQ_DUTY_ATTESTER};
     aq_ssz_root(root, &aq_t_attestation_data, aq_ssz_get(t, in, "data"));
-    uint32_t validator = electra ? (uint32_t)aq_ssz_get_u64(t, in, "attester_index") : by_bit(n, in);
+    uint32_t validator = electra ? (uint32_t)aq_ssz_get_u64(t, in, "attester_index") : by_bit(n, duty, in);
     check_submission(n, duty, AQ_DOMAIN_BEACON_ATTESTER, validator, root);
   }
   aq_buf_free(&ssz);
@@ -136,10 +140,10 @@ static void check_block(sim_node *n, aq_fork fork, const aq_httpc_req *req) {
   }
   if (ok) {
     uint8_t root[32];
+    uint64_t proposer;
     aq_duty duty = {.type = AQ_DUTY_PROPOSER};
-    root_of_signed_block(root, fork, t, aq_buf_bytes(&ssz), &duty.slot);
-    check_submission(n, duty, AQ_DOMAIN_BEACON_PROPOSER, (uint32_t)aq_beacon_proposer(n->w->bn[n->op], duty.slot),
-                     root);
+    root_of_signed_block(root, fork, t, aq_buf_bytes(&ssz), &duty.slot, &proposer);
+    check_submission(n, duty, AQ_DOMAIN_BEACON_PROPOSER, (uint32_t)proposer, root);
   } else {
     sim_fail(n->w, "node %u submitted what is no block of its fork", n->op);
   }

@@ -335,6 +335,7 @@ static void apply(sim_store *s, op *o) {
     if (r->kind == REC_DECIDED)
       sim_check_bytes(s->node, decided->duty, decided->hash, blob_of(d, decided->duty, decided->hash));
     if (check_record(d, r) == AQ_E_DUP) continue;
+    if (s->client && r->kind == REC_SIGN) sim_check_client(s->node, &r->u.sign);
     aq_list_remove(&r->link);
     aq_list_push(bucket(d, record_slot(r)), &r->link);
   }

@@ -226,7 +226,8 @@ struct sim_node {
   X(BN_RESTART, "bn_restart")      /* all beacon nodes are restarted at once */                          \
   X(LIE_SHOW, "liar_shows_few")    /* a leader shows its proposals to all but f honest nodes, no vote */ \
   X(VC_OTHER, "vc_signs_other")    /* a's client signs another object than it got, p per mille */        \
-  X(BN_FIRST, "bn_first_of_two")   /* of two beacon nodes the first is, by p, silent, ill or empty */
+  X(BN_FIRST, "bn_first_of_two")   /* of two beacon nodes the first is, by p, silent, ill or empty */    \
+  X(REORG, "reorg_dependent")      /* the chain leaves a block that duties hang on, for good or not */
 
 typedef enum {
 #define X(name, text) SIM_##name,
@@ -308,11 +309,24 @@ void sim_chain_start(sim_world *w);
 void sim_chain_free(sim_world *w);
 void sim_chain_heal(sim_world *w, uint32_t op);        /* blocks that only it saw go */
 void sim_chain_leak(sim_world *w, const sim_fault *f); /* nothing is justified from the next epoch on to its end */
+void sim_chain_leave(sim_world *w, uint32_t op, uint64_t slot, uint64_t ms); /* a beacon node leaves a block, then */
+void sim_chain_again(sim_world *w, uint64_t slot);                           /* the one that was left is back */
 /* Would the chain count this vote? Its source is the justified one, its target a block of its begin or older, its head
    a block. */
 bool sim_chain_counts(const sim_world *w, const aq_att_data *d);
 bool sim_chain_answer(sim_world *w, uint32_t op, const aq_http_req *req,
                       aq_buf *out); /* BN_LIE: an answer of its own */
+
+/* cluster_moves.c: duties depend on blocks that the chain may leave. */
+void sim_moves_told(sim_world *w, uint32_t op, uint64_t epoch); /* its beacon node handed out duties */
+void sim_moves_look(sim_world *w);                              /* after each change of the chain */
+void sim_moves_free(sim_world *w);
+void sim_chain_reorg(sim_world *w, sim_fault *f);        /* b: the slot whose block it leaves; 0: none */
+void sim_chain_return(sim_world *w, const sim_fault *f); /* the chain takes it back */
+bool sim_chain_told(const sim_world *w, uint64_t slot, uint64_t validator, bool attester); /* by any beacon node */
+bool sim_chain_moved(const sim_world *w, uint64_t slot, bool attesters); /* too late for all operators to know */
+/* Of an epoch before Electra: were there, or are there at this operator, other seats than the chain's? */
+bool sim_chain_differed(const sim_world *w, uint32_t op, uint64_t epoch);
 
 /* cluster_check.c */
 /* A consensus message begins with the sender's own vote: its bytes, and where it ends. */
@@ -329,6 +343,7 @@ void sim_check_decided(sim_node *n, const aq_store_decided *d);
 void sim_check_refused(sim_node *n, bool of_consensus, aq_duty duty);
 /* A decision reached the disk: its value did too, and is the decided one. */
 void sim_check_bytes(sim_node *n, aq_duty duty, const uint8_t hash[32], const aq_store_blob *blob);
+void sim_check_client(const sim_node *n, const aq_store_sign *s); /* a client recorded what it will send */
 void sim_check_attested(sim_world *w, uint64_t validator, const aq_att_data *d, const uint8_t root[32]);
 void sim_check_proposed(sim_world *w, const aq_beacon_block *b, bool counts);
 void sim_check_forged(sim_world *w, uint32_t op, uint64_t slot, uint64_t validator);
@@ -359,7 +374,7 @@ struct sim_world {
   uint64_t now_ns, seq, genesis_ns, heal_ns, end_ns;
   uint64_t steps, steps_slot;
   sim_proc own; /* of the world: what is on its way between processes */
-  sim_proc *proc[3 * SIM_INSTANCES_MAX + 1];
+  sim_proc *proc[3 * SIM_INSTANCES_MAX + 2];
   uint32_t proc_cnt;
 
   uint32_t n, threshold, f;
@@ -391,7 +406,8 @@ struct sim_world {
   uint32_t base_ms[SIM_NODES_MAX][SIM_NODES_MAX]; /* region matrix */
 
   aq_beacon *bn[SIM_NODES_MAX];
-  sim_proc bn_proc[SIM_NODES_MAX];
+  aq_beacon *chain; /* as it is: no view of an operator; nobody asks it but the simulator */
+  sim_proc bn_proc[SIM_NODES_MAX], chain_proc;
   aq_beacon_watch watch[SIM_NODES_MAX];
   sim_seat seat[SIM_NODES_MAX];
   aq_timer slot_timer;
@@ -399,6 +415,8 @@ struct sim_world {
   bool forked[SIM_NODES_MAX][SIM_SLOTS_MAX];
   uint8_t root_seen[SIM_SLOTS_MAX][32]; /* the chain's block of a slot */
   bool has_root[SIM_SLOTS_MAX], over;   /* over: nothing that comes still counts */
+  bool left[SIM_SLOTS_MAX];             /* the chain had a block there, and left it */
+  struct sim_duties *duties;            /* where they were, and when they moved */
 
   sim_fault fault[SIM_FAULTS_MAX];
   uint32_t fault_cnt;

@@ -1,6 +1,7 @@
 /* testnet/beacon.h - the simulated chain as a core over port/http: one beacon node for a whole test network. It
    answers what nodes and validator clients ask, verifies every signature it is sent under the validators' real keys,
-   counts what was done, missed, refused and slashable, and misbehaves on request. Not a consensus client: no
+   counts what was done, missed, refused and slashable, and misbehaves on request. Duties depend on a block root, as on
+   the real chain: who leaves that block moves them. Not a consensus client: no
    execution layer, no peers, empty blocks, every valid message counts. Spec: core.md 12 and 15, beacon-APIs. */
 #ifndef AQ_TESTNET_BEACON_H
 #define AQ_TESTNET_BEACON_H
@@ -22,6 +23,7 @@ typedef struct {
   void (*attested)(void *arg, uint64_t validator, const aq_att_data *data, const uint8_t root[32]);
   void (*proposed)(void *arg, const aq_beacon_block *block);
   void (*forged)(void *arg, uint64_t slot, uint64_t validator);
+  void (*told)(void *arg, uint64_t epoch); /* duties of that epoch are handed out; NULL: nobody wants to know */
 } aq_beacon_watch;
 
 typedef struct {

@@ -220,10 +220,9 @@ static void get_validator(aq_sim_call *c) {
 
 /* ---- duties ---- */
 
-static void put_duties_head(aq_buf *out, const aq_beacon *b, uint64_t epoch) {
-  uint64_t first = epoch * b->cfg.slots_per_epoch;
+static void put_duties_head(aq_buf *out, const uint8_t dependent[32]) {
   aq_buf_put_str(out, "{\"dependent_root\":");
-  put_hex(out, aq_sim_root_at(b, first ? first - 1 : 0), 32);
+  put_hex(out, dependent, 32);
   aq_buf_put_str(out, ",\"execution_optimistic\":false,\"data\":[");
 }
 
@@ -244,7 +243,8 @@ static void post_attester_duties(aq_sim_call *c) {
   size_t i, max;
   uint32_t cnt = 0;
   aq_buf out = AQ_BUF(AQ_SIM_BODY_MAX);
-  put_duties_head(&out, b, epoch);
+  if (b->cfg.watch && b->cfg.watch->told) b->cfg.watch->told(b->cfg.watch->arg, epoch);
+  put_duties_head(&out, e->root);
   yyjson_arr_foreach(yyjson_doc_get_root(doc), i, max, val) {
     if (!aq_json_val_u64(val, &index) || index >= b->cfg.validator_cnt) continue;
     const aq_sim_seat *s = &e->seat[index];
@@ -268,8 +268,10 @@ static void get_proposer_duties(aq_sim_call *c) {
   aq_beacon *b = c->b;
   uint64_t epoch;
   if (!epoch_param(c, &epoch)) return;
+  bool v2 = strncmp(c->req->path, "/eth/v2/", 8) == 0;
   aq_buf out = AQ_BUF(AQ_SIM_BODY_MAX);
-  put_duties_head(&out, b, epoch);
+  if (b->cfg.watch && b->cfg.watch->told) b->cfg.watch->told(b->cfg.watch->arg, epoch);
+  put_duties_head(&out, v2 ? aq_sim_proposer_root(b, epoch) : aq_sim_proposer_root_v1(b, epoch));
   uint64_t first = epoch * b->cfg.slots_per_epoch;
   for (uint64_t slot = first ? first : 1; slot < first + b->cfg.slots_per_epoch; slot++) {
     uint64_t who = aq_sim_proposer(b, slot);

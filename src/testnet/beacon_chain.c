@@ -39,6 +39,23 @@ uint32_t aq_sim_committee_size(const aq_beacon *b, uint32_t slot_off, uint32_t c
   return cnt;
 }
 
+/* The newest block before an epoch begins; before the first one the genesis block. */
+static const uint8_t *root_before(const aq_beacon *b, uint64_t epoch) {
+  return epoch ? aq_sim_root_at(b, epoch * b->cfg.slots_per_epoch - 1) : b->genesis_root;
+}
+
+const uint8_t *aq_sim_attester_root(const aq_beacon *b, uint64_t epoch) {
+  return root_before(b, epoch ? epoch - 1 : 0);
+}
+
+const uint8_t *aq_sim_proposer_root_v1(const aq_beacon *b, uint64_t epoch) { return root_before(b, epoch); }
+
+/* EIP-7917: fixed an epoch ahead; those of the fork's own epoch are of the rule before. */
+const uint8_t *aq_sim_proposer_root(const aq_beacon *b, uint64_t epoch) {
+  bool ahead = epoch > 0 && aq_chain_fork_at(&b->chain, epoch - 1) >= AQ_FULU;
+  return root_before(b, ahead ? epoch - 1 : epoch);
+}
+
 static uint64_t mix(uint64_t z) {
   z += 0x9e3779b97f4a7c15u;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -48,7 +65,8 @@ static uint64_t mix(uint64_t z) {
 
 const aq_sim_epoch *aq_sim_seats(aq_beacon *b, uint64_t epoch) {
   aq_sim_epoch *e = &b->epoch[epoch % 4];
-  if (e->filled && e->epoch == epoch) return e;
+  const uint8_t *root = aq_sim_attester_root(b, epoch);
+  if (e->filled && e->epoch == epoch && memcmp(e->root, root, 32) == 0) return e;
   uint32_t cnt = b->cfg.validator_cnt;
   if (!e->seat) {
     e->seat = calloc(cnt, sizeof *e->seat);
@@ -56,7 +74,7 @@ const aq_sim_epoch *aq_sim_seats(aq_beacon *b, uint64_t epoch) {
     AQ_ASSERT(e->seat && e->order);
   }
   for (uint32_t i = 0; i < cnt; i++) e->order[i] = i;
-  uint64_t seed = mix(epoch);
+  uint64_t seed = mix(aq_le64_get(root) ^ mix(epoch));
   for (uint32_t i = cnt; i > 1; i--) { /* Fisher and Yates */
     seed = mix(seed);
     uint32_t j = (uint32_t)(seed % i), t = e->order[i - 1];
@@ -65,11 +83,15 @@ const aq_sim_epoch *aq_sim_seats(aq_beacon *b, uint64_t epoch) {
   }
   for (uint32_t pos = 0; pos < cnt; pos++) e->seat[e->order[pos]] = seat_of(b, pos);
   e->epoch = epoch;
+  memcpy(e->root, root, 32);
   e->filled = true;
   return e;
 }
 
-uint64_t aq_sim_proposer(const aq_beacon *b, uint64_t slot) { return mix(slot ^ 0x5bd1e995u) % b->cfg.validator_cnt; }
+uint64_t aq_sim_proposer(const aq_beacon *b, uint64_t slot) {
+  const uint8_t *root = aq_sim_proposer_root(b, slot / b->cfg.slots_per_epoch);
+  return mix(aq_le64_get(root) ^ mix(slot ^ 0x5bd1e995u)) % b->cfg.validator_cnt;
+}
 
 /* Everything is justified at once, but during a leak. */
 uint64_t aq_beacon_justified(const aq_beacon *b, uint64_t epoch) {
@@ -183,6 +205,36 @@ static void drop_block(aq_beacon *b, uint64_t slot) {
   while (b->head_slot > 0 && !b->block[b->head_slot]) b->head_slot--;
 }
 
+/* Of the newest block, which is not always the one that came. */
+static void tell_head(aq_beacon *b) {
+  const aq_sim_block *head = aq_sim_block_at(b, b->head_slot);
+  uint64_t epoch = b->head_slot / b->cfg.slots_per_epoch;
+  char json[640], root[65], state[65], previous[65], current[65];
+  aq_hex_encode(root, aq_bytes_of(head ? head->root : b->genesis_root, 32));
+  aq_hex_encode(state, aq_bytes_of(head ? head->parent : b->genesis_root, 32));
+  aq_hex_encode(previous, aq_bytes_of(root_before(b, epoch ? epoch - 1 : 0), 32));
+  aq_hex_encode(current, aq_bytes_of(root_before(b, epoch), 32));
+  snprintf(json, sizeof json,
+           "{\"slot\":\"%llu\",\"block\":\"0x%s\",\"state\":\"0x%s\",\"epoch_transition\":false,"
+           "\"previous_duty_dependent_root\":\"0x%s\",\"current_duty_dependent_root\":\"0x%s\","
+           "\"execution_optimistic\":false}",
+           (unsigned long long)b->head_slot, root, state, previous, current);
+  aq_sim_event(b, "head", json);
+}
+
+/* At the slot, to so many slots below the head. */
+static void tell_reorg(aq_beacon *b, uint64_t slot, uint64_t depth, const uint8_t from[32], const uint8_t to[32]) {
+  char json[512], old[65], new[65];
+  aq_hex_encode(old, aq_bytes_of(from, 32));
+  aq_hex_encode(new, aq_bytes_of(to, 32));
+  snprintf(json, sizeof json,
+           "{\"slot\":\"%llu\",\"depth\":\"%llu\",\"old_head_block\":\"0x%s\",\"new_head_block\":\"0x%s\","
+           "\"old_head_state\":\"0x%s\",\"new_head_state\":\"0x%s\",\"epoch\":\"%llu\",\"execution_optimistic\":false}",
+           (unsigned long long)aq_sim_now_slot(b), (unsigned long long)depth, old, new, old, new,
+           (unsigned long long)aq_epoch_of(&b->chain.clock, slot));
+  aq_sim_event(b, "chain_reorg", json);
+}
+
 void aq_sim_add_block(aq_beacon *b, const aq_beacon_block *in) {
   if (in->slot >= b->block_cap) {
     size_t cap = (size_t)in->slot * 2 + 64;
@@ -200,18 +252,15 @@ void aq_sim_add_block(aq_beacon *b, const aq_beacon_block *in) {
   memcpy(block->parent, in->parent, 32);
   aq_buf_put_bytes(&block->ssz, in->ssz);
   b->block[in->slot] = block;
-  if (in->slot > b->head_slot) b->head_slot = in->slot;
-  char root[65], state[65], json[512];
+  bool below = in->slot < b->head_slot; /* which was not built on it */
+  if (!below) b->head_slot = in->slot;
+  char root[65], json[512];
   aq_hex_encode(root, aq_bytes_of(in->root, 32));
-  aq_hex_encode(state, aq_bytes_of(in->parent, 32));
   snprintf(json, sizeof json, "{\"slot\":\"%llu\",\"block\":\"0x%s\",\"execution_optimistic\":false}",
            (unsigned long long)in->slot, root);
   aq_sim_event(b, "block", json);
-  snprintf(json, sizeof json,
-           "{\"slot\":\"%llu\",\"block\":\"0x%s\",\"state\":\"0x%s\",\"epoch_transition\":false,\"execution_"
-           "optimistic\":false}",
-           (unsigned long long)in->slot, root, state);
-  aq_sim_event(b, "head", json);
+  if (below) tell_reorg(b, in->slot, b->head_slot - in->slot + 1, in->parent, in->root);
+  tell_head(b);
 }
 
 void aq_beacon_import(aq_beacon *b, const aq_beacon_block *block) {
@@ -223,16 +272,11 @@ void aq_beacon_import(aq_beacon *b, const aq_beacon_block *block) {
 void aq_beacon_orphan(aq_beacon *b, uint64_t slot) {
   if (!aq_sim_block_at(b, slot)) return;
   uint64_t depth = b->head_slot - slot + 1;
-  char json[512], old[65], new[65];
-  aq_hex_encode(old, aq_bytes_of(b->block[slot]->root, 32));
+  uint8_t old[32];
+  memcpy(old, b->block[slot]->root, 32);
   drop_block(b, slot);
-  aq_hex_encode(new, aq_bytes_of(aq_sim_root_at(b, slot), 32));
-  snprintf(json, sizeof json,
-           "{\"slot\":\"%llu\",\"depth\":\"%llu\",\"old_head_block\":\"0x%s\",\"new_head_block\":\"0x%s\","
-           "\"old_head_state\":\"0x%s\",\"new_head_state\":\"0x%s\",\"epoch\":\"%llu\",\"execution_optimistic\":false}",
-           (unsigned long long)aq_sim_now_slot(b), (unsigned long long)depth, old, new, old, new,
-           (unsigned long long)aq_epoch_of(&b->chain.clock, slot));
-  aq_sim_event(b, "chain_reorg", json);
+  tell_reorg(b, slot, depth, old, aq_sim_root_at(b, slot));
+  tell_head(b);
 }
 
 uint64_t aq_beacon_proposer(const aq_beacon *b, uint64_t slot) { return aq_sim_proposer(b, slot); }

@@ -48,6 +48,7 @@ typedef struct {
 /* Seats of an epoch: which validator attests where. */
 typedef struct {
   uint64_t epoch;
+  uint8_t root[32]; /* that they depend on: the fork choice may leave it */
   bool filled;
   aq_sim_seat *seat; /* by validator */
   uint32_t *order;   /* validators in shuffled order */
@@ -129,7 +130,12 @@ uint64_t aq_sim_now_slot(const aq_beacon *b);
 void aq_sim_block_free(aq_sim_block *block);                            /* or NULL */
 const aq_sim_block *aq_sim_block_at(const aq_beacon *b, uint64_t slot); /* NULL: none */
 const uint8_t *aq_sim_root_at(const aq_beacon *b, uint64_t slot);       /* newest block at or before the slot */
-const aq_sim_epoch *aq_sim_seats(aq_beacon *b, uint64_t epoch);
+/* What the duties of an epoch depend on: the newest block before the epoch before it (attesters, from Fulu on
+   proposers), or before it (proposers, and always by v1 of their route). */
+const uint8_t *aq_sim_attester_root(const aq_beacon *b, uint64_t epoch);
+const uint8_t *aq_sim_proposer_root(const aq_beacon *b, uint64_t epoch);
+const uint8_t *aq_sim_proposer_root_v1(const aq_beacon *b, uint64_t epoch);
+const aq_sim_epoch *aq_sim_seats(aq_beacon *b, uint64_t epoch); /* valid until the next call */
 uint32_t aq_sim_committees(const aq_beacon *b);
 uint32_t aq_sim_committee_size(const aq_beacon *b, uint32_t slot_off, uint32_t committee);
 uint64_t aq_sim_proposer(const aq_beacon *b, uint64_t slot);
