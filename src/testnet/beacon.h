@@ -1,8 +1,9 @@
 /* testnet/beacon.h - the simulated chain as a core over port/http: one beacon node for a whole test network. It
    answers what nodes and validator clients ask, verifies every signature it is sent under the validators' real keys,
    counts what was done, missed, refused and slashable, and misbehaves on request. Duties depend on a block root, as on
-   the real chain: who leaves that block moves them. Not a consensus client: no
-   execution layer, no peers, empty blocks, every valid message counts. Spec: core.md 12 and 15, beacon-APIs. */
+   the real chain: who leaves that block moves them. With a relay it takes the bids of a builder and hands out blinded
+   blocks. Not a consensus client: no execution layer, no peers, empty blocks, every valid message counts. Spec:
+   core.md 12 and 15, beacon-APIs, builder-specs. */
 #ifndef AQ_TESTNET_BEACON_H
 #define AQ_TESTNET_BEACON_H
 
@@ -14,7 +15,8 @@ typedef struct {
   uint64_t slot, proposer;
   uint8_t root[32], parent[32];
   aq_fork fork;
-  aq_bytes ssz; /* signed block; empty: a block of others whose content nobody asks for */
+  bool blinded; /* it was sent so */
+  aq_bytes ssz; /* signed block; empty: a block of others whose content nobody asks for, or whose payload nobody has */
 } aq_beacon_block;
 
 /* Sees each message whose signature is right, before the rest of it is judged, and each whose signature is wrong. */
@@ -26,6 +28,26 @@ typedef struct {
   void (*told)(void *arg, uint64_t epoch); /* duties of that epoch are handed out; NULL: nobody wants to know */
 } aq_beacon_watch;
 
+/* A builder and its relay, which the beacon nodes of a chain may share: each question gets a bid of its own, whose
+   payload is kept. The newest 256 of them. */
+typedef struct aq_relay aq_relay;
+aq_relay *aq_relay_new(void);
+void aq_relay_free(aq_relay *r); /* after its beacon nodes and their jobs; or NULL */
+
+typedef enum {
+  AQ_REVEAL_YES,
+  AQ_REVEAL_UNKNOWN, /* this beacon node cannot find who made the bid: 400 */
+  AQ_REVEAL_NO       /* the relay keeps the payload for itself: 502 */
+} aq_reveal;
+
+/* A beacon node's way to the relay. Asked for each block and each blinded block that was sent. */
+typedef struct {
+  aq_relay *relay;
+  void *arg;
+  bool (*bids)(void *arg, uint64_t slot);         /* NULL: always */
+  aq_reveal (*reveals)(void *arg, uint64_t slot); /* NULL: always */
+} aq_beacon_builder;
+
 typedef struct {
   const aq_env *env;
   const uint8_t (*pubkey)[48]; /* all validators of the chain, active from genesis; borrowed */
@@ -35,6 +57,7 @@ typedef struct {
   uint8_t genesis_version[4]; /* fork i gets the version with i added to the first byte, as known test networks do */
   uint64_t fork_epoch[AQ_FORK_CNT]; /* AQ_FAR_EPOCH: never */
   const aq_beacon_watch *watch;     /* borrowed; NULL: nobody */
+  const aq_beacon_builder *builder; /* borrowed; NULL: none, all blocks are full */
 } aq_beacon_cfg;
 
 /* Faults, from the options and from POST /sim/fault

@@ -326,24 +326,25 @@ static void get_attestation_data(aq_sim_call *c) {
   aq_sim_json(c, &out);
 }
 
-static void answer_block(aq_sim_call *c, aq_fork fork, aq_bytes value) {
+static void answer_block(aq_sim_call *c, aq_fork fork, bool blinded, aq_bytes value) {
   const char *accept = aq_http_header_get(&c->req->headers, "Accept");
   bool ssz = accept && strncmp(accept, "application/octet-stream", 24) == 0,
        v3 = strncmp(c->req->path, "/eth/v3/", 8) == 0;
   const aq_http_header h[] = {{"Content-Type", ssz ? "application/octet-stream" : "application/json"},
                               {"Eth-Consensus-Version", aq_fork_name(fork)},
-                              {"Eth-Execution-Payload-Blinded", "false"},
+                              {"Eth-Execution-Payload-Blinded", blinded ? "true" : "false"},
                               {"Eth-Execution-Payload-Value", "1"},
                               {"Eth-Consensus-Block-Value", "1"}};
   aq_buf out = AQ_BUF(AQ_SIM_BODY_MAX);
   if (!ssz) {
     aq_buf_printf(&out, "{\"version\":\"%s\"", aq_fork_name(fork));
     if (v3)
-      aq_buf_put_str(
-          &out,
-          ",\"execution_payload_blinded\":false,\"execution_payload_value\":\"1\",\"consensus_block_value\":\"1\"");
+      aq_buf_printf(&out,
+                    ",\"execution_payload_blinded\":%s,\"execution_payload_value\":\"1\","
+                    "\"consensus_block_value\":\"1\"",
+                    blinded ? "true" : "false");
     aq_buf_put_str(&out, ",\"data\":");
-    aq_ssz_to_json(&out, aq_t_proposal(fork, false, false), value);
+    aq_ssz_to_json(&out, aq_t_proposal(fork, blinded, false), value);
     aq_buf_put_u8(&out, '}');
   }
   c->vt->respond(c->res, 200, &(aq_http_headers){h, 5}, ssz ? value : aq_buf_bytes(&out));
@@ -351,8 +352,35 @@ static void answer_block(aq_sim_call *c, aq_fork fork, aq_bytes value) {
   aq_sim_call_free(c);
 }
 
+/* May a builder's block be the answer? v2 has none; a boost of 0 wants none. False: 400 was answered. */
+static bool wants_bids(aq_sim_call *c, bool *out) {
+  uint64_t boost = 100;
+  char text[64];
+  if (aq_http_query_get(c->req->query, "builder_boost_factor", text, sizeof text) &&
+      aq_u64_parse(&boost, aq_bytes_str(text)) != AQ_OK) {
+    aq_sim_error(c, 400, "builder_boost_factor is no number");
+    return false;
+  }
+  *out = boost > 0 && strncmp(c->req->path, "/eth/v3/", 8) == 0;
+  return true;
+}
+
+static void propose(aq_sim_call *c, uint64_t slot, aq_fork fork, bool blinded, aq_bytes value) {
+  aq_buf other = AQ_BUF(1 << 20);
+  const aq_ssz_type *contents = aq_t_block_contents(fork);
+  aq_bytes block = contents ? aq_ssz_get(contents, value, "block") : value;
+  if (!blinded || !aq_sim_bids(c->b, slot))
+    answer_block(c, fork, false, value);
+  else if (aq_sim_blind(c->b, fork, block, &other) == AQ_OK)
+    answer_block(c, fork, true, aq_buf_bytes(&other));
+  else
+    aq_sim_error(c, 500, "no block could be made");
+  aq_buf_free(&other);
+}
+
 static void get_block_proposal(aq_sim_call *c) {
   uint64_t slot;
+  bool blinded;
   char text[200];
   uint8_t randao[96], graffiti[32] = {0};
   if (aq_u64_parse(&slot, aq_bytes_str(c->param[0])) != AQ_OK || slot == 0 || slot > aq_sim_now_slot(c->b) + 1) {
@@ -369,10 +397,11 @@ static void get_block_proposal(aq_sim_call *c) {
     aq_sim_error(c, 400, "graffiti is not 32 bytes of hex");
     return;
   }
+  if (!wants_bids(c, &blinded)) return;
   aq_buf value = AQ_BUF(1 << 20);
   aq_fork fork = aq_chain_fork_at(&c->b->chain, slot / c->b->cfg.slots_per_epoch);
   if (aq_sim_make_block(c->b, slot, randao, graffiti, &value) == AQ_OK)
-    answer_block(c, fork, aq_buf_bytes(&value));
+    propose(c, slot, fork, blinded, aq_buf_bytes(&value));
   else
     aq_sim_error(c, 500, "no block could be made");
   aq_buf_free(&value);
@@ -604,6 +633,8 @@ const aq_sim_route aq_sim_routes[] = {
     {"GET", "/eth/v3/validator/blocks/{}", get_block_proposal},
     {"POST", V1 "beacon/blocks", aq_sim_post_block},
     {"POST", V2 "beacon/blocks", aq_sim_post_block},
+    {"POST", V1 "beacon/blinded_blocks", aq_sim_post_block},
+    {"POST", V2 "beacon/blinded_blocks", aq_sim_post_block},
     {"GET", V1 "beacon/blocks/{}/root", get_block_root},
     {"GET", V1 "beacon/headers/{}", get_header},
     {"GET", V2 "beacon/blocks/{}", get_block},

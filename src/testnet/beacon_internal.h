@@ -17,6 +17,7 @@ enum {
   AQ_SIM_STREAMS_MAX = 64,
   AQ_SIM_COMMITTEES_MAX = 4, /* a slot */
   AQ_SIM_ORPHANS_MAX = 64,
+  AQ_SIM_BIDS_MAX = 256,  /* a relay */
   AQ_SIM_MISSES_MAX = 256 /* slots listed in /sim/stats */
 };
 
@@ -38,6 +39,8 @@ typedef struct {
   aq_sim_vote *vote;
   uint32_t vote_cnt;
   uint8_t fee_recipient[20];
+  uint64_t lost_slot; /* of its newest blinded block without a payload; 0: none */
+  uint8_t lost_root[32];
   uint64_t seen[4]; /* by epoch mod 4: slot of the counted attestation, plus one */
 } aq_sim_validator;
 
@@ -109,7 +112,8 @@ typedef struct aq_sim_call {
   void (*late)(struct aq_sim_call *c);
   bool gone;
   uint32_t jobs; /* verifications under way; the call lives as long */
-  uint32_t bad, done;
+  uint32_t bad;
+  int code; /* of its answer, when something is bad; 0: 400 */
 } aq_sim_call;
 
 typedef struct {
@@ -144,6 +148,13 @@ AQ_NODISCARD aq_status aq_sim_make_block(aq_beacon *b, uint64_t slot, const uint
                                          const uint8_t graffiti[32], aq_buf *out);
 void aq_sim_add_block(aq_beacon *b, const aq_beacon_block *block);
 void aq_sim_event(aq_beacon *b, const char *topic, const char *json);
+
+/* blind.c: blocks of the builder. Plain, without blobs. */
+bool aq_sim_bids(const aq_beacon *b, uint64_t slot);
+/* The blinded block of a full one, with the payload of a new bid. */
+AQ_NODISCARD aq_status aq_sim_blind(aq_beacon *b, aq_fork fork, aq_bytes block, aq_buf *out);
+/* The signed block of a signed blinded one; anything but AQ_REVEAL_YES: nothing was appended. */
+aq_reveal aq_sim_unblind(aq_beacon *b, aq_fork fork, aq_bytes signed_blinded, aq_buf *out);
 
 /* handlers */
 void aq_sim_post_attestations(aq_sim_call *c);

@@ -85,7 +85,7 @@ static void finish(aq_sim_call *c) {
   if (c->gone)
     aq_sim_call_free(c);
   else if (c->bad)
-    aq_sim_error(c, 400, c->b->last_bad);
+    aq_sim_error(c, c->code ? c->code : 400, c->b->last_bad);
   else
     aq_sim_ok(c);
 }
@@ -285,7 +285,9 @@ typedef struct {
   const char *why; /* wrong all the same; NULL: fine */
   const aq_bls_pk *pk;
   uint8_t root[32], parent[32], signing_root[32], randao_root[32], sig[96], randao[96];
-  aq_buf ssz; /* signed block */
+  bool blinded;      /* it was sent so */
+  aq_reveal payload; /* of a blinded one */
+  aq_buf ssz;        /* signed block; once checked, with its payload, or empty where there is none */
   bool valid, randao_valid;
 } block_check;
 
@@ -298,26 +300,58 @@ static void block_run(aq_job *job) {
   k->randao_valid = aq_bls_sig_decode(&sig, k->randao, true) == AQ_OK && aq_bls_verify_points(k->pk, &hash, &sig);
 }
 
+/* A signature by another root than one that it follows. */
+static bool second_block(aq_beacon *b, const block_check *k, const aq_sim_block *known) {
+  const aq_sim_validator *v = &b->validator[k->proposer];
+  bool lost = v->lost_slot == k->slot && memcmp(v->lost_root, k->root, 32) != 0;
+  if (!k->valid || (!lost && (!known || memcmp(known->root, k->root, 32) == 0))) return false;
+  b->stats.slashable++;
+  AQ_LOG(AQ_LOG_ERROR, "chain_slashable", AQ_STR("kind", "block"), AQ_UINT("slot", k->slot),
+         AQ_UINT("validator", k->proposer));
+  return true;
+}
+
+/* A relay reveals nothing for a signature that is wrong. */
+static void unblind(aq_beacon *b, block_check *k) {
+  aq_buf full = AQ_BUF(AQ_SIM_BODY_MAX);
+  k->payload = k->valid ? aq_sim_unblind(b, k->fork, aq_buf_bytes(&k->ssz), &full) : AQ_REVEAL_UNKNOWN;
+  aq_buf_free(&k->ssz);
+  k->ssz = full;
+}
+
+/* Signed well, and yet no block: that is the builder's fault. */
+static void without_payload(aq_sim_call *c, const block_check *k) {
+  aq_sim_validator *v = &c->b->validator[k->proposer];
+  bool unknown = k->payload == AQ_REVEAL_UNKNOWN;
+  v->lost_slot = k->slot;
+  memcpy(v->lost_root, k->root, 32);
+  tell_bad(c->b, unknown ? "no payload of that header" : "the relay does not reveal the payload", k->slot, k->proposer);
+  c->bad++;
+  if (!unknown) c->code = 502;
+}
+
+static void tell_watch(const aq_beacon *b, const block_check *k, const aq_beacon_block *block) {
+  const aq_beacon_watch *w = b->cfg.watch;
+  if (w && k->valid)
+    w->proposed(w->arg, block);
+  else if (w)
+    w->forged(w->arg, k->slot, k->proposer);
+}
+
 static void block_done(aq_job *job) {
   block_check *k = AQ_CONTAINER(job, block_check, job);
   aq_sim_call *c = k->c;
   aq_beacon *b = c->b;
   const aq_sim_block *known = aq_sim_block_at(b, k->slot);
-  bool other = known && memcmp(known->root, k->root, 32) != 0;
   const char *why = !k->valid ? "block signature is wrong" : k->why;
   if (!why && !k->randao_valid) why = "RANDAO reveal is wrong";
-  aq_beacon_block block = {.slot = k->slot, .proposer = k->proposer, .fork = k->fork, .ssz = aq_buf_bytes(&k->ssz)};
+  if (k->blinded) unblind(b, k);
+  aq_beacon_block block = {
+      .slot = k->slot, .proposer = k->proposer, .fork = k->fork, .blinded = k->blinded, .ssz = aq_buf_bytes(&k->ssz)};
   memcpy(block.root, k->root, 32);
   memcpy(block.parent, k->parent, 32);
-  if (b->cfg.watch && k->valid)
-    b->cfg.watch->proposed(b->cfg.watch->arg, &block);
-  else if (b->cfg.watch)
-    b->cfg.watch->forged(b->cfg.watch->arg, k->slot, k->proposer);
-  if (k->valid && other) {
-    b->stats.slashable++;
-    AQ_LOG(AQ_LOG_ERROR, "chain_slashable", AQ_STR("kind", "block"), AQ_UINT("slot", k->slot),
-           AQ_UINT("validator", k->proposer));
-  }
+  tell_watch(b, k, &block);
+  bool other = second_block(b, k, known);
   if (why) {
     if (k->valid)
       refuse_signed(b, why, k->slot, k->proposer);
@@ -326,6 +360,8 @@ static void block_done(aq_job *job) {
     c->bad++;
   } else if (known && !other) {
     b->stats.duplicates++;
+  } else if (k->ssz.len == 0) {
+    without_payload(c, k);
   } else if (!known) {
     b->stats.blocks_ok++;
     if (k->slot < b->checked_slot && b->stats.blocks_missed > 0) b->stats.blocks_missed--;
@@ -350,17 +386,19 @@ static const char *wrong_block(const aq_beacon *b, const block_check *k) {
   return "parent is not known";
 }
 
-/* signed: SSZ of what travels (contents from Deneb). */
-static void check_block(aq_sim_call *c, aq_fork fork, const aq_ssz_type *type, aq_bytes in) {
+/* What travels: contents from Deneb, or a blinded block. */
+static void check_block(aq_sim_call *c, aq_fork fork, bool blinded, const aq_ssz_type *type, aq_bytes in) {
   aq_beacon *b = c->b;
-  bool contents = fork >= AQ_DENEB;
+  bool contents = !blinded && fork >= AQ_DENEB;
   aq_bytes sb = contents ? aq_ssz_get(type, in, "signed_block") : in;
-  const aq_ssz_type *st = aq_t_signed_block(fork), *bt = aq_t_block(fork);
+  const aq_ssz_type *st = blinded ? type : aq_t_signed_block(fork);
+  const aq_ssz_type *bt = blinded ? aq_t_blinded_block(fork) : aq_t_block(fork);
   aq_bytes block = aq_ssz_get(st, sb, "message");
   block_check *k = calloc(1, sizeof *k);
   AQ_ASSERT(k);
   *k = (block_check){.c = c,
                      .fork = fork,
+                     .blinded = blinded,
                      .ssz = AQ_BUF(AQ_SIM_BODY_MAX),
                      .slot = aq_ssz_get_u64(bt, block, "slot"),
                      .proposer = aq_ssz_get_u64(bt, block, "proposer_index")};
@@ -394,7 +432,8 @@ void aq_sim_post_block(aq_sim_call *c) {
   const char *version = aq_http_header_get(&c->req->headers, "Eth-Consensus-Version");
   const char *content = aq_http_header_get(&c->req->headers, "Content-Type");
   const aq_ssz_type *type = NULL;
-  if (!version || aq_fork_parse(&fork, aq_bytes_str(version))) type = aq_t_proposal(fork, false, true);
+  bool blinded = strstr(c->req->path, "/blinded_blocks") != NULL;
+  if (!version || aq_fork_parse(&fork, aq_bytes_str(version))) type = aq_t_proposal(fork, blinded, true);
   aq_buf ssz = AQ_BUF(AQ_SIM_BODY_MAX);
   if (content && strstr(content, "octet-stream")) {
     if (type && aq_ssz_check(type, c->req->body) != AQ_OK) type = NULL;
@@ -405,7 +444,7 @@ void aq_sim_post_block(aq_sim_call *c) {
     yyjson_doc_free(doc);
   }
   if (type && !ssz.failed) {
-    check_block(c, fork, type, aq_buf_bytes(&ssz));
+    check_block(c, fork, blinded, type, aq_buf_bytes(&ssz));
   } else {
     aq_sim_bad(b, "block does not parse", 0, 0);
     aq_sim_error(c, 400, b->last_bad);
