@@ -237,6 +237,7 @@ static bool some_block(const sim_world *w, const uint8_t root[32], uint64_t slot
 static bool block_counts(const sim_world *w, uint32_t op, const aq_beacon_block *b) {
   uint8_t le[8], epoch_root[32], root[32];
   uint64_t epoch = b->slot / w->slots_per_epoch;
+  if (b->ssz.len == 0) return false; /* its payload is not to be had */
   if (b->fork != fork_of_slot(w, b->slot) || b->slot == 0 || !some_block(w, b->parent, b->slot - 1)) return false;
   aq_le64_put(le, epoch);
   aq_ssz_root(epoch_root, &aq_t_u64, aq_bytes_of(le, sizeof le));
@@ -338,7 +339,8 @@ bool sim_chain_answer(sim_world *w, uint32_t op, const aq_http_req *req, aq_buf 
   return true;
 }
 
-static aq_beacon *beacon_new(sim_world *w, sim_proc *proc, uint32_t id, const aq_beacon_watch *watch) {
+static aq_beacon *beacon_new(sim_world *w, sim_proc *proc, uint32_t id, const aq_beacon_watch *watch,
+                             const aq_beacon_builder *builder) {
   sim_proc_init(proc, w, id);
   aq_beacon_cfg cfg = {.env = &proc->env,
                        .pubkey = (const uint8_t(*)[48])w->chain_pub,
@@ -347,7 +349,8 @@ static aq_beacon *beacon_new(sim_world *w, sim_proc *proc, uint32_t id, const aq
                        .slot_ns = w->slot_ns,
                        .slots_per_epoch = w->slots_per_epoch,
                        .genesis_version = {0x20, 0, 0, 1},
-                       .watch = watch};
+                       .watch = watch,
+                       .builder = builder};
   for (int f = 0; f < AQ_FORK_CNT; f++) cfg.fork_epoch[f] = f <= (int)w->fork ? 0 : AQ_FAR_EPOCH;
   aq_beacon *b = aq_beacon_new(&cfg);
   AQ_ASSERT(b);
@@ -355,12 +358,12 @@ static aq_beacon *beacon_new(sim_world *w, sim_proc *proc, uint32_t id, const aq
 }
 
 void sim_chain_start(sim_world *w) {
-  w->chain = beacon_new(w, &w->chain_proc, 199, NULL);
+  w->chain = beacon_new(w, &w->chain_proc, 199, NULL, NULL);
   if (w->fork_epoch != AQ_FAR_EPOCH) aq_beacon_schedule(w->chain, w->next_fork, w->fork_epoch);
   for (uint32_t op = 0; op < w->n; op++) {
     w->seat[op] = (sim_seat){w, op};
     w->watch[op] = (aq_beacon_watch){&w->seat[op], attested, proposed, forged, told};
-    w->bn[op] = beacon_new(w, &w->bn_proc[op], 200 + op, &w->watch[op]);
+    w->bn[op] = beacon_new(w, &w->bn_proc[op], 200 + op, &w->watch[op], sim_builder_of(w, op));
     aq_beacon_start(w->bn[op]);
     if (w->fork_epoch != AQ_FAR_EPOCH) aq_timer_set(&w->own.env, &w->learn[op], w->learn_ns[op], learn, &w->seat[op]);
   }

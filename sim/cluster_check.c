@@ -123,11 +123,13 @@ void sim_check_attested(sim_world *w, uint64_t validator, const aq_att_data *d, 
   if (d->slot < SIM_SLOTS_MAX && sim_chain_counts(w, d)) c->attested[validator][d->slot] = true;
 }
 
-/* A block with its content pays who the lock says. */
+/* With the builder off a block is full, and pays who the lock says. */
 static void check_fee(sim_world *w, const aq_beacon_block *b) {
   uint8_t want[20];
   const aq_ssz_type *t = aq_t_signed_block(b->fork);
-  if (b->ssz.len == 0) return;
+  if (b->blinded && !w->builder_api)
+    sim_fail(w, "the block of slot %llu is blinded although the builder is off", (unsigned long long)b->slot);
+  if (b->ssz.len == 0 || w->builder_api) return; /* consensus.md 5.1: not judged either */
   AQ_ASSERT(aq_address_parse(want, w->addresses[b->proposer].fee_recipient) == AQ_OK);
   aq_bytes got = aq_ssz_get(t, b->ssz, "message.body.execution_payload.fee_recipient");
   if (!aq_bytes_eq(got, aq_bytes_of(want, sizeof want)))
@@ -139,6 +141,7 @@ void sim_check_proposed(sim_world *w, const aq_beacon_block *b, bool counts) {
   if (b->slot >= SIM_SLOTS_MAX || b->proposer >= w->validators) return;
   check_fee(w, b);
   c->proposed[b->slot] |= counts;
+  w->out->blinded += b->blinded && !c->has_block[b->slot];
   if (c->has_block[b->slot] && memcmp(c->block[b->slot], b->root, 32) != 0)
     sim_fail(w, "SLASHABLE: two blocks of slot %llu signed", (unsigned long long)b->slot);
   c->has_block[b->slot] = true;
@@ -574,7 +577,7 @@ static void check_done(sim_world *w) {
     if (aq_beacon_proposer(w->chain, slot) >= w->validators) continue;
     w->out->duties++;
     w->out->done += c->proposed[slot];
-    if (block && !c->proposed[slot] && !sim_chain_moved(w, slot, false))
+    if (block && !c->proposed[slot] && !sim_chain_moved(w, slot, false) && !w->withheld[slot])
       sim_fail(w, "no block at slot %llu although at most f operators were in trouble", (unsigned long long)slot);
   }
 }

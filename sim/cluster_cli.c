@@ -17,7 +17,7 @@ typedef struct {
 } options;
 
 typedef struct {
-  uint64_t runs, failed, first_failed, slots, steps, messages, requests, duties, done, must, liars, hash;
+  uint64_t runs, failed, first_failed, slots, steps, messages, requests, duties, done, blinded, must, liars, hash;
   uint64_t injected[AQ_SIM_KINDS_MAX], scheduled[AQ_SIM_KINDS_MAX], tricks[AQ_SIM_TRICKS_MAX];
   char why[400];
 } totals;
@@ -101,6 +101,7 @@ static void count(totals *t, uint64_t seed, const aq_sim_result *r) {
   t->runs++;
   t->slots += r->slots, t->steps += r->steps, t->messages += r->messages, t->requests += r->requests;
   t->duties += r->duties, t->done += r->done, t->must += r->must, t->liars += r->liars > 0;
+  t->blinded += r->blinded;
   t->hash = t->hash * UINT64_C(0x9e3779b97f4a7c15) + r->hash;
   for (size_t k = 0; k < AQ_SIM_KINDS_MAX; k++) t->injected[k] += r->injected[k], t->scheduled[k] += r->scheduled[k];
   for (size_t k = 0; k < AQ_SIM_TRICKS_MAX; k++) t->tricks[k] += r->tricks[k];
@@ -115,10 +116,10 @@ static void count(totals *t, uint64_t seed, const aq_sim_result *r) {
 static void print_json(const totals *t, double took) {
   printf("{\"seeds\":%" PRIu64 ",\"violations\":%" PRIu64 ",\"first_failed_seed\":%" PRId64 ",\"slots\":%" PRIu64
          ",\"steps\":%" PRIu64 ",\"messages\":%" PRIu64 ",\"requests\":%" PRIu64 ",\"duties\":%" PRIu64
-         ",\"done\":%" PRIu64 ",\"slots_with_f_faulty\":%" PRIu64 ",\"runs_with_liars\":%" PRIu64
-         ",\"hash\":\"%016" PRIx64 "\",\"faults\":{",
+         ",\"done\":%" PRIu64 ",\"blinded\":%" PRIu64 ",\"slots_with_f_faulty\":%" PRIu64
+         ",\"runs_with_liars\":%" PRIu64 ",\"hash\":\"%016" PRIx64 "\",\"faults\":{",
          t->runs, t->failed, t->failed ? (int64_t)t->first_failed : -1, t->slots, t->steps, t->messages, t->requests,
-         t->duties, t->done, t->must, t->liars, t->hash);
+         t->duties, t->done, t->blinded, t->must, t->liars, t->hash);
   for (uint32_t k = 0; aq_sim_kind_name(k); k++)
     printf("%s\"%s\":[%" PRIu64 ",%" PRIu64 "]", k ? "," : "", aq_sim_kind_name(k), t->scheduled[k], t->injected[k]);
   printf("},\"lies\":{");
@@ -133,8 +134,9 @@ static void print_totals(const totals *t, double took) {
          " of %" PRIu64 " duties done, all in the %" PRIu64 " slots with at most f operators in trouble\n",
          t->runs, t->failed, t->slots, (double)t->slots / cli_seconds(CLOCK_PROCESS_CPUTIME_ID), t->done, t->duties,
          t->must);
-  printf("  %" PRIu64 " steps, %" PRIu64 " messages, %" PRIu64 " requests, %.1f s; trace hash %016" PRIx64 "\n",
-         t->steps, t->messages, t->requests, took, t->hash);
+  printf("  %" PRIu64 " steps, %" PRIu64 " messages, %" PRIu64 " requests, %" PRIu64
+         " blinded blocks, %.1f s; trace hash %016" PRIx64 "\n",
+         t->steps, t->messages, t->requests, t->blinded, took, t->hash);
   uint32_t kinds = 0, seen = 0;
   for (uint32_t k = 0; aq_sim_kind_name(k); k++) {
     kinds++;

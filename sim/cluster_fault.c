@@ -16,7 +16,7 @@ _Static_assert((int)SIM_FAULT_CNT <= (int)AQ_SIM_KINDS_MAX, "kinds of faults");
 const char *aq_sim_kind_name(uint32_t kind) { return kind < SIM_FAULT_CNT ? text[kind] : NULL; }
 
 const sim_fault *sim_fault_of(const sim_world *w, sim_fault_kind k, uint32_t op) {
-  bool everywhere = k == SIM_LOSS || k == SIM_REORDER || k == SIM_DUPLICATE || k == SIM_BN_FIRST;
+  bool everywhere = k == SIM_LOSS || k == SIM_REORDER || k == SIM_DUPLICATE || k == SIM_BN_FIRST || k == SIM_WITHHOLD;
   for (uint32_t i = 0; i < w->fault_cnt; i++) {
     const sim_fault *f = &w->fault[i];
     if (f->on && f->kind == k && (everywhere || f->a == op)) return f;
@@ -36,6 +36,7 @@ static uint32_t touched(const sim_world *w, const sim_fault *f) {
     case SIM_BN_RESTART:
     case SIM_BN_FIRST: /* the other one serves */
     case SIM_REORG:
+    case SIM_WITHHOLD: /* its blocks are told apart */
     case SIM_LEAK: return 0;
     case SIM_LOSS:
     case SIM_REORDER:
@@ -45,6 +46,7 @@ static uint32_t touched(const sim_world *w, const sim_fault *f) {
     case SIM_PARTITION: return __builtin_popcount(side) <= __builtin_popcount(other) ? side : other;
     case SIM_ONE_WAY:
     case SIM_RESET: return 1u << f->a | 1u << f->b;
+    case SIM_BN_LOCAL: return f->p == SIM_LOCAL_LATER ? 0 : 1u << f->a;
     case SIM_BN_ERROR:
     case SIM_BN_SILENT:
     case SIM_BN_SLOW: return 1u << f->a & ~w->paired; /* the same */
@@ -133,6 +135,8 @@ static uint64_t size_of(sim_world *w, sim_fault_kind k) {
     case SIM_VC_OTHER:
     case SIM_BN_FIRST:
     case SIM_REORG:
+    case SIM_WITHHOLD:
+    case SIM_BN_LOCAL:
     case SIM_FAULT_CNT: break;
   }
   return 0;
@@ -320,6 +324,7 @@ void sim_faults_make(sim_world *w) {
   client_signs_other(w);
   first_of_two(w);
   reorgs(w);
+  sim_builder_faults(w);
 }
 
 static void describe(const sim_world *w, const sim_fault *f, char *out, size_t len) {

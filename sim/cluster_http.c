@@ -321,7 +321,10 @@ static uint64_t start(void *ctx, const aq_httpc_req *req, const aq_httpc_cb *cb)
   const sim_fault *slow = c->second ? NULL : sim_fault_of(w, c->to_bn ? SIM_BN_SLOW : SIM_VC_SLOW, c->op);
   if (slow) us += sim_random(w, slow->p * 1000 + 1), sim_count_fault(w, slow->kind);
   if (!sim_effect(h->proc)) return c->id; /* dropped with its process */
-  if (c->to_bn && h->proc->id < w->node_cnt) sim_check_submitted(w->node[h->proc->id], req);
+  if (c->to_bn && h->proc->id < w->node_cnt) {
+    sim_check_submitted(w->node[h->proc->id], req);
+    sim_check_asked(w->node[h->proc->id], req);
+  }
   later(c, us);
   if (req->timeout_ns) aq_timer_set(&w->own.env, &c->limit, aq_now_ns(&w->own.env) + req->timeout_ns, conn_limit, c);
   return c->id;

@@ -111,6 +111,7 @@ void sim_node_start(sim_node *n) {
                            .self = n->op,
                            .started_ns = aq_now_ns(&n->proc.env),
                            .enable_tss = true,
+                           .builder_api = w->builder_api,
                            .tss_sessions_max = 0,
                            .graffiti = "sim",
                            .version = "v0.0.0",

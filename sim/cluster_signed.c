@@ -24,8 +24,15 @@ static void root_of_signed_block(uint8_t root[32], aq_fork fork, const aq_ssz_ty
   root_of_block(root, fork, blinded, block);
 }
 
-/* What the decision on this node's disk says that the validator signs, and where it sits; false: nothing. */
-static bool decided(uint8_t root[32], aq_attester_duty *seat, const sim_node *n, aq_duty duty, uint32_t validator) {
+/* What is signed, the root of a block is the same blinded or not, and where an attester sits. */
+typedef struct {
+  uint8_t root[32];
+  bool blinded;
+  aq_attester_duty seat;
+} object;
+
+/* What the decision on this node's disk says that the validator signs; false: nothing. */
+static bool decided_object(object *out, const sim_node *n, aq_duty duty, uint32_t validator) {
   aq_bytes value;
   aq_unsigned_set set;
   aq_arena a;
@@ -38,46 +45,47 @@ static bool decided(uint8_t root[32], aq_attester_duty *seat, const sim_node *n,
     if (memcmp(set.item[i].pubkey, n->w->dist[validator].pubkey, 48) != 0) continue;
     if (aq_unsigned_decode(&d, &a, duty.type, set.item[i].data) != AQ_OK) break;
     found = true;
-    *seat = d.attester;
+    out->seat = d.attester;
+    out->blinded = duty.type == AQ_DUTY_PROPOSER && d.blinded;
     if (duty.type == AQ_DUTY_ATTESTER)
-      aq_ssz_root(root, &aq_t_attestation_data, d.value);
+      aq_ssz_root(out->root, &aq_t_attestation_data, d.value);
     else
-      root_of_block(root, d.fork, d.blinded,
+      root_of_block(out->root, d.fork, d.blinded,
                     d.type == aq_t_block_contents(d.fork) ? aq_ssz_get(d.type, d.value, "block") : d.value);
   }
   aq_arena_free(&a);
   return found;
 }
 
-static void check_decided(const sim_node *n, const char *what, aq_duty duty, uint32_t validator,
-                          const uint8_t root[32]) {
-  uint8_t want[32];
-  aq_attester_duty seat;
-  if (!decided(want, &seat, n, duty, validator))
+static void check_decided(const sim_node *n, const char *what, aq_duty duty, uint32_t validator, const object *is) {
+  object want;
+  if (!decided_object(&want, n, duty, validator))
     sim_fail(n->w, "node %u %s of validator %u that no decision on its disk names: slot %llu %s", n->op, what,
              validator, (unsigned long long)duty.slot, aq_duty_name(duty.type));
-  else if (memcmp(root, want, 32) != 0)
+  else if (memcmp(is->root, want.root, 32) != 0)
     sim_fail(n->w, "node %u %s of validator %u over another root than the decided one: slot %llu %s", n->op, what,
              validator, (unsigned long long)duty.slot, aq_duty_name(duty.type));
+  else if (is->blinded != want.blinded)
+    sim_fail(n->w, "node %u %s of validator %u %s, which is not what was decided: slot %llu", n->op, what, validator,
+             is->blinded ? "blinded" : "in full", (unsigned long long)duty.slot);
 }
 
 /* ---- to peers ---- */
 
 void sim_check_share_root(const sim_node *n, aq_duty duty, const aq_parsigex_item *it) {
   const aq_signed_data *d = it->data;
-  uint8_t root[32];
+  object is = {.blinded = duty.type == AQ_DUTY_PROPOSER && d->blinded};
   uint64_t slot, proposer;
   if (duty.type == AQ_DUTY_ATTESTER)
-    aq_ssz_root(root, &aq_t_attestation_data, aq_ssz_get(d->type, d->value, "data"));
+    aq_ssz_root(is.root, &aq_t_attestation_data, aq_ssz_get(d->type, d->value, "data"));
   else
-    root_of_signed_block(root, d->fork, d->type, d->value, &slot, &proposer);
-  check_decided(n, "sent a share", duty, it->validator, root);
+    root_of_signed_block(is.root, d->fork, d->type, d->value, &slot, &proposer);
+  check_decided(n, "sent a share", duty, it->validator, &is);
 }
 
 /* ---- to the beacon node ---- */
 
-static void check_submission(sim_node *n, aq_duty duty, aq_domain_type domain, uint32_t validator,
-                             const uint8_t root[32]) {
+static void check_submission(sim_node *n, aq_duty duty, aq_domain_type domain, uint32_t validator, const object *is) {
   sim_world *w = n->w;
   uint8_t signing[32];
   uint64_t epoch = duty.slot / w->slots_per_epoch;
@@ -86,11 +94,11 @@ static void check_submission(sim_node *n, aq_duty duty, aq_domain_type domain, u
              (unsigned long long)duty.slot, aq_duty_name(duty.type));
     return;
   }
-  aq_chain_signing_root(signing, &n->core.chain, domain, epoch, root);
+  aq_chain_signing_root(signing, &n->core.chain, domain, epoch, is->root);
   if (!sim_disk_has_root(&n->disk, AQ_SIGN_GROUP, duty, w->dist[validator].pubkey, signing))
     sim_fail(w, "node %u submitted what is not on its disk: validator %u, slot %llu %s", n->op, validator,
              (unsigned long long)duty.slot, aq_duty_name(duty.type));
-  check_decided(n, "submitted a signature", duty, validator, root);
+  check_decided(n, "submitted a signature", duty, validator, is);
 }
 
 /* Who sits there by the decision, since seats may have moved; UINT32_MAX: none of the cluster. */
@@ -99,10 +107,9 @@ static uint32_t by_bit(const sim_node *n, aq_duty duty, aq_bytes att) {
   aq_bytes bits = aq_ssz_get(t, att, "aggregation_bits");
   uint64_t committee = aq_ssz_get_u64(t, att, "data.index");
   for (uint32_t v = 0; v < n->w->validators; v++) {
-    uint8_t root[32];
-    aq_attester_duty seat;
-    if (!decided(root, &seat, n, duty, v) || seat.committee_index != committee) continue;
-    uint64_t at = seat.validator_committee_index;
+    object want;
+    if (!decided_object(&want, n, duty, v) || want.seat.committee_index != committee) continue;
+    uint64_t at = want.seat.validator_committee_index;
     if (at < aq_ssz_count(bits_type, bits) && aq_ssz_bit(bits_type, bits, at)) return v;
   }
   return UINT32_MAX;
@@ -115,19 +122,20 @@ static void check_attestation(sim_node *n, aq_fork fork, yyjson_val *val) {
   if (aq_ssz_from_json(&ssz, t, val, NULL) != AQ_OK) {
     sim_fail(n->w, "node %u submitted what is no attestation of its fork", n->op);
   } else {
-    uint8_t root[32];
+    object is = {.blinded = false};
     aq_bytes in = aq_buf_bytes(&ssz);
     aq_duty duty = {.slot = aq_ssz_get_u64(t, in, "data.slot"), .type = AQ_DUTY_ATTESTER};
-    aq_ssz_root(root, &aq_t_attestation_data, aq_ssz_get(t, in, "data"));
+    aq_ssz_root(is.root, &aq_t_attestation_data, aq_ssz_get(t, in, "data"));
     uint32_t validator = electra ? (uint32_t)aq_ssz_get_u64(t, in, "attester_index") : by_bit(n, duty, in);
-    check_submission(n, duty, AQ_DOMAIN_BEACON_ATTESTER, validator, root);
+    check_submission(n, duty, AQ_DOMAIN_BEACON_ATTESTER, validator, &is);
   }
   aq_buf_free(&ssz);
 }
 
 static void check_block(sim_node *n, aq_fork fork, const aq_httpc_req *req) {
   const char *content = aq_http_header_get(&req->headers, "Content-Type");
-  const aq_ssz_type *t = aq_t_proposal(fork, strstr(req->url, "/blinded_blocks") != NULL, true);
+  object is = {.blinded = strstr(req->url, "/blinded_blocks") != NULL};
+  const aq_ssz_type *t = aq_t_proposal(fork, is.blinded, true);
   aq_buf ssz = AQ_BUF(ROOM);
   bool ok;
   if (content && strstr(content, "octet-stream")) {
@@ -139,11 +147,10 @@ static void check_block(sim_node *n, aq_fork fork, const aq_httpc_req *req) {
     yyjson_doc_free(doc);
   }
   if (ok) {
-    uint8_t root[32];
     uint64_t proposer;
     aq_duty duty = {.type = AQ_DUTY_PROPOSER};
-    root_of_signed_block(root, fork, t, aq_buf_bytes(&ssz), &duty.slot, &proposer);
-    check_submission(n, duty, AQ_DOMAIN_BEACON_PROPOSER, (uint32_t)proposer, root);
+    root_of_signed_block(is.root, fork, t, aq_buf_bytes(&ssz), &duty.slot, &proposer);
+    check_submission(n, duty, AQ_DOMAIN_BEACON_PROPOSER, (uint32_t)proposer, &is);
   } else {
     sim_fail(n->w, "node %u submitted what is no block of its fork", n->op);
   }
@@ -210,16 +217,17 @@ static bool vote_for_another(sim_world *w, uint32_t op, aq_bytes body) {
   return true;
 }
 
-static bool another_block(sim_world *w, uint32_t op, aq_fork fork, aq_bytes body) {
-  const aq_ssz_type *t = aq_t_proposal(fork, false, true);
+static bool another_block(sim_world *w, uint32_t op, aq_fork fork, bool blinded, aq_bytes body) {
+  const aq_ssz_type *t = aq_t_proposal(fork, blinded, true),
+                    *bt = blinded ? aq_t_blinded_block(fork) : aq_t_block(fork);
   bool contents = t == aq_t_signed_block_contents(fork);
   if (aq_ssz_check(t, body) != AQ_OK) return false;
   aq_bytes block = aq_ssz_get(t, body, contents ? "signed_block.message" : "message");
   uint64_t slot = aq_le64_get(block.ptr), proposer = aq_le64_get(block.ptr + 8);
   uint8_t root[32];
   if (proposer >= w->validators) return false;
-  *(uint8_t *)(uintptr_t)aq_ssz_get(aq_t_block(fork), block, "state_root").ptr ^= 1;
-  root_of_block(root, fork, false, block);
+  *(uint8_t *)(uintptr_t)aq_ssz_get(bt, block, "state_root").ptr ^= 1;
+  root_of_block(root, fork, blinded, block);
   aq_chain_signing_root(root, &w->bn[op]->chain, AQ_DOMAIN_BEACON_PROPOSER, slot / w->slots_per_epoch, root);
   aq_bls_sign((uint8_t *)(uintptr_t)aq_ssz_get(t, body, contents ? "signed_block.signature" : "signature").ptr,
               w->share_secret[op][proposer], root);
@@ -231,6 +239,7 @@ bool sim_sign_other(sim_world *w, uint32_t op, const aq_http_req *req) {
   const char *content = aq_http_header_get(&req->headers, "Content-Type");
   aq_fork fork;
   if (strstr(req->path, "/pool/attestations")) return vote_for_another(w, op, req->body);
-  return strstr(req->path, "/beacon/blocks") && content && strstr(content, "octet-stream") && version &&
-         aq_fork_parse(&fork, aq_bytes_str(version)) && another_block(w, op, fork, req->body);
+  bool blinded = strstr(req->path, "/blinded_blocks") != NULL;
+  return (blinded || strstr(req->path, "/beacon/blocks")) && content && strstr(content, "octet-stream") && version &&
+         aq_fork_parse(&fork, aq_bytes_str(version)) && another_block(w, op, fork, blinded, req->body);
 }

@@ -138,6 +138,7 @@ static void shape(sim_world *w) {
   sim_chain_shape(w);
   regions(w);
   pairs(w);
+  sim_builder_shape(w);
 }
 
 static sim_world *world_new(const aq_sim_opts *opts, aq_sim_result *out) {
@@ -164,6 +165,7 @@ static void world_free(sim_world *w) {
   sim_nodes_free(w);
   sim_chain_free(w);
   sim_check_free(w);
+  aq_relay_free(w->relay);
   if (w->wires) sim_wire_free(w);
   sim_proc_end(&w->own);
   for (uint32_t i = 0; i < w->n; i++) aq_k1_key_free(w->key[i]);
@@ -184,10 +186,13 @@ bool aq_sim_cluster_run(const aq_sim_opts *opts, aq_sim_result *out) {
     printf(
         "seed %llu: %u nodes (liars 0x%x, pairs of beacon nodes 0x%x), %u validators of %u, %llu slots of %llu s, "
         "epochs "
-        "of %llu, %s%s\n",
+        "of %llu, %s%s%s\n",
         (unsigned long long)opts->seed, w->n, w->liars, w->paired, w->validators, w->chain_validators,
         (unsigned long long)w->slots, (unsigned long long)(w->slot_ns / AQ_NS_PER_SEC),
-        (unsigned long long)w->slots_per_epoch, aq_fork_name(w->fork), later);
+        (unsigned long long)w->slots_per_epoch, aq_fork_name(w->fork), later,
+        w->builder_api ? ", builder"
+        : w->relay     ? ", builder off"
+                       : "");
     sim_faults_print(w);
   }
   sim_chain_start(w);

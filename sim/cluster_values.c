@@ -188,18 +188,16 @@ static bool forge_votes(sim_world *w, uint64_t slot, aq_buf *out, aq_hash *hash,
   return false;
 }
 
-/* The block pays the liar. */
+/* The block pays the liar. One of the builder is then one that the relay does not know. */
 static bool forge_block(sim_world *w, aq_buf *out, aq_hash *hash, aq_arena *a, const aq_unsigned_set *set) {
   static const uint8_t pays[20] = {0xba, 0xd0};
   aq_unsigned_data d;
-  if (aq_unsigned_decode(&d, a, AQ_DUTY_PROPOSER, set->item[0].data) != AQ_OK || d.blinded || d.fork < AQ_BELLATRIX)
-    return false;
-  bool contents = aq_t_block_contents(d.fork) != NULL;
+  if (aq_unsigned_decode(&d, a, AQ_DUTY_PROPOSER, set->item[0].data) != AQ_OK || d.fork < AQ_BELLATRIX) return false;
+  const char *full = aq_t_block_contents(d.fork) ? "block.body.execution_payload.fee_recipient"
+                                                 : "body.execution_payload.fee_recipient";
   aq_buf value = AQ_BUF(VALUE_MAX), data = AQ_BUF(VALUE_MAX);
-  aq_status st =
-      aq_ssz_with(&value, d.type, d.value,
-                  contents ? "block.body.execution_payload.fee_recipient" : "body.execution_payload.fee_recipient",
-                  aq_bytes_of(pays, sizeof pays));
+  aq_status st = aq_ssz_with(&value, d.type, d.value, d.blinded ? "body.execution_payload_header.fee_recipient" : full,
+                             aq_bytes_of(pays, sizeof pays));
   d.value = aq_buf_bytes(&value);
   if (st == AQ_OK) st = aq_unsigned_encode(&data, &d);
   aq_unsigned item = set->item[0];

@@ -227,7 +227,9 @@ struct sim_node {
   X(LIE_SHOW, "liar_shows_few")    /* a leader shows its proposals to all but f honest nodes, no vote */ \
   X(VC_OTHER, "vc_signs_other")    /* a's client signs another object than it got, p per mille */        \
   X(BN_FIRST, "bn_first_of_two")   /* of two beacon nodes the first is, by p, silent, ill or empty */    \
-  X(REORG, "reorg_dependent")      /* the chain leaves a block that duties hang on, for good or not */
+  X(REORG, "reorg_dependent")      /* the chain leaves a block that duties hang on, for good or not */   \
+  X(WITHHOLD, "relay_withholds")   /* the relay bids, and reveals no payload */                          \
+  X(BN_LOCAL, "bn_without_relay")  /* a's does not reach the relay; by p only for a slot's later blocks */
 
 typedef enum {
 #define X(name, text) SIM_##name,
@@ -261,6 +263,7 @@ typedef enum {
 enum { SIM_SET_RESTART = 1, SIM_SET_FIRST = 2, SIM_SET_AFTER = 4 };
 
 enum { SIM_FIRST_SILENT, SIM_FIRST_ILL, SIM_FIRST_EMPTY, SIM_FIRST_CNT };
+enum { SIM_LOCAL_ALL, SIM_LOCAL_LATER, SIM_LOCAL_CNT };
 
 typedef struct sim_fault {
   sim_world *w;
@@ -327,6 +330,11 @@ bool sim_chain_told(const sim_world *w, uint64_t slot, uint64_t validator, bool 
 bool sim_chain_moved(const sim_world *w, uint64_t slot, bool attesters); /* too late for all operators to know */
 /* Of an epoch before Electra: were there, or are there at this operator, other seats than the chain's? */
 bool sim_chain_differed(const sim_world *w, uint32_t op, uint64_t epoch);
+/* cluster_builder.c */
+void sim_builder_shape(sim_world *w);
+void sim_builder_faults(sim_world *w);
+const aq_beacon_builder *sim_builder_of(sim_world *w, uint32_t op); /* NULL: that beacon node has none */
+void sim_check_asked(sim_node *n, const aq_httpc_req *req);         /* its beacon node */
 
 /* cluster_check.c */
 /* A consensus message begins with the sender's own vote: its bytes, and where it ends. */
@@ -382,6 +390,11 @@ struct sim_world {
   uint64_t slot_ns, slots_per_epoch, slots;
   uint32_t liars, doubled; /* masks of operators: hostile; with a second instance of their own */
   uint32_t paired;         /* with two ways to their beacon node: faults of answers concern the first */
+  aq_relay *relay;         /* NULL: no builder */
+  bool builder_api;        /* the nodes' setting; without a relay it is off */
+  bool bids_differ;        /* by beacon node, else by slot alone */
+  uint32_t bid_share;      /* per mille of the slots */
+  uint32_t relayed;        /* operators whose beacon node knows the relay */
   aq_fork fork, next_fork; /* at genesis; scheduled while the run goes on */
   uint64_t fork_epoch;     /* of the latter; AQ_FAR_EPOCH: none */
   aq_timer learn[SIM_NODES_MAX];
@@ -410,6 +423,9 @@ struct sim_world {
   sim_proc bn_proc[SIM_NODES_MAX], chain_proc;
   aq_beacon_watch watch[SIM_NODES_MAX];
   sim_seat seat[SIM_NODES_MAX];
+  aq_beacon_builder way[SIM_NODES_MAX];
+  uint64_t bid_slot[SIM_NODES_MAX]; /* that each was asked about last */
+  bool withheld[SIM_SLOTS_MAX];     /* the payload of a signed block, at least once */
   aq_timer slot_timer;
   aq_list blocks; /* on their way between beacon nodes */
   bool forked[SIM_NODES_MAX][SIM_SLOTS_MAX];
