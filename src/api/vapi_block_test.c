@@ -340,6 +340,37 @@ static void test_submit_blinded_twin(void **state) {
   fv_free(f);
 }
 
+/* Goal: of an agreed blinded block too nothing but itself is taken, on its own route. Method: another graffiti, and
+   another header, which pays somebody else; signed well. */
+static void test_submit_other_blinded(void **state) {
+  (void)state;
+  static const struct {
+    const char *field;
+    size_t len;
+  } cases[] = {{"body.graffiti", 32}, {"body.execution_payload_header.fee_recipient", 20}};
+  fv *f = at_proposal(AQ_ELECTRA, true);
+  aq_buf value = produced(f), good = sign(f, &value, 1);
+  for (size_t i = 0; i < AQ_COUNT(cases); i++) {
+    uint8_t changed[32] = "changed";
+    aq_buf altered = AQ_BUF(FV_BUF_MAX);
+    assert_int_equal(aq_ssz_with(&altered, aq_t_blinded_block(AQ_ELECTRA), aq_buf_bytes(&value), cases[i].field,
+                                 aq_bytes_of(changed, cases[i].len)),
+                     AQ_OK);
+    aq_buf other = sign(f, &altered, 1);
+    expect(post_ssz(f, BLINDED, "electra", &other), 400, "it differs from what the cluster agreed on");
+    expect(post_json(f, BLINDED, "electra", &other), 400, "it differs from what the cluster agreed on");
+    aq_buf_free(&altered);
+    aq_buf_free(&other);
+  }
+  expect(post_ssz(f, BLOCKS, "electra", &good), 415, "failed parsing ssz request body");
+  assert_null(published(f));
+  expect(post_ssz(f, BLINDED, "electra", &good), 200, "");
+  assert_non_null(published(f));
+  aq_buf_free(&value);
+  aq_buf_free(&good);
+  fv_free(f);
+}
+
 /* Goal: blobs are not covered by the signature: what goes out are the agreed ones.
    Method: a client that lost its blob. */
 static void test_submit_without_blobs(void **state) {
@@ -512,6 +543,7 @@ int main(void) {
                                      cmocka_unit_test(test_submit),
                                      cmocka_unit_test(test_submit_refused),
                                      cmocka_unit_test(test_submit_blinded_twin),
+                                     cmocka_unit_test(test_submit_other_blinded),
                                      cmocka_unit_test(test_submit_without_blobs),
                                      cmocka_unit_test(test_submit_rubbish),
                                      cmocka_unit_test(test_submit_early),
