@@ -154,8 +154,8 @@ static uint64_t proposer(const world *w, uint64_t slot) { return aq_beacon_propo
 
 /* ---- tests ---- */
 
-/* Goal: a bid becomes a blinded block in each fork that has one, in both encodings; signed it becomes the head as a full
-   block with the same root and the builder's payload.
+/* Goal: a bid becomes a blinded block in each fork that has one, in both encodings; signed it becomes the head as a
+   full block with the same root and the builder's payload.
    Method: slots 1 and 2 of each fork, posted to v2 as SSZ and to v1 as JSON; the block read back and blinded again. */
 static void test_forks(void **state) {
   (void)state;
