@@ -90,6 +90,7 @@ typedef struct {
   /* its beacon node */
   bool silent;
   bool refuses;     /* what is sent to its pools */
+  bool leaves;      /* all validators do */
   bool other_votes; /* these instead of what all say */
   aq_att_data votes;
   uint8_t known_block[32]; /* one that it has besides */
@@ -387,11 +388,11 @@ static inline void put_key(world *w, aq_buf *out, uint32_t v) {
   aq_buf_put_str(out, "\"");
 }
 
-static inline void validators_json(world *w, aq_buf *out) {
+static inline void validators_json(world *w, const node *n, aq_buf *out) {
   aq_buf_put_str(out, "{\"execution_optimistic\":false,\"data\":[");
   for (uint32_t v = 0; v < VALIDATORS; v++) {
-    aq_buf_printf(out, "%s{\"index\":\"%u\",\"balance\":\"32000000000\",\"status\":\"active_ongoing\",\"validator\":{",
-                  v ? "," : "", FIRST_INDEX + v);
+    aq_buf_printf(out, "%s{\"index\":\"%u\",\"balance\":\"32000000000\",\"status\":\"active_%s\",\"validator\":{",
+                  v ? "," : "", FIRST_INDEX + v, n->leaves ? "exiting" : "ongoing");
     put_key(w, out, v);
     aq_buf_put_str(out, ",\"activation_epoch\":\"0\"}}");
   }
@@ -516,7 +517,7 @@ static inline void bn_handle(void *arg, fake_ex *ex) {
     return;
   }
   if (strstr(ex->url, "/states/head/validators"))
-    validators_json(w, &out);
+    validators_json(w, n, &out);
   else if (duties && strstr(duties, "attester"))
     attesters_json(w, &out, epoch);
   else if (duties && strstr(duties, "proposer"))

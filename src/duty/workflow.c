@@ -189,8 +189,10 @@ static void on_submitted(void *arg, aq_duty duty, const uint32_t *validators, ui
   aq_workflow *w = arg;
   const aq_store *store = w->cfg.store;
   aq_tracker_submitted(w->tracker, duty, cnt, st);
-  for (uint32_t i = 0; i < cnt && st == AQ_OK && store->over; i++)
-    store->over(store->ctx, w->pubkey[validators[i]], duty);
+  for (uint32_t i = 0; i < cnt && st == AQ_OK; i++) {
+    aq_workflow_left(w, duty, validators[i]);
+    if (store->over) store->over(store->ctx, w->pubkey[validators[i]], duty);
+  }
   if (st == AQ_OK) return;
   AQ_LOG(AQ_LOG_WARN, "submit", AQ_STR("duty", aq_duty_name(duty.type)), AQ_STR("err", why ? why : aq_status_text(st)),
          AQ_UINT("slot", duty.slot));
@@ -345,6 +347,7 @@ aq_workflow *aq_workflow_new(const aq_workflow_cfg *cfg) {
   aq_list_init(&w->submissions);
   aq_list_init(&w->groups);
   aq_list_init(&w->resumed);
+  aq_list_init(&w->leaving);
   AQ_ASSERT(cfg->self < cfg->lock->def.operator_cnt);
   if (keys_init(w) && stores_init(w) && actors_init(w)) return w;
   aq_workflow_free(w);
@@ -377,6 +380,7 @@ void aq_workflow_free(aq_workflow *w) {
   if (w->scheduler) aq_scheduler_free(w->scheduler);
   aq_infosync_free(w->infosync);
   if (w->consensus) aq_consensus_free(w->consensus);
+  aq_workflow_exit_stop(w);
   aq_parsigex_free(w->parsigex);
   aq_workflow_sign_stop(w);
   aq_workflow_resume_stop(w);

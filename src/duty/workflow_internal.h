@@ -1,6 +1,6 @@
 /* duty/workflow_internal.h - what the workflow's files share: workflow.c wires the components, workflow_sign.c
    carries partial and group signatures, workflow_object.c makes signed objects of agreed data, workflow_resume.c
-   brings back what the client was promised before a restart. */
+   brings back what the client was promised before a restart, workflow_exit.c keeps exits on their way. */
 #ifndef AQ_DUTY_WORKFLOW_INTERNAL_H
 #define AQ_DUTY_WORKFLOW_INTERNAL_H
 
@@ -45,6 +45,9 @@ struct aq_workflow {
   uint32_t resumed_cnt;
   aq_list groups; /* group signatures on their way into the journal, or waiting for the flush */
   aq_timer flush;
+  aq_list leaving; /* own exits that no beacon node has taken */
+  uint32_t leaving_cnt;
+  aq_timer leave_again;
   uint64_t unproven_until_ns; /* no signature of ours for duties that began up to then; 0: none is held back */
   bool abstain_logged;
   aq_duty misdirected; /* the last proposal whose block paid somebody else; slot 0: none */
@@ -67,6 +70,11 @@ AQ_NODISCARD aq_status aq_workflow_resume(aq_workflow *w);
 void aq_workflow_recall(aq_workflow *w, const aq_parsig_key *key, const aq_signed_data *agreed);
 void aq_workflow_resend(aq_workflow *w, aq_duty duty);
 void aq_workflow_resume_stop(aq_workflow *w);
+
+/* workflow_exit.c. leaving: the share was sent to the peers; of other duties: nothing. left: it is over. */
+void aq_workflow_leaving(aq_workflow *w, aq_duty duty, uint32_t validator, const aq_parsig *p);
+void aq_workflow_left(aq_workflow *w, aq_duty duty, uint32_t validator);
+void aq_workflow_exit_stop(aq_workflow *w);
 
 void aq_workflow_sign_stop(aq_workflow *w); /* ends submissions with AQ_E_CLOSED, drops group signatures */
 

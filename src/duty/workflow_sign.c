@@ -139,6 +139,7 @@ static void share(submission *s, uint32_t sub) {
     memcpy(out->pubkey, w->pubkey[it->key.validator], 48);
     memcpy(out->sig, it->data.sig, 96);
     out->share_idx = w->cfg.self + 1;
+    aq_workflow_leaving(w, s->duty, it->key.validator, out);
     set.cnt++;
   }
   if (set.cnt == 0) return;
