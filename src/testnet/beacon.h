@@ -26,6 +26,7 @@ typedef struct {
   void (*proposed)(void *arg, const aq_beacon_block *block);
   void (*forged)(void *arg, uint64_t slot, uint64_t validator);
   void (*told)(void *arg, uint64_t epoch); /* duties of that epoch are handed out; NULL: nobody wants to know */
+  void (*exited)(void *arg, uint64_t validator, uint64_t epoch, bool valid); /* right or wrong; or NULL */
 } aq_beacon_watch;
 
 /* A builder and its relay, which the beacon nodes of a chain may share: each question gets a bid of its own, whose
@@ -67,7 +68,7 @@ typedef struct {
 typedef struct {
   uint64_t attestations_ok, attestations_missed, attestations_late;
   uint64_t blocks_ok, blocks_missed;
-  uint64_t bad, slashable, duplicates;
+  uint64_t bad, slashable, duplicates, exits;
 } aq_beacon_stats;
 
 typedef struct aq_beacon aq_beacon;
@@ -88,6 +89,8 @@ const uint8_t *aq_beacon_genesis(const aq_beacon *b);             /* root before
 uint64_t aq_beacon_proposer(const aq_beacon *b, uint64_t slot);
 /* The schedule changes, as when a beacon node is upgraded. AQ_FAR_EPOCH: never. */
 void aq_beacon_schedule(aq_beacon *b, aq_fork fork, uint64_t epoch);
+/* The chain has an exit of the validator that another beacon node was sent. */
+void aq_beacon_leaves(aq_beacon *b, uint64_t validator);
 /* A restart: streams end, and what validators prepared is forgotten. The chain stays. */
 void aq_beacon_restart(aq_beacon *b);
 /* Slot of the epoch in which a validator attests. */

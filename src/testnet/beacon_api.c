@@ -132,9 +132,9 @@ static void get_syncing(aq_sim_call *c) {
 /* ---- validators ---- */
 
 static void put_validator(aq_buf *out, const aq_beacon *b, uint64_t i) {
-  aq_buf_printf(
-      out, "{\"index\":\"%llu\",\"balance\":\"32000000000\",\"status\":\"active_ongoing\",\"validator\":{\"pubkey\":",
-      (ull)i);
+  aq_buf_printf(out,
+                "{\"index\":\"%llu\",\"balance\":\"32000000000\",\"status\":\"active_%s\",\"validator\":{\"pubkey\":",
+                (ull)i, b->validator[i].leaves ? "exiting" : "ongoing");
   put_hex(out, b->cfg.pubkey[i], 48);
   aq_buf_put_str(out,
                  ",\"withdrawal_credentials\":\"0x0100000000000000000000000000000000000000000000000000000000000000\","
@@ -593,10 +593,10 @@ static void get_stats(aq_sim_call *c) {
   aq_buf_printf(&out,
                 "{\"slot\":%llu,\"attestations\":{\"ok\":%llu,\"missed\":%llu,\"late\":%llu},\"blocks\":{\"ok\":%llu,"
                 "\"missed\":%llu},"
-                "\"bad\":%llu,\"slashable\":%llu,\"duplicates\":%llu,\"last_bad\":",
+                "\"bad\":%llu,\"slashable\":%llu,\"duplicates\":%llu,\"exits\":%llu,\"last_bad\":",
                 (ull)aq_sim_now_slot(b), (ull)s->attestations_ok, (ull)s->attestations_missed,
                 (ull)s->attestations_late, (ull)s->blocks_ok, (ull)s->blocks_missed, (ull)s->bad, (ull)s->slashable,
-                (ull)s->duplicates);
+                (ull)s->duplicates, (ull)s->exits);
   aq_json_put_str(&out, aq_bytes_str(b->last_bad));
   put_slots(&out, "missed_attestation_slots", b->missed_att, b->missed_att_cnt);
   put_slots(&out, "missed_block_slots", b->missed_block, b->missed_block_cnt);
@@ -635,6 +635,7 @@ const aq_sim_route aq_sim_routes[] = {
     {"POST", V2 "beacon/blocks", aq_sim_post_block},
     {"POST", V1 "beacon/blinded_blocks", aq_sim_post_block},
     {"POST", V2 "beacon/blinded_blocks", aq_sim_post_block},
+    {"POST", V1 "beacon/pool/voluntary_exits", aq_sim_post_exit},
     {"GET", V1 "beacon/blocks/{}/root", get_block_root},
     {"GET", V1 "beacon/headers/{}", get_header},
     {"GET", V2 "beacon/blocks/{}", get_block},

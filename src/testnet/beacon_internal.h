@@ -42,6 +42,7 @@ typedef struct {
   uint64_t lost_slot; /* of its newest blinded block without a payload; 0: none */
   uint8_t lost_root[32];
   uint64_t seen[4]; /* by epoch mod 4: slot of the counted attestation, plus one */
+  bool leaves;      /* its exit was taken */
 } aq_sim_validator;
 
 typedef struct {
@@ -159,6 +160,7 @@ aq_reveal aq_sim_unblind(aq_beacon *b, aq_fork fork, aq_bytes signed_blinded, aq
 /* handlers */
 void aq_sim_post_attestations(aq_sim_call *c);
 void aq_sim_post_block(aq_sim_call *c);
+void aq_sim_post_exit(aq_sim_call *c);
 extern const aq_sim_route aq_sim_routes[];
 extern const size_t aq_sim_route_cnt;
 void aq_sim_bad(aq_beacon *b, const char *why, uint64_t slot, uint64_t validator);
