@@ -24,8 +24,9 @@ typedef struct {
   uint64_t slots, steps, messages, requests, duties, done;
   uint64_t blinded; /* slots with a signed block of the builder */
   uint64_t must;    /* slots in which at most f operators were in trouble, so that all duties had to be done */
-  uint64_t hash;    /* of everything that happened */
-  uint64_t injected[AQ_SIM_KINDS_MAX]; /* faults that had an effect, by kind */
+  uint64_t exits_asked, exits_must, exits_seen; /* 1: operators left; the chain had to get it; it did */
+  uint64_t hash;                                /* of everything that happened */
+  uint64_t injected[AQ_SIM_KINDS_MAX];          /* faults that had an effect, by kind */
   uint64_t scheduled[AQ_SIM_KINDS_MAX];
   uint64_t tricks[AQ_SIM_TRICKS_MAX]; /* lies about values that were told, by kind */
   char why[400];                      /* broken promise; empty: none */

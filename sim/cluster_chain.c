@@ -287,6 +287,13 @@ static void forged(void *arg, uint64_t slot, uint64_t validator) {
   sim_check_forged(s->w, s->op, slot, validator);
 }
 
+static void exited(void *arg, uint64_t validator, uint64_t epoch, bool valid) {
+  const sim_seat *s = arg;
+  if (s->w->over) return;
+  sim_trace(s->w, "exited", s->op, validator, aq_bytes_of(&epoch, sizeof epoch));
+  sim_exit_seen(s->w, s->op, validator, epoch, valid);
+}
+
 void sim_chain_heal(sim_world *w, uint32_t op) {
   for (uint64_t slot = 0; slot < SIM_SLOTS_MAX; slot++) {
     if (!w->forked[op][slot]) continue;
@@ -362,7 +369,7 @@ void sim_chain_start(sim_world *w) {
   if (w->fork_epoch != AQ_FAR_EPOCH) aq_beacon_schedule(w->chain, w->next_fork, w->fork_epoch);
   for (uint32_t op = 0; op < w->n; op++) {
     w->seat[op] = (sim_seat){w, op};
-    w->watch[op] = (aq_beacon_watch){&w->seat[op], attested, proposed, forged, told};
+    w->watch[op] = (aq_beacon_watch){&w->seat[op], attested, proposed, forged, told, exited};
     w->bn[op] = beacon_new(w, &w->bn_proc[op], 200 + op, &w->watch[op], sim_builder_of(w, op));
     aq_beacon_start(w->bn[op]);
     if (w->fork_epoch != AQ_FAR_EPOCH) aq_timer_set(&w->own.env, &w->learn[op], w->learn_ns[op], learn, &w->seat[op]);

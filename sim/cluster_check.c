@@ -434,6 +434,7 @@ static void check_share(sim_node *n, aq_duty duty, const aq_parsigex_item *it) {
   if (aq_bls_verify(w->share_pub[it->validator][n->op], it->root, it->sig) != AQ_OK)
     sim_fail(w, "node %u sent a share that does not verify: slot %llu %s", n->op, (unsigned long long)duty.slot,
              aq_duty_name(duty.type));
+  if (duty.type == AQ_DUTY_EXIT) sim_exit_sent(n, duty, it);
   if (duty.type != AQ_DUTY_ATTESTER && duty.type != AQ_DUTY_PROPOSER) return;
   if (!sim_chain_told(w, duty.slot, it->validator, duty.type == AQ_DUTY_ATTESTER) && !scheduled(w, SIM_BN_GARBAGE))
     sim_fail(w, "node %u sent a share for a duty that no beacon node knows: validator %u, slot %llu %s", n->op,
@@ -583,7 +584,9 @@ static void check_done(sim_world *w) {
 }
 
 void sim_check_end(sim_world *w) {
-  if (w->opts.until == 0) check_done(w);
+  if (w->opts.until != 0) return;
+  check_done(w);
+  sim_exit_end(w);
 }
 
 void sim_check_free(sim_world *w) {

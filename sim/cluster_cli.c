@@ -18,6 +18,7 @@ typedef struct {
 
 typedef struct {
   uint64_t runs, failed, first_failed, slots, steps, messages, requests, duties, done, blinded, must, liars, hash;
+  uint64_t exits_asked, exits_must, exits_seen;
   uint64_t injected[AQ_SIM_KINDS_MAX], scheduled[AQ_SIM_KINDS_MAX], tricks[AQ_SIM_TRICKS_MAX];
   char why[400];
 } totals;
@@ -102,6 +103,7 @@ static void count(totals *t, uint64_t seed, const aq_sim_result *r) {
   t->slots += r->slots, t->steps += r->steps, t->messages += r->messages, t->requests += r->requests;
   t->duties += r->duties, t->done += r->done, t->must += r->must, t->liars += r->liars > 0;
   t->blinded += r->blinded;
+  t->exits_asked += r->exits_asked, t->exits_must += r->exits_must, t->exits_seen += r->exits_seen;
   t->hash = t->hash * UINT64_C(0x9e3779b97f4a7c15) + r->hash;
   for (size_t k = 0; k < AQ_SIM_KINDS_MAX; k++) t->injected[k] += r->injected[k], t->scheduled[k] += r->scheduled[k];
   for (size_t k = 0; k < AQ_SIM_TRICKS_MAX; k++) t->tricks[k] += r->tricks[k];
@@ -125,7 +127,9 @@ static void print_json(const totals *t, double took) {
   printf("},\"lies\":{");
   for (uint32_t k = 0; aq_sim_trick_name(k); k++)
     printf("%s\"%s\":%" PRIu64, k ? "," : "", aq_sim_trick_name(k), t->tricks[k]);
-  printf("},\"seconds\":%.2f,\"slots_per_core_second\":%.0f}\n", took,
+  printf("},\"runs_with_exits\":%" PRIu64 ",\"exits_due\":%" PRIu64 ",\"exits_done\":%" PRIu64, t->exits_asked,
+         t->exits_must, t->exits_seen);
+  printf(",\"seconds\":%.2f,\"slots_per_core_second\":%.0f}\n", took,
          (double)t->slots / cli_seconds(CLOCK_PROCESS_CPUTIME_ID));
 }
 
@@ -147,7 +151,8 @@ static void print_totals(const totals *t, double took) {
   }
   printf("  %u of %u kinds of faults had an effect\n  lies about values:", seen, kinds);
   for (uint32_t k = 0; aq_sim_trick_name(k); k++) printf(" %s %" PRIu64, aq_sim_trick_name(k), t->tricks[k]);
-  printf("\n");
+  printf("\n  operators left in %" PRIu64 " runs: the chain got %" PRIu64 " exits, and had to get %" PRIu64 "\n",
+         t->exits_asked, t->exits_seen, t->exits_must);
   if (t->failed)
     printf("first: seed %" PRIu64 ": %s\nlook at it: aequa-sim cluster --seed %" PRIu64
            " --shrink, then --keep MASK --trace (with --nodes, if it was given)\n",

@@ -162,7 +162,9 @@ void sim_check_submitted(sim_node *n, const aq_httpc_req *req) {
   bool votes = strstr(req->url, "/beacon/pool/attestations") != NULL;
   bool block = strstr(req->url, "/beacon/blocks") || strstr(req->url, "/beacon/blinded_blocks");
   aq_fork fork;
-  if (n->nature != SIM_HONEST || strcmp(req->method, "POST") != 0 || (!votes && !block)) return;
+  if (n->nature != SIM_HONEST || strcmp(req->method, "POST") != 0) return;
+  if (strstr(req->url, "/pool/voluntary_exits")) sim_exit_submitted(n, req);
+  if (!votes && !block) return;
   if (!version || !aq_fork_parse(&fork, aq_bytes_str(version))) {
     sim_fail(n->w, "node %u submitted without a fork: %s", n->op, req->url);
   } else if (block) {

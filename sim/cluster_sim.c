@@ -155,6 +155,7 @@ static sim_world *world_new(const aq_sim_opts *opts, aq_sim_result *out) {
   make_lock(w);
   if (opts->wire) sim_wire_init(w);
   sim_faults_make(w);
+  sim_exits_make(w);
   out->nodes = w->n, out->slots = w->slots;
   out->liars = (uint32_t)__builtin_popcount(w->liars);
   return w;
@@ -162,10 +163,12 @@ static sim_world *world_new(const aq_sim_opts *opts, aq_sim_result *out) {
 
 static void world_free(sim_world *w) {
   sim_faults_free(w);
+  sim_exits_free(w);
   sim_nodes_free(w);
   sim_chain_free(w);
   sim_check_free(w);
   aq_relay_free(w->relay);
+  free(w->exits);
   if (w->wires) sim_wire_free(w);
   sim_proc_end(&w->own);
   for (uint32_t i = 0; i < w->n; i++) aq_k1_key_free(w->key[i]);
@@ -202,6 +205,7 @@ bool aq_sim_cluster_run(const aq_sim_opts *opts, aq_sim_result *out) {
     sim_vc_start(w->node[op]);
   }
   sim_faults_arm(w);
+  sim_exits_arm(w);
   while (!out->why[0] && (opts->until == 0 || w->steps < opts->until) && sim_step(w)) {
   }
   if (!out->why[0]) sim_check_end(w);

@@ -136,6 +136,15 @@ bool sim_disk_has_root(const sim_disk *d, aq_sign_kind kind, aq_duty duty, const
   return false;
 }
 
+bool sim_disk_has_partial(const sim_disk *d, aq_duty duty, const uint8_t pubkey[48]) {
+  AQ_LIST_EACH(bucket((sim_disk *)(uintptr_t)d, duty.slot), r, sim_record, link) {
+    const aq_store_sign *s = &r->u.sign;
+    bool same = r->kind == REC_SIGN && aq_duty_eq(s->duty, duty) && memcmp(s->pubkey, pubkey, 48) == 0;
+    if (same && s->partial.len > 0) return true;
+  }
+  return false;
+}
+
 static const aq_store_blob *blob_of(const sim_disk *d, aq_duty duty, const uint8_t hash[32]) {
   AQ_LIST_EACH(bucket((sim_disk *)(uintptr_t)d, duty.slot), r, sim_record, link) {
     if (r->kind == REC_BLOB && aq_duty_eq(r->u.blob.duty, duty) && memcmp(r->u.blob.hash, hash, 32) == 0)
@@ -237,7 +246,7 @@ static aq_status check_sign(sim_disk *d, const aq_store_sign *s) {
 
 /* ---- writes ---- */
 
-typedef enum { OP_VOTE, OP_DECIDED, OP_SIGN, OP_PRUNE, OP_FIND, OP_MARK } op_kind;
+typedef enum { OP_VOTE, OP_DECIDED, OP_SIGN, OP_PRUNE, OP_FIND, OP_MARK, OP_OVER } op_kind;
 
 typedef struct {
   aq_list link;
@@ -245,6 +254,7 @@ typedef struct {
   aq_list records; /* blob first, then what is checked; on the disk once committed */
   uint64_t slot;   /* prune; mark: the time */
   aq_store_vote key;
+  uint8_t pubkey[48]; /* over, of the key's duty */
   aq_store_found found;
   aq_store_done done;
   void *arg;
@@ -315,11 +325,20 @@ static aq_status find(sim_disk *d, aq_store_vote *v) {
   return AQ_E_NOTFOUND;
 }
 
+static void forget_partials(sim_disk *d, aq_duty duty, const uint8_t pubkey[48]) {
+  AQ_LIST_EACH(bucket(d, duty.slot), r, sim_record, link) {
+    aq_store_sign *s = &r->u.sign;
+    bool same = r->kind == REC_SIGN && aq_duty_eq(s->duty, duty) && memcmp(s->pubkey, pubkey, 48) == 0;
+    if (same) s->partial.len = 0;
+  }
+}
+
 /* All of an operation or nothing. */
 static void apply(sim_store *s, op *o) {
   sim_disk *d = s->disk;
   o->st = o->kind == OP_FIND ? find(d, &o->key) : AQ_OK;
   if (o->kind == OP_MARK) d->since_ns = o->slot;
+  if (o->kind == OP_OVER) forget_partials(d, o->key.duty, o->pubkey);
   if (o->kind == OP_PRUNE) {
     prune(d, o->slot);
     return;
@@ -449,6 +468,14 @@ static void move_mark(void *ctx, uint64_t since_ns) {
   enqueue(ctx, OP_MARK, NULL, since_ns, NULL, NULL);
 }
 
+/* The others end by themselves. */
+static void put_over(void *ctx, const uint8_t pubkey[48], aq_duty duty) {
+  if (duty.type != AQ_DUTY_EXIT) return;
+  op *o = enqueue(ctx, OP_OVER, NULL, 0, NULL, NULL);
+  o->key.duty = duty;
+  memcpy(o->pubkey, pubkey, 48);
+}
+
 static void visit(const sim_record *r, const aq_store_visitor *v) {
   if (r->kind == REC_VOTE && v->vote) v->vote(v->arg, &r->u.vote);
   if (r->kind == REC_BLOB && v->blob) v->blob(v->arg, &r->u.blob);
@@ -483,7 +510,8 @@ void sim_store_open(sim_store *s, sim_disk *d, sim_proc *proc, sim_node *node, b
                         .backup = backup,
                         .load = load,
                         .find = put_find,
-                        .mark = move_mark};
+                        .mark = move_mark,
+                        .over = put_over};
   d->empty_again = false;
 }
 

@@ -107,6 +107,7 @@ bool sim_disk_has_decision(const sim_disk *d, aq_duty duty);
 bool sim_disk_decision(aq_bytes *value, const sim_disk *d, aq_duty duty); /* its bytes, while they are there */
 bool sim_disk_has_root(const sim_disk *d, aq_sign_kind kind, aq_duty duty, const uint8_t pubkey[48],
                        const uint8_t root[32]);
+bool sim_disk_has_partial(const sim_disk *d, aq_duty duty, const uint8_t pubkey[48]);
 
 /* ---- HTTP ---- */
 
@@ -365,9 +366,19 @@ void sim_check_submitted(sim_node *n, const aq_httpc_req *req); /* to the beacon
 /* VC_OTHER: what a client posts becomes another object, signed as well; false: as it was. */
 bool sim_sign_other(sim_world *w, uint32_t op, const aq_http_req *req);
 
+/* cluster_exit.c: operators that take a validator out, and what is promised of it. */
+void sim_exits_make(sim_world *w);
+void sim_exits_arm(sim_world *w);
+void sim_exits_free(sim_world *w);
+void sim_exit_sent(sim_node *n, aq_duty duty, const aq_parsigex_item *it);
+void sim_exit_submitted(sim_node *n, const aq_httpc_req *req);
+void sim_exit_seen(sim_world *w, uint32_t op, uint64_t validator, uint64_t epoch, bool valid); /* by a beacon node */
+void sim_exit_end(sim_world *w);
+
 /* ---- the world ---- */
 
 typedef struct sim_checks sim_checks;
+typedef struct sim_exits sim_exits;
 
 /* Whose beacon node saw something. */
 typedef struct {
@@ -437,6 +448,7 @@ struct sim_world {
   sim_fault fault[SIM_FAULTS_MAX];
   uint32_t fault_cnt;
   sim_checks *checks;
+  sim_exits *exits; /* NULL: nobody leaves */
 };
 
 #endif
