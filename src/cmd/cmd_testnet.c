@@ -9,7 +9,7 @@
 #include "node/testnet.h"
 
 typedef struct {
-  uint64_t nodes, validators, slot_ns, slots, slots_per_epoch, base_port, chaos, seed;
+  uint64_t nodes, validators, slot_ns, slots, slots_per_epoch, base_port, chaos, seed, start_timeout_ns;
   const char *report, *tss, *validator_binary, *beacon, *cluster_dir, *dir, *fork, *log_level;
   aq_opt_list kill, restart, node_binary;
   bool keep;
@@ -41,6 +41,7 @@ static const aq_option options[] = {
     OPT("keep", AQ_OPT_BOOL, keep, "false", "keep the temporary directory"),
     OPT("base-port", AQ_OPT_U64, base_port, "0",
         "validator APIs at this port and up, monitoring 20 above; 0: free ports"),
+    OPT("start-timeout", AQ_OPT_DURATION, start_timeout_ns, "5m", "all nodes and clients are up by then, or it ends"),
     OPT("fork", AQ_OPT_STR, fork, "fulu", "fork of the simulated chain"),
     OPT("node-log-level", AQ_OPT_STR, log_level, "info", "log level of the nodes"),
 };
@@ -107,6 +108,7 @@ static int run(const aq_cmd_ctx *ctx, void *cfg) {
                          .slots_per_epoch = c->slots_per_epoch,
                          .chaos_slots = c->chaos,
                          .seed = c->seed,
+                         .start_timeout_ns = c->start_timeout_ns,
                          .validator_binary = c->validator_binary,
                          .cluster_dir = c->cluster_dir,
                          .work_dir = c->dir,
@@ -129,7 +131,10 @@ static int run(const aq_cmd_ctx *ctx, void *cfg) {
 const aq_command aq_cmd_testnet = {
     .name = "testnet",
     .summary = "a test network: nodes, validator clients and a simulated chain",
-    .text = "Exit status: 0 every duty was done, 1 some failed or nothing could start, 3 slashable messages were seen.",
+    .text =
+        "Slots are counted from the first one before which all processes were up: slot 0 of the chain, or a later "
+        "one on a busy machine.\n"
+        "Exit status: 0 every duty was done, 1 some failed or nothing could start, 3 slashable messages were seen.",
     .option = options,
     .option_cnt = AQ_COUNT(options),
     .cfg_size = sizeof(testnet_cmd_cfg),

@@ -20,7 +20,7 @@ extern char **environ;
 /* The network of simulated clusters; each fork adds one to the first byte. */
 #define SIM_FORK_VERSION "0x50000038"
 #define SIM_CAPELLA_VERSION "0x53000038"
-/* A new node abstains from duties that begin up to 2 s after its start: on a busy machine, too, that is early. */
+/* Enough for all to be up at slot 0 where the machine is not busy; else the count begins later (testnet_ready.c). */
 enum { SIM_CHAIN_ID = 1337, GENESIS_DELAY_S = 8, FOREIGN_DELAY_S = 12, KEYS_PER_S = 250 };
 enum { MONITOR_OFF = 20 }; /* --base-port: monitoring from there on */
 #define STOP_GRACE_NS AQ_SECONDS(5)
@@ -214,7 +214,7 @@ static void await_children(void *arg) {
   aq_timer_after(t->env, &t->slot_timer, AQ_MILLIS(10), await_children, t);
 }
 
-static void stop_children(aq_testnet *t) {
+void aq_testnet_stop(aq_testnet *t) {
   if (t->stopping) return;
   t->stopping = true;
   for (uint32_t i = 0; i < t->child_cnt; i++) aq_child_signal(&t->child[i], SIGTERM);
@@ -224,23 +224,40 @@ static void stop_children(aq_testnet *t) {
 
 static void on_signal(void *arg, int signo) {
   (void)signo;
-  stop_children(arg);
+  aq_testnet_stop(arg);
 }
 
 /* ---- questions ---- */
 
 typedef struct {
   aq_testnet *t;
+  aq_testnet_answer *fn;
   uint32_t node;
 } question;
 
-static void chain_answer(void *arg, aq_status st, const aq_httpc_res *res) {
+static void answered(void *arg, aq_status st, const aq_httpc_res *res) {
   question *q = arg;
-  if (st == AQ_OK && res->code == 200 && aq_report_chain(&q->t->report, res->body) != AQ_OK) {
-    fprintf(stderr, "the chain's statistics do not parse\n");
-  }
+  q->fn(q->t, q->node, st == AQ_OK && res->code == 200 ? res : NULL);
   q->t->asks--;
   free(q);
+}
+
+void aq_testnet_ask(aq_testnet *t, const char *url, const char *body, aq_testnet_answer *fn, uint32_t node) {
+  question *q = malloc(sizeof *q);
+  AQ_ASSERT(q);
+  *q = (question){t, fn, node};
+  const aq_httpc_req req = {.method = body ? "POST" : "GET",
+                            .url = url,
+                            .body = body ? aq_bytes_str(body) : aq_bytes_of("", 0),
+                            .timeout_ns = AQ_SECONDS(2)};
+  const aq_httpc_cb cb = {.arg = q, .done = answered};
+  t->asks++;
+  aq_curl_port(t->curl)->start(aq_curl_port(t->curl)->ctx, &req, &cb);
+}
+
+static void chain_answer(aq_testnet *t, uint32_t node, const aq_httpc_res *res) {
+  (void)node;
+  if (res && aq_report_chain(&t->report, res->body) != AQ_OK) fprintf(stderr, "the chain's statistics do not parse\n");
 }
 
 /* Sum of the family's lines that hold `label`; enough of the text format for our own figures. */
@@ -261,50 +278,47 @@ static uint64_t metric_sum(const char *text, const char *name, const char *label
   return (uint64_t)sum;
 }
 
-static void metrics_answer(void *arg, aq_status st, const aq_httpc_res *res) {
-  question *q = arg;
-  aq_testnet *t = q->t;
-  if (st == AQ_OK && res->code == 200) {
-    aq_buf text = AQ_BUF(64u << 20);
-    aq_buf_put_bytes(&text, res->body);
-    const char *s = aq_buf_cstr(&text);
-    aq_report_node *n = &t->report.node[q->node];
-    bool ours = !t->cfg->binary[q->node];
-    t->conns[q->node] = (uint32_t)metric_sum(s, ours ? "p2p_conns_open" : "p2p_peer_connection_types", NULL);
-    n->bytes_in = ours ? metric_sum(s, "p2p_bytes_total", "direction=\"rx\"")
-                       : metric_sum(s, "p2p_peer_network_receive_bytes_total", NULL);
-    n->bytes_out = ours ? metric_sum(s, "p2p_bytes_total", "direction=\"tx\"")
-                        : metric_sum(s, "p2p_peer_network_sent_bytes_total", NULL);
-    aq_buf_free(&text);
-  } else {
-    t->conns[q->node] = 0;
-  }
-  t->asks--;
-  free(q);
+/* Requests of the validator client that had an answer; the label's value goes on after `endpoint`. */
+static bool client_got(const char *metrics, const char *endpoint) {
+  uint64_t all = metric_sum(metrics, "core_validatorapi_request_latency_seconds_count", endpoint);
+  return all > metric_sum(metrics, "core_validatorapi_request_error_total", endpoint);
 }
 
-static void ask(aq_testnet *t, const char *url, void (*fn)(void *, aq_status, const aq_httpc_res *), uint32_t node) {
-  question *q = malloc(sizeof *q);
-  AQ_ASSERT(q);
-  *q = (question){t, node};
-  const aq_httpc_req req = {.method = "GET", .url = url, .timeout_ns = AQ_SECONDS(2)};
-  const aq_httpc_cb cb = {.arg = q, .done = fn};
-  t->asks++;
-  aq_curl_port(t->curl)->start(aq_curl_port(t->curl)->ctx, &req, &cb);
+static void metrics_answer(aq_testnet *t, uint32_t node, const aq_httpc_res *res) {
+  t->conns[node] = 0;
+  if (!res) return;
+  aq_buf text = AQ_BUF(64u << 20);
+  aq_buf_put_bytes(&text, res->body);
+  const char *s = aq_buf_cstr(&text);
+  aq_report_node *n = &t->report.node[node];
+  bool ours = !t->cfg->binary[node];
+  t->answers[node] = true;
+  t->asked[node] = client_got(s, "endpoint=\"attester_duties") && client_got(s, "endpoint=\"proposer_duties");
+  t->conns[node] = (uint32_t)metric_sum(s, ours ? "p2p_conns_open" : "p2p_peer_connection_types", NULL);
+  n->bytes_in = ours ? metric_sum(s, "p2p_bytes_total", "direction=\"rx\"")
+                     : metric_sum(s, "p2p_peer_network_receive_bytes_total", NULL);
+  n->bytes_out = ours ? metric_sum(s, "p2p_bytes_total", "direction=\"tx\"")
+                      : metric_sum(s, "p2p_peer_network_sent_bytes_total", NULL);
+  aq_buf_free(&text);
+}
+
+void aq_testnet_ask_nodes(aq_testnet *t) {
+  char url[64];
+  for (uint32_t i = 0; i < t->cfg->nodes; i++) {
+    aq_child_sample(t->node[i]);
+    if (!t->node[i]->running) continue;
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/metrics", t->monitor_port[i]);
+    aq_testnet_ask(t, url, NULL, metrics_answer, i);
+  }
 }
 
 static void ask_all(aq_testnet *t) {
   char url[sizeof t->beacon_url + sizeof "/sim/stats"];
   if (t->beacon) {
     snprintf(url, sizeof url, "%s/sim/stats", t->beacon_url);
-    ask(t, url, chain_answer, 0);
+    aq_testnet_ask(t, url, NULL, chain_answer, 0);
   }
-  for (uint32_t i = 0; i < t->cfg->nodes; i++) {
-    aq_child_sample(t->node[i]);
-    if (!t->node[i]->running) continue;
-    snprintf(url, sizeof url, "http://127.0.0.1:%u/metrics", t->monitor_port[i]);
-    ask(t, url, metrics_answer, i);
-  }
+  aq_testnet_ask_nodes(t);
 }
 
 /* ---- the plan ---- */
@@ -352,22 +366,27 @@ static void chaos(aq_testnet *t) {
 
 static void slot_tick(void *arg) {
   aq_testnet *t = arg;
-  uint64_t now_ns = aq_now_ns(t->env), genesis_ns = AQ_SECONDS(t->genesis_s);
+  uint64_t now_ns = aq_now_ns(t->env), first_ns = AQ_SECONDS(t->genesis_s) + t->first_slot * t->cfg->slot_ns;
   if (t->stopping) return;
-  if (now_ns < genesis_ns) {
-    aq_timer_set(t->env, &t->slot_timer, genesis_ns, slot_tick, t);
+  if (now_ns < first_ns) {
+    aq_timer_set(t->env, &t->slot_timer, first_ns, slot_tick, t);
     return;
   }
-  t->slot = (now_ns - genesis_ns) / t->cfg->slot_ns;
+  t->slot = (now_ns - first_ns) / t->cfg->slot_ns;
   if (t->cfg->slots && t->slot >= t->cfg->slots + 2) { /* two slots later the last one's misses are counted */
-    stop_children(t);
+    aq_testnet_stop(t);
     return;
   }
   follow_plan(t);
   chaos(t);
   aq_testnet_show(t, false);
   ask_all(t);
-  aq_timer_set(t->env, &t->slot_timer, genesis_ns + (t->slot + 1) * t->cfg->slot_ns, slot_tick, t);
+  aq_timer_set(t->env, &t->slot_timer, first_ns + (t->slot + 1) * t->cfg->slot_ns, slot_tick, t);
+}
+
+void aq_testnet_begin(aq_testnet *t) {
+  t->counting = true;
+  slot_tick(t);
 }
 
 /* ---- start ---- */
@@ -457,14 +476,16 @@ int aq_testnet_run(aq_testnet_cfg *cfg) {
   aq_err err = {0};
   int rc = 1;
   if (start(t, &err) == AQ_OK) {
-    slot_tick(t);
+    aq_testnet_await(t);
     aq_loop_run(t->loop);
-    aq_testnet_show(t, true);
-    write_report(t);
+    if (t->counting) {
+      aq_testnet_show(t, true);
+      write_report(t);
+    }
     rc = verdict(t);
   } else {
     fprintf(stderr, "aequa: %s\n", err.text);
-    stop_children(t);
+    aq_testnet_stop(t);
     aq_loop_run(t->loop);
   }
   aq_curl_free(t->curl);

@@ -17,8 +17,9 @@ typedef struct {
 typedef struct {
   uint32_t nodes, validators;
   uint64_t slot_ns, slots, slots_per_epoch; /* slots 0: until a signal */
-  uint64_t chaos_slots; /* every so many slots a random node is killed and started again a slot later; 0: off */
-  uint64_t seed;        /* of the chaos */
+  uint64_t chaos_slots;      /* every so many slots a random node is killed and started again a slot later; 0: off */
+  uint64_t seed;             /* of the chaos */
+  uint64_t start_timeout_ns; /* every process is up by then, or the network ends */
   bool tss[AQ_TESTNET_NODES_MAX];
   const char *binary[AQ_TESTNET_NODES_MAX]; /* NULL: this program */
   const char *validator_binary, *beacon_url, *cluster_dir, *work_dir, *report_path, *fork, *log_level; /* NULL or "" */

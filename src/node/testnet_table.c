@@ -14,8 +14,8 @@ static void duty_line(const aq_testnet *t, aq_duty_type type) {
 
 static uint32_t table(const aq_testnet *t) {
   uint32_t lines = 2;
-  printf("slot %llu of epoch %llu, %u nodes, %u validators\n", (ull)t->slot, (ull)(t->slot / t->cfg->slots_per_epoch),
-         t->cfg->nodes, t->cfg->validators);
+  printf("slot %llu of epoch %llu, %u nodes, %u validators\n", (ull)t->slot,
+         (ull)((t->first_slot + t->slot) / t->cfg->slots_per_epoch), t->cfg->nodes, t->cfg->validators);
   printf("  node  state    peers   memory      cpu   ok duties  failed\n");
   for (uint32_t i = 0; i < t->cfg->nodes; i++, lines++) {
     const aq_report_node *n = &t->report.node[i];

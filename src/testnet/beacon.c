@@ -201,6 +201,15 @@ void aq_beacon_start(aq_beacon *b) {
   slot_tick(b);
 }
 
+bool aq_beacon_count_from(aq_beacon *b, uint64_t slot) {
+  if (aq_now_ns(b->cfg.env) >= aq_slot_start_ns(&b->chain.clock, slot)) return false;
+  aq_beacon_stats *s = &b->stats;
+  s->attestations_ok = s->attestations_missed = s->attestations_late = s->blocks_ok = s->blocks_missed = 0;
+  b->missed_att_cnt = b->missed_block_cnt = 0;
+  b->checked_slot = b->counted_from = slot;
+  return true;
+}
+
 void aq_beacon_schedule(aq_beacon *b, aq_fork fork, uint64_t epoch) {
   AQ_ASSERT(fork > AQ_PHASE0 && fork < AQ_FORK_CNT);
   b->chain.fork[fork].epoch = epoch;

@@ -580,6 +580,19 @@ static void post_fork(aq_sim_call *c) {
   aq_sim_ok(c);
 }
 
+static void post_count(aq_sim_call *c) {
+  yyjson_doc *doc = aq_json_parse(c->req->body, 65536, NULL);
+  uint64_t slot;
+  bool ok = aq_json_u64(yyjson_doc_get_root(doc), "slot", &slot) && slot < UINT32_MAX;
+  yyjson_doc_free(doc);
+  if (!ok)
+    aq_sim_error(c, 400, "want {\"slot\":\"3\"}");
+  else if (!aq_beacon_count_from(c->b, slot))
+    aq_sim_error(c, 409, "the slot has begun");
+  else
+    aq_sim_ok(c);
+}
+
 static void put_slots(aq_buf *out, const char *name, const uint64_t *slot, uint32_t cnt) {
   aq_buf_printf(out, ",\"%s\":[", name);
   for (uint32_t i = 0; i < cnt; i++) aq_buf_printf(out, "%s%llu", i ? "," : "", (ull)slot[i]);
@@ -646,6 +659,7 @@ const aq_sim_route aq_sim_routes[] = {
     {"GET", V1 "events", get_events},
     {"POST", "/sim/fault", post_fault},
     {"POST", "/sim/fork", post_fork},
+    {"POST", "/sim/count", post_count},
     {"GET", "/sim/stats", get_stats},
 };
 const size_t aq_sim_route_cnt = AQ_COUNT(aq_sim_routes);

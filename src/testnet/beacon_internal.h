@@ -92,6 +92,7 @@ struct aq_beacon {
   aq_timer slot_timer;
   uint64_t leak_from, leak_until; /* epochs */
   uint64_t checked_slot;          /* misses are counted up to here, exclusive */
+  uint64_t counted_from;          /* slot: duties of earlier ones are neither done nor missed */
   uint64_t first_slot;            /* in which it was started, without the blocks of before; 0: at genesis */
   uint64_t missed_att[AQ_SIM_MISSES_MAX], missed_block[AQ_SIM_MISSES_MAX];
   uint32_t missed_att_cnt, missed_block_cnt;

@@ -114,6 +114,7 @@ static void att_run(aq_job *job) {
 /* A good vote, the first of its epoch. One that was counted as missed moves to `late`. */
 static void count_vote(aq_beacon *b, const att_check *k) {
   uint64_t slot = k->data.slot;
+  if (slot < b->counted_from) return;
   if (slot + b->cfg.slots_per_epoch < aq_sim_now_slot(b)) {
     b->stats.attestations_late++;
     return;
@@ -363,8 +364,8 @@ static void block_done(aq_job *job) {
   } else if (k->ssz.len == 0) {
     without_payload(c, k);
   } else if (!known) {
-    b->stats.blocks_ok++;
-    if (k->slot < b->checked_slot && b->stats.blocks_missed > 0) b->stats.blocks_missed--;
+    b->stats.blocks_ok += k->slot >= b->counted_from;
+    if (k->slot >= b->counted_from && k->slot < b->checked_slot && b->stats.blocks_missed > 0) b->stats.blocks_missed--;
     aq_sim_add_block(b, &block);
   }
   aq_buf_free(&k->ssz);

@@ -559,6 +559,51 @@ static void test_late_start(void **state) {
   world_free(w);
 }
 
+static fake_res *count_from(world *w, const char *json) {
+  return send_as(w, "POST", "/sim/count", NULL, NULL, NULL, aq_bytes_str(json));
+}
+
+/* Goal: duties count from the slot that was named, whatever came or did not come before; wrong messages always count.
+   Method: slot 3 is named in slot 2, after silence, a vote and a block; then votes and blocks of slots 2 and 3 come, in
+   time and late. A slot that has begun is refused. */
+static void test_count_from(void **state) {
+  (void)state;
+  world *w = world_new(AQ_FULU);
+  uint64_t v = attester_of(w, 1), seats = VALIDATORS / SPE;
+  run_to(w, 1, AQ_SECONDS(4));
+  aq_att_data d = right(w, 1);
+  expect(post_att(w, AQ_FULU, v, &d, (v + 1) % VALIDATORS), 400, "");
+  expect(post_att(w, AQ_FULU, v, &d, v), 200, "");
+  draft block = draft_of(w, 1, AQ_FULU);
+  expect(post_draft(w, &block, block.proposer, false), 200, "");
+  run_to(w, 2, AQ_SECONDS(4));
+  assert_true(stats(w).attestations_missed == seats && stats(w).attestations_ok == 1 && stats(w).blocks_ok == 1);
+  static const char *const refused[][2] = {{"{}", "want"}, {"{\"slot\":\"x\"}", "want"}, {"{\"slot\":\"2\"}", "begun"}};
+  for (size_t i = 0; i < AQ_COUNT(refused); i++)
+    expect(count_from(w, refused[i][0]), i == 2 ? 409 : 400, refused[i][1]);
+  assert_int_equal(stats(w).attestations_missed, seats);
+  expect(count_from(w, "{\"slot\":\"3\"}"), 200, "");
+  run_to(w, 4, AQ_SECONDS(4)); /* slot 2 is due */
+  v = attester_of(w, 2), d = right(w, 2);
+  expect(post_att(w, AQ_FULU, v, &d, v), 200, "");
+  aq_beacon_stats s = stats(w);
+  assert_true(s.attestations_ok + s.attestations_missed + s.attestations_late + s.blocks_ok + s.blocks_missed == 0);
+  assert_int_equal(s.bad, 1);
+  expect(get(w, "/sim/stats"), 200, "\"missed_attestation_slots\":[],\"missed_block_slots\":[]");
+  run_to(w, 5, AQ_SECONDS(4)); /* slot 3 is due */
+  block = draft_of(w, 2, AQ_FULU);
+  expect(post_draft(w, &block, block.proposer, false), 200, "");
+  s = stats(w);
+  assert_true(s.attestations_missed == seats && s.blocks_missed == 1 && s.blocks_ok == 0);
+  v = attester_of(w, 3), d = right(w, 3);
+  expect(post_att(w, AQ_FULU, v, &d, v), 200, "");
+  assert_true(stats(w).attestations_missed == seats - 1 && stats(w).attestations_ok == 1);
+  block = draft_of(w, 3, AQ_FULU);
+  expect(post_draft(w, &block, block.proposer, false), 200, "");
+  assert_true(stats(w).blocks_missed == 0 && stats(w).blocks_ok == 1);
+  world_free(w);
+}
+
 /* ---- faults ---- */
 
 static fake_res *fault(world *w, const char *json) {
@@ -751,14 +796,15 @@ static void test_bad_key(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_blocks),         cmocka_unit_test(test_bad_blocks),
-                                     cmocka_unit_test(test_second_block),   cmocka_unit_test(test_attestations),
-                                     cmocka_unit_test(test_before_start),   cmocka_unit_test(test_bad_attestations),
-                                     cmocka_unit_test(test_slashable),      cmocka_unit_test(test_surround),
-                                     cmocka_unit_test(test_accounting),     cmocka_unit_test(test_miss_at_the_end),
-                                     cmocka_unit_test(test_late_start),     cmocka_unit_test(test_faults),
-                                     cmocka_unit_test(test_events),         cmocka_unit_test(test_orphans),
-                                     cmocka_unit_test(test_duties),         cmocka_unit_test(test_too_large),
-                                     cmocka_unit_test(test_free_with_jobs), cmocka_unit_test(test_bad_key)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_blocks),       cmocka_unit_test(test_bad_blocks),
+                                     cmocka_unit_test(test_second_block), cmocka_unit_test(test_attestations),
+                                     cmocka_unit_test(test_before_start), cmocka_unit_test(test_bad_attestations),
+                                     cmocka_unit_test(test_slashable),    cmocka_unit_test(test_surround),
+                                     cmocka_unit_test(test_accounting),   cmocka_unit_test(test_miss_at_the_end),
+                                     cmocka_unit_test(test_late_start),   cmocka_unit_test(test_count_from),
+                                     cmocka_unit_test(test_faults),       cmocka_unit_test(test_events),
+                                     cmocka_unit_test(test_orphans),      cmocka_unit_test(test_duties),
+                                     cmocka_unit_test(test_too_large),    cmocka_unit_test(test_free_with_jobs),
+                                     cmocka_unit_test(test_bad_key)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,7 +100,7 @@ static void add_steps(aq_report_duty *d, const char *text) {
 static void verdict(aq_report *r, uint32_t node, yyjson_val *v) {
   const char *name = aq_json_str(v, "duty"), *result = aq_json_str(v, "result"), *steps = aq_json_str(v, "steps_ms");
   uint64_t slot;
-  if (!name || !result || !aq_json_u64(v, "slot", &slot) || slot > SLOT_MAX) return;
+  if (!name || !result || !aq_json_u64(v, "slot", &slot) || slot > SLOT_MAX || slot < r->first_slot) return;
   for (int t = 0; t < AQ_DUTY_CNT; t++) {
     if (strcmp(aq_duty_name((aq_duty_type)t), name) != 0) continue;
     aq_report_duty *d = &r->duty[t];
@@ -179,8 +179,8 @@ void aq_report_write(aq_buf *out, const aq_report *r) {
     first = false;
     put_duty(out, aq_duty_name((aq_duty_type)t), &r->duty[t]);
   }
-  aq_buf_printf(out, "},\"slashable\":%llu,\"bad\":%llu,\"late\":%llu,\"nodes\":[", (ull)r->slashable, (ull)r->bad,
-                (ull)r->late);
+  aq_buf_printf(out, "},\"first_slot\":%llu,\"slashable\":%llu,\"bad\":%llu,\"late\":%llu,\"nodes\":[",
+                (ull)r->first_slot, (ull)r->slashable, (ull)r->bad, (ull)r->late);
   for (uint32_t i = 0; i < r->node_cnt; i++) {
     const aq_report_node *n = &r->node[i];
     aq_buf_printf(out, "%s{\"index\":%u,\"binary\":", i ? "," : "", i);

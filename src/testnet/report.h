@@ -39,6 +39,7 @@ typedef struct {
   aq_report_duty duty[AQ_DUTY_CNT];
   aq_report_node node[AQ_REPORT_NODES_MAX];
   uint32_t node_cnt;
+  uint64_t first_slot; /* verdicts of earlier ones are not counted */
   uint64_t slashable, bad, late;
   char last_failure[240];
 } aq_report;

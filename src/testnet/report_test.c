@@ -48,6 +48,26 @@ static void test_counting(void **state) {
   aq_report_free(&r);
 }
 
+/* Goal: what began before the count did is not counted, done or failed.
+   Method: verdicts of both sides of the first slot. */
+static void test_first_slot(void **state) {
+  (void)state;
+  aq_report r;
+  aq_report_init(&r, 1);
+  r.first_slot = 3;
+  verdict(&r, 0, "attester", 2, "failed", "");
+  verdict(&r, 0, "proposer", 2, "ok", ",\"latency_ms\":9");
+  const aq_report_duty *a = &r.duty[AQ_DUTY_ATTESTER];
+  assert_true(a->scheduled == 0 && r.duty[AQ_DUTY_PROPOSER].scheduled == 0 && !r.last_failure[0]);
+  assert_true(r.node[0].duties_ok == 0 && r.node[0].duties_failed == 0 && r.duty[AQ_DUTY_PROPOSER].latency_ms.cnt == 0);
+  verdict(&r, 0, "attester", 3, "failed", "");
+  assert_true(a->failed == 1 && r.node[0].duties_failed == 1);
+  yyjson_doc *doc = written(&r);
+  assert_int_equal(aq_test_u64(yyjson_doc_get_root(doc), "first_slot"), 3);
+  yyjson_doc_free(doc);
+  aq_report_free(&r);
+}
+
 /* Goal: times are gathered from successes only; what is no number is left out.
    Method: lines as the tracker writes them. */
 static void test_times(void **state) {
@@ -159,8 +179,8 @@ static void test_write(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_counting), cmocka_unit_test(test_times),
-                                     cmocka_unit_test(test_other_lines), cmocka_unit_test(test_chain),
-                                     cmocka_unit_test(test_write)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_first_slot), cmocka_unit_test(test_counting),
+                                     cmocka_unit_test(test_times),      cmocka_unit_test(test_other_lines),
+                                     cmocka_unit_test(test_chain),      cmocka_unit_test(test_write)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
 Method: `aequa testnet` with two second slots; its report is judged, which counts what the simulated chain saw. Several names run side by
 side: nodes wait for slots most of the time."""
 import glob, json, os, subprocess, sys
-from common import check, replay, run, signed_rows, workdir
+from common import AEQUA, check, replay, run, signed_rows, workdir
 
 def exports(dir):
     """What a client signed, its node says by the same names: nothing of it was lost between the two journals."""
@@ -14,7 +14,7 @@ def exports(dir):
 def testnet(name, *args, slots=20, rc=(0,), after=replay):
     with workdir(name) as d:
         report = os.path.join(d, "r.json")
-        p = run("testnet", "--slot-time", "2s", "--slots", str(slots), "--report", report, "--dir", d, *args, timeout=170)
+        p = run("testnet", "--slot-time", "2s", "--slots", str(slots), "--report", report, "--dir", d, *args, timeout=600)
         print(p.stdout[-3000:], p.stderr[-2000:])
         check(p.returncode in rc, f"exit status {p.returncode}, wanted one of {rc}")
         r = json.load(open(report))
@@ -62,6 +62,30 @@ def chaos():
     r = testnet("chaos", "--validators", "8", "--chaos", "3", "--seed", "7", slots=40, rc=(0, 1))
     check(r["duties"]["attester"]["ok"] >= 36, f"attester: {r['duties']['attester']}")
 
+def program(d, name, *lines):
+    path = os.path.join(d, name)
+    with open(path, "w") as f:
+        f.write("\n".join(["#!/bin/sh", *lines, ""]))
+    os.chmod(path, 0o755)
+    return path
+
+def late():
+    """Clients that come long after genesis: nothing counts before they are there."""
+    with workdir("slow") as d:
+        client = program(d, "client", "sleep 12", f'exec "{os.path.abspath(AEQUA)}" "$@"')
+        r = testnet("late", "--validators", "8", "--validator-binary", client, slots=6)
+    check(r["first_slot"] >= 2, f"the count began at slot {r['first_slot']}")
+    all_done(r, 6)
+
+def absent():
+    """A node that never comes up, and one that ends: the network ends with that node's name and its log."""
+    for line, said in (("exec sleep 600", "not up in time: node2 does not answer on 127.0.0.1:"), ("exit 3", "node2 ended with status 3; ")):
+        with workdir("absent") as d:
+            p = run("testnet", "--start-timeout", "5s", "--dir", d, "--node-binary", f"2={program(d, 'node', line)}")
+            print(p.stdout, p.stderr)
+            check(p.returncode == 1, f"exit status {p.returncode}")
+            check([l for l in p.stderr.splitlines() if l.startswith(said) and l.endswith(f"log is {d}/node2.log")], f"no line: {said}")
+
 def side_by_side(names):
     children = {n: subprocess.Popen([sys.executable, __file__, n], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for n in names}
     for n, p in children.items():
@@ -72,5 +96,5 @@ def side_by_side(names):
 if len(sys.argv) > 2:
     side_by_side(sys.argv[1:])
 else:
-    {f.__name__: f for f in (plain, kill, restart, seven, two_down, one_tss, chaos)}[sys.argv[1]]()
+    {f.__name__: f for f in (plain, kill, restart, seven, two_down, one_tss, chaos, late, absent)}[sys.argv[1]]()
 print("ok")
