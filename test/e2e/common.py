@@ -149,7 +149,18 @@ class Cluster:
                                       f"--p2p-peers={peers}", f"--beacon-node-endpoints={self.beacon}", "--enable-tss", *self.network, *args], env=env)
     def ready(self):
         for i in range(self.count):
-            wait_for(f"node {i}", 30, lambda: get_json(f"{self.url(i)}/eth/v1/beacon/genesis"))
+            wait_for(f"node {i}", 120, lambda: get_json(f"{self.url(i)}/eth/v1/beacon/genesis"))
+    def clients_ready(self, genesis, slot_s, epoch):
+        """The first epoch that begins after every client has got its duties: how long that takes depends on the machine."""
+        for i in range(self.count):
+            wait_for(f"duties for client {i}", 300, lambda: self.duties_got(i))
+        return 1 + max(0, int((time.time() - genesis) // (slot_s * epoch)))
+    def duties_got(self, i):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.monitor[i]}/metrics", timeout=5) as r:
+            lines = r.read().decode().splitlines()
+        def count(family):
+            return sum(float(l.split()[-1]) for l in lines if l.startswith(family + "{") and 'endpoint="attester_duties"' in l)
+        return count("core_validatorapi_request_latency_seconds_count") > count("core_validatorapi_request_error_total")
     def start_vc(self, i):
         self.procs.start(f"vc{i}", [AEQUA, "validator", f"--beacon-api={self.url(i)}", f"--keys-dir={self.dir}/node{i}/validator_keys",
                                     f"--data-dir={self.dir}/node{i}"])
@@ -227,7 +238,7 @@ def simulated(procs, directory, name, network, genesis, slot_s, epoch, validator
     procs.start("beacon", [AEQUA, "beacon", f"--listen=127.0.0.1:{port}", f"--lock-file={directory}/node0/cluster-lock.json",
                            f"--slot-time={slot_s}s", f"--slots-per-epoch={epoch}", f"--genesis-time={genesis}", *network])
     beacon = f"http://127.0.0.1:{port}"
-    wait_for("the chain", 10, lambda: get_json(beacon + "/eth/v1/beacon/genesis"))
+    wait_for("the chain", 60, lambda: get_json(beacon + "/eth/v1/beacon/genesis"))
     return Cluster(procs, directory, 4, beacon, network)
 
 def split_cluster(keys, directory, nodes, network):

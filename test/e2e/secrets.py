@@ -195,7 +195,7 @@ def main():
         testnet = procs.start("testnet", [AEQUA, "testnet", f"--nodes={NODES}", f"--cluster-dir={d}/net", f"--dir={d}/run", "--slot-time=500ms",
                                           f"--validators={VALIDATORS}"])
         done = re.compile(r'"msg":"duty".*"result":"ok"')
-        wait_for("duties", 60, lambda: len(done.findall(open(f"{d}/run/node0.log").read())) >= 3)
+        wait_for("duties", 300, lambda: len(done.findall(open(f"{d}/run/node0.log").read())) >= 3)
         look_at_all(testnet, secrets)
     print("ok")
 
