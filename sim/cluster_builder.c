@@ -8,7 +8,7 @@
 
 static sim_rng stream(const sim_world *w, uint64_t of) {
   sim_rng r;
-  sim_rng_seed(&r, w->opts.seed ^ UINT64_C(0x11310827a9575) ^ of);
+  sim_rng_seed(&r, w->opts.seed ^ UINT64_C(0x8f745b2f8d8c8) ^ of);
   return r;
 }
 
