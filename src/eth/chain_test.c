@@ -146,6 +146,22 @@ static void exit_without_capella(void **state) {
   assert_bytes(aq_bytes_of(got, 32), aq_bytes_of(want, 32));
 }
 
+/* Goal: where Capella's version is known exits are signed under it, before that fork and after it (EIP-7044).
+   Method: epochs of three forks, against the domain computed from that version. */
+static void exit_with_capella(void **state) {
+  (void)state;
+  aq_chain c = {.fork = {{0, {1, 2, 3, 4}}, [AQ_CAPELLA] = {10, {5, 6, 7, 8}}, [AQ_DENEB] = {20, {9, 9, 9, 9}}},
+                .capella_version = {5, 6, 7, 8}};
+  for (size_t f = AQ_ELECTRA; f < AQ_FORK_CNT; f++) c.fork[f].epoch = AQ_FAR_EPOCH;
+  uint8_t object[32] = {9}, got[32], want[32], domain[32];
+  aq_compute_domain(domain, AQ_DOMAIN_VOLUNTARY_EXIT, c.capella_version, c.genesis_validators_root);
+  aq_signing_root(want, object, domain);
+  for (uint64_t epoch = 0; epoch <= 30; epoch += 10) {
+    aq_chain_signing_root(got, &c, AQ_DOMAIN_VOLUNTARY_EXIT, epoch, object);
+    assert_bytes(aq_bytes_of(got, 32), aq_bytes_of(want, 32));
+  }
+}
+
 /* Goal: names of forks and networks, in the forms headers and flags give them.
    Method: table. */
 static void names(void **state) {
@@ -166,7 +182,8 @@ static void names(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(signing_roots), cmocka_unit_test(genesis_roots),        cmocka_unit_test(deposits),
-      cmocka_unit_test(fork_at),       cmocka_unit_test(exit_without_capella), cmocka_unit_test(names),
+      cmocka_unit_test(fork_at),       cmocka_unit_test(exit_without_capella), cmocka_unit_test(exit_with_capella),
+      cmocka_unit_test(names),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
