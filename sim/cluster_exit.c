@@ -11,6 +11,8 @@
 
 enum { POSTS_MAX = 3 * SIM_NODES_MAX, TRIES_MAX = 200 };
 
+#define PATIENCE_NS AQ_SECONDS(30)
+
 typedef enum {
   GOOD,
   AGAIN,         /* the same bytes once more */
@@ -119,6 +121,16 @@ static void restarts(sim_world *w) {
   }
 }
 
+/* All at once, when some have posted: what was said before it is on the disks alone. */
+static void power_cut(sim_world *w) {
+  sim_exits *x = w->exits;
+  if (x->cnt == 0 || below(x, 3) > 0 || w->fault_cnt >= SIM_FAULTS_MAX) return;
+  sim_fault f = {.kind = SIM_CRASH_ALL, .p = 1 + below(x, 20)};
+  f.from_ns = x->item[below(x, x->cnt)].at_ns + below(x, AQ_SECONDS(1));
+  f.until_ns = f.from_ns + AQ_MILLIS(500) + below(x, AQ_SECONDS(3));
+  if (f.until_ns < w->heal_ns) w->fault[w->fault_cnt++] = f;
+}
+
 /* Of random numbers of its own: seeds without exits stay what they were, and those of sim/seeds until now have none. */
 void sim_exits_make(sim_world *w) {
   sim_rng r;
@@ -136,6 +148,7 @@ void sim_exits_make(sim_world *w) {
     add(w, OTHER_EPOCH, p->op, base_ns + below(x, w->slots_per_epoch * w->slot_ns), x->epoch - 1);
   }
   restarts(w);
+  power_cut(w);
 }
 
 /* ---- posting ---- */
@@ -276,12 +289,20 @@ void sim_exit_seen(sim_world *w, uint32_t op, uint64_t validator, uint64_t epoch
   for (uint32_t i = 0; i < w->n; i++) aq_beacon_leaves(w->bn[i], validator);
 }
 
+static bool sound(const sim_node *n) { return n->nature == SIM_HONEST && !(n->w->doubled >> n->op & 1) && !n->misled; }
+
 /* Who told its client that it has the exit, and was not brought to forget it. */
 static bool must_know(const sim_node *n, uint64_t acked_ns) {
-  const sim_world *w = n->w;
-  bool special = n->nature != SIM_HONEST || w->doubled >> n->op & 1 || n->misled;
   bool forgot = n->lost_ns >= acked_ns || (n->old_ns[1] >= acked_ns && n->old_ns[0] <= acked_ns);
-  return !special && !forgot && acked_ns != 0;
+  return sound(n) && !forgot && acked_ns != 0;
+}
+
+/* What was posted again and again, half a minute and more after the faults were over. */
+static void check_taken(sim_world *w, const post *p, uint64_t latest_ns) {
+  if (p->kind != GOOD || p->acked_ns || p->at_ns + PATIENCE_NS > latest_ns || w->heal_ns + PATIENCE_NS > latest_ns)
+    return;
+  if (sound(w->node[p->op]))
+    sim_fail(w, "node %u did not take the exit that its client signed, in %u tries", p->op, p->tries);
 }
 
 /* An epoch after the faults are over, and the last of a threshold's exits is taken, the chain has it. */
@@ -292,6 +313,7 @@ void sim_exit_end(sim_world *w) {
   if (!x) return;
   for (uint32_t i = 0; i < x->cnt; i++) {
     const post *p = &x->item[i];
+    check_taken(w, p, latest_ns);
     cnt += p->kind == GOOD && p->acked_ns < latest_ns && must_know(w->node[p->op], p->acked_ns);
   }
   bool must = cnt >= w->threshold && w->heal_ns < latest_ns;
