@@ -47,7 +47,7 @@ static world *world_new(aq_fork fork, bool ssz) {
   fake_chain_keys(w->secret, w->pubkey, VALIDATORS);
   w->relay = aq_relay_new();
   w->way = (aq_beacon_builder){w->relay, w, odd, NULL};
-  w->watch = (aq_beacon_watch){w, attested, proposed, forged};
+  w->watch = (aq_beacon_watch){.arg = w, .attested = attested, .proposed = proposed, .forged = forged};
   w->b = fake_chain_with(&w->env, w->pubkey, VALIDATORS, SPE, fork, &w->way, &w->watch);
   fake_protection_init(&w->protection, &w->env);
   fake_bridge_init(&w->bridge, &w->env, aq_beacon_handler(w->b), AQ_MILLIS(3));
