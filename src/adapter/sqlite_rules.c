@@ -234,7 +234,8 @@ static aq_status refuse(aq_db *db, aq_store_refusal why) {
   return AQ_E_SLASH;
 }
 
-static bool is_block(aq_duty_type type) { return type == AQ_DUTY_PROPOSER || type == AQ_DUTY_BUILDER_PROPOSER; }
+static bool is_block(aq_duty_type type) { return aq_duty_of(type)->slash == AQ_SLASH_BLOCK; }
+static bool is_vote(aq_duty_type type) { return aq_duty_of(type)->slash == AQ_SLASH_ATTESTATION; }
 
 static aq_status sign_recorded(aq_db *db, const aq_store_sign *r) {
   sqlite3_stmt *s = get(db, AQ_DB_SIGN_GET);
@@ -263,7 +264,7 @@ static aq_status above_mark(aq_db *db, const aq_store_sign *r) {
   if (rc == SQLITE_ROW) {
     int64_t source = sqlite3_column_int64(s, 0), target = sqlite3_column_int64(s, 1);
     int64_t block_slot = sqlite3_column_int64(s, 2);
-    bool below = r->duty.type == AQ_DUTY_ATTESTER
+    bool below = is_vote(r->duty.type)
                      ? (int64_t)r->source_epoch < source || (int64_t)r->target_epoch <= target
                      : (int64_t)r->duty.slot <= block_slot;
     if (below) st = refuse(db, AQ_REFUSAL_MARK);
@@ -332,9 +333,9 @@ static aq_status sign_one(aq_db *db, const aq_store_sign *r) {
   if (!fits(r->duty.slot, r->source_epoch, r->target_epoch)) return AQ_E_LIMIT;
   aq_status st = sign_recorded(db, r);
   if (st == AQ_E_DUP) return put_partial(db, r);
-  if (st == AQ_OK && r->duty.type == AQ_DUTY_ATTESTER) st = attestation_fits(db, r);
+  if (st == AQ_OK && is_vote(r->duty.type)) st = attestation_fits(db, r);
   if (st == AQ_OK && is_block(r->duty.type)) st = block_fits(db, r);
-  if (st == AQ_OK && (r->duty.type == AQ_DUTY_ATTESTER || is_block(r->duty.type))) st = above_mark(db, r);
+  if (st == AQ_OK && (is_vote(r->duty.type) || is_block(r->duty.type))) st = above_mark(db, r);
   if (st != AQ_OK) return st;
   sqlite3_stmt *s = get(db, AQ_DB_SIGN_PUT);
   if (!s) return AQ_E_IO;

@@ -331,10 +331,13 @@ static void get_health(aq_call *c) {
 }
 
 static aq_duty_type manual_type(const char *text) {
-  if (!text) return AQ_DUTY_UNKNOWN;
-  if (strcmp(text, "attester") == 0) return AQ_DUTY_ATTESTER;
-  if (strcmp(text, "proposer") == 0) return AQ_DUTY_PROPOSER;
-  if (strcmp(text, "sync") == 0) return AQ_DUTY_SYNC_CONTRIBUTION;
+  static const struct {
+    const char *name;
+    aq_duty_type type;
+  } manual[] = {{"attester", AQ_DUTY_ATTESTER}, {"proposer", AQ_DUTY_PROPOSER}, {"sync", AQ_DUTY_SYNC_CONTRIBUTION}};
+  for (size_t i = 0; text && i < AQ_COUNT(manual); i++) {
+    if (strcmp(text, manual[i].name) == 0) return manual[i].type;
+  }
   return AQ_DUTY_UNKNOWN;
 }
 

@@ -6,13 +6,15 @@
 
 #include "base/assert.h"
 
+static aq_duty duty_of(uint64_t slot) { return (aq_duty){slot, AQ_DUTY_ATTESTER}; }
+
 /* ---- attestation_data ---- */
 
 /* Where nothing was decided the schedule says whether something can be. */
 static void data_epoch_resolved(void *arg, bool ok) {
   aq_call *c = arg;
   aq_duty_defs defs;
-  aq_duty duty = {c->slot, AQ_DUTY_ATTESTER};
+  aq_duty duty = duty_of(c->slot);
   if (!ok) {
     aq_call_error(c, 503, "the duties of slot %llu are not known yet", (unsigned long long)c->slot);
     return;
@@ -51,7 +53,7 @@ void aq_vapi_attestation_data(aq_call *c) {
   if (!aq_call_ready(c) || !aq_call_query_u64(c, "slot", &c->slot)) return;
   if (!aq_call_query_u64(c, "committee_index", &index)) return;
   c->ssz = aq_call_wants_ssz(c);
-  c->duty_wait.kind = AQ_DUTY_ATTESTER;
+  c->duty_wait.kind = duty_of(c->slot).type;
   c->duty_wait.slot = c->slot;
   c->duty_wait.index = index;
   c->duty_wait.fn = data_known;
@@ -118,7 +120,7 @@ static const char *from_single(aq_call *c, item *it, aq_fork fork, yyjson_val *v
     aq_buf value = AQ_BUF(1024);
     const aq_bytes part[] = {aq_bytes_of(&no_bits, 1), data, sig, aq_bytes_of(bits, 8)};
     if (aq_ssz_pack(&value, &aq_t_attestation_electra, part, 4) != AQ_OK) bad = "cannot be encoded";
-    it->partial.data = (aq_signed_data){.duty = AQ_DUTY_ATTESTER,
+    it->partial.data = (aq_signed_data){.duty = duty_of(it->slot).type,
                                         .fork = fork,
                                         .has_index = true,
                                         .validator_index = attester,
@@ -165,7 +167,7 @@ static const char *from_phase0(aq_call *c, item *it, aq_fork fork, yyjson_val *v
   if (duty.data && duty.data->attester.committee_length != cnt) duty.data = NULL;
   bad = take_validator(c, it, duty, "no validator of this cluster has that position in the committee" UNDECIDED);
   if (bad) return bad;
-  it->partial.data = (aq_signed_data){.duty = AQ_DUTY_ATTESTER,
+  it->partial.data = (aq_signed_data){.duty = duty_of(it->slot).type,
                                       .fork = fork,
                                       .has_index = true,
                                       .validator_index = duty.data->attester.validator_index,
@@ -198,7 +200,7 @@ static void submit_slots(aq_call *c, item **items, uint32_t cnt) {
       p[n] = items[i + n]->partial;
       pos[n] = items[i + n]->pos;
     }
-    if (room) aq_call_submit(c, (aq_duty){items[i]->slot, AQ_DUTY_ATTESTER}, p, pos, n);
+    if (room) aq_call_submit(c, duty_of(items[i]->slot), p, pos, n);
   }
   c->submits--;
   aq_call_submitted(c);
@@ -213,7 +215,8 @@ static void take_items(aq_call *c, yyjson_val *list, aq_fork fork) {
   yyjson_val *val;
   yyjson_arr_foreach(list, i, max, val) {
     item it = {.pos = (uint32_t)i};
-    const char *bad = fork >= AQ_ELECTRA ? from_single(c, &it, fork, val) : from_phase0(c, &it, fork, val);
+    const char *bad =
+        aq_fork_of(fork)->committee_bits ? from_single(c, &it, fork, val) : from_phase0(c, &it, fork, val);
     item *kept = bad || !items ? NULL : aq_arena_alloc(&c->arena, sizeof *kept);
     if (kept) {
       *kept = it;
@@ -231,7 +234,7 @@ void aq_vapi_submit_attestations(aq_call *c) {
   bool v2 = strncmp(c->path, "/eth/v2/", 8) == 0;
   uint64_t now_slot = aq_slot_at(&c->v->cfg.chain->clock, aq_now_ns(c->v->cfg.env));
   if (!aq_call_version(c, now_slot, v2, &fork)) return;
-  if (!v2 && fork >= AQ_ELECTRA) {
+  if (!v2 && !aq_fork_of(fork)->old_pool_routes) {
     aq_call_error(c, 404, "NotFound");
     return;
   }

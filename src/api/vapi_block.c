@@ -3,6 +3,7 @@
 #include "api/vapi_internal.h"
 
 #include "base/hex.h"
+#include "eth/block.h"
 
 /* ---- production ---- */
 
@@ -118,7 +119,7 @@ void aq_vapi_propose_block(aq_call *c) {
   if (!aq_call_ready(c) || !aq_call_param_u64(c, 0, "slot", &c->slot)) return;
   const aq_clock *clock = &c->v->cfg.chain->clock;
   aq_fork fork = aq_chain_fork_at(c->v->cfg.chain, aq_epoch_of(clock, c->slot));
-  if (strncmp(c->path, "/eth/v2/", 8) == 0 && fork >= AQ_DENEB) {
+  if (strncmp(c->path, "/eth/v2/", 8) == 0 && !aq_fork_of(fork)->old_block_route) {
     aq_call_error(c, 404, "NotFound");
     return;
   }
@@ -134,15 +135,6 @@ void aq_vapi_propose_block(aq_call *c) {
 }
 
 /* ---- submission ---- */
-
-/* Where the signed block's slot lies: the contents wrap the block. */
-static const char *slot_path(const aq_ssz_type *t) {
-  return strcmp(t->field[0].name, "signed_block") == 0 ? "signed_block.message.slot" : "message.slot";
-}
-
-static const char *signature_path(const aq_ssz_type *t) {
-  return strcmp(t->field[0].name, "signed_block") == 0 ? "signed_block.signature" : "signature";
-}
 
 /* The fork of a JSON block without version header: that of its slot. */
 static bool json_fork(aq_call *c, yyjson_val *root, aq_fork *out) {
@@ -171,7 +163,9 @@ static void undecided(aq_call *c, aq_duty duty) {
 }
 
 static void submit_value(aq_call *c, aq_fork fork, bool blinded, const aq_ssz_type *type, aq_bytes value) {
-  aq_duty duty = {aq_ssz_get_u64(type, value, slot_path(type)), AQ_DUTY_PROPOSER};
+  aq_block_view view;
+  aq_block_view_get(&view, fork, blinded, true, value);
+  aq_duty duty = {view.slot, AQ_DUTY_PROPOSER};
   aq_dutydb_entry agreed = aq_dutydb_proposal(aq_workflow_dutydb(c->v->cfg.workflow), duty.slot);
   int validator = decided_proposer(c, duty.slot);
   if (validator < 0) {
@@ -182,7 +176,7 @@ static void submit_value(aq_call *c, aq_fork fork, bool blinded, const aq_ssz_ty
       .validator = (uint32_t)validator,
       .data = {
           .duty = AQ_DUTY_PROPOSER, .fork = fork, .blinded = blinded, .slot = duty.slot, .type = type, .value = value}};
-  memcpy(p.data.sig, aq_ssz_get(type, value, signature_path(type)).ptr, 96);
+  memcpy(p.data.sig, view.signature.ptr, 96);
   const uint32_t pos = 0;
   if (!aq_call_items(c, 1)) return;
   const char *why = wrong_form(agreed.data, fork, blinded);

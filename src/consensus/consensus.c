@@ -101,7 +101,7 @@ aq_instance *aq_instance_open(aq_consensus *c, aq_duty duty) {
   aq_list_init(&in->sent);
   aq_list_init(&in->outbox);
   aq_list_push(&c->all, &in->node);
-  aq_timer_set(c->cfg.env, &in->end_timer, aq_duty_deadline_ns(&c->cfg.chain->clock, duty), on_end, in);
+  aq_timer_set(c->cfg.env, &in->end_timer, aq_duty_deadline_ns(c->cfg.chain, duty), on_end, in);
   return in;
 }
 
@@ -149,7 +149,7 @@ void aq_instance_begin(aq_instance *in) {
 }
 
 bool aq_consensus_must_abstain(const aq_consensus *c, aq_duty duty) {
-  return c->abstain_until_ns && aq_duty_start_ns(&c->cfg.chain->clock, duty) <= c->abstain_until_ns;
+  return c->abstain_until_ns && aq_duty_start_ns(c->cfg.chain, duty) <= c->abstain_until_ns;
 }
 
 void aq_consensus_chain_heard(aq_consensus *c) { c->chain_heard = true; }
@@ -206,8 +206,8 @@ static aq_status hold(aq_instance *in, uint32_t peer, const aq_qbft_wire *w) {
   if (in->held_cnt[peer]++ == 0) c->waiting_cnt[peer]++;
   aq_values_admit(in, peer, w);
   /* Our own proposal of info_sync may take seconds (wire.md 9.4): until then the others decide with our votes. */
-  if (in->duty.type == AQ_DUTY_INFO_SYNC && in->start_timer.pos == 0) {
-    aq_timer_set(c->cfg.env, &in->start_timer, aq_duty_start_ns(&c->cfg.chain->clock, in->duty), on_start, in);
+  if (aq_duty_is(in->duty.type, AQ_DF_INFO) && in->start_timer.pos == 0) {
+    aq_timer_set(c->cfg.env, &in->start_timer, aq_duty_start_ns(c->cfg.chain, in->duty), on_start, in);
   }
   return AQ_OK;
 }
@@ -238,7 +238,7 @@ static uint64_t doubt_until_ns(const aq_consensus *c) {
    vote proves nothing before the chain was heard: a clock that is far behind takes duties long over for coming ones. */
 static const char *must_stop(aq_consensus *c, aq_duty duty) {
   const aq_clock *clock = &c->cfg.chain->clock;
-  uint64_t start = aq_duty_start_ns(clock, duty), epoch = clock->slots_per_epoch * clock->slot_ns;
+  uint64_t start = aq_duty_start_ns(c->cfg.chain, duty), epoch = clock->slots_per_epoch * clock->slot_ns;
   uint64_t now = aq_now_ns(c->cfg.env), mono = aq_mono_ns(c->cfg.env), run = mono - c->started_mono_ns;
   uint64_t doubt = doubt_until_ns(c);
   if (!c->chain_heard || start <= doubt) return NULL;
@@ -275,7 +275,7 @@ static void log_foreign(aq_consensus *c, const aq_instance *here, aq_duty duty, 
 /* Until when an unknown vote of ours holds votes back: what began up to now. Where it may have been sent ahead of time
    by an earlier run, there may be more of them. */
 static uint64_t held_by_foreign_ns(const aq_consensus *c, aq_duty duty) {
-  uint64_t start = aq_duty_start_ns(&c->cfg.chain->clock, duty), began = began_ns(c), now = aq_now_ns(c->cfg.env);
+  uint64_t start = aq_duty_start_ns(c->cfg.chain, duty), began = began_ns(c), now = aq_now_ns(c->cfg.env);
   uint64_t present = began + (aq_mono_ns(c->cfg.env) - c->started_mono_ns);
   if (present < now) present = now;
   bool ahead = start > began + AQ_STORE_MARGIN_NS && start <= doubt_until_ns(c);
@@ -525,9 +525,9 @@ static void duty_event(const aq_consensus *c, uint64_t start, const aq_instance 
 }
 
 static aq_status usable(const aq_consensus *c, aq_duty duty) {
-  if (!aq_duty_has_consensus(duty.type)) return AQ_E_UNSUPPORTED;
+  if (!aq_duty_is(duty.type, AQ_DF_CONSENSUS)) return AQ_E_UNSUPPORTED;
   if (aq_consensus_has_ended(c, duty)) return AQ_E_STALE;
-  return aq_now_ns(c->cfg.env) >= aq_duty_deadline_ns(&c->cfg.chain->clock, duty) ? AQ_E_STALE : AQ_OK;
+  return aq_now_ns(c->cfg.env) >= aq_duty_deadline_ns(c->cfg.chain, duty) ? AQ_E_STALE : AQ_OK;
 }
 
 aq_status aq_consensus_participate(aq_consensus *c, aq_duty duty) {
@@ -562,7 +562,7 @@ static aq_status propose(aq_consensus *c, aq_duty duty, const aq_hash *hash, aq_
 aq_status aq_consensus_propose(aq_consensus *c, aq_duty duty, const aq_unsigned_set *set) {
   aq_status st = usable(c, duty);
   if (st) return st;
-  if (duty.type == AQ_DUTY_INFO_SYNC || set->cnt == 0) return AQ_E_UNSUPPORTED;
+  if (aq_duty_is(duty.type, AQ_DF_INFO) || set->cnt == 0) return AQ_E_UNSUPPORTED;
   size_t size = 1 << 20;
   for (uint32_t i = 0; i < set->cnt; i++) size += 512;
   aq_arena scratch;
@@ -577,7 +577,7 @@ aq_status aq_consensus_propose(aq_consensus *c, aq_duty duty, const aq_unsigned_
 }
 
 aq_status aq_consensus_propose_info(aq_consensus *c, aq_duty duty, aq_bytes result) {
-  aq_status st = duty.type == AQ_DUTY_INFO_SYNC ? usable(c, duty) : AQ_E_UNSUPPORTED;
+  aq_status st = aq_duty_is(duty.type, AQ_DF_INFO) ? usable(c, duty) : AQ_E_UNSUPPORTED;
   if (st) return st;
   aq_arena scratch;
   aq_arena_init(&scratch, 2 * result.len + (1 << 20));

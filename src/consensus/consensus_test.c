@@ -272,7 +272,7 @@ static void lost_journal(void **state) {
   assert_int_equal(s.w->node[1].sends, 0);
   for (uint32_t i = 0; i < 4; i++) expect_decided(&s, i, "V0", 50);
   s.duty.slot += 3;
-  fake_run_until(s.w, aq_duty_start_ns(&s.w->chain.clock, s.duty));
+  fake_run_until(s.w, aq_duty_start_ns(&s.w->chain, s.duty));
   assert_int_equal(aq_consensus_participate(s.w->node[1].c, s.duty), AQ_OK);
   fake_run_until(s.w, s.w->now_ns + AQ_SECONDS(2));
   assert_true(s.w->node[1].sends > 0);
@@ -324,7 +324,7 @@ static void bytes_are_asked_for(void **state) {
 static fake_verdict fail_at_first(fake_cluster *w, uint32_t from, uint32_t to, const aq_qbft_wire *m, aq_buf *out,
                                   uint64_t *extra) {
   (void)m, (void)out, (void)extra, (void)from;
-  uint64_t start = aq_duty_start_ns(&w->chain.clock, running->duty);
+  uint64_t start = aq_duty_start_ns(&w->chain, running->duty);
   return to == 3 && w->now_ns < start + AQ_MILLIS(150) ? FAKE_ERROR : FAKE_PASS;
 }
 
@@ -352,7 +352,7 @@ static void info_sync_of_a_charon_leader(void **state) {
   aq_buf bytes = aq_test_hex_of(yyjson_doc_get_root(doc), "result_proto");
   fake_cluster *w = fake_cluster_new(4, AQ_CAPELLA);
   aq_duty duty = {31, AQ_DUTY_INFO_SYNC};
-  w->now_ns = aq_duty_start_ns(&w->chain.clock, duty) + AQ_MILLIS(200);
+  w->now_ns = aq_duty_start_ns(&w->chain, duty) + AQ_MILLIS(200);
   for (uint32_t i = 0; i < 4; i++) {
     if (i != 1) fake_boot(w, i, AQ_STORE_OK);
   }
@@ -446,7 +446,7 @@ static void abstention_outlives_a_flood(void **state) {
   assert_true(aq_instance_find(w->node[0].c, duty)->abstain);
   for (uint64_t slot = duty.slot; slot <= duty.slot + AQ_INST_WAITING_PER_PEER; slot++)
     inject(w, 3, 0, (aq_duty){slot, AQ_DUTY_ATTESTER}, &junk, aq_bytes_of(NULL, 0));
-  fake_run_until(w, aq_duty_start_ns(&w->chain.clock, duty));
+  fake_run_until(w, aq_duty_start_ns(&w->chain, duty));
   assert_int_equal(aq_consensus_participate(w->node[0].c, duty), AQ_OK);
   fake_run_until(w, w->now_ns + AQ_SECONDS(5)); /* its rounds end */
   assert_int_equal(w->node[0].sends, 0);
@@ -460,7 +460,7 @@ static void deadline(void **state) {
   fake_cluster *w = fake_cluster_new(4, AQ_CAPELLA);
   fake_boot(w, 0, AQ_STORE_OK);
   aq_duty duty = {7, AQ_DUTY_PROPOSER};
-  fake_run_until(w, aq_duty_start_ns(&w->chain.clock, duty));
+  fake_run_until(w, aq_duty_start_ns(&w->chain, duty));
   assert_int_equal(aq_consensus_participate(w->node[0].c, duty), AQ_OK);
   assert_int_equal(aq_consensus_participate(w->node[0].c, duty), AQ_E_EXISTS);
   fake_run_until(w, w->now_ns + AQ_MILLIS(4990));

@@ -16,7 +16,7 @@ static void on_double(void *arg, const char *why) {
 /* A PREPARE of node 0's key for a slot, which node 2 delivers to node 0 when the duty begins. */
 static void foreign_vote(scenario *s, uint64_t slot) {
   aq_duty duty = {slot, AQ_DUTY_ATTESTER};
-  fake_run_until(s->w, aq_duty_start_ns(&s->w->chain.clock, duty) + AQ_MILLIS(10));
+  fake_run_until(s->w, aq_duty_start_ns(&s->w->chain, duty) + AQ_MILLIS(10));
   aq_qbft_msg m = {.type = AQ_QBFT_PREPARE, .from = 0, .round = 1, .value = {{9}}};
   inject(s->w, 2, 0, duty, &m, aq_bytes_of(NULL, 0));
   fake_run_until(s->w, s->w->now_ns + AQ_MILLIS(10));
@@ -61,14 +61,14 @@ static void old_duty_silences_once(void **state) {
   yyjson_doc *doc = watched(&s, 0);
   aq_consensus *c = s.w->node[0].c;
   const aq_duty old = {s.duty.slot - 1, AQ_DUTY_ATTESTER}, next = {s.duty.slot + 1, AQ_DUTY_ATTESTER};
-  fake_run_until(s.w, aq_duty_start_ns(&s.w->chain.clock, s.duty));
+  fake_run_until(s.w, aq_duty_start_ns(&s.w->chain, s.duty));
   c->started_mono_ns = fake_mono(&s.w->node[0]);
   aq_qbft_msg m = {.type = AQ_QBFT_PREPARE, .from = 0, .round = 1, .value = {{9}}};
   inject(s.w, 2, 0, old, &m, aq_bytes_of(NULL, 0));
   fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(10));
   uint64_t until_ns = c->abstain_until_ns;
   assert_true(until_ns > 0 && aq_consensus_must_abstain(c, s.duty));
-  fake_run_until(s.w, aq_duty_start_ns(&s.w->chain.clock, next));
+  fake_run_until(s.w, aq_duty_start_ns(&s.w->chain, next));
   for (uint32_t i = 0; i < 4; i++) fake_value_propose(s.w, i, next, i);
   for (m.round = 2; m.round < 6; m.round++) {
     inject(s.w, 2, 0, old, &m, aq_bytes_of(NULL, 0));
@@ -191,11 +191,11 @@ static void clock_set_back(void **state) {
   for (size_t i = 0; i < AQ_COUNT(back_s); i++) {
     scenario s;
     yyjson_doc *doc = decided_and_watched(&s);
-    fake_run_until(s.w, aq_duty_deadline_ns(&s.w->chain.clock, s.duty) + AQ_SECONDS(1));
+    fake_run_until(s.w, aq_duty_deadline_ns(&s.w->chain, s.duty) + AQ_SECONDS(1));
     aq_consensus *c = s.w->node[0].c;
     assert_null(aq_instance_find(c, s.duty));
     fake_step(s.w, -(int64_t)AQ_SECONDS(back_s[i]));
-    assert_true(s.w->now_ns < aq_duty_deadline_ns(&s.w->chain.clock, s.duty));
+    assert_true(s.w->now_ns < aq_duty_deadline_ns(&s.w->chain, s.duty));
     assert_int_equal(aq_consensus_participate(c, s.duty), AQ_E_STALE); /* also before anybody brings votes back */
     replay_own(&s);
     assert_int_equal(doubles, 0);
@@ -325,7 +325,7 @@ static void pruned_duties_are_over(void **state) {
     yyjson_doc *doc = decided_and_watched(&s);
     fake_node *n = &s.w->node[0];
     const uint64_t later = 4 * AQ_STORE_KEEP_SLOTS;
-    fake_run_until(s.w, aq_duty_start_ns(&s.w->chain.clock, (aq_duty){s.duty.slot + later, AQ_DUTY_ATTESTER}));
+    fake_run_until(s.w, aq_duty_start_ns(&s.w->chain, (aq_duty){s.duty.slot + later, AQ_DUTY_ATTESTER}));
     for (uint64_t i = 1; i <= AQ_INST_ENDED_MAX; i++)
       aq_consensus_ended(n->c, (aq_duty){s.duty.slot + i, AQ_DUTY_ATTESTER});
     if (restart) fake_kill(s.w, 0);
@@ -333,7 +333,7 @@ static void pruned_duties_are_over(void **state) {
       fake_record *r = &n->rec[i];
       r->duty.slot += later, r->vote.duty = r->blob.duty = r->decided.duty = r->duty;
     }
-    fake_step(s.w, (int64_t)(aq_duty_start_ns(&s.w->chain.clock, s.duty) - AQ_SECONDS(5)) - (int64_t)s.w->now_ns);
+    fake_step(s.w, (int64_t)(aq_duty_start_ns(&s.w->chain, s.duty) - AQ_SECONDS(5)) - (int64_t)s.w->now_ns);
     if (restart) fake_boot(s.w, 0, AQ_STORE_OK);
     n->c->cfg.live_double = on_double;
     n->c->started_mono_ns = fake_mono(n);

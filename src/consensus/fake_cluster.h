@@ -190,7 +190,7 @@ static inline void fake_send(void *ctx, uint32_t peer, aq_net_proto proto, aq_by
   fake_node *n = ctx;
   fake_cluster *w = n->w;
   AQ_ASSERT(proto == AQ_PROTO_QBFT && peer < w->n && peer != n->idx);
-  aq_qbft_wire_ctx wc = {w->n, &w->chain.clock, w->now_ns};
+  aq_qbft_wire_ctx wc = {w->n, &w->chain, w->now_ns};
   aq_qbft_wire m;
   aq_arena_reset(&w->arena);
   AQ_ASSERT(aq_qbft_wire_decode(&m, &w->arena, &wc, msg) == AQ_QBFT_WIRE_OK);
@@ -646,7 +646,7 @@ static inline const fake_decision *fake_decision_of(const fake_cluster *w, uint3
 static inline fake_cluster *fake_cluster_before(uint32_t n, uint32_t away, aq_duty duty) {
   fake_cluster *w = fake_cluster_new(n, AQ_DENEB);
   w->commit_ns = AQ_MILLIS(2);
-  fake_run_until(w, aq_duty_start_ns(&w->chain.clock, duty) - AQ_MILLIS(100));
+  fake_run_until(w, aq_duty_start_ns(&w->chain, duty) - AQ_MILLIS(100));
   for (uint32_t i = 0; i < n; i++) {
     if (away >> i & 1) continue;
     fake_boot(w, i, AQ_STORE_OK);

@@ -73,7 +73,7 @@ static inline void scenario_read(scenario *s, yyjson_val *t) {
   uint32_t n = (uint32_t)aq_test_u64(t, "n");
   /* The recorded attestations have index 0 in committee 3, as since Electra; the blocks are Capella's. */
   s->w = fake_cluster_new(n, s->duty.type == AQ_DUTY_ATTESTER ? AQ_ELECTRA : AQ_CAPELLA);
-  s->start_ns = aq_duty_start_ns(&s->w->chain.clock, s->duty);
+  s->start_ns = aq_duty_start_ns(&s->w->chain, s->duty);
   links = yyjson_obj_get(t, "latency_ns_from_to");
   for (uint32_t i = 0; i < n; i++) {
     for (uint32_t k = 0; k < n; k++)

@@ -117,7 +117,7 @@ static void drop_all(aq_list *letters) {
 
 /* Time has passed: its duty may be over. */
 static bool is_dead(const aq_consensus *c, const letter *l) {
-  return aq_now_ns(c->cfg.env) >= aq_duty_deadline_ns(&c->cfg.chain->clock, l->w.duty);
+  return aq_now_ns(c->cfg.env) >= aq_duty_deadline_ns(c->cfg.chain, l->w.duty);
 }
 
 /* The end of a letter's way, with its signatures known. */
@@ -230,7 +230,7 @@ static void on_message(void *arg, uint32_t from, aq_bytes msg) {
     return;
   }
   aq_arena_init(&l->arena, 2 * msg.len + (256 << 10));
-  aq_qbft_wire_ctx ctx = {c->cfg.n, &c->cfg.chain->clock, aq_now_ns(c->cfg.env)};
+  aq_qbft_wire_ctx ctx = {c->cfg.n, c->cfg.chain, aq_now_ns(c->cfg.env)};
   l->code = aq_qbft_wire_decode(&l->w, &l->arena, &ctx, msg);
   if (l->code == AQ_QBFT_WIRE_OK && c->cfg.scheduled && !c->cfg.scheduled(c->cfg.arg, l->w.duty))
     l->code = AQ_QBFT_WIRE_UNSCHEDULED;

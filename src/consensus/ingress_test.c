@@ -140,7 +140,7 @@ static void in_order(void **state) {
   uint32_t seen = 0;
   AQ_LIST_EACH(&in->held, h, aq_inst_held, node) {
     if (h->peer != 2) continue;
-    aq_qbft_wire_ctx ctx = {4, &g->w->chain.clock, g->w->now_ns};
+    aq_qbft_wire_ctx ctx = {4, &g->w->chain, g->w->now_ns};
     aq_qbft_wire w;
     aq_arena_reset(&g->w->arena);
     assert_int_equal(aq_qbft_wire_decode(&w, &g->w->arena, &ctx, aq_buf_bytes(&h->bytes)), AQ_QBFT_WIRE_OK);
@@ -235,7 +235,7 @@ static void dead_duty(void **state) {
   world *g = *state;
   put(g, 2, 2, g->duty, vote(2, 1));
   for (int64_t i = 2; i < 60; i++) put(g, 2, 1, g->duty, vote(2, i)); /* forged */
-  g->w->now_ns = aq_duty_deadline_ns(&g->w->chain.clock, g->duty);
+  g->w->now_ns = aq_duty_deadline_ns(&g->w->chain, g->duty);
   run_jobs(g);
   assert_int_equal(jobs(g), 0);
   assert_true(counted("old") == 59 && counted("sig_invalid") == 0);

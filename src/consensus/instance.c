@@ -85,7 +85,7 @@ static void later(aq_instance *in, uint64_t after_ns);
 
 static void observe_decision(aq_instance *in, const aq_qbft_msg *d) {
   const char *duty = aq_duty_name(in->duty.type);
-  uint64_t now = aq_now_ns(in->c->cfg.env), start = aq_duty_start_ns(&in->c->cfg.chain->clock, in->duty);
+  uint64_t now = aq_now_ns(in->c->cfg.env), start = aq_duty_start_ns(in->c->cfg.chain, in->duty);
   uint32_t from = leader(in, d->round);
   aq_metric_set(AQ_M_CORE_CONSENSUS_DECIDED_ROUNDS, (double)d->round,
                 AQ_LABELS(AQ_QBFT_PROTOCOL, duty, in->timer_name));
@@ -117,11 +117,11 @@ static void deliver(aq_instance *in) {
   aq_arena_init(&scratch, 8 * v->bytes.len + (1 << 20));
   aq_unsigned_set set = {NULL, 0};
   aq_status st = AQ_OK;
-  if (in->duty.type != AQ_DUTY_INFO_SYNC) {
+  if (!aq_duty_is(in->duty.type, AQ_DF_INFO)) {
     st = aq_value_decode(&set, &scratch, aq_buf_bytes(&v->bytes));
     if (st == AQ_OK) st = aq_value_readable(&scratch, in->duty.type, &set, NULL);
   }
-  if (st == AQ_OK && in->duty.type == AQ_DUTY_INFO_SYNC && cfg->decided_info) {
+  if (st == AQ_OK && aq_duty_is(in->duty.type, AQ_DF_INFO) && cfg->decided_info) {
     cfg->decided_info(cfg->arg, in->duty, aq_buf_bytes(&v->bytes), (uint64_t)d->round);
   } else if (st == AQ_OK) {
     cfg->decided(cfg->arg, in->duty, &set, (uint64_t)d->round);
@@ -225,7 +225,7 @@ static void arm(aq_instance *in, const aq_qbft_fx *fx) {
   const aq_consensus_cfg *cfg = &in->c->cfg;
   if (fx->again && !in->extended) in->first_end_ns = in->round_end_ns;
   in->extended = fx->again;
-  in->round_end_ns = aq_round_deadline_ns(&in->c->flags, &cfg->chain->clock, in->duty, fx->round, fx->again,
+  in->round_end_ns = aq_round_deadline_ns(&in->c->flags, cfg->chain, in->duty, fx->round, fx->again,
                                           aq_now_ns(cfg->env), in->round_end_ns);
   in->timer_round = fx->round;
   arm_at(in, round_end_ns(in));
@@ -444,7 +444,7 @@ void aq_instance_start(aq_instance *in) {
   AQ_LIST_EACH(&in->held, h, aq_inst_held, node) {
     aq_arena scratch;
     aq_arena_init(&scratch, 2 * h->bytes.len + (64 << 10));
-    aq_qbft_wire_ctx ctx = {c->cfg.n, &c->cfg.chain->clock, aq_now_ns(c->cfg.env)};
+    aq_qbft_wire_ctx ctx = {c->cfg.n, c->cfg.chain, aq_now_ns(c->cfg.env)};
     aq_qbft_wire w;
     aq_status st = AQ_E_STALE;
     if (aq_qbft_wire_decode(&w, &scratch, &ctx, aq_buf_bytes(&h->bytes)) == AQ_QBFT_WIRE_OK)

@@ -79,7 +79,7 @@ static void nothing_after_the_deadline(void **state) {
   fake_value_propose(w, 1, duty, 1);
   assert_true(w->event_cnt > 0);
   for (size_t i = 0; i < w->event_cnt; i++) assert_int_equal(w->event[i].kind, 3);
-  w->now_ns = aq_duty_deadline_ns(&w->chain.clock, duty);
+  w->now_ns = aq_duty_deadline_ns(&w->chain, duty);
   for (fake_event e; w->event_cnt > 0 && w->event[0].kind == 3;) {
     e = w->event[0];
     w->event[0] = w->event[--w->event_cnt];
@@ -108,7 +108,7 @@ static void contradicting_decision(void **state) {
   for (uint32_t i = 0; i < NODES; i++) assert_true((fake_decision_of(w, i, duty) == NULL) == (i == 2));
   assert_true(aq_instance_find(w->node[2].c, duty)->contradicts);
   assert_true(aq_metric_value(AQ_M_STATE_REFUSED_TOTAL, AQ_LABELS("decision")) == refused + 1);
-  fake_run_until(w, aq_duty_deadline_ns(&w->chain.clock, duty) + 1);
+  fake_run_until(w, aq_duty_deadline_ns(&w->chain, duty) + 1);
   assert_null(fake_decision_of(w, 2, duty));
   assert_int_equal(w->node[2].failures, 1);
   fake_cluster_free(w);
@@ -587,7 +587,7 @@ static void calls_out_of_place(void **state) {
   assert_int_equal(aq_consensus_propose_info(c, duty, aq_bytes_str("")), AQ_E_UNSUPPORTED);
   fake_value_propose(w, 0, duty, 1);
   run_ms(w, 100);
-  fake_run_until(w, aq_duty_deadline_ns(&w->chain.clock, duty));
+  fake_run_until(w, aq_duty_deadline_ns(&w->chain, duty));
   assert_int_equal(aq_consensus_participate(c, duty), AQ_E_STALE);
   fake_cluster_free(w);
 }

@@ -120,7 +120,7 @@ static void send_to(aq_tx *tx, uint32_t peer, aq_bytes msg) {
 static bool still_wanted(const aq_tx *tx) {
   if (!tx->in || tx->in->abstain) return false;
   uint64_t now = aq_now_ns(tx->c->cfg.env);
-  if (now >= aq_duty_deadline_ns(&tx->c->cfg.chain->clock, tx->in->duty)) return false;
+  if (now >= aq_duty_deadline_ns(tx->c->cfg.chain, tx->in->duty)) return false;
   return tx->give_up_ns == 0 || now < tx->give_up_ns;
 }
 

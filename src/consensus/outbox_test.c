@@ -73,7 +73,7 @@ static void gives_up(void **state) {
   assert_int_equal(seen_cnt, before);
   for (const aq_list *l = c->tx_all.next; l != &c->tx_all; l = l->next) kept++;
   assert_in_range(kept, 1, 3);
-  fake_run_until(w, aq_duty_deadline_ns(&w->chain.clock, duty) + AQ_SECONDS(2));
+  fake_run_until(w, aq_duty_deadline_ns(&w->chain, duty) + AQ_SECONDS(2));
   assert_null(aq_instance_find(c, duty));
   assert_true(aq_list_empty(&c->tx_all));
   fake_cluster_free(w);

@@ -233,9 +233,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   memset(g.lost, 0, sizeof g.lost);
   g.w = fake_cluster_new(N, AQ_ELECTRA);
   g.w->filter = on_send;
-  g.w->now_ns = aq_duty_start_ns(&g.w->chain.clock, g.duty) - AQ_SECONDS(3);
+  g.w->now_ns = aq_duty_start_ns(&g.w->chain, g.duty) - AQ_SECONDS(3);
   for (uint32_t i = 0; i < N; i++) fake_boot(g.w, i, AQ_STORE_OK);
-  fake_run_until(g.w, aq_duty_start_ns(&g.w->chain.clock, g.duty));
+  fake_run_until(g.w, aq_duty_start_ns(&g.w->chain, g.duty));
   for (uint32_t i = 0; i < N; i++) {
     bool late = data[0] >> 2 >> i & 1; /* others' messages wait until it starts */
     if (i != g.liar && !late) (void)!aq_consensus_participate(g.w->node[i].c, g.duty);

@@ -57,7 +57,7 @@ static aq_hash hash_field(ProtobufCBinaryData f) {
 static aq_qbft_wire_code convert(aq_qbft_msg *out, aq_duty *duty, aq_arena *a, uint32_t n, const Corepb__QBFTMsg *m) {
   if (m->type < AQ_QBFT_PRE_PREPARE || m->type > AQ_QBFT_DECIDED) return AQ_QBFT_WIRE_BAD_TYPE;
   if (!aq_duty_type_valid(m->duty->type)) return AQ_QBFT_WIRE_BAD_DUTY_TYPE;
-  if (!aq_duty_has_consensus((aq_duty_type)m->duty->type)) return AQ_QBFT_WIRE_BAD_DUTY_TYPE;
+  if (!aq_duty_is((aq_duty_type)m->duty->type, AQ_DF_CONSENSUS)) return AQ_QBFT_WIRE_BAD_DUTY_TYPE;
   if (m->round < 1) return AQ_QBFT_WIRE_BAD_ROUND;
   if (m->prepared_round < 0) return AQ_QBFT_WIRE_BAD_PREPARED_ROUND;
   if (m->round > AQ_QBFT_ROUND_MAX || m->prepared_round > AQ_QBFT_ROUND_MAX) return AQ_QBFT_WIRE_ROUND_OOB;
@@ -195,10 +195,10 @@ aq_qbft_wire_code aq_qbft_wire_decode(aq_qbft_wire *out, aq_arena *a, const aq_q
   if (!m) return AQ_QBFT_WIRE_MALFORMED;
   aq_qbft_wire_code c = convert(&out->msg, &out->duty, a, ctx->n, m->msg);
   if (c != AQ_QBFT_WIRE_OK) return c;
-  if (!aq_duty_gate(ctx->clock, out->duty.slot, out->duty.type, ctx->now_ns)) return AQ_QBFT_WIRE_GATED_DUTY;
+  if (!aq_duty_gate(&ctx->chain->clock, out->duty.slot, out->duty.type, ctx->now_ns)) return AQ_QBFT_WIRE_GATED_DUTY;
   if (m->n_justification > 2 * (size_t)ctx->n) return AQ_QBFT_WIRE_TOO_MANY_JUSTIFICATIONS;
   if (m->n_values > 2 * (m->n_justification + 1)) return AQ_QBFT_WIRE_TOO_MANY_VALUES;
-  if (ctx->now_ns >= aq_duty_deadline_ns(ctx->clock, out->duty)) return AQ_QBFT_WIRE_EXPIRED;
+  if (ctx->now_ns >= aq_duty_deadline_ns(ctx->chain, out->duty)) return AQ_QBFT_WIRE_EXPIRED;
   c = justifications(out, a, ctx->n, m);
   if (c != AQ_QBFT_WIRE_OK) return c;
   aq_qbft_any *any = aq_arena_array(a, m->n_values, sizeof *any);
@@ -229,7 +229,7 @@ void aq_qbft_wire_put_just(aq_buf *out, const aq_k1_key *key, aq_duty duty, cons
 }
 
 void aq_qbft_wire_put_value(aq_buf *out, aq_duty_type type, aq_bytes canonical) {
-  aq_bytes url = aq_bytes_str(type == AQ_DUTY_INFO_SYNC ? priority_url : set_url);
+  aq_bytes url = aq_bytes_str(aq_duty_is(type, AQ_DF_INFO) ? priority_url : set_url);
   uint8_t len[9];
   size_t url_len = 1 + aq_uvarint_put(len, url.len) + url.len;
   size_t value_len = 1 + aq_uvarint_put(len, canonical.len) + canonical.len;
@@ -291,7 +291,7 @@ static aq_status pack_value(aq_buf *out, aq_hash *hash, const ProtobufCMessage *
 }
 
 aq_status aq_qbft_value_canon(aq_buf *out, aq_hash *hash, aq_arena *a, aq_duty_type type, const aq_qbft_any *in) {
-  if (type == AQ_DUTY_INFO_SYNC) {
+  if (aq_duty_is(type, AQ_DF_INFO)) {
     if (!url_is(in->type_url, priority_url)) return AQ_E_FORMAT;
     const Corepb__PriorityResult *r = aq_pb_unpack(a, &corepb__priority_result__descriptor, in->value);
     return r ? pack_value(out, hash, &r->base) : AQ_E_FORMAT;

@@ -8,7 +8,7 @@
 #include "base/arena.h"
 #include "consensus/qbft.h"
 #include "crypto/k1.h"
-#include "eth/duty.h"
+#include "eth/chain.h"
 
 enum { AQ_QBFT_MSG_MAX = 32 << 20, AQ_QBFT_VALUES_MAX = 2 * (AQ_QBFT_JUST_MAX + 1) };
 
@@ -56,7 +56,7 @@ typedef struct {
 
 typedef struct {
   uint32_t n;
-  const aq_clock *clock;
+  const aq_chain *chain;
   uint64_t now_ns;
 } aq_qbft_wire_ctx;
 

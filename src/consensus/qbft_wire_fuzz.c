@@ -7,7 +7,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-static const aq_clock clock_320 = {.genesis_ns = AQ_SECONDS(1000000), .slot_ns = AQ_SECONDS(12), .slots_per_epoch = 32};
+static const aq_chain chain_320 = {
+    .clock = {.genesis_ns = AQ_SECONDS(1000000), .slot_ns = AQ_SECONDS(12), .slots_per_epoch = 32}};
 
 static void same(const aq_qbft_msg *a, const aq_qbft_msg *b) {
   AQ_ASSERT(a->type == b->type && a->from == b->from && a->round == b->round && a->prepared_round == b->prepared_round);
@@ -16,7 +17,7 @@ static void same(const aq_qbft_msg *a, const aq_qbft_msg *b) {
 }
 
 static void message(aq_arena *a, aq_bytes in) {
-  aq_qbft_wire_ctx ctx = {4, &clock_320, aq_slot_start_ns(&clock_320, 320)};
+  aq_qbft_wire_ctx ctx = {4, &chain_320, aq_slot_start_ns(&chain_320.clock, 320)};
   aq_qbft_wire w, again;
   if (aq_qbft_wire_decode(&w, a, &ctx, in) != AQ_QBFT_WIRE_OK) return;
   aq_buf out = AQ_BUF(1 << 16);

@@ -222,7 +222,8 @@ static const struct {
     {"value bytes not protobuf", AQ_QBFT_WIRE_OK},
 };
 
-static const aq_clock clock_320 = {.genesis_ns = AQ_SECONDS(1000000), .slot_ns = AQ_SECONDS(12), .slots_per_epoch = 32};
+static const aq_chain chain_320 = {
+    .clock = {.genesis_ns = AQ_SECONDS(1000000), .slot_ns = AQ_SECONDS(12), .slots_per_epoch = 32}};
 
 static void peers_of(uint8_t keys[4][33], yyjson_val *root) {
   for (size_t i = 0; i < 4; i++) {
@@ -233,7 +234,7 @@ static void peers_of(uint8_t keys[4][33], yyjson_val *root) {
 }
 
 static aq_qbft_wire_code receive(aq_qbft_wire *w, aq_arena *a, aq_bytes in, const uint8_t (*keys)[33]) {
-  aq_qbft_wire_ctx ctx = {4, &clock_320, aq_slot_start_ns(&clock_320, 320)};
+  aq_qbft_wire_ctx ctx = {4, &chain_320, aq_slot_start_ns(&chain_320.clock, 320)};
   aq_qbft_wire_code code = aq_qbft_wire_decode(w, a, &ctx, in);
   static const aq_qbft_cache empty;
   aq_qbft_fresh fresh;
@@ -275,7 +276,7 @@ static void receive_checks(void **state) {
 static aq_qbft_wire_code code_of(const aq_k1_key *key, aq_qbft_msg m) {
   uint8_t raw[AQ_QBFT_RAW_MAX];
   aq_buf out = AQ_BUF(1 << 16);
-  aq_qbft_wire_ctx ctx = {4, &clock_320, aq_slot_start_ns(&clock_320, 320)};
+  aq_qbft_wire_ctx ctx = {4, &chain_320, aq_slot_start_ns(&chain_320.clock, 320)};
   aq_qbft_wire w;
   aq_qbft_wire_put_msg(&out, aq_bytes_of(raw, aq_qbft_wire_sign(raw, key, (aq_duty){320, AQ_DUTY_ATTESTER}, &m)));
   aq_qbft_wire_code code = aq_qbft_wire_decode(&w, &arena, &ctx, aq_buf_bytes(&out));
@@ -373,7 +374,7 @@ static void cut_and_flipped(void **state) {
   }
   assert_non_null(longest);
   aq_buf in = aq_test_hex_of(longest, "message");
-  aq_qbft_wire_ctx ctx = {4, &clock_320, aq_slot_start_ns(&clock_320, 320)};
+  aq_qbft_wire_ctx ctx = {4, &chain_320, aq_slot_start_ns(&chain_320.clock, 320)};
   aq_qbft_wire w;
   for (size_t len = 0; len < in.len; len++) {
     aq_arena_reset(&arena);

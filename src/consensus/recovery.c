@@ -26,10 +26,10 @@ bool aq_instance_knows_own(const aq_instance *in, const aq_qbft_msg *m) {
 
 static aq_instance *open_recorded(loader *l, aq_duty duty) {
   aq_consensus *c = l->c;
-  if (!aq_duty_has_consensus(duty.type)) return NULL;
+  if (!aq_duty_is(duty.type, AQ_DF_CONSENSUS)) return NULL;
   if (duty.slot < l->oldest) l->oldest = duty.slot;
   if (duty.slot > l->newest) l->newest = duty.slot;
-  if (aq_now_ns(c->cfg.env) >= aq_duty_deadline_ns(&c->cfg.chain->clock, duty)) {
+  if (aq_now_ns(c->cfg.env) >= aq_duty_deadline_ns(c->cfg.chain, duty)) {
     aq_consensus_ended(c, duty);
     return NULL;
   }

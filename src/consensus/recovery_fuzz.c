@@ -102,7 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   if (len == 0) return 0;
   aq_rd in = aq_rd_of(aq_bytes_of(data + 1, len - 1));
   fake_cluster *w = fake_cluster_new(N, AQ_ELECTRA);
-  w->now_ns = aq_duty_start_ns(&w->chain.clock, duty) + AQ_MILLIS(10) * data[0];
+  w->now_ns = aq_duty_start_ns(&w->chain, duty) + AQ_MILLIS(10) * data[0];
   for (int i = 0; i < ROWS_MAX && in.left >= 3; i++) row(w, &in);
   fake_boot(w, SELF, AQ_STORE_OK);
   (void)!aq_consensus_participate(w->node[SELF].c, duty);

@@ -26,7 +26,7 @@ static fake_verdict filter(fake_cluster *w, uint32_t from, uint32_t to, const aq
   return FAKE_PASS;
 }
 
-static uint64_t start_ns(const fake_cluster *w) { return aq_duty_start_ns(&w->chain.clock, duty); }
+static uint64_t start_ns(const fake_cluster *w) { return aq_duty_start_ns(&w->chain, duty); }
 
 static fake_cluster *begin(uint64_t leader_after_ms) {
   for (int64_t r = 1; r <= 4; r++) assert_int_equal(aq_qbft_leader(SLOT, AQ_DUTY_ATTESTER, r, NODES), r % NODES);

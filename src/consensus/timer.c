@@ -1,10 +1,13 @@
+/* Round timers: Charon's table, and patience. */
 #include "consensus/timer.h"
 
 #include "base/assert.h"
 #include "base/time.h"
 
+static bool is_block(aq_duty_type type) { return aq_duty_of(type)->slash == AQ_SLASH_BLOCK; }
+
 aq_round_timer aq_round_timer_for(const aq_timer_flags *f, aq_duty_type type) {
-  if (f->linear && type == AQ_DUTY_PROPOSER) return AQ_ROUND_TIMER_LINEAR;
+  if (f->linear && is_block(type)) return AQ_ROUND_TIMER_LINEAR;
   return f->eager ? AQ_ROUND_TIMER_EAGER : AQ_ROUND_TIMER_INC;
 }
 
@@ -29,11 +32,11 @@ static uint64_t of_slot(uint64_t length_ns, const aq_clock *clock) {
          length_ns % AQ_SECONDS(6) / 1000 * clock->slot_ns / (AQ_SECONDS(6) / 1000);
 }
 
-uint64_t aq_round_deadline_ns(const aq_timer_flags *f, const aq_clock *clock, aq_duty duty, int64_t round, bool again,
+uint64_t aq_round_deadline_ns(const aq_timer_flags *f, const aq_chain *chain, aq_duty duty, int64_t round, bool again,
                               uint64_t now_ns, uint64_t prev_ns) {
   AQ_ASSERT(round >= 1 && round <= INT32_MAX);
   uint64_t r = (uint64_t)round;
-  bool long_first = duty.type == AQ_DUTY_PROPOSER && f->proposal_timeout;
+  bool long_first = is_block(duty.type) && f->proposal_timeout;
   switch (aq_round_timer_for(f, duty.type)) {
     case AQ_ROUND_TIMER_LINEAR:
       if (round == 1) return saturating_add(now_ns, AQ_MILLIS(f->proposal_timeout ? 1500 : 1000));
@@ -44,9 +47,9 @@ uint64_t aq_round_deadline_ns(const aq_timer_flags *f, const aq_clock *clock, aq
     case AQ_ROUND_TIMER_EAGER: break;
   }
   uint64_t length_ns = AQ_MILLIS(1000 * r + (long_first ? 500 : 0));
-  if (!clock) return saturating_add(again ? prev_ns : now_ns, length_ns);
-  length_ns = of_slot(length_ns, clock);
-  return saturating_add(aq_duty_start_ns(clock, duty), again ? 2 * length_ns : length_ns);
+  if (!chain) return saturating_add(again ? prev_ns : now_ns, length_ns);
+  length_ns = of_slot(length_ns, &chain->clock);
+  return saturating_add(aq_duty_start_ns(chain, duty), again ? 2 * length_ns : length_ns);
 }
 
 uint64_t aq_round_patience_ns(const aq_clock *clock, int64_t round) {

@@ -3,7 +3,7 @@
 #ifndef AQ_CONSENSUS_TIMER_H
 #define AQ_CONSENSUS_TIMER_H
 
-#include "eth/duty.h"
+#include "eth/chain.h"
 
 typedef enum { AQ_ROUND_TIMER_EAGER, AQ_ROUND_TIMER_INC, AQ_ROUND_TIMER_LINEAR } aq_round_timer;
 
@@ -15,9 +15,9 @@ aq_round_timer aq_round_timer_for(const aq_timer_flags *f, aq_duty_type type);
 const char *aq_round_timer_name(aq_round_timer t); /* metric label: "eager_dlinear", "inc", "linear" */
 
 /* Unix time at which `round` ends when its timer is armed at now_ns. again: this round's timer was armed before;
-   prev_ns is the end it had then (used only without a clock). clock NULL: genesis or slot duration unknown. May lie
+   prev_ns is the end it had then (used only without a chain). chain NULL: genesis or slot duration unknown. May lie
    in the past. */
-uint64_t aq_round_deadline_ns(const aq_timer_flags *f, const aq_clock *clock, aq_duty duty, int64_t round, bool again,
+uint64_t aq_round_deadline_ns(const aq_timer_flags *f, const aq_chain *chain, aq_duty duty, int64_t round, bool again,
                               uint64_t now_ns, uint64_t prev_ns);
 /* Not in Charon's table (decision 011): how long after its last vote in a round a node waits for those of others when
    some node has gone on without it. It grows with the round, as time-outs must: 3/16 of r+3 first rounds of

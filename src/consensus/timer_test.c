@@ -6,8 +6,8 @@
 
 enum { SLOT_MS = 12000, SLOT = 1000 };
 
-static const aq_clock mainnet = {
-    .genesis_ns = AQ_SECONDS(1606824023), .slot_ns = AQ_MILLIS(SLOT_MS), .slots_per_epoch = 32};
+static const aq_chain mainnet = {.clock = {
+    .genesis_ns = AQ_SECONDS(1606824023), .slot_ns = AQ_MILLIS(SLOT_MS), .slots_per_epoch = 32}};
 
 static aq_timer_flags flags_of(const char *features) {
   aq_timer_flags f = {.linear = false, .eager = true, .proposal_timeout = true};
@@ -52,14 +52,14 @@ static void rounds_of_short_slots(void **state) {
   static const uint64_t slot_ms[] = {500, 1000, 2000, 3000, 4999, 5000, 6000, 12000};
   aq_timer_flags f = flags_of("default");
   for (size_t i = 0; i < AQ_COUNT(slot_ms); i++) {
-    aq_clock clock = {AQ_SECONDS(1606824023), AQ_MILLIS(slot_ms[i]), 32};
+    aq_chain chain = {.clock = {AQ_SECONDS(1606824023), AQ_MILLIS(slot_ms[i]), 32}};
     for (int64_t r = 1; r <= 13; r++) {
       for (int block = 0; block < 2; block++) {
         aq_duty duty = {SLOT, block ? AQ_DUTY_PROPOSER : AQ_DUTY_ATTESTER};
-        uint64_t ms = (uint64_t)r * 1000 + (block ? 500 : 0), start = aq_duty_start_ns(&clock, duty);
+        uint64_t ms = (uint64_t)r * 1000 + (block ? 500 : 0), start = aq_duty_start_ns(&chain, duty);
         uint64_t want = slot_ms[i] < 5000 ? ms * slot_ms[i] * 1000 / 6 : AQ_MILLIS(ms);
-        uint64_t first = aq_round_deadline_ns(&f, &clock, duty, r, false, start, 0) - start;
-        uint64_t second = aq_round_deadline_ns(&f, &clock, duty, r, true, start, start + first) - start;
+        uint64_t first = aq_round_deadline_ns(&f, &chain, duty, r, false, start, 0) - start;
+        uint64_t second = aq_round_deadline_ns(&f, &chain, duty, r, true, start, start + first) - start;
         assert_in_range(first, want - 10, want + 10); /* whole nanoseconds */
         assert_int_equal(second, 2 * first);
       }
@@ -67,19 +67,19 @@ static void rounds_of_short_slots(void **state) {
   }
 }
 
-/* Goal: what a node waits for the votes of others is three quarters of a first round, a quarter as much more each round, in
-   short slots too. Method: slots on both sides of the bound, early and late rounds. */
+/* Goal: what a node waits for the votes of others is three quarters of a first round, a quarter as much more each
+   round, in short slots too. Method: slots on both sides of the bound, early and late rounds. */
 static void patience(void **state) {
   (void)state;
   static const uint64_t slot_ms[] = {500, 2000, 4999, 5000, 12000};
   aq_timer_flags f = flags_of("default");
   aq_duty duty = {SLOT, AQ_DUTY_ATTESTER};
   for (size_t i = 0; i < AQ_COUNT(slot_ms); i++) {
-    aq_clock clock = {AQ_SECONDS(1606824023), AQ_MILLIS(slot_ms[i]), 32};
-    uint64_t round = aq_round_deadline_ns(&f, &clock, duty, 1, false, 0, 0) - aq_duty_start_ns(&clock, duty);
+    aq_chain chain = {.clock = {AQ_SECONDS(1606824023), AQ_MILLIS(slot_ms[i]), 32}};
+    uint64_t round = aq_round_deadline_ns(&f, &chain, duty, 1, false, 0, 0) - aq_duty_start_ns(&chain, duty);
     for (uint64_t r = 1; r < 20; r++) {
       uint64_t want = round * 3 / 4 + (r - 1) * (round * 3 / 16);
-      assert_in_range(aq_round_patience_ns(&clock, (int64_t)r), want - 50, want + 50);
+      assert_in_range(aq_round_patience_ns(&chain.clock, (int64_t)r), want - 50, want + 50);
     }
   }
 }

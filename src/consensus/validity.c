@@ -3,6 +3,7 @@
 #include "base/hex.h"
 #include "codec/pb.h"
 #include "core.pb-c.h"
+#include "eth/block.h"
 #include "eth/payload.h"
 
 enum {
@@ -55,21 +56,10 @@ aq_status aq_value_readable(aq_arena *a, aq_duty_type type, const aq_unsigned_se
   return AQ_OK;
 }
 
-/* The proposer writes exactly the offsets of consensus.md 5; other ones and surplus bytes are tolerated on decisions
-   only. */
-static bool exact_form(const aq_unsigned_data *d, aq_bytes data) {
-  uintptr_t at = (uintptr_t)d->value.ptr, from = (uintptr_t)data.ptr;
-  if (at < from || at >= from + data.len) return true; /* converted from JSON, which the parser took whole */
-  if (d->duty == AQ_DUTY_ATTESTER) return data.len == ATTESTER_LEN;
-  if (d->duty == AQ_DUTY_PROPOSER) return data.len == PROPOSER_HEAD + d->value.len;
-  if (d->duty == AQ_DUTY_AGGREGATOR) return data.len == AGGREGATOR_HEAD + d->value.len || data.len == d->value.len;
-  return true;
-}
-
 /* data.index: 0 since Electra, before it the committee's. */
 static bool index_fits(const aq_chain *chain, const aq_att_data *data, uint64_t committee) {
-  bool electra = aq_chain_fork_at(chain, aq_epoch_of(&chain->clock, data->slot)) >= AQ_ELECTRA;
-  return data->index == (electra ? 0 : committee);
+  aq_fork fork = aq_chain_fork_at(chain, aq_epoch_of(&chain->clock, data->slot));
+  return data->index == (aq_fork_of(fork)->committee_bits ? 0 : committee);
 }
 
 /* A vote of an epoch for itself cannot be slashed, so every journal takes it; while the epoch stays unjustified each
@@ -114,10 +104,12 @@ static aq_status fits_set(att_set *all, const aq_unsigned_data *d, aq_err *err) 
   return AQ_OK;
 }
 
-static aq_status proposer_valid(const aq_chain *chain, aq_duty duty, const aq_unsigned_data *d, aq_err *err) {
-  bool contents = !d->blinded && d->fork >= AQ_DENEB;
-  if (aq_ssz_get_u64(d->type, d->value, contents ? "block.slot" : "slot") != duty.slot)
-    return aq_fail(err, AQ_E_FORMAT, "proposer: other slot");
+static aq_status proposer_valid(const aq_chain *chain, aq_duty duty, const aq_unsigned *e, const aq_unsigned_data *d,
+                                aq_err *err) {
+  (void)e;
+  aq_block_view view;
+  aq_block_view_get(&view, d->fork, d->blinded, false, d->value);
+  if (view.slot != duty.slot) return aq_fail(err, AQ_E_FORMAT, "proposer: other slot");
   if (d->fork != aq_chain_fork_at(chain, aq_epoch_of(&chain->clock, duty.slot)))
     return aq_fail(err, AQ_E_FORMAT, "proposer: version is not the slot's fork");
   return AQ_OK;
@@ -127,7 +119,9 @@ static bool contribution_ok(const aq_ssz_type *t, aq_bytes in, uint64_t slot) {
   return aq_ssz_get_u64(t, in, "slot") == slot && aq_ssz_get_u64(t, in, "subcommittee_index") < SUBCOMMITTEES;
 }
 
-static aq_status contribution_valid(aq_duty duty, const aq_unsigned_data *d, aq_err *err) {
+static aq_status contribution_valid(const aq_chain *chain, aq_duty duty, const aq_unsigned *e,
+                                    const aq_unsigned_data *d, aq_err *err) {
+  (void)chain, (void)e;
   bool ok = true;
   if (d->type->kind == AQ_SSZ_LIST) {
     size_t cnt = aq_ssz_count(d->type, d->value);
@@ -140,27 +134,66 @@ static aq_status contribution_valid(aq_duty duty, const aq_unsigned_data *d, aq_
   return ok ? AQ_OK : aq_fail(err, AQ_E_FORMAT, "sync contribution: other slot or subcommittee out of range");
 }
 
-static aq_status entry_valid(const aq_chain *chain, aq_duty duty, const aq_unsigned *e, const aq_unsigned_data *d,
-                             aq_err *err) {
-  if (!exact_form(d, e->data)) return aq_fail(err, AQ_E_FORMAT, "entry has other bytes than its content needs");
-  if (duty.type == AQ_DUTY_ATTESTER) return attester_valid(chain, duty, e, d, err);
-  if (duty.type == AQ_DUTY_PROPOSER) return proposer_valid(chain, duty, d, err);
-  if (duty.type == AQ_DUTY_SYNC_CONTRIBUTION) return contribution_valid(duty, d, err);
-  if (aq_ssz_get_u64(d->type, d->value, "data.slot") != duty.slot)
-    return aq_fail(err, AQ_E_FORMAT, "aggregator: other slot");
-  return AQ_OK;
+static aq_status aggregate_valid(const aq_chain *chain, aq_duty duty, const aq_unsigned *e, const aq_unsigned_data *d,
+                                 aq_err *err) {
+  (void)chain, (void)e;
+  bool ours = aq_ssz_get_u64(d->type, d->value, "data.slot") == duty.slot;
+  return ours ? AQ_OK : aq_fail(err, AQ_E_FORMAT, "aggregator: other slot");
+}
+
+/* ---- the rows ---- */
+
+typedef struct {
+  aq_status (*valid)(const aq_chain *chain, aq_duty duty, const aq_unsigned *e, const aq_unsigned_data *d, aq_err *err);
+  aq_status (*fits)(att_set *all, const aq_unsigned_data *d, aq_err *err); /* the entries before it; or NULL */
+  size_t head;  /* bytes of an entry before its value, as the proposer writes it (consensus.md 5) */
+  size_t fixed; /* and in all, where these are always as many */
+  bool bare;    /* or none */
+} aq_validity_ops;
+
+#define X(id, name, ...) extern const aq_validity_ops aq_validity_##name;
+AQ_DUTY_MAP(X)
+#undef X
+
+const aq_validity_ops aq_validity_attester = {.valid = attester_valid, .fits = fits_set, .fixed = ATTESTER_LEN};
+const aq_validity_ops aq_validity_proposer = {.valid = proposer_valid, .head = PROPOSER_HEAD};
+const aq_validity_ops aq_validity_aggregator = {.valid = aggregate_valid, .head = AGGREGATOR_HEAD, .bare = true};
+const aq_validity_ops aq_validity_sync_contribution = {.valid = contribution_valid, .bare = true};
+const aq_validity_ops aq_validity_signature = {0}, aq_validity_exit = {0}, aq_validity_builder_proposer = {0},
+                      aq_validity_builder_registration = {0}, aq_validity_randao = {0},
+                      aq_validity_prepare_aggregator = {0}, aq_validity_sync_message = {0},
+                      aq_validity_prepare_sync_contribution = {0}, aq_validity_info_sync = {0};
+
+static const aq_validity_ops *ops_of(aq_duty_type type) {
+  static const aq_validity_ops none = {0};
+#define X(id, name, ...) [AQ_DUTY_##id] = &aq_validity_##name,
+  static const aq_validity_ops *const ops[AQ_DUTY_CNT] = {[AQ_DUTY_UNKNOWN] = &none, AQ_DUTY_MAP(X)};
+#undef X
+  return aq_duty_type_valid((int64_t)type) ? ops[type] : &none;
+}
+
+/* Other offsets and surplus bytes are tolerated on decisions only. */
+static bool exact_form(const aq_validity_ops *o, const aq_unsigned_data *d, aq_bytes data) {
+  uintptr_t at = (uintptr_t)d->value.ptr, from = (uintptr_t)data.ptr;
+  if (at < from || at >= from + data.len) return true; /* converted from JSON, which the parser took whole */
+  if (o->fixed) return data.len == o->fixed;
+  return data.len == o->head + d->value.len || (o->bare && data.len == d->value.len);
 }
 
 aq_status aq_value_valid(aq_arena *a, const aq_chain *chain, aq_duty duty, const aq_unsigned_set *set, aq_err *err) {
   if (set->cnt == 0) return aq_fail(err, AQ_E_FORMAT, "no entry");
-  if (duty.type == AQ_DUTY_PROPOSER && set->cnt != 1) return aq_fail(err, AQ_E_FORMAT, "proposer: more than one entry");
+  if (aq_duty_is(duty.type, AQ_DF_ONE_ENTRY) && set->cnt != 1)
+    return aq_fail(err, AQ_E_FORMAT, "%s: more than one entry", aq_duty_name(duty.type));
+  const aq_validity_ops *o = ops_of(duty.type);
   att_set all = {.any = false};
   for (uint32_t i = 0; i < set->cnt; i++) {
     aq_unsigned_data d;
     aq_status st = aq_unsigned_decode(&d, a, duty.type, set->item[i].data);
     if (st) return aq_fail(err, st, "entry %u does not decode", i);
-    st = entry_valid(chain, duty, &set->item[i], &d, err);
-    if (st == AQ_OK && duty.type == AQ_DUTY_ATTESTER) st = fits_set(&all, &d, err);
+    if (!exact_form(o, &d, set->item[i].data))
+      return aq_fail(err, AQ_E_FORMAT, "entry has other bytes than its content needs");
+    st = o->valid(chain, duty, &set->item[i], &d, err);
+    if (st == AQ_OK && o->fits) st = o->fits(&all, &d, err);
     if (st) return st;
   }
   return AQ_OK;

@@ -13,7 +13,7 @@ static const aq_duty duty = {SLOT, AQ_DUTY_ATTESTER};
 static fake_cluster *cluster_of(uint32_t n) {
   fake_cluster *w = fake_cluster_new(n, AQ_DENEB);
   w->commit_ns = AQ_MILLIS(2);
-  fake_run_until(w, aq_duty_start_ns(&w->chain.clock, duty));
+  fake_run_until(w, aq_duty_start_ns(&w->chain, duty));
   for (uint32_t i = 0; i < n; i++) {
     fake_boot(w, i, AQ_STORE_OK);
     assert_int_equal(aq_consensus_participate(w->node[i].c, duty), AQ_OK);

@@ -118,9 +118,9 @@ static bool take_vote(aq_consensus *c, uint32_t peer, aq_bytes raw) {
   uint32_t cnt = 0;
   aq_arena_init(&a, 64 << 10);
   bool good = aq_qbft_wire_read(&m, &cnt, 1, &duty, &a, c->cfg.n, raw, false) == AQ_OK && m.from == c->cfg.self &&
-              m.type <= AQ_QBFT_ROUND_CHANGE && aq_duty_has_consensus(duty.type);
+              m.type <= AQ_QBFT_ROUND_CHANGE && aq_duty_is(duty.type, AQ_DF_CONSENSUS);
   const aq_instance *in = good ? aq_instance_find(c, duty) : NULL;
-  bool over = good && (aq_now_ns(c->cfg.env) >= aq_duty_deadline_ns(&c->cfg.chain->clock, duty) ||
+  bool over = good && (aq_now_ns(c->cfg.env) >= aq_duty_deadline_ns(c->cfg.chain, duty) ||
                        aq_consensus_has_ended(c, duty));
   bool news = good && !over && !aq_consensus_must_abstain(c, duty) && !(in && aq_instance_knows_own(in, &m));
   if (news) good = aq_qbft_wire_verify_one(&a, &m, c->cfg.peer_pubkey);
@@ -285,7 +285,7 @@ void aq_votes_ask(aq_consensus *c) {
 
 bool aq_votes_must_wait(const aq_consensus *c, aq_duty duty) {
   uint64_t alive_ns = c->cfg.started_ns + AQ_SECONDS(AQ_VOTES_MARGIN_S);
-  return c->votes.asking && aq_duty_start_ns(&c->cfg.chain->clock, duty) <= alive_ns;
+  return c->votes.asking && aq_duty_start_ns(c->cfg.chain, duty) <= alive_ns;
 }
 
 /* ---- life ---- */

@@ -46,7 +46,7 @@ static fake_cluster *rolled_back(bool put_back, uint32_t mute) {
   fake_cluster *w = fake_cluster_new(NODES, AQ_DENEB);
   w->commit_ns = AQ_MILLIS(2);
   w->filter = no_decision;
-  fake_run_until(w, aq_duty_start_ns(&w->chain.clock, duty) - AQ_MILLIS(100));
+  fake_run_until(w, aq_duty_start_ns(&w->chain, duty) - AQ_MILLIS(100));
   for (uint32_t i = 0; i < NODES; i++) {
     fake_boot(w, i, AQ_STORE_OK);
     assert_int_equal(aq_consensus_participate(w->node[i].c, duty), AQ_OK);
@@ -88,7 +88,7 @@ static void an_old_store_is_noticed(void **state) {
   assert_true(aq_metric_value(AQ_M_STATE_STALE_TOTAL, AQ_LABELS("peer")) == before + 1);
   w->filter = NULL;
   const aq_duty later = {SLOT + 2, AQ_DUTY_ATTESTER};
-  fake_run_until(w, aq_duty_start_ns(&w->chain.clock, later));
+  fake_run_until(w, aq_duty_start_ns(&w->chain, later));
   for (uint32_t i = 0; i < NODES; i++) propose(w, i, later);
   run_ms(w, 2000);
   assert_true(n->sends > 0);

@@ -134,7 +134,7 @@ static void wake(aq_aggsigdb *db, const entry *e) {
 aq_status aq_aggsigdb_store(aq_aggsigdb *db, aq_duty duty, uint32_t validator, uint32_t sub,
                             const aq_signed_data *data) {
   uint8_t key[KEY_LEN];
-  uint64_t deadline = aq_duty_deadline_ns(&db->chain->clock, duty);
+  uint64_t deadline = aq_duty_deadline_ns(db->chain, duty);
   if (deadline <= aq_now_ns(db->env)) return AQ_E_STALE;
   key_of(key, duty, validator, sub);
   entry *old = aq_map_get(&db->entries, key);

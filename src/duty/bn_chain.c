@@ -87,11 +87,7 @@ static aq_status take_clock(aq_clock *clock, yyjson_val *data, aq_err *err) {
 }
 
 static void fork_key(char out[40], aq_fork f, const char *what) {
-  aq_buf b = AQ_BUF(39);
-  for (const char *c = aq_fork_name(f); *c; c++) aq_buf_put_u8(&b, (uint8_t)(*c >= 'a' && *c <= 'z' ? *c - 32 : *c));
-  aq_buf_put_str(&b, what);
-  memcpy(out, aq_buf_cstr(&b), b.len + 1);
-  aq_buf_free(&b);
+  snprintf(out, 40, "%s%s", aq_fork_of(f)->spec_key, what);
 }
 
 static uint64_t at_least_one(yyjson_val *data, const char *name, uint64_t otherwise) {

@@ -14,7 +14,7 @@ static uint64_t slot_ns(const aq_bn *b) { return b->chain_known ? b->clock.slot_
 /* ---- events ---- */
 
 static double since_slot_s(const aq_bn *b, uint64_t slot) {
-  uint64_t start_ns = aq_duty_start_ns(&b->clock, (aq_duty){slot, AQ_DUTY_PROPOSER}), now_ns = aq_now_ns(b->cfg.env);
+  uint64_t start_ns = aq_slot_time_ns(&b->clock, slot, 0), now_ns = aq_now_ns(b->cfg.env);
   return now_ns > start_ns ? (double)(now_ns - start_ns) / 1e9 : 0;
 }
 

@@ -81,7 +81,7 @@ static void run(world *w, aq_duty_type duty, bool blinded) {
   uint32_t cnt = duty == AQ_DUTY_PROPOSER || duty == AQ_DUTY_EXIT ? 1 : OBJECTS;
   aq_broadcaster_submit(b, (aq_duty){2, duty}, all, validators, cnt);
   bool endless = duty == AQ_DUTY_EXIT; /* tried for ever */
-  uint64_t until_ns = endless ? GENESIS + 8 * SLOT_NS : aq_duty_deadline_ns(&chain.clock, (aq_duty){2, duty});
+  uint64_t until_ns = endless ? GENESIS + 8 * SLOT_NS : aq_duty_deadline_ns(&chain, (aq_duty){2, duty});
   fake_env_run_until(&w->env, until_ns + AQ_SECONDS(3));
   for (uint32_t i = 0; i < cnt; i++) AQ_ASSERT(w->ended[i] == 1 || (endless && w->ended[i] == 0));
   aq_broadcaster_free(b);

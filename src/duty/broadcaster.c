@@ -1,3 +1,4 @@
+/* Submissions to the beacon node: a row of operations a type of duty. */
 #include "duty/broadcaster.h"
 
 #include <stdio.h>
@@ -9,13 +10,15 @@
 #include "base/metrics.h"
 #include "codec/json.h"
 #include "duty/retry.h"
+#include "eth/block.h"
 
 enum { TASKS_MAX = 1024, BODY_MAX = 128 << 20, RESENDS_MAX = 4, ANSWER_MAX = 1 << 20 };
 
 /* Which forms of the routes this beacon node takes: learnt from its answers, for all later calls (Lodestar 1.5.1 has
    v1 only). */
 typedef struct {
-  bool attestations_v1, aggregates_v1, blocks_v1, blinded_v1, blocks_json;
+  bool v1[AQ_DUTY_CNT]; /* by type; blinded blocks have their own */
+  bool blinded_v1, blocks_json;
 } routes;
 
 /* One request: a batch of a duty, or one of its objects where the route takes one. */
@@ -48,6 +51,61 @@ struct aq_broadcaster {
 
 static void send(void *arg);
 
+typedef void submit_fn(aq_broadcaster *b, aq_duty duty, const aq_signed_data *d, const uint32_t *validators,
+                       uint32_t cnt);
+static submit_fn submit_block, submit_batch, submit_each;
+
+typedef struct {
+  submit_fn *submit;                      /* NULL: nothing is sent, and all is well */
+  const char *endpoint, *path, *old_path; /* old_path: v1 form or NULL */
+  bool versioned;                         /* Eth-Consensus-Version */
+  bool single;                            /* where committees are bits: objects of one validator (core.md 4.2) */
+} aq_submit_ops;
+
+#define X(id, name, ...) extern const aq_submit_ops aq_submit_##name;
+AQ_DUTY_MAP(X)
+#undef X
+
+const aq_submit_ops aq_submit_proposer = {.submit = submit_block,
+                                          .endpoint = "submit_proposal",
+                                          .path = "/eth/v2/beacon/blocks",
+                                          .old_path = "/eth/v1/beacon/blocks",
+                                          .versioned = true};
+static const aq_submit_ops blinded_block = {.endpoint = "submit_blinded_proposal",
+                                            .path = "/eth/v2/beacon/blinded_blocks",
+                                            .old_path = "/eth/v1/beacon/blinded_blocks",
+                                            .versioned = true};
+const aq_submit_ops aq_submit_attester = {.submit = submit_batch,
+                                          .endpoint = "submit_attestations",
+                                          .path = "/eth/v2/beacon/pool/attestations",
+                                          .old_path = "/eth/v1/beacon/pool/attestations",
+                                          .versioned = true,
+                                          .single = true};
+const aq_submit_ops aq_submit_aggregator = {.submit = submit_batch,
+                                            .endpoint = "submit_aggregate_attestations",
+                                            .path = "/eth/v2/validator/aggregate_and_proofs",
+                                            .old_path = "/eth/v1/validator/aggregate_and_proofs",
+                                            .versioned = true};
+const aq_submit_ops aq_submit_sync_message = {.submit = submit_batch,
+                                              .endpoint = "submit_sync_committee_messages",
+                                              .path = "/eth/v1/beacon/pool/sync_committees"};
+const aq_submit_ops aq_submit_sync_contribution = {.submit = submit_batch,
+                                                   .endpoint = "submit_sync_committee_contributions",
+                                                   .path = "/eth/v1/validator/contribution_and_proofs"};
+const aq_submit_ops aq_submit_exit = {
+    .submit = submit_each, .endpoint = "submit_voluntary_exit", .path = "/eth/v1/beacon/pool/voluntary_exits"};
+const aq_submit_ops aq_submit_signature = {0}, aq_submit_builder_proposer = {0}, aq_submit_builder_registration = {0},
+                    aq_submit_randao = {0}, aq_submit_prepare_aggregator = {0},
+                    aq_submit_prepare_sync_contribution = {0}, aq_submit_info_sync = {0};
+
+static const aq_submit_ops *ops_of(aq_duty_type type) {
+  static const aq_submit_ops none = {0};
+#define X(id, name, ...) [AQ_DUTY_##id] = &aq_submit_##name,
+  static const aq_submit_ops *const ops[AQ_DUTY_CNT] = {[AQ_DUTY_UNKNOWN] = &none, AQ_DUTY_MAP(X)};
+#undef X
+  return aq_duty_type_valid((int64_t)type) ? ops[type] : &none;
+}
+
 static void task_free(task *t) {
   if (t->call_id) aq_bn_cancel(t->b->cfg.bn, t->call_id);
   aq_timer_cancel(t->b->cfg.env, &t->timer);
@@ -60,10 +118,10 @@ static void task_free(task *t) {
 
 static void account(const task *t) {
   const aq_env *env = t->b->cfg.env;
-  uint64_t start_ns = aq_duty_start_ns(&t->b->cfg.chain->clock, t->duty), now_ns = aq_now_ns(env);
+  uint64_t start_ns = aq_duty_start_ns(t->b->cfg.chain, t->duty), now_ns = aq_now_ns(env);
   const char *const *label = AQ_LABELS(aq_duty_name(t->duty.type));
   aq_metric_add(AQ_M_CORE_BCAST_BROADCAST_TOTAL, 1, label);
-  if (now_ns >= start_ns && t->duty.type != AQ_DUTY_EXIT)
+  if (now_ns >= start_ns && t->deadline_ns != AQ_NEVER)
     aq_metric_observe(AQ_M_CORE_BCAST_BROADCAST_DELAY_SECONDS, (double)(now_ns - start_ns) / 1e9, label);
 }
 
@@ -147,12 +205,9 @@ static bool judge_batch(task *t, aq_failure kind, const aq_bn_answer *ans, bool 
 /* The other form of the route, when there is one. */
 static bool *route_form(task *t) {
   routes *r = &t->b->old;
-  switch ((int)t->duty.type) {
-    case AQ_DUTY_PROPOSER: return t->blinded ? &r->blinded_v1 : &r->blocks_v1;
-    case AQ_DUTY_ATTESTER: return t->fork < AQ_ELECTRA ? &r->attestations_v1 : NULL;
-    case AQ_DUTY_AGGREGATOR: return t->fork < AQ_ELECTRA ? &r->aggregates_v1 : NULL;
-    default: return NULL;
-  }
+  const aq_submit_ops *o = ops_of(t->duty.type);
+  if (t->blinded) return &r->blinded_v1;
+  return o->old_path && (t->is_block || aq_fork_of(t->fork)->old_pool_routes) ? &r->v1[t->duty.type] : NULL;
 }
 
 static bool resend(task *t, aq_failure kind) {
@@ -202,34 +257,6 @@ static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
 
 /* ---- requests ---- */
 
-typedef struct {
-  const char *endpoint, *path, *old_path; /* old_path: v1 form or NULL */
-  bool versioned;                         /* Eth-Consensus-Version */
-} submission;
-
-static const submission *submission_of(const task *t) {
-  static const submission block = {"submit_proposal", "/eth/v2/beacon/blocks", "/eth/v1/beacon/blocks", true},
-                          blinded = {"submit_blinded_proposal", "/eth/v2/beacon/blinded_blocks",
-                                     "/eth/v1/beacon/blinded_blocks", true},
-                          att = {"submit_attestations", "/eth/v2/beacon/pool/attestations",
-                                 "/eth/v1/beacon/pool/attestations", true},
-                          agg = {"submit_aggregate_attestations", "/eth/v2/validator/aggregate_and_proofs",
-                                 "/eth/v1/validator/aggregate_and_proofs", true},
-                          sync = {"submit_sync_committee_messages", "/eth/v1/beacon/pool/sync_committees", NULL, false},
-                          con = {"submit_sync_committee_contributions", "/eth/v1/validator/contribution_and_proofs",
-                                 NULL, false},
-                          quit = {"submit_voluntary_exit", "/eth/v1/beacon/pool/voluntary_exits", NULL, false};
-  switch ((int)t->duty.type) {
-    case AQ_DUTY_PROPOSER: return t->blinded ? &blinded : &block;
-    case AQ_DUTY_ATTESTER: return &att;
-    case AQ_DUTY_AGGREGATOR: return &agg;
-    case AQ_DUTY_SYNC_MESSAGE: return &sync;
-    case AQ_DUTY_SYNC_CONTRIBUTION: return &con;
-    case AQ_DUTY_EXIT: return &quit;
-    default: return NULL;
-  }
-}
-
 static void to_json(task *t) {
   aq_buf json = AQ_BUF(BODY_MAX);
   aq_ssz_to_json(&json, t->type, aq_buf_bytes(&t->body));
@@ -240,9 +267,9 @@ static void to_json(task *t) {
 
 static void send(void *arg) {
   task *t = arg;
-  const submission *s = submission_of(t);
+  const aq_submit_ops *s = t->blinded ? &blinded_block : ops_of(t->duty.type);
   const bool *form = route_form(t);
-  bool v1 = s->old_path && form && *form;
+  bool v1 = form && *form;
   t->old_form = v1;
   /* Before v2 a block was published in JSON only. */
   if (t->type && (t->blinded || t->b->old.blocks_json || v1)) to_json(t);
@@ -294,7 +321,7 @@ static bool put_single(aq_buf *out, const aq_signed_data *d) {
 
 static bool put_object(aq_buf *out, aq_duty_type type, const aq_signed_data *d) {
   if (!d->type) return false;
-  if (type == AQ_DUTY_ATTESTER && d->fork >= AQ_ELECTRA) return put_single(out, d);
+  if (ops_of(type)->single && aq_fork_of(d->fork)->committee_bits) return put_single(out, d);
   aq_ssz_to_json(out, d->type, d->value);
   return true;
 }
@@ -302,17 +329,16 @@ static bool put_object(aq_buf *out, aq_duty_type type, const aq_signed_data *d) 
 /* core.md 10.5: pretended blocks are never sent. */
 static bool is_synthetic(const aq_signed_data *d) {
   static const char mark[] = "SYNTHETIC BLOCK: DO NOT SUBMIT";
-  bool contents = d->type == aq_t_signed_block_contents(d->fork);
-  aq_bytes graffiti =
-      aq_ssz_get(d->type, d->value, contents ? "signed_block.message.body.graffiti" : "message.body.graffiti");
-  return memcmp(graffiti.ptr, mark, sizeof mark - 1) == 0;
+  aq_block_view view;
+  aq_block_view_get(&view, d->fork, d->blinded, true, d->value);
+  return memcmp(view.graffiti.ptr, mark, sizeof mark - 1) == 0;
 }
 
 static task *task_new(aq_broadcaster *b, aq_duty duty, uint32_t cnt_max) {
   task *t = calloc(1, sizeof *t);
   AQ_ASSERT(t);
   *t = (task){.b = b, .duty = duty, .body = AQ_BUF(BODY_MAX)};
-  t->deadline_ns = aq_duty_deadline_ns(&b->cfg.chain->clock, duty);
+  t->deadline_ns = aq_duty_deadline_ns(b->cfg.chain, duty);
   t->validator = calloc(cnt_max ? cnt_max : 1, sizeof *t->validator);
   AQ_ASSERT(t->validator);
   aq_list_push(&b->tasks, &t->link);
@@ -395,15 +421,11 @@ void aq_broadcaster_submit(aq_broadcaster *b, aq_duty duty, const aq_signed_data
     tell_later(b, duty, validators, cnt, AQ_E_LIMIT, "too many submissions are under way");
     return;
   }
-  switch ((int)duty.type) {
-    case AQ_DUTY_PROPOSER: submit_block(b, duty, data, validators, cnt); return;
-    case AQ_DUTY_ATTESTER:
-    case AQ_DUTY_AGGREGATOR:
-    case AQ_DUTY_SYNC_MESSAGE:
-    case AQ_DUTY_SYNC_CONTRIBUTION: submit_batch(b, duty, data, validators, cnt); return;
-    case AQ_DUTY_EXIT: submit_each(b, duty, data, validators, cnt); return;
-    default: tell_later(b, duty, validators, cnt, AQ_OK, ""); return;
-  }
+  submit_fn *submit = ops_of(duty.type)->submit;
+  if (submit)
+    submit(b, duty, data, validators, cnt);
+  else
+    tell_later(b, duty, validators, cnt, AQ_OK, "");
 }
 
 aq_broadcaster *aq_broadcaster_new(const aq_broadcaster_cfg *cfg) {

@@ -28,7 +28,7 @@ bool aq_clock_watch_head(aq_clock_watch *w, uint64_t slot, uint64_t now_ns) {
   if (w->known && w->slot == slot) return false;
   w->known = true;
   w->slot = slot;
-  uint64_t start_ns = aq_duty_start_ns(w->clock, (aq_duty){slot, AQ_DUTY_PROPOSER});
+  uint64_t start_ns = aq_slot_time_ns(w->clock, slot, 0);
   const uint64_t most_ns = INT64_MAX / 4; /* differences of two stay in range */
   uint64_t apart_ns = now_ns > start_ns ? now_ns - start_ns : start_ns - now_ns;
   int64_t late_ns = (int64_t)(apart_ns < most_ns ? apart_ns : most_ns);

@@ -1,3 +1,4 @@
+/* The ledger of decisions: a row of operations a type of duty. */
 #include "duty/dutydb.h"
 
 #include <stdlib.h>
@@ -134,6 +135,7 @@ static aq_status put_member(record *r, const aq_unsigned_data *d, const uint8_t 
 static aq_status put_attestation(record *r, const aq_unsigned_data *d, const uint8_t pubkey[48]) {
   uint8_t key[KEY_LEN];
   uint64_t slot = r->duty.slot, index = d->attester.committee_index;
+  if (aq_le64_get(d->value.ptr) != slot || d->attester.slot != slot) return AQ_E_FORMAT;
   const uint64_t places[] = {index, 0};
   for (size_t i = 0; i < (index == 0 ? 1 : 2); i++) {
     bool alias = places[i] != index;
@@ -172,7 +174,7 @@ static aq_status put_one(record *r, kind k, uint64_t a, const uint8_t *root, con
 }
 
 static uint64_t committee_of(const aq_unsigned_data *d) {
-  if (d->fork < AQ_ELECTRA) return aq_ssz_get_u64(d->type, d->value, "data.index");
+  if (!aq_fork_of(d->fork)->committee_bits) return aq_ssz_get_u64(d->type, d->value, "data.index");
   const aq_ssz_type *t = aq_ssz_type_at(d->type, "committee_bits");
   aq_bytes bits = aq_ssz_get(d->type, d->value, "committee_bits");
   for (uint64_t i = 0; i < COMMITTEES_MAX; i++) {
@@ -204,40 +206,52 @@ static aq_status put_contributions(record *r, const aq_unsigned_data *d, const u
   return AQ_OK;
 }
 
+static aq_status put_proposal(record *r, const aq_unsigned_data *d, const uint8_t pubkey[48]) {
+  return put_one(r, KIND_PROPOSAL, 0, NULL, d, pubkey);
+}
+
+/* ---- the rows ---- */
+
+typedef struct {
+  aq_status (*put)(record *r, const aq_unsigned_data *d, const uint8_t pubkey[48]); /* NULL: nothing is kept */
+  kind kind; /* of what is waited for, and what else its key has */
+  bool by_index, by_root;
+} aq_ledger_ops;
+
+#define X(id, name, ...) extern const aq_ledger_ops aq_ledger_##name;
+AQ_DUTY_MAP(X)
+#undef X
+
+const aq_ledger_ops aq_ledger_attester = {put_attestation, KIND_ATTESTATION, true, false};
+const aq_ledger_ops aq_ledger_proposer = {put_proposal, KIND_PROPOSAL, false, false};
+const aq_ledger_ops aq_ledger_aggregator = {put_aggregate, KIND_AGGREGATE, true, true};
+const aq_ledger_ops aq_ledger_sync_contribution = {put_contributions, KIND_CONTRIBUTION, true, true};
+const aq_ledger_ops aq_ledger_signature = {0}, aq_ledger_exit = {0}, aq_ledger_builder_proposer = {0},
+                    aq_ledger_builder_registration = {0}, aq_ledger_randao = {0}, aq_ledger_prepare_aggregator = {0},
+                    aq_ledger_sync_message = {0}, aq_ledger_prepare_sync_contribution = {0}, aq_ledger_info_sync = {0};
+
+static const aq_ledger_ops *ops_of(aq_duty_type type) {
+  static const aq_ledger_ops none = {0};
+#define X(id, name, ...) [AQ_DUTY_##id] = &aq_ledger_##name,
+  static const aq_ledger_ops *const ops[AQ_DUTY_CNT] = {[AQ_DUTY_UNKNOWN] = &none, AQ_DUTY_MAP(X)};
+#undef X
+  return aq_duty_type_valid((int64_t)type) ? ops[type] : &none;
+}
+
 static aq_status put_entry(record *r, const aq_unsigned *in) {
   aq_unsigned_data d;
   aq_bytes copy = aq_arena_copy(&r->arena, in->data);
   if (!copy.ptr) return AQ_E_LIMIT;
   aq_status st = aq_unsigned_decode(&d, &r->arena, r->duty.type, copy);
   if (st) return AQ_E_FORMAT;
-  if (r->duty.type == AQ_DUTY_ATTESTER) {
-    bool ours = aq_le64_get(d.value.ptr) == r->duty.slot && d.attester.slot == r->duty.slot;
-    return ours ? put_attestation(r, &d, in->pubkey) : AQ_E_FORMAT;
-  }
-  if (r->duty.type == AQ_DUTY_PROPOSER) return put_one(r, KIND_PROPOSAL, 0, NULL, &d, in->pubkey);
-  if (r->duty.type == AQ_DUTY_AGGREGATOR) return put_aggregate(r, &d, in->pubkey);
-  return put_contributions(r, &d, in->pubkey);
+  return ops_of(r->duty.type)->put(r, &d, in->pubkey);
 }
 
 static bool matches(const aq_dutydb_waiter *w, uint8_t key[KEY_LEN]) {
-  switch (w->kind) {
-    case AQ_DUTY_ATTESTER: key_of(key, KIND_ATTESTATION, w->slot, w->index, 0, NULL); return true;
-    case AQ_DUTY_PROPOSER: key_of(key, KIND_PROPOSAL, w->slot, 0, 0, NULL); return true;
-    case AQ_DUTY_AGGREGATOR: key_of(key, KIND_AGGREGATE, w->slot, w->index, 0, w->root); return true;
-    case AQ_DUTY_SYNC_CONTRIBUTION: key_of(key, KIND_CONTRIBUTION, w->slot, w->index, 0, w->root); return true;
-    case AQ_DUTY_UNKNOWN:
-    case AQ_DUTY_SIGNATURE:
-    case AQ_DUTY_EXIT:
-    case AQ_DUTY_BUILDER_PROPOSER:
-    case AQ_DUTY_BUILDER_REGISTRATION:
-    case AQ_DUTY_RANDAO:
-    case AQ_DUTY_PREPARE_AGGREGATOR:
-    case AQ_DUTY_SYNC_MESSAGE:
-    case AQ_DUTY_PREPARE_SYNC_CONTRIBUTION:
-    case AQ_DUTY_INFO_SYNC:
-    case AQ_DUTY_CNT: break;
-  }
-  return false;
+  const aq_ledger_ops *o = ops_of(w->kind);
+  if (!o->put) return false;
+  key_of(key, o->kind, w->slot, o->by_index ? w->index : 0, 0, o->by_root ? w->root : NULL);
+  return true;
 }
 
 static void answer(aq_dutydb_waiter *w, aq_status st, const value *v) {
@@ -263,9 +277,9 @@ static void wake(aq_dutydb *db) {
 }
 
 aq_status aq_dutydb_store(aq_dutydb *db, aq_duty duty, const aq_unsigned_set *set) {
-  if (!aq_duty_has_consensus(duty.type) || duty.type == AQ_DUTY_INFO_SYNC) return AQ_E_FORMAT;
-  if (set->cnt == 0 || (duty.type == AQ_DUTY_PROPOSER && set->cnt != 1)) return AQ_E_FORMAT;
-  uint64_t deadline = aq_duty_deadline_ns(&db->chain->clock, duty);
+  if (!ops_of(duty.type)->put) return AQ_E_FORMAT;
+  if (set->cnt == 0 || (aq_duty_is(duty.type, AQ_DF_ONE_ENTRY) && set->cnt != 1)) return AQ_E_FORMAT;
+  uint64_t deadline = aq_duty_deadline_ns(db->chain, duty);
   if (deadline <= aq_now_ns(db->env)) return AQ_E_STALE;
   record *r = record_get(db, duty, deadline);
   if (!r) return AQ_E_LIMIT;

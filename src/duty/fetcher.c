@@ -110,8 +110,8 @@ static void try_end(aq_fetch_task *t) {
 }
 
 static bool cuts(const aq_fetch_task *t) {
-  return (t->duty.type == AQ_DUTY_AGGREGATOR || t->duty.type == AQ_DUTY_SYNC_CONTRIBUTION) &&
-         aq_now_ns(t->f->cfg.env) >= aq_duty_start_ns(&t->f->cfg.chain->clock, t->duty) + CUT_AFTER_NS;
+  return aq_duty_of(t->duty.type)->data != AQ_DUTY_UNKNOWN &&
+         aq_now_ns(t->f->cfg.env) >= aq_duty_start_ns(t->f->cfg.chain, t->duty) + CUT_AFTER_NS;
 }
 
 /* Once something is there, those who still wait for their validator are left out: the cluster decides a whole set at
@@ -160,12 +160,11 @@ void aq_fetch_failed(aq_fetch_item *it, aq_status st, const aq_bn_answer *ans) {
 static void start_item(aq_fetch_item *it) {
   aq_buf_reset(&it->value);
   it->none = it->resent = false;
-  switch ((int)it->task->duty.type) {
-    case AQ_DUTY_ATTESTER: aq_fetch_attestation(it); return;
-    case AQ_DUTY_PROPOSER: aq_fetch_block(it); return;
-    case AQ_DUTY_AGGREGATOR: aq_fetch_aggregate(it); return;
-    default: aq_fetch_end(it, AQ_E_UNSUPPORTED, true, "this duty type is not fetched"); return;
-  }
+  const aq_fetch_ops *o = aq_fetch_ops_of(it->task->duty.type);
+  if (o->start)
+    o->start(it);
+  else
+    aq_fetch_end(it, AQ_E_UNSUPPORTED, true, "this duty type is not fetched");
 }
 
 static void try_task(void *arg) {
@@ -189,10 +188,10 @@ static void try_task(void *arg) {
 
 static void make_items(aq_fetch_task *t) {
   const aq_chain *chain = t->f->cfg.chain;
-  bool electra = aq_chain_fork_at(chain, aq_epoch_of(&chain->clock, t->duty.slot)) >= AQ_ELECTRA;
-  bool shared = t->duty.type == AQ_DUTY_ATTESTER;
+  aq_fork fork = aq_chain_fork_at(chain, aq_epoch_of(&chain->clock, t->duty.slot));
+  bool shared = aq_fetch_ops_of(t->duty.type)->by_committee;
   for (uint32_t i = 0; i < t->def_cnt; i++) {
-    uint64_t committee = electra && shared ? 0 : t->def[i].attester.committee_index;
+    uint64_t committee = aq_fork_of(fork)->committee_bits && shared ? 0 : t->def[i].attester.committee_index;
     uint32_t at = t->item_cnt;
     for (uint32_t k = 0; shared && k < t->item_cnt; k++) {
       if (t->item[k].committee == committee) at = k;
@@ -216,7 +215,7 @@ void aq_fetcher_fetch(aq_fetcher *f, aq_duty duty, const aq_duty_defs *defs) {
   aq_fetch_task *t = calloc(1, sizeof *t);
   AQ_ASSERT(t);
   *t = (aq_fetch_task){.f = f, .duty = duty, .def_cnt = defs->cnt};
-  t->deadline_ns = aq_duty_deadline_ns(&f->cfg.chain->clock, duty);
+  t->deadline_ns = aq_duty_deadline_ns(f->cfg.chain, duty);
   t->def = calloc(defs->cnt, sizeof *t->def);
   t->item = calloc(defs->cnt, sizeof *t->item);
   t->item_of = calloc(defs->cnt, sizeof *t->item_of);
@@ -227,8 +226,8 @@ void aq_fetcher_fetch(aq_fetcher *f, aq_duty duty, const aq_duty_defs *defs) {
   aq_list_push(&f->tasks, &t->link);
   f->task_cnt++;
   aq_timer_after(f->cfg.env, &t->timer, 0, try_task, t);
-  if (duty.type == AQ_DUTY_AGGREGATOR || duty.type == AQ_DUTY_SYNC_CONTRIBUTION) {
-    aq_timer_set(f->cfg.env, &t->cut_timer, aq_duty_start_ns(&f->cfg.chain->clock, duty) + CUT_AFTER_NS, cut_off, t);
+  if (aq_duty_of(duty.type)->data != AQ_DUTY_UNKNOWN) {
+    aq_timer_set(f->cfg.env, &t->cut_timer, aq_duty_start_ns(f->cfg.chain, duty) + CUT_AFTER_NS, cut_off, t);
   }
 }
 

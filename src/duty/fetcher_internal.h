@@ -65,10 +65,13 @@ struct aq_fetcher {
   bool aggregate_v1; /* nor v2 aggregates */
 };
 
-/* Starts an item; it ends by aq_fetch_end. */
-void aq_fetch_attestation(aq_fetch_item *it);
-void aq_fetch_block(aq_fetch_item *it);
-void aq_fetch_aggregate(aq_fetch_item *it);
+/* A row a type of duty. */
+typedef struct {
+  void (*start)(aq_fetch_item *it); /* the item ends by aq_fetch_end; NULL: such a duty is not fetched */
+  bool by_committee;                /* one item for all validators of a committee, not one each */
+} aq_fetch_ops;
+
+const aq_fetch_ops *aq_fetch_ops_of(aq_duty_type type); /* fetcher_requests.c */
 
 /* fetcher.c. end: st AQ_OK with value or none set. failed: from an answer of the beacon node. */
 void aq_fetch_end(aq_fetch_item *it, aq_status st, bool final, const char *why);

@@ -6,6 +6,7 @@
 #include "codec/json.h"
 #include "crypto/hash.h"
 #include "duty/fetcher_internal.h"
+#include "eth/block.h"
 
 enum { PATH_MAX_LEN = 1024 };
 
@@ -85,7 +86,7 @@ static void attestation_answer(void *arg, aq_status st, const aq_bn_answer *ans)
     aq_fetch_failed(it, st, ans);
 }
 
-void aq_fetch_attestation(aq_fetch_item *it) {
+static void fetch_attestation(aq_fetch_item *it) {
   static const question q = {"attestation_data", NULL, AQ_FETCH_SMALL_MAX, attestation_good, attestation_answer};
   aq_buf path = AQ_BUF(PATH_MAX_LEN);
   aq_buf_printf(&path, "/eth/v1/validator/attestation_data?slot=%llu&committee_index=%llu",
@@ -118,11 +119,9 @@ static bool lacks_labels(const aq_bn_answer *ans) {
 
 /* The block is of this slot and carries the cluster's RANDAO. */
 static bool block_ours(const aq_fetch_item *it) {
-  bool contents = it->type == aq_t_block_contents(it->fork);
-  aq_bytes value = aq_buf_bytes(&it->value);
-  aq_bytes randao = aq_ssz_get(it->type, value, contents ? "block.body.randao_reveal" : "body.randao_reveal");
-  return aq_ssz_get_u64(it->type, value, contents ? "block.slot" : "slot") == it->task->duty.slot &&
-         aq_bytes_eq(randao, aq_bytes_of(it->sig, 96));
+  aq_block_view view;
+  aq_block_view_get(&view, it->fork, it->blinded, false, aq_buf_bytes(&it->value));
+  return view.slot == it->task->duty.slot && aq_bytes_eq(view.randao, aq_bytes_of(it->sig, 96));
 }
 
 static bool block_good(void *arg, const aq_bn_answer *ans) {
@@ -188,11 +187,14 @@ static bool have_sig(aq_fetch_item *it, aq_status st, const aq_signed_data *data
   return st == AQ_OK;
 }
 
-static void await_sig(aq_fetch_item *it, aq_duty_type type, void (*fn)(void *, aq_status, const aq_signed_data *)) {
+/* The group signature that the duty needs first. */
+static void await_sig(aq_fetch_item *it, void (*fn)(void *, aq_status, const aq_signed_data *)) {
   aq_fetch_task *t = it->task;
   it->waiting = true;
-  it->sig_wait =
-      (aq_aggsigdb_waiter){.duty = {t->duty.slot, type}, .validator = t->def[it->def].validator, .fn = fn, .arg = it};
+  it->sig_wait = (aq_aggsigdb_waiter){.duty = {t->duty.slot, aq_duty_of(t->duty.type)->needs},
+                                      .validator = t->def[it->def].validator,
+                                      .fn = fn,
+                                      .arg = it};
   aq_aggsigdb_await(t->f->cfg.aggsigdb, &it->sig_wait, t->deadline_ns);
 }
 
@@ -204,7 +206,7 @@ static void randao_ready(void *arg, aq_status st, const aq_signed_data *data) {
     aq_fetch_end(it, st, true, "no aggregated RANDAO");
 }
 
-void aq_fetch_block(aq_fetch_item *it) { await_sig(it, AQ_DUTY_RANDAO, randao_ready); }
+static void fetch_block(aq_fetch_item *it) { await_sig(it, randao_ready); }
 
 /* ---- aggregator: core.md 7.2 ---- */
 
@@ -244,7 +246,7 @@ static void aggregate_answer(void *arg, aq_status st, const aq_bn_answer *ans) {
   aq_fetch_item *it = arg;
   it->call_id = 0;
   /* 404 may also mean "no such aggregate yet": v1 is for chains that may have an old node. */
-  bool v1_possible = it->task->f->aggregate_v1 || fork_now(it) < AQ_ELECTRA;
+  bool v1_possible = it->task->f->aggregate_v1 || aq_fork_of(fork_now(it))->old_pool_routes;
   if (st == AQ_OK)
     aq_fetch_end(it, AQ_OK, false, "");
   else if (!v1_possible || !other_route(it, &it->task->f->aggregate_v1, st, ans, ask_aggregate))
@@ -285,10 +287,32 @@ static void selection_ready(void *arg, aq_status st, const aq_signed_data *data)
     return;
   }
   it->waiting = true;
-  it->data_wait =
-      (aq_dutydb_waiter){.kind = AQ_DUTY_ATTESTER, .slot = it->task->duty.slot, .fn = data_ready, .arg = it};
-  it->data_wait.index = fork_now(it) >= AQ_ELECTRA ? 0 : it->committee;
+  it->data_wait = (aq_dutydb_waiter){
+      .kind = aq_duty_of(it->task->duty.type)->data, .slot = it->task->duty.slot, .fn = data_ready, .arg = it};
+  it->data_wait.index = aq_fork_of(fork_now(it))->committee_bits ? 0 : it->committee;
   aq_dutydb_await(it->task->f->cfg.dutydb, &it->data_wait, it->task->deadline_ns);
 }
 
-void aq_fetch_aggregate(aq_fetch_item *it) { await_sig(it, AQ_DUTY_PREPARE_AGGREGATOR, selection_ready); }
+static void fetch_aggregate(aq_fetch_item *it) { await_sig(it, selection_ready); }
+
+/* ---- the rows ---- */
+
+#define X(id, name, ...) extern const aq_fetch_ops aq_fetch_##name;
+AQ_DUTY_MAP(X)
+#undef X
+
+const aq_fetch_ops aq_fetch_attester = {fetch_attestation, true};
+const aq_fetch_ops aq_fetch_proposer = {fetch_block, false};
+const aq_fetch_ops aq_fetch_aggregator = {fetch_aggregate, false};
+const aq_fetch_ops aq_fetch_signature = {0}, aq_fetch_exit = {0}, aq_fetch_builder_proposer = {0},
+                   aq_fetch_builder_registration = {0}, aq_fetch_randao = {0}, aq_fetch_prepare_aggregator = {0},
+                   aq_fetch_sync_message = {0}, aq_fetch_prepare_sync_contribution = {0},
+                   aq_fetch_sync_contribution = {0}, aq_fetch_info_sync = {0};
+
+const aq_fetch_ops *aq_fetch_ops_of(aq_duty_type type) {
+  static const aq_fetch_ops none = {0};
+#define X(id, name, ...) [AQ_DUTY_##id] = &aq_fetch_##name,
+  static const aq_fetch_ops *const ops[AQ_DUTY_CNT] = {[AQ_DUTY_UNKNOWN] = &none, AQ_DUTY_MAP(X)};
+#undef X
+  return aq_duty_type_valid((int64_t)type) ? ops[type] : &none;
+}

@@ -296,7 +296,7 @@ static void retries_until_the_deadline(void **state) {
   assert_int_equal(f.finals, 1);
   assert_int_equal(f.st, AQ_E_REFUSED);
   assert_non_null(strstr(f.why, "503"));
-  uint64_t deadline = aq_duty_deadline_ns(&f.chain.clock, (aq_duty){640, AQ_DUTY_ATTESTER});
+  uint64_t deadline = aq_duty_deadline_ns(&f.chain, (aq_duty){640, AQ_DUTY_ATTESTER});
   assert_true(f.failed_ns[f.failures - 1] <= deadline && f.failed_ns[f.failures - 1] + AQ_SECONDS(14) > deadline);
   close_fixture(&f);
 }

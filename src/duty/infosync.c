@@ -68,7 +68,7 @@ bool aq_infosync_scheduled(const aq_clock *c, uint64_t slot) {
 }
 
 static bool over(const aq_infosync *x, uint64_t slot) {
-  return aq_now_ns(x->cfg.env) >= aq_duty_deadline_ns(&x->cfg.chain->clock, duty_of(slot));
+  return aq_now_ns(x->cfg.env) >= aq_duty_deadline_ns(x->cfg.chain, duty_of(slot));
 }
 
 /* ---- the exchange ---- */
@@ -117,7 +117,7 @@ static aq_status check(const aq_infosync *x, aq_duty *duty, uint32_t of, aq_byte
   aq_arena_free(&a);
   if (st) return st;
   if (peer != of) return AQ_E_UNKNOWN;
-  if (duty->type != AQ_DUTY_INFO_SYNC || !aq_infosync_scheduled(clock, duty->slot)) return AQ_E_FORMAT;
+  if (!aq_duty_is(duty->type, AQ_DF_INFO) || !aq_infosync_scheduled(clock, duty->slot)) return AQ_E_FORMAT;
   if (!aq_duty_gate(clock, duty->slot, duty->type, aq_now_ns(x->cfg.env)) || over(x, duty->slot)) return AQ_E_STALE;
   return AQ_OK;
 }
@@ -268,7 +268,7 @@ static void begin(aq_infosync *x, uint64_t slot) {
   AQ_ASSERT(ok);
   x->order[x->cnt++] = x->cfg.self;
   aq_timer_after(env, &x->propose_timer, EXCHANGE_NS, on_propose_timer, x);
-  aq_timer_set(env, &x->end_timer, aq_duty_deadline_ns(&x->cfg.chain->clock, duty_of(slot)), on_end_timer, x);
+  aq_timer_set(env, &x->end_timer, aq_duty_deadline_ns(x->cfg.chain, duty_of(slot)), on_end_timer, x);
   for (uint32_t i = 0; i < x->cfg.cluster.n; i++) {
     if (i != x->cfg.self) ask_peer(x, i);
   }

@@ -11,6 +11,7 @@
 #include "cluster/eip712.h"
 #include "codec/json.h"
 #include "duty/pubkeys.h"
+#include "eth/block.h"
 
 enum {
   SCRATCH_MAX = 64 << 20,  /* a block with its blobs, out of JSON */
@@ -105,7 +106,7 @@ static view *view_get(aq_judge *j, aq_duty duty) {
   v->j = j;
   v->duty = duty;
   aq_list_push(&j->views, &v->link);
-  aq_timer_set(j->cfg.env, &v->end, aq_duty_deadline_ns(&j->cfg.chain->clock, duty), view_over, v);
+  aq_timer_set(j->cfg.env, &v->end, aq_duty_deadline_ns(j->cfg.chain, duty), view_over, v);
   return v;
 }
 
@@ -290,7 +291,7 @@ static aq_value_verdict attestations(aq_judge *j, const aq_value_case *c, const 
     aq_unsigned_data d;
     int64_t validator = aq_pubkeys_index(j->cfg.validators, j->cfg.lock, set->item[i].pubkey);
     if (validator < 0) return bad(err, "a validator that is not of the cluster");
-    if (aq_unsigned_decode(&d, a, AQ_DUTY_ATTESTER, set->item[i].data) != AQ_OK) return bad(err, "no room to read it");
+    if (aq_unsigned_decode(&d, a, c->duty.type, set->item[i].data) != AQ_OK) return bad(err, "no room to read it");
     if (memcmp(d.attester.pubkey, set->item[i].pubkey, 48) != 0) return bad(err, "a duty of another validator");
     if (!c->prepared && !duty_fits(j, &defs, (uint32_t)validator, &d.attester))
       return bad(err, "a duty that is not as our schedule has it");
@@ -305,9 +306,11 @@ static aq_value_verdict attestations(aq_judge *j, const aq_value_case *c, const 
 
 /* The address that the block pays; empty: one of before the merge, or a blinded one, which pays none that we know. */
 static aq_bytes fee_recipient(const aq_unsigned_data *d, aq_bytes in) {
-  if (d->blinded || d->fork < AQ_BELLATRIX) return aq_bytes_of(NULL, 0);
+  aq_fork_payload payload = aq_fork_of(d->fork)->payload;
+  if (d->blinded || payload == AQ_PAYLOAD_NONE) return aq_bytes_of(NULL, 0);
   const aq_ssz_type *t = aq_t_block(d->fork);
-  bool merged = d->fork > AQ_BELLATRIX || !aq_bytes_is_zero(aq_ssz_get(t, in, "body.execution_payload.block_hash"));
+  bool merged =
+      payload == AQ_PAYLOAD_ALWAYS || !aq_bytes_is_zero(aq_ssz_get(t, in, "body.execution_payload.block_hash"));
   return merged ? aq_ssz_get(t, in, "body.execution_payload.fee_recipient") : aq_bytes_of(NULL, 0);
 }
 
@@ -352,21 +355,23 @@ static aq_value_verdict block(aq_judge *j, const aq_value_case *c, const aq_unsi
   aq_unsigned_data d;
   int64_t validator = aq_pubkeys_index(j->cfg.validators, j->cfg.lock, set->item[0].pubkey);
   if (validator < 0) return bad(err, "a validator that is not of the cluster");
-  if (aq_unsigned_decode(&d, a, AQ_DUTY_PROPOSER, set->item[0].data) != AQ_OK) return bad(err, "no room to read it");
+  if (aq_unsigned_decode(&d, a, c->duty.type, set->item[0].data) != AQ_OK) return bad(err, "no room to read it");
   if (c->prepared) return AQ_VALUE_GOOD;
-  bool contents = !d.blinded && aq_t_block_contents(d.fork) != NULL;
-  aq_bytes in = contents ? aq_ssz_get(d.type, d.value, "block") : d.value;
+  aq_block_view b;
+  aq_block_view_get(&b, d.fork, d.blinded, false, d.value);
   const aq_validator_state *v = aq_scheduler_validator(j->cfg.scheduler, (uint32_t)validator);
-  if (v->known && aq_le64_get(in.ptr + 8) != v->index) return bad(err, "a block of another proposer");
+  if (v->known && b.proposer != v->index) return bad(err, "a block of another proposer");
   aq_duty_defs defs = own_duties(j, c->duty);
   if (early(j, c) && !complete(j, &defs, set))
     return differs(j, c, err, "a block of a validator that does not propose here");
-  return fee_judged(j, c->duty, (uint32_t)validator, fee_recipient(&d, in), err);
+  return fee_judged(j, c->duty, (uint32_t)validator, fee_recipient(&d, b.block), err);
 }
 
 /* ---- the judge ---- */
 
-static aq_value_verdict of_cluster(const aq_judge *j, const aq_unsigned_set *set, aq_err *err) {
+static aq_value_verdict of_cluster(aq_judge *j, const aq_value_case *c, const aq_unsigned_set *set, aq_arena *a,
+                                   aq_err *err) {
+  (void)c, (void)a;
   for (uint32_t i = 0; i < set->cnt; i++) {
     if (aq_pubkeys_index(j->cfg.validators, j->cfg.lock, set->item[i].pubkey) < 0)
       return bad(err, "a validator that is not of the cluster");
@@ -374,27 +379,12 @@ static aq_value_verdict of_cluster(const aq_judge *j, const aq_unsigned_set *set
   return AQ_VALUE_GOOD;
 }
 
-aq_value_verdict aq_judge_value(aq_judge *j, const aq_value_case *c, const aq_unsigned_set *set, aq_err *err) {
-  aq_value_verdict verdict;
-  aq_arena a;
-  AQ_ASSERT(set->cnt > 0);
-  aq_arena_init(&a, SCRATCH_MAX);
-  if (c->duty.type == AQ_DUTY_ATTESTER)
-    verdict = attestations(j, c, set, &a, err);
-  else if (c->duty.type == AQ_DUTY_PROPOSER)
-    verdict = block(j, c, set, &a, err);
-  else
-    verdict = of_cluster(j, set, err);
-  aq_arena_free(&a);
-  return verdict;
-}
-
-static void take_own(aq_judge *j, aq_duty duty, const aq_unsigned *item) {
+static void take_own_votes(aq_judge *j, aq_duty duty, const aq_unsigned *item) {
   aq_unsigned_data d;
   aq_att_data data;
   aq_arena a;
   aq_arena_init(&a, SCRATCH_MAX);
-  if (aq_unsigned_decode(&d, &a, AQ_DUTY_ATTESTER, item->data) == AQ_OK) {
+  if (aq_unsigned_decode(&d, &a, duty.type, item->data) == AQ_OK) {
     aq_att_data_get(&data, d.value);
     votes own = votes_of(&data);
     take_votes(view_get(j, duty), &own);
@@ -402,9 +392,43 @@ static void take_own(aq_judge *j, aq_duty duty, const aq_unsigned *item) {
   aq_arena_free(&a);
 }
 
+typedef struct {
+  aq_value_verdict (*judge)(aq_judge *j, const aq_value_case *c, const aq_unsigned_set *set, aq_arena *a, aq_err *err);
+  void (*take_own)(aq_judge *j, aq_duty duty, const aq_unsigned *item); /* what our own fetch says, or NULL */
+} aq_judge_ops;
+
+#define X(id, name, ...) extern const aq_judge_ops aq_judge_##name;
+AQ_DUTY_MAP(X)
+#undef X
+
+const aq_judge_ops aq_judge_attester = {attestations, take_own_votes}, aq_judge_proposer = {block, NULL},
+                   aq_judge_aggregator = {of_cluster, NULL}, aq_judge_sync_contribution = {of_cluster, NULL};
+const aq_judge_ops aq_judge_signature = {0}, aq_judge_exit = {0}, aq_judge_builder_proposer = {0},
+                   aq_judge_builder_registration = {0}, aq_judge_randao = {0}, aq_judge_prepare_aggregator = {0},
+                   aq_judge_sync_message = {0}, aq_judge_prepare_sync_contribution = {0}, aq_judge_info_sync = {0};
+
+static const aq_judge_ops *ops_of(aq_duty_type type) {
+  static const aq_judge_ops none = {0};
+#define X(id, name, ...) [AQ_DUTY_##id] = &aq_judge_##name,
+  static const aq_judge_ops *const ops[AQ_DUTY_CNT] = {[AQ_DUTY_UNKNOWN] = &none, AQ_DUTY_MAP(X)};
+#undef X
+  return aq_duty_type_valid((int64_t)type) ? ops[type] : &none;
+}
+
+aq_value_verdict aq_judge_value(aq_judge *j, const aq_value_case *c, const aq_unsigned_set *set, aq_err *err) {
+  const aq_judge_ops *o = ops_of(c->duty.type);
+  aq_arena a;
+  AQ_ASSERT(set->cnt > 0 && o->judge);
+  aq_arena_init(&a, SCRATCH_MAX);
+  aq_value_verdict verdict = o->judge(j, c, set, &a, err);
+  aq_arena_free(&a);
+  return verdict;
+}
+
 aq_status aq_judge_own(aq_judge *j, aq_duty duty, const aq_unsigned_set *set, aq_err *err) {
   const aq_value_case c = {.duty = duty, .round = (int64_t)j->cfg.faulty + 2, .seconded = true};
-  if (duty.type == AQ_DUTY_ATTESTER) take_own(j, duty, &set->item[0]);
+  const aq_judge_ops *o = ops_of(duty.type);
+  if (o->take_own) o->take_own(j, duty, &set->item[0]);
   j->misdirected = false;
   if (aq_judge_value(j, &c, set, err) == AQ_VALUE_GOOD) return AQ_OK;
   return j->misdirected ? AQ_E_UNKNOWN : AQ_E_REFUSED;

@@ -161,7 +161,7 @@ static aq_status compare(const entry *e, uint32_t share, const uint8_t root[32],
 
 aq_status aq_parsigdb_check(const aq_parsigdb *db, const aq_parsig_key *key, uint32_t share, const uint8_t root[32],
                             const uint8_t sig[96]) {
-  if (aq_duty_deadline_ns(&db->cfg.chain->clock, key->duty) <= aq_now_ns(db->cfg.env)) return AQ_E_STALE;
+  if (aq_duty_deadline_ns(db->cfg.chain, key->duty) <= aq_now_ns(db->cfg.env)) return AQ_E_STALE;
   return compare(find(db, key), share, root, sig);
 }
 
@@ -176,7 +176,7 @@ static uint32_t same_root(const aq_parsigdb *db, const entry *e, const uint8_t r
 aq_status aq_parsigdb_store(aq_parsigdb *db, const aq_parsig_key *key, uint32_t share, const uint8_t root[32],
                             const uint8_t sig[96]) {
   AQ_ASSERT(share >= 1 && share <= db->cfg.n);
-  uint64_t deadline = aq_duty_deadline_ns(&db->cfg.chain->clock, key->duty);
+  uint64_t deadline = aq_duty_deadline_ns(db->cfg.chain, key->duty);
   if (deadline <= aq_now_ns(db->cfg.env)) return AQ_E_STALE;
   entry *e = find(db, key);
   aq_status st = compare(e, share, root, sig);
@@ -202,7 +202,7 @@ aq_status aq_parsigdb_store(aq_parsigdb *db, const aq_parsig_key *key, uint32_t 
 
 /* The key's entry, made when missing. */
 static aq_status entry_of(aq_parsigdb *db, const aq_parsig_key *key, entry **out) {
-  uint64_t deadline = aq_duty_deadline_ns(&db->cfg.chain->clock, key->duty);
+  uint64_t deadline = aq_duty_deadline_ns(db->cfg.chain, key->duty);
   if (deadline <= aq_now_ns(db->cfg.env)) return AQ_E_STALE;
   *out = find(db, key);
   if (!*out) *out = entry_new(db, key, deadline);

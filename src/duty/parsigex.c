@@ -66,34 +66,44 @@ static bool take_tokens(aq_parsigex *px, uint32_t from, uint64_t cnt) {
 /* ---- checks ---- */
 
 /* Registrations are understood, but nobody sends them. */
-bool aq_parsigex_travels(aq_duty_type type) {
-  switch (type) {
-    case AQ_DUTY_PROPOSER:
-    case AQ_DUTY_ATTESTER:
-    case AQ_DUTY_EXIT:
-    case AQ_DUTY_BUILDER_REGISTRATION:
-    case AQ_DUTY_RANDAO:
-    case AQ_DUTY_PREPARE_AGGREGATOR:
-    case AQ_DUTY_AGGREGATOR:
-    case AQ_DUTY_SYNC_MESSAGE:
-    case AQ_DUTY_PREPARE_SYNC_CONTRIBUTION:
-    case AQ_DUTY_SYNC_CONTRIBUTION: return true;
-    case AQ_DUTY_UNKNOWN:
-    case AQ_DUTY_SIGNATURE:
-    case AQ_DUTY_BUILDER_PROPOSER:
-    case AQ_DUTY_INFO_SYNC:
-    case AQ_DUTY_CNT: break;
-  }
-  return false;
+bool aq_parsigex_travels(aq_duty_type type) { return aq_duty_is(type, AQ_DF_SHARED); }
+
+static bool always(const aq_clock *c, aq_duty duty, const aq_signed_data *d) {
+  (void)c, (void)duty, (void)d;
+  return true;
 }
 
-bool aq_parsigex_belongs(const aq_chain *c, aq_duty duty, const aq_signed_data *d) {
-  if (duty.type == AQ_DUTY_BUILDER_REGISTRATION) return true;
-  if (duty.type == AQ_DUTY_RANDAO) return d->epoch == aq_epoch_of(&c->clock, duty.slot);
-  if (duty.type == AQ_DUTY_EXIT) {
-    return d->epoch == aq_epoch_of(&c->clock, duty.slot) && duty.slot % c->clock.slots_per_epoch == 0;
-  }
+static bool of_slot(const aq_clock *c, aq_duty duty, const aq_signed_data *d) {
+  (void)c;
   return d->slot == duty.slot && d->subcommittee < SUBCOMMITTEES;
+}
+
+static bool of_epoch(const aq_clock *c, aq_duty duty, const aq_signed_data *d) {
+  return d->epoch == aq_epoch_of(c, duty.slot);
+}
+
+static bool of_first_slot(const aq_clock *c, aq_duty duty, const aq_signed_data *d) {
+  return of_epoch(c, duty, d) && duty.slot % c->slots_per_epoch == 0;
+}
+
+/* What of its object says which duty it is of; NULL: none travels. */
+typedef bool (*aq_belongs_op)(const aq_clock *c, aq_duty duty, const aq_signed_data *d);
+#define X(id, name, ...) extern const aq_belongs_op aq_belongs_##name;
+AQ_DUTY_MAP(X)
+#undef X
+const aq_belongs_op aq_belongs_proposer = of_slot, aq_belongs_attester = of_slot, aq_belongs_exit = of_first_slot,
+                    aq_belongs_builder_registration = always, aq_belongs_randao = of_epoch,
+                    aq_belongs_prepare_aggregator = of_slot, aq_belongs_aggregator = of_slot,
+                    aq_belongs_sync_message = of_slot, aq_belongs_prepare_sync_contribution = of_slot,
+                    aq_belongs_sync_contribution = of_slot;
+const aq_belongs_op aq_belongs_signature = NULL, aq_belongs_builder_proposer = NULL, aq_belongs_info_sync = NULL;
+
+bool aq_parsigex_belongs(const aq_chain *c, aq_duty duty, const aq_signed_data *d) {
+#define X(id, name, ...) [AQ_DUTY_##id] = &aq_belongs_##name,
+  static const aq_belongs_op *const ops[AQ_DUTY_CNT] = {AQ_DUTY_MAP(X)};
+#undef X
+  const aq_belongs_op *op = aq_duty_type_valid((int64_t)duty.type) ? ops[duty.type] : NULL;
+  return op && *op && (*op)(&c->clock, duty, d);
 }
 
 static aq_status key_parse(uint8_t pubkey[48], const char *text) {
@@ -142,7 +152,7 @@ static aq_status decode(aq_parsigex_set *out, aq_arena *a, const aq_parsigex_cfg
   out->duty = (aq_duty){m->duty->slot, (aq_duty_type)m->duty->type};
   if (!aq_parsigex_travels(out->duty.type)) return AQ_E_FORMAT;
   if (!aq_duty_gate(clock, out->duty.slot, m->duty->type, now)) return AQ_E_STALE;
-  if (aq_duty_deadline_ns(clock, out->duty) <= now) return AQ_E_STALE;
+  if (aq_duty_deadline_ns(cfg->chain, out->duty) <= now) return AQ_E_STALE;
   if (m->data_set->n_set > cfg->lock->validator_cnt) return AQ_E_LIMIT;
   if (px && !take_tokens(px, from, m->data_set->n_set)) return AQ_E_LIMIT;
   aq_parsigex_item *item = aq_arena_array(a, m->data_set->n_set, sizeof *item);
@@ -270,7 +280,7 @@ static bool idle(const kept *k) {
 
 /* Exits and registrations keep their version. */
 static aq_fork fork_of(const aq_parsigex *px, aq_duty duty) {
-  if (duty.type == AQ_DUTY_EXIT || duty.type == AQ_DUTY_BUILDER_REGISTRATION) return AQ_PHASE0;
+  if (aq_duty_of(duty.type)->window == AQ_WINDOW_NEVER) return AQ_PHASE0;
   return aq_chain_fork_at(px->cfg.chain, aq_epoch_of(&px->cfg.chain->clock, duty.slot));
 }
 
@@ -337,7 +347,7 @@ static kept *keep(aq_parsigex *px, aq_duty duty, aq_bytes msg) {
   AQ_ASSERT(k);
   k->px = px;
   k->duty = duty, k->fork = fork_of(px, duty);
-  k->until_ns = aq_duty_deadline_ns(clock, duty);
+  k->until_ns = aq_duty_deadline_ns(px->cfg.chain, duty);
   if (k->until_ns == AQ_NEVER) k->until_ns = aq_now_ns(px->cfg.env) + clock->slots_per_epoch * clock->slot_ns;
   k->msg = AQ_BUF(MESSAGE_MAX);
   aq_buf_put_bytes(&k->msg, msg);

@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   aq_arena_init(&a, 4 << 20);
   if (aq_parsigex_decode(&set, &a, &cfg, &keys, data[0], aq_bytes_of(data + HEAD_LEN, len - HEAD_LEN)) == AQ_OK) {
     AQ_ASSERT(set.cnt > 0 && set.cnt <= V && set.share == data[0] + 1u && data[0] != SELF);
-    AQ_ASSERT(aq_parsigex_travels(set.duty.type) && aq_duty_deadline_ns(&chain.clock, set.duty) > env.wall_ns);
+    AQ_ASSERT(aq_parsigex_travels(set.duty.type) && aq_duty_deadline_ns(&chain, set.duty) > env.wall_ns);
     for (uint32_t i = 0; i < set.cnt; i++) {
       AQ_ASSERT(set.item[i].validator < V && (i == 0 || set.item[i - 1].validator < set.item[i].validator));
       AQ_ASSERT(set.item[i].sub < 4 && aq_parsigex_belongs(&chain, set.duty, set.item[i].data));

@@ -1,3 +1,4 @@
+/* When duties are due, and who has them. */
 #include <stdlib.h>
 
 #include "base/assert.h"
@@ -5,18 +6,9 @@
 #include "base/metrics.h"
 #include "duty/scheduler_internal.h"
 
-static const aq_duty_type trigger_type[AQ_SCHED_TRIGGERS] = {AQ_DUTY_PROPOSER, AQ_DUTY_ATTESTER, AQ_DUTY_AGGREGATOR,
-                                                             AQ_DUTY_SYNC_CONTRIBUTION};
-
 enum { LOOKS_PER_SLOT = 4 }; /* at the clock: it may have been set */
 
 /* ---- definitions ---- */
-
-static int kind_of(aq_duty_type type) {
-  if (type == AQ_DUTY_ATTESTER || type == AQ_DUTY_AGGREGATOR) return AQ_DUTIES_ATTESTER;
-  if (type == AQ_DUTY_PROPOSER) return AQ_DUTIES_PROPOSER;
-  return type == AQ_DUTY_SYNC_CONTRIBUTION ? (int)AQ_DUTIES_SYNC : -1;
-}
 
 /* How many items are of earlier slots: they ascend. */
 static uint32_t before_slot(const aq_sched_defs *d, uint64_t slot) {
@@ -38,9 +30,9 @@ static aq_duty_defs defs_of_slot(const aq_sched_defs *d, uint64_t slot) {
 }
 
 aq_status aq_scheduler_defs(const aq_scheduler *s, aq_duty duty, aq_duty_defs *out) {
-  int kind = kind_of(duty.type);
+  aq_duties_kind kind = aq_duty_of(duty.type)->definitions;
   uint64_t epoch = aq_epoch_of(&s->cfg.chain->clock, duty.slot);
-  if (kind < 0) return AQ_E_NOTFOUND;
+  if (kind == AQ_DUTIES_NONE) return AQ_E_NOTFOUND;
   if (s->ticking && epoch + AQ_SCHED_KEEP < aq_sched_epoch_now(s)) return AQ_E_STALE;
   const aq_sched_epoch *e = aq_sched_epoch_of(s, epoch);
   if (!e || !e->have[kind]) return AQ_E_AGAIN;
@@ -80,14 +72,16 @@ static void trigger(aq_scheduler *s, aq_duty duty, const aq_duty_defs *defs) {
   s->cfg.trigger(s->cfg.arg, duty, defs);
 }
 
-static bool wanted_type(const aq_scheduler *s, aq_duty_type type) { return (s->cfg.types >> (unsigned)type & 1u) != 0; }
+static bool wanted_type(const aq_scheduler *s, aq_duty_type type) {
+  return aq_duty_of(type)->definitions != AQ_DUTIES_NONE && (s->cfg.types >> (unsigned)type & 1u) != 0;
+}
 
 /* The moment of a duty came, or its definitions did, later. */
 static void try_trigger(aq_scheduler *s, aq_duty duty) {
   aq_duty_defs defs;
   uint64_t now_ns = aq_now_ns(s->cfg.env);
-  if (now_ns < aq_duty_start_ns(&s->cfg.chain->clock, duty)) return;
-  if (now_ns > aq_duty_deadline_ns(&s->cfg.chain->clock, duty) || is_done(s, duty)) return;
+  if (now_ns < aq_duty_start_ns(s->cfg.chain, duty)) return;
+  if (now_ns > aq_duty_deadline_ns(s->cfg.chain, duty) || is_done(s, duty)) return;
   if (aq_scheduler_defs(s, duty, &defs) == AQ_OK) trigger(s, duty, &defs);
 }
 
@@ -101,14 +95,14 @@ static void trigger_due(void *arg) {
 
 static void arm_triggers(aq_scheduler *s) {
   uint64_t now_ns = aq_now_ns(s->cfg.env), slot = s->slot;
-  for (size_t i = 0; i < AQ_SCHED_TRIGGERS; i++) {
-    aq_duty duty = {slot, trigger_type[i]};
+  for (int t = 0; t < AQ_DUTY_CNT; t++) {
+    aq_duty duty = {slot, (aq_duty_type)t};
     if (!wanted_type(s, duty.type)) continue;
-    uint64_t at_ns = aq_duty_start_ns(&s->cfg.chain->clock, duty);
-    s->trigger[i].s = s;
-    s->trigger[i].duty = duty;
+    uint64_t at_ns = aq_duty_start_ns(s->cfg.chain, duty);
+    s->trigger[t].s = s;
+    s->trigger[t].duty = duty;
     if (at_ns > now_ns)
-      aq_timer_set(s->cfg.env, &s->trigger[i].timer, at_ns, trigger_due, &s->trigger[i]);
+      aq_timer_set(s->cfg.env, &s->trigger[t].timer, at_ns, trigger_due, &s->trigger[t]);
     else
       try_trigger(s, duty);
   }
@@ -120,7 +114,7 @@ aq_status aq_scheduler_inject(aq_scheduler *s, aq_duty duty) {
   aq_status st = aq_scheduler_defs(s, duty, &defs);
   if (st != AQ_OK) return st;
   if (is_done(s, duty)) return AQ_E_EXISTS;
-  if (aq_now_ns(s->cfg.env) > aq_duty_deadline_ns(&s->cfg.chain->clock, duty)) return AQ_E_STALE;
+  if (aq_now_ns(s->cfg.env) > aq_duty_deadline_ns(s->cfg.chain, duty)) return AQ_E_STALE;
   trigger(s, duty, &defs);
   return AQ_OK;
 }
@@ -219,8 +213,8 @@ static void wake(aq_scheduler *s, uint64_t epoch) {
 void aq_sched_epoch_changed(aq_scheduler *s, uint64_t epoch) {
   wake(s, epoch);
   if (!s->ticking || epoch != aq_sched_epoch_now(s)) return;
-  for (size_t i = 0; i < AQ_SCHED_TRIGGERS; i++) {
-    if (wanted_type(s, trigger_type[i])) try_trigger(s, (aq_duty){s->slot, trigger_type[i]});
+  for (int t = 0; t < AQ_DUTY_CNT; t++) {
+    if (wanted_type(s, (aq_duty_type)t)) try_trigger(s, (aq_duty){s->slot, (aq_duty_type)t});
   }
 }
 
@@ -285,7 +279,7 @@ aq_scheduler *aq_scheduler_new(const aq_scheduler_cfg *cfg) {
 void aq_scheduler_free(aq_scheduler *s) {
   if (!s) return;
   aq_timer_cancel(s->cfg.env, &s->tick_timer);
-  for (size_t i = 0; i < AQ_SCHED_TRIGGERS; i++) aq_timer_cancel(s->cfg.env, &s->trigger[i].timer);
+  for (int t = 0; t < AQ_DUTY_CNT; t++) aq_timer_cancel(s->cfg.env, &s->trigger[t].timer);
   while (s->waiters.next != &s->waiters) waiter_late(s->waiters.next);
   aq_sched_duties_free(s);
   aq_sched_validators_free(s);

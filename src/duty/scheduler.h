@@ -84,7 +84,6 @@ int aq_scheduler_by_index(const aq_scheduler *s, uint64_t validator_index); /* l
 /* Duties of an epoch as the validator API answers them: asks the beacon node when not cached, one request in flight
    a (kind, epoch). doc: the beacon node's JSON answer restricted to the cluster's validators, with group keys; valid
    during the call. */
-typedef enum { AQ_DUTIES_ATTESTER, AQ_DUTIES_PROPOSER, AQ_DUTIES_SYNC } aq_duties_kind;
 typedef void (*aq_duties_fn)(void *arg, aq_status st, yyjson_val *answer);
 uint64_t aq_scheduler_duties(aq_scheduler *s, aq_duties_kind kind, uint64_t epoch, aq_duties_fn fn,
                              void *arg); /* id; fn never from inside */

@@ -290,9 +290,9 @@ static bool is_guess(const aq_sched_duties *d) {
   return d->kind == AQ_DUTIES_PROPOSER && d->epoch > aq_sched_epoch_now(d->s);
 }
 
-/* Until Fulu the last block before the epoch decides. */
+/* Until they are fixed ahead the last block before the epoch decides. */
 static bool uncertain(const aq_sched_duties *d) {
-  return is_guess(d) && aq_chain_fork_at(d->s->cfg.chain, aq_sched_epoch_now(d->s)) < AQ_FULU;
+  return is_guess(d) && !aq_fork_of(aq_chain_fork_at(d->s->cfg.chain, aq_sched_epoch_now(d->s)))->proposers_ahead;
 }
 
 /* May it be handed out? A guess only before its epoch. */
@@ -395,10 +395,10 @@ static void hand_on(void *arg) {
 }
 
 void aq_sched_resolve(aq_scheduler *s, uint64_t epoch, bool again) {
-  bool altair = aq_chain_fork_at(s->cfg.chain, epoch) >= AQ_ALTAIR;
+  bool committees = aq_fork_of(aq_chain_fork_at(s->cfg.chain, epoch))->sync_committees;
   epoch_get(s, epoch);
   for (int kind = 0; kind < AQ_SCHED_KINDS; kind++) {
-    if (kind == AQ_DUTIES_SYNC && !altair) continue;
+    if (kind == AQ_DUTIES_SYNC && !committees) continue;
     aq_sched_duties *d = duties_get(s, (aq_duties_kind)kind, epoch);
     const aq_sched_epoch *e = aq_sched_epoch_of(s, epoch);
     if (!d || !e) continue;

@@ -8,13 +8,12 @@
 #include "duty/scheduler.h"
 
 enum {
-  AQ_SCHED_KINDS = 3,
+  AQ_SCHED_KINDS = AQ_DUTIES_NONE,
   AQ_SCHED_KEEP = 3,       /* epochs back: core.md 6.3 */
   AQ_SCHED_EPOCHS = 8,     /* places for definitions: kept, current, next, and room for a jump */
   AQ_SCHED_CACHE_MAX = 48, /* (kind, epoch) answers */
   AQ_SCHED_CALLS_MAX = 4096,
   AQ_SCHED_DONE_MAX = 256, /* triggered duties remembered */
-  AQ_SCHED_TRIGGERS = 4,
   AQ_SCHED_GET_IDS = 64 /* validators a GET request, 100 characters each */
 };
 
@@ -82,7 +81,7 @@ struct aq_scheduler {
   bool started, ticking; /* ticking: `slot` was announced */
   uint64_t slot;
   aq_timer tick_timer;
-  aq_sched_trigger trigger[AQ_SCHED_TRIGGERS];
+  aq_sched_trigger trigger[AQ_DUTY_CNT];
   aq_duty done[AQ_SCHED_DONE_MAX];
   size_t done_next;
 

@@ -1,3 +1,4 @@
+/* What became of each duty, and why. */
 #include "duty/tracker.h"
 
 #include <stdio.h>
@@ -59,14 +60,14 @@ static void track_over(void *arg) { track_free(arg); }
 
 static void deadline(void *arg);
 
-static bool has_deadline(aq_duty_type type) { return type != AQ_DUTY_EXIT && type != AQ_DUTY_BUILDER_REGISTRATION; }
+static bool has_deadline(aq_duty_type type) { return aq_duty_of(type)->window != AQ_WINDOW_NEVER; }
 
 /* NULL: over, or too many. Duties without a deadline are forgotten after an epoch: that nobody else signs an exit is
    no failure. */
 static aq_track *get(aq_tracker *t, aq_duty duty) {
   aq_track *r = find(t, duty);
   if (r) return r;
-  uint64_t now = aq_now_ns(t->cfg.env), at = aq_duty_deadline_ns(&t->cfg.chain->clock, duty);
+  uint64_t now = aq_now_ns(t->cfg.env), at = aq_duty_deadline_ns(t->cfg.chain, duty);
   if (at == AQ_NEVER) at = now + t->cfg.chain->clock.slots_per_epoch * t->cfg.chain->clock.slot_ns;
   if (at <= now) return NULL;
   uint8_t k[KEY_LEN];
@@ -86,7 +87,7 @@ static aq_track *get(aq_tracker *t, aq_duty duty) {
 
 /* ---- the verdict ---- */
 
-static bool by_scheduler(aq_duty_type type) { return aq_duty_has_consensus(type); }
+static bool by_scheduler(aq_duty_type type) { return aq_duty_is(type, AQ_DF_CONSENSUS); }
 
 /* How many signatures make the duty. 0: not known yet. */
 static uint32_t expected(const aq_track *r) {
@@ -106,40 +107,78 @@ static void put_step(char *out, size_t max, const aq_track *r, const char *name,
   snprintf(out + len, max - len, "%s%s=%.1f", len > 0 ? " " : "", name, ms);
 }
 
-static const char *randao_reason(const aq_tracker *t, const aq_track *r) {
-  const aq_track *o = find(t, (aq_duty){r->duty.slot, AQ_DUTY_RANDAO});
-  if (!o || (o->own_cnt == 0 && o->peer_cnt == 0)) return "proposer_zero_randaos";
-  if (o->combined_cnt > 0) return "bug_fetch_error";
-  if (o->peer_cnt == 0) return "proposer_no_external_randaos";
-  return o->combine_failed ? "failed_proposer_randao" : "proposer_insufficient_randaos";
+/* How a failed duty is explained, and what else is counted of it: a row a type. */
+typedef struct {
+  /* Why there was nothing to fetch with (core.md 11.2): the signatures needed first are missing, not of peers, not
+     combined, or too few; or the data that it is about. */
+  const char *none, *alone, *uncombined, *few, *no_data;
+  const char *mixed; /* shares over several roots */
+  bool attestations, cohorts;
+} aq_explain_ops;
+
+#define X(id, name, ...) extern const aq_explain_ops aq_explain_##name;
+AQ_DUTY_MAP(X)
+#undef X
+
+#define MIXED "bug_par_sig_db_inconsistent"
+#define MIXED_SYNC "par_sig_db_inconsistent_sync"
+const aq_explain_ops aq_explain_proposer = {.none = "proposer_zero_randaos",
+                                            .alone = "proposer_no_external_randaos",
+                                            .uncombined = "failed_proposer_randao",
+                                            .few = "proposer_insufficient_randaos",
+                                            .mixed = MIXED};
+const aq_explain_ops aq_explain_aggregator = {.none = "zero_aggregator_prepares",
+                                              .alone = "no_aggregator_selections",
+                                              .uncombined = "failed_aggregator_selection",
+                                              .few = "insufficient_aggregator_selections",
+                                              .no_data = "missing_aggregator_attestation",
+                                              .mixed = MIXED};
+const aq_explain_ops aq_explain_sync_contribution = {.none = "sync_contribution_zero_prepares",
+                                                     .alone = "sync_contribution_no_external_prepares",
+                                                     .uncombined = "sync_contribution_failed_prepare",
+                                                     .few = "sync_contribution_few_prepares",
+                                                     .no_data = "sync_contribution_no_sync_msg",
+                                                     .mixed = MIXED_SYNC};
+const aq_explain_ops aq_explain_attester = {.mixed = MIXED, .attestations = true};
+const aq_explain_ops aq_explain_sync_message = {.mixed = MIXED_SYNC, .cohorts = true};
+const aq_explain_ops aq_explain_signature = {.mixed = MIXED}, aq_explain_exit = {.mixed = MIXED},
+                     aq_explain_builder_proposer = {.mixed = MIXED}, aq_explain_builder_registration = {.mixed = MIXED},
+                     aq_explain_randao = {.mixed = MIXED}, aq_explain_prepare_aggregator = {.mixed = MIXED},
+                     aq_explain_prepare_sync_contribution = {.mixed = MIXED}, aq_explain_info_sync = {.mixed = MIXED};
+
+static const aq_explain_ops *ops_of(aq_duty_type type) {
+  static const aq_explain_ops unknown = {.mixed = MIXED};
+#define X(id, name, ...) [AQ_DUTY_##id] = &aq_explain_##name,
+  static const aq_explain_ops *const ops[AQ_DUTY_CNT] = {[AQ_DUTY_UNKNOWN] = &unknown, AQ_DUTY_MAP(X)};
+#undef X
+  return aq_duty_type_valid((int64_t)type) ? ops[type] : &unknown;
 }
 
-static const char *prepare_reason(const aq_tracker *t, const aq_track *r) {
-  bool agg = r->duty.type == AQ_DUTY_AGGREGATOR;
-  const aq_track *o =
-      find(t, (aq_duty){r->duty.slot, agg ? AQ_DUTY_PREPARE_AGGREGATOR : AQ_DUTY_PREPARE_SYNC_CONTRIBUTION});
-  if (!o || (o->own_cnt == 0 && o->peer_cnt == 0))
-    return agg ? "zero_aggregator_prepares" : "sync_contribution_zero_prepares";
-  if (o->combined_cnt == 0) {
-    if (o->peer_cnt == 0) return agg ? "no_aggregator_selections" : "sync_contribution_no_external_prepares";
-    if (o->combine_failed) return agg ? "failed_aggregator_selection" : "sync_contribution_failed_prepare";
-    return agg ? "insufficient_aggregator_selections" : "sync_contribution_few_prepares";
-  }
-  o = find(t, (aq_duty){r->duty.slot, agg ? AQ_DUTY_ATTESTER : AQ_DUTY_SYNC_MESSAGE});
-  if (agg) return o && o->decided ? "bug_fetch_error" : "missing_aggregator_attestation";
-  return o && o->combined_cnt > 0 ? "bug_fetch_error" : "sync_contribution_no_sync_msg";
+/* NULL: all that the fetch needs was there. */
+static const char *needs_reason(const aq_tracker *t, const aq_track *r) {
+  const aq_duty_row *row = aq_duty_of(r->duty.type);
+  const aq_explain_ops *o = ops_of(r->duty.type);
+  if (row->needs == AQ_DUTY_UNKNOWN) return NULL;
+  const aq_track *first = find(t, (aq_duty){r->duty.slot, row->needs});
+  if (!first || (first->own_cnt == 0 && first->peer_cnt == 0)) return o->none;
+  if (first->combined_cnt == 0 && first->peer_cnt == 0) return o->alone;
+  if (first->combined_cnt == 0) return first->combine_failed ? o->uncombined : o->few;
+  if (row->data == AQ_DUTY_UNKNOWN) return NULL;
+  const aq_track *data = find(t, (aq_duty){r->duty.slot, row->data});
+  bool there = data && (by_scheduler(row->data) ? data->decided : data->combined_cnt > 0);
+  return there ? NULL : o->no_data;
 }
 
 static const char *fetch_reason(const aq_tracker *t, const aq_track *r) {
   if (r->fetch_st == AQ_E_REFUSED) return "fetch_bn_error";
-  if (r->duty.type == AQ_DUTY_PROPOSER) return randao_reason(t, r);
-  if (r->duty.type == AQ_DUTY_AGGREGATOR || r->duty.type == AQ_DUTY_SYNC_CONTRIBUTION) return prepare_reason(t, r);
-  return aq_status_class_of(r->fetch_st) == AQ_CLASS_ENV ? "fetch_bn_error" : "bug_fetch_error";
+  const char *why = needs_reason(t, r);
+  if (why) return why;
+  bool waits = aq_duty_of(r->duty.type)->needs != AQ_DUTY_UNKNOWN;
+  return !waits && aq_status_class_of(r->fetch_st) == AQ_CLASS_ENV ? "fetch_bn_error" : "bug_fetch_error";
 }
 
 /* core.md 11.1: by the furthest step that was reached. */
 static void explain(const aq_tracker *t, const aq_track *r, const char **step, const char **reason) {
-  bool sync = r->duty.type == AQ_DUTY_SYNC_MESSAGE || r->duty.type == AQ_DUTY_SYNC_CONTRIBUTION;
   if (r->submit_st)
     *step = "bcast", *reason = "broadcast_bn_error";
   else if (r->store_st)
@@ -161,7 +200,7 @@ static void explain(const aq_tracker *t, const aq_track *r, const char **step, c
   else if (r->external_st)
     *step = "parsig_db_external", *reason = "bug_par_sig_db_external";
   else if (r->mixed)
-    *step = "parsig_db_external", *reason = sync ? "par_sig_db_inconsistent_sync" : "bug_par_sig_db_inconsistent";
+    *step = "parsig_db_external", *reason = ops_of(r->duty.type)->mixed;
   else
     *step = "parsig_db_external", *reason = "insufficient_peer_signatures";
 }
@@ -178,14 +217,12 @@ static void missing_peers(char *out, size_t max, const aq_tracker *t, const aq_t
 /* Nobody was selected, or this node cannot know whether somebody was: no duty. */
 static bool no_duty(const aq_tracker *t, const aq_track *r) {
   if (!by_scheduler(r->duty.type)) return r->own_cnt == 0;
-  if (r->duty.type != AQ_DUTY_AGGREGATOR && r->duty.type != AQ_DUTY_SYNC_CONTRIBUTION)
-    return r->scheduled_cnt == 0 && !r->decided;
+  const aq_duty_row *row = aq_duty_of(r->duty.type);
+  if (row->data == AQ_DUTY_UNKNOWN) return r->scheduled_cnt == 0 && !r->decided;
   if (!t->cfg.combines) return r->own_cnt == 0;
   if (r->decided || r->fetch_ns) return false;
   /* A validator client that does no selections has no such duties. */
-  aq_duty prepare = {r->duty.slot, r->duty.type == AQ_DUTY_AGGREGATOR ? AQ_DUTY_PREPARE_AGGREGATOR
-                                                                      : AQ_DUTY_PREPARE_SYNC_CONTRIBUTION};
-  const aq_track *o = find(t, prepare);
+  const aq_track *o = find(t, (aq_duty){r->duty.slot, row->needs});
   return r->fetch_st == AQ_OK || !o || o->own_cnt == 0;
 }
 
@@ -212,7 +249,7 @@ static void verdict(aq_tracker *t, aq_track *r, bool ok) {
   aq_metric_add(AQ_M_CORE_TRACKER_EXPECT_DUTIES_TOTAL, 1, AQ_LABELS(name));
   aq_metric_add(ok ? AQ_M_CORE_TRACKER_SUCCESS_DUTIES_TOTAL : AQ_M_CORE_TRACKER_FAILED_DUTIES_TOTAL, 1,
                 AQ_LABELS(name));
-  if (r->duty.type != AQ_DUTY_ATTESTER) return;
+  if (!ops_of(r->duty.type)->attestations) return;
   uint32_t want = expected(r) > 0 ? expected(r) : r->scheduled_cnt;
   aq_metric_add(AQ_M_CORE_TRACKER_ATTESTATION_EXPECT_TOTAL, want, AQ_NO_LABELS);
   aq_metric_add(AQ_M_CORE_TRACKER_ATTESTATION_SUCCESS_TOTAL, t->cfg.combines ? r->submitted_cnt : r->shared_cnt,
@@ -231,14 +268,9 @@ static bool was_scheduled(const aq_tracker *t, uint64_t slot, aq_duty_type type)
 
 /* Or the duty that it serves. */
 static bool is_expected(const aq_tracker *t, aq_duty d) {
-  static const aq_duty_type parent[AQ_DUTY_CNT] = {
-      [AQ_DUTY_RANDAO] = AQ_DUTY_PROPOSER,
-      [AQ_DUTY_PREPARE_AGGREGATOR] = AQ_DUTY_ATTESTER,
-      [AQ_DUTY_PREPARE_SYNC_CONTRIBUTION] = AQ_DUTY_SYNC_CONTRIBUTION,
-      [AQ_DUTY_SYNC_MESSAGE] = AQ_DUTY_SYNC_CONTRIBUTION,
-  };
+  aq_duty_type parent = aq_duty_of(d.type)->parent;
   return !has_deadline(d.type) || was_scheduled(t, d.slot, d.type) ||
-         (parent[d.type] && was_scheduled(t, d.slot, parent[d.type]));
+         (parent != AQ_DUTY_UNKNOWN && was_scheduled(t, d.slot, parent));
 }
 
 static void count_peers(aq_tracker *t, const aq_track *r) {
@@ -296,7 +328,7 @@ static void deadline(void *arg) {
   aq_tracker *t = r->owner;
   if (has_deadline(r->duty.type) && !no_duty(t, r)) verdict(t, r, false);
   count_peers(t, r);
-  if (r->duty.type == AQ_DUTY_SYNC_MESSAGE) count_cohorts(t, r);
+  if (ops_of(r->duty.type)->cohorts) count_cohorts(t, r);
   if (r->mixed) aq_metric_add(AQ_M_CORE_TRACKER_INCONSISTENT_PARSIGS_TOTAL, 1, AQ_LABELS(aq_duty_name(r->duty.type)));
   aq_timer_after(t->cfg.env, &r->timer, AQ_SECONDS(KEEP_S), track_over, r);
 }

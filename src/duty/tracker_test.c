@@ -168,7 +168,7 @@ static void test_reasons(void **state) {
     aq_duty d = {SLOT, row[i].type};
     open_tracker(&f, true);
     f.peer = 2;
-    if (aq_duty_has_consensus(d.type)) aq_tracker_scheduled(f.t, d, 1);
+    if (aq_duty_is(d.type, AQ_DF_CONSENSUS)) aq_tracker_scheduled(f.t, d, 1);
     for (const char *e = row[i].events; *e; e++) play(&f, d, *e);
     to_deadline(&f);
     const char *name = aq_duty_name(d.type), *line = verdict(&f, name);

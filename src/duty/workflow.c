@@ -14,10 +14,12 @@
 
 /* Duties whose data need a group signature first (RANDAO, selections): a node that makes none leaves them to the
    others. */
-static bool fetches(const aq_workflow *w, aq_duty_type type) { return w->tss || type == AQ_DUTY_ATTESTER; }
+static bool fetches(const aq_workflow *w, aq_duty_type type) {
+  return w->tss || aq_duty_of(type)->needs == AQ_DUTY_UNKNOWN;
+}
 
 /* Taken part in from the trigger on, so that a node with a slow beacon node still votes (core.md 2). */
-static bool participates(aq_duty_type type) { return type == AQ_DUTY_ATTESTER || type == AQ_DUTY_PROPOSER; }
+static bool participates(aq_duty_type type) { return aq_duty_is(type, AQ_DF_AGREED); }
 
 static void on_trigger(void *arg, aq_duty duty, const aq_duty_defs *defs) {
   aq_workflow *w = arg;
@@ -59,7 +61,7 @@ void aq_workflow_prepared(aq_workflow *w) {
   aq_duty_defs defs;
   if (!w->refetch) return;
   w->refetch = false;
-  if (aq_duty_deadline_ns(&w->cfg.chain->clock, w->misdirected) <= aq_now_ns(w->cfg.env)) return;
+  if (aq_duty_deadline_ns(w->cfg.chain, w->misdirected) <= aq_now_ns(w->cfg.env)) return;
   if (aq_scheduler_defs(w->scheduler, w->misdirected, &defs) != AQ_OK) return;
   AQ_LOG(AQ_LOG_INFO, "refetch", AQ_UINT("slot", w->misdirected.slot),
          AQ_STR("note", "the beacon node was told the fee recipients again"));
@@ -70,7 +72,7 @@ static void on_fetched(void *arg, aq_duty duty, const aq_unsigned_set *set) {
   aq_workflow *w = arg;
   aq_status st = own_value(w, duty, set);
   aq_tracker_fetched(w->tracker, duty, st);
-  if (st == AQ_E_UNKNOWN && duty.type == AQ_DUTY_PROPOSER) mend_fee(w, duty);
+  if (st == AQ_E_UNKNOWN && aq_duty_of(duty.type)->slash == AQ_SLASH_BLOCK) mend_fee(w, duty);
   if (st != AQ_OK) return;
   st = aq_consensus_propose(w->consensus, duty, set);
   if (st != AQ_OK && st != AQ_E_EXISTS && st != AQ_E_STALE) {
@@ -119,7 +121,7 @@ static void agree(aq_workflow *w, aq_duty duty, uint32_t validator, const aq_uns
 
 /* Signatures that the set will bring: more than one a validator only for contributions in the plural form. */
 static uint32_t signatures(aq_duty_type type, const aq_unsigned_data *d) {
-  bool list = type == AQ_DUTY_SYNC_CONTRIBUTION && d->type->kind == AQ_SSZ_LIST;
+  bool list = aq_duty_is(type, AQ_DF_SUBCOMMITTEE) && d->type->kind == AQ_SSZ_LIST;
   return list ? (uint32_t)aq_ssz_count(d->type, d->value) : 1;
 }
 
@@ -128,7 +130,7 @@ static void on_decided(void *arg, aq_duty duty, const aq_unsigned_set *set, uint
   aq_workflow *w = arg;
   uint32_t cnt = 0;
   (void)round;
-  if (aq_duty_deadline_ns(&w->cfg.chain->clock, duty) <= aq_now_ns(w->cfg.env)) return; /* replayed after its time */
+  if (aq_duty_deadline_ns(w->cfg.chain, duty) <= aq_now_ns(w->cfg.env)) return; /* replayed after its time */
   for (uint32_t i = 0; i < set->cnt; i++) {
     int64_t validator = aq_pubkeys_index(&w->validators, w->cfg.lock, set->item[i].pubkey);
     aq_unsigned_data d;
@@ -159,7 +161,7 @@ static void on_undecided(void *arg, aq_duty duty, const char *why) {
    such an instance starts with our own schedule only. */
 static bool on_scheduled(void *arg, aq_duty duty) {
   const aq_workflow *w = arg;
-  return duty.type != AQ_DUTY_INFO_SYNC || aq_infosync_scheduled(&w->cfg.chain->clock, duty.slot);
+  return !aq_duty_is(duty.type, AQ_DF_INFO) || aq_infosync_scheduled(&w->cfg.chain->clock, duty.slot);
 }
 
 static bool on_valid_info(void *arg, aq_duty duty, aq_bytes result) {
@@ -268,7 +270,7 @@ static bool stores_init(aq_workflow *w) {
   if (!c->enable_tss) return true;
   w->tss = aq_tss_new(&(aq_tss_cfg){.env = c->env,
                                     .cluster = &w->cluster,
-                                    .clock = &c->chain->clock,
+                                    .chain = c->chain,
                                     .sessions_max = c->tss_sessions_max,
                                     .strict = c->tss_strict,
                                     .peer_names = w->peer_name,
@@ -281,7 +283,8 @@ static bool stores_init(aq_workflow *w) {
 static bool actors_init(aq_workflow *w) {
   const aq_workflow_cfg *c = &w->cfg;
   /* Aggregation and sync contributions need selections, which the validator API does not take yet. */
-  uint32_t types = UINT32_C(1) << AQ_DUTY_PROPOSER | UINT32_C(1) << AQ_DUTY_ATTESTER;
+  uint32_t types = 0;
+  for (int t = 0; t < AQ_DUTY_CNT; t++) types |= (uint32_t)participates((aq_duty_type)t) << t;
   w->scheduler = aq_scheduler_new(&(aq_scheduler_cfg){.env = c->env,
                                                       .bn = c->bn,
                                                       .chain = c->chain,

@@ -21,7 +21,7 @@ typedef struct {
 } resumed;
 
 /* The object is that of the decision, which the store has too: a block would be there twice. */
-static bool is_agreed(aq_duty_type type) { return type == AQ_DUTY_ATTESTER || type == AQ_DUTY_PROPOSER; }
+static bool is_agreed(aq_duty_type type) { return aq_duty_is(type, AQ_DF_AGREED); }
 
 void aq_workflow_keep(aq_buf *out, const aq_signed_data *d) {
   *out = AQ_BUF(KEPT_LEN_MAX);
@@ -38,7 +38,7 @@ static void drop(resumed *r) {
 }
 
 static bool over(const aq_workflow *w, aq_duty duty) {
-  return aq_duty_deadline_ns(&w->cfg.chain->clock, duty) <= aq_now_ns(w->cfg.env);
+  return aq_duty_deadline_ns(w->cfg.chain, duty) <= aq_now_ns(w->cfg.env);
 }
 
 /* One that does not decode is left out: who signed it may post it again. */

@@ -300,7 +300,7 @@ static const char *submit_made_up(world *w, aq_duty duty, aq_status *st) {
 static void decide(world *w, aq_duty duty) {
   static vc_answer randao[NODES];
   memset(randao, 0, sizeof randao);
-  fake_env_run_until(&w->env, aq_duty_start_ns(&w->chain.clock, duty));
+  fake_env_run_until(&w->env, aq_duty_start_ns(&w->chain, duty));
   for (uint32_t i = 0; i < NODES && duty.type == AQ_DUTY_PROPOSER; i++) vc_randao(w, i, duty.slot, &randao[i]);
   vc_wait(w, 0, 1, duty, duty.type == AQ_DUTY_ATTESTER ? 1 : 0);
 }
@@ -325,7 +325,7 @@ static void test_slashable(void **state) {
   for (size_t i = 0; i < AQ_COUNT(duty); i++) {
     aq_status st;
     world *w = world_new(ALL, ALL);
-    fake_env_run_until(&w->env, aq_duty_start_ns(&w->chain.clock, duty[i]) - AQ_MILLIS(60));
+    fake_env_run_until(&w->env, aq_duty_start_ns(&w->chain, duty[i]) - AQ_MILLIS(60));
     assert_non_null(strstr(submit_made_up(w, duty[i], &st), "consensus has not decided"));
     assert_int_equal(st, AQ_E_FORMAT);
     assert_int_equal(partials_of(&w->node[0], duty[i]), 0);
@@ -338,7 +338,7 @@ static void test_slashable(void **state) {
     assert_int_equal(partials_of(&w->node[0], duty[i]), 1);
     world_free(w);
     w = world_new(ALL & ~1u, ALL);
-    fake_env_run_until(&w->env, aq_duty_start_ns(&w->chain.clock, duty[i]) - AQ_SECONDS(1));
+    fake_env_run_until(&w->env, aq_duty_start_ns(&w->chain, duty[i]) - AQ_SECONDS(1));
     node_start(w, 0, true, AQ_STORE_MISS);
     decide(w, duty[i]);
     fake_env_run_for(&w->env, AQ_SECONDS(4));

@@ -74,8 +74,10 @@ static const char *journal_text(aq_duty_type type, aq_store_refusal refusal) {
     case AQ_REFUSAL_ROOT:
     case AQ_REFUSAL_UNKNOWN: break;
   }
-  if (type == AQ_DUTY_ATTESTER) return "refused by the journal: another vote was signed for that slot before";
-  if (type == AQ_DUTY_EXIT) return "refused by the journal: another exit of that epoch was signed before";
+  if (aq_duty_of(type)->slash == AQ_SLASH_ATTESTATION)
+    return "refused by the journal: another vote was signed for that slot before";
+  if (aq_duty_of(type)->window == AQ_WINDOW_NEVER)
+    return "refused by the journal: another exit of that epoch was signed before";
   return "refused by the journal: another object was signed for that duty before";
 }
 
@@ -85,7 +87,7 @@ static bool abstains(aq_workflow *w, aq_duty duty) {
   uint64_t shown = aq_consensus_unproven_until_ns(w->consensus);
   if (shown > until) until = shown;
   if (until == 0) return false;
-  bool yes = aq_duty_start_ns(&w->cfg.chain->clock, duty) <= until;
+  bool yes = aq_duty_start_ns(w->cfg.chain, duty) <= until;
   if (yes && !w->abstain_logged) {
     w->abstain_logged = true;
     AQ_LOG(AQ_LOG_WARN, "abstain",
@@ -96,7 +98,7 @@ static bool abstains(aq_workflow *w, aq_duty duty) {
 }
 
 /* What a chain punishes a second one of: only these does a node without records abstain from. */
-static bool slashable(aq_duty_type type) { return type == AQ_DUTY_ATTESTER || type == AQ_DUTY_PROPOSER; }
+static bool slashable(aq_duty_type type) { return aq_duty_of(type)->slash != AQ_SLASH_NONE; }
 
 static aq_status precheck(aq_workflow *w, sub_item *it, uint32_t validator) {
   aq_duty duty = it->key.duty;
@@ -104,7 +106,7 @@ static aq_status precheck(aq_workflow *w, sub_item *it, uint32_t validator) {
     return refuse(it, AQ_E_FORMAT, "it is no object of a duty of this cluster");
   if (!aq_parsigex_belongs(w->cfg.chain, duty, &it->data))
     return refuse(it, AQ_E_FORMAT, "it belongs to another slot or epoch than its duty");
-  if (aq_duty_deadline_ns(&w->cfg.chain->clock, duty) <= aq_now_ns(w->cfg.env))
+  if (aq_duty_deadline_ns(w->cfg.chain, duty) <= aq_now_ns(w->cfg.env))
     return refuse(it, AQ_E_STALE, "the duty is past its deadline by this node's clock");
   if (aq_bytes_is_zero(aq_bytes_of(it->data.sig, 96))) return AQ_E_AUTH;
   aq_signed_signing_root(it->root, w->cfg.chain, &it->data);
@@ -150,7 +152,7 @@ static void share(submission *s, uint32_t sub) {
 
 static void observe_store(const aq_workflow *w, aq_duty duty, uint32_t share_idx) {
   char idx[12];
-  uint64_t now = aq_now_ns(w->cfg.env), start = aq_duty_start_ns(&w->cfg.chain->clock, duty);
+  uint64_t now = aq_now_ns(w->cfg.env), start = aq_duty_start_ns(w->cfg.chain, duty);
   snprintf(idx, sizeof idx, "%u", (unsigned)share_idx - 1);
   aq_metric_observe(AQ_M_CORE_PARSIGDB_STORE, now > start ? (double)(now - start) / 1e9 : 0,
                     AQ_LABELS(aq_duty_name(duty.type), idx));
@@ -219,7 +221,7 @@ static aq_store_sign record_of(const aq_workflow *w, aq_sign_kind kind, const aq
   aq_store_sign r = {.kind = kind, .duty = key->duty, .sub = key->sub};
   memcpy(r.pubkey, w->pubkey[key->validator], 48);
   memcpy(r.root, root, 32);
-  if (key->duty.type == AQ_DUTY_ATTESTER) {
+  if (aq_duty_of(key->duty.type)->slash == AQ_SLASH_ATTESTATION) {
     r.source_epoch = aq_ssz_get_u64(d->type, d->value, "data.source.epoch");
     r.target_epoch = aq_ssz_get_u64(d->type, d->value, "data.target.epoch");
   }
@@ -267,9 +269,7 @@ static bool copy_in(submission *s, const aq_partial *p) {
     it->s = s;
     it->key = (aq_parsig_key){s->duty, p[i].validator, 0};
     it->data = p[i].data;
-    if (s->duty.type == AQ_DUTY_PREPARE_SYNC_CONTRIBUTION || s->duty.type == AQ_DUTY_SYNC_CONTRIBUTION) {
-      it->key.sub = (uint32_t)(p[i].data.subcommittee & 31);
-    }
+    if (aq_duty_is(s->duty.type, AQ_DF_SUBCOMMITTEE)) it->key.sub = (uint32_t)(p[i].data.subcommittee & 31);
     if (it->data.value.len > 0) it->data.value = aq_arena_copy(&s->arena, it->data.value);
     if (it->data.json.len > 0) it->data.json = aq_arena_copy(&s->arena, it->data.json);
     if ((it->data.value.len > 0 && !it->data.value.ptr) || (it->data.json.len > 0 && !it->data.json.ptr)) return false;

@@ -1,36 +1,32 @@
+/* The schedule of forks, domains and signing roots; when duties begin and end. */
 #include "eth/chain.h"
 
+#include "base/time.h"
 #include "crypto/hash.h"
-
-static const char *const fork_names[AQ_FORK_CNT] = {"phase0", "altair",  "bellatrix", "capella",
-                                                    "deneb",  "electra", "fulu"};
-
-const char *aq_fork_name(aq_fork f) { return (unsigned)f < AQ_FORK_CNT ? fork_names[f] : "unknown"; }
-
-static bool same_any_case(aq_bytes text, const char *lower) {
-  if (text.len != strlen(lower)) return false;
-  for (size_t i = 0; i < text.len; i++) {
-    uint8_t c = text.ptr[i];
-    if (c >= 'A' && c <= 'Z') c = (uint8_t)(c + 'a' - 'A');
-    if (c != (uint8_t)lower[i]) return false;
-  }
-  return true;
-}
-
-bool aq_fork_parse(aq_fork *out, aq_bytes text) {
-  for (unsigned f = 0; f < AQ_FORK_CNT; f++) {
-    if (!same_any_case(text, fork_names[f])) continue;
-    *out = (aq_fork)f;
-    return true;
-  }
-  return false;
-}
 
 aq_fork aq_chain_fork_at(const aq_chain *c, uint64_t epoch) {
   for (unsigned f = AQ_FORK_CNT - 1; f > AQ_PHASE0; f--) {
     if (c->fork[f].epoch != AQ_FAR_EPOCH && c->fork[f].epoch <= epoch) return (aq_fork)f;
   }
   return AQ_PHASE0;
+}
+
+uint64_t aq_duty_start_ns(const aq_chain *c, aq_duty d) {
+  aq_fork fork = aq_chain_fork_at(c, aq_epoch_of(&c->clock, d.slot));
+  aq_due due = aq_fork_of(fork)->due[aq_duty_of(d.type)->start];
+  return aq_slot_time_ns(&c->clock, d.slot, due.num * c->clock.slot_ns / due.den);
+}
+
+uint64_t aq_duty_deadline_ns(const aq_chain *c, aq_duty d) {
+  uint64_t slot_ns = c->clock.slot_ns, window_ns = slot_ns;
+  switch (aq_duty_of(d.type)->window) {
+    case AQ_WINDOW_NEVER: return AQ_NEVER;
+    case AQ_WINDOW_THIRD: window_ns = aq_clock_is_short(&c->clock) ? slot_ns : slot_ns / 3; break;
+    case AQ_WINDOW_EPOCH: window_ns = c->clock.slots_per_epoch * slot_ns; break;
+    case AQ_WINDOW_EPOCHS_2: window_ns = 2 * c->clock.slots_per_epoch * slot_ns; break;
+    case AQ_WINDOW_SLOT: break;
+  }
+  return aq_slot_time_ns(&c->clock, d.slot, window_ns + slot_ns / 12);
 }
 
 /* core.md 13.8 */

@@ -1,15 +1,11 @@
-/* eth/chain.h - forks as data, the schedule of one chain, domains and signing roots. Spec: core.md 5 and 13.8,
+/* eth/chain.h - the schedule of one chain, domains and signing roots. Spec: core.md 5 and 13.8,
    cluster.md 4.4 and 4.6. Pure. */
 #ifndef AQ_ETH_CHAIN_H
 #define AQ_ETH_CHAIN_H
 
 #include "base/bytes.h"
 #include "eth/duty.h"
-
-typedef enum { AQ_PHASE0, AQ_ALTAIR, AQ_BELLATRIX, AQ_CAPELLA, AQ_DENEB, AQ_ELECTRA, AQ_FULU, AQ_FORK_CNT } aq_fork;
-
-const char *aq_fork_name(aq_fork f);             /* "electra" */
-bool aq_fork_parse(aq_fork *out, aq_bytes text); /* any case */
+#include "eth/fork.h"
 
 #define AQ_FAR_EPOCH UINT64_MAX
 
@@ -31,6 +27,11 @@ typedef struct {
 } aq_chain;
 
 aq_fork aq_chain_fork_at(const aq_chain *c, uint64_t epoch); /* the newest fork with epoch <= this one */
+
+/* slot start + what its fork says of such duties (attester D/3, aggregates and contributions 2 D/3). */
+uint64_t aq_duty_start_ns(const aq_chain *c, aq_duty d);
+/* slot start + window + D/12 (proposals in short slots: the window is the slot); AQ_NEVER where it never ends. */
+uint64_t aq_duty_deadline_ns(const aq_chain *c, aq_duty d);
 
 /* A known network by name, genesis fork version or chain id; NULL when unknown. */
 typedef struct {

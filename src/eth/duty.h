@@ -1,5 +1,4 @@
-/* eth/duty.h - a duty is (slot, type). Numbers are wire values and never change. Spec: core.md 1 and 3.2,
-   consensus.md 2.2. */
+/* eth/duty.h - a duty is (slot, type); the clock of its chain. Spec: core.md 1 and 3.2, consensus.md 2.2. */
 #ifndef AQ_ETH_DUTY_H
 #define AQ_ETH_DUTY_H
 
@@ -7,24 +6,29 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "eth/duty_table.h"
 
 typedef enum {
   AQ_DUTY_UNKNOWN = 0,
-  AQ_DUTY_PROPOSER = 1,
-  AQ_DUTY_ATTESTER = 2,
-  AQ_DUTY_SIGNATURE = 3,
-  AQ_DUTY_EXIT = 4,
-  AQ_DUTY_BUILDER_PROPOSER = 5,
-  AQ_DUTY_BUILDER_REGISTRATION = 6,
-  AQ_DUTY_RANDAO = 7,
-  AQ_DUTY_PREPARE_AGGREGATOR = 8,
-  AQ_DUTY_AGGREGATOR = 9,
-  AQ_DUTY_SYNC_MESSAGE = 10,
-  AQ_DUTY_PREPARE_SYNC_CONTRIBUTION = 11,
-  AQ_DUTY_SYNC_CONTRIBUTION = 12,
-  AQ_DUTY_INFO_SYNC = 13,
-  AQ_DUTY_CNT = 14
+#define X(id, name, number, ...) AQ_DUTY_##id = (number),
+  AQ_DUTY_MAP(X)
+#undef X
+      AQ_DUTY_CNT
 } aq_duty_type;
+_Static_assert(AQ_DUTY_CNT <= 32, "types are bits of a word: scheduler, tracker");
+
+typedef struct {
+  const char *name; /* "attester" */
+  aq_duty_start start;
+  aq_duty_window window;
+  aq_duties_kind definitions;
+  aq_duty_type needs, data, parent; /* AQ_DUTY_UNKNOWN: none */
+  aq_duty_slash slash;
+  uint32_t flags; /* AQ_DF_ */
+} aq_duty_row;
+
+const aq_duty_row *aq_duty_of(aq_duty_type type); /* outside the list that of "unknown", which is nothing; never NULL */
+static inline bool aq_duty_is(aq_duty_type type, uint32_t flag) { return (aq_duty_of(type)->flags & flag) != 0; }
 
 typedef struct {
   uint64_t slot;
@@ -32,9 +36,8 @@ typedef struct {
 } aq_duty;
 
 static inline bool aq_duty_eq(aq_duty a, aq_duty b) { return a.slot == b.slot && a.type == b.type; }
-const char *aq_duty_name(aq_duty_type type);   /* "attester"; "unknown" outside the list */
-bool aq_duty_type_valid(int64_t type);         /* 1..13 */
-bool aq_duty_has_consensus(aq_duty_type type); /* 1, 2, 9, 12, 13 */
+const char *aq_duty_name(aq_duty_type type); /* "attester"; "unknown" outside the list */
+bool aq_duty_type_valid(int64_t type);       /* 1..13 */
 
 /* Time of the chain, as the beacon node says it. */
 typedef struct {
@@ -51,11 +54,8 @@ static inline uint64_t aq_slot_start_ns(const aq_clock *c, uint64_t slot) { retu
 uint64_t aq_slot_at(const aq_clock *c, uint64_t now_ns); /* 0 before genesis */
 static inline uint64_t aq_epoch_of(const aq_clock *c, uint64_t slot) { return slot / c->slots_per_epoch; }
 
-/* slot start + trigger offset: attester D/3, aggregator and sync_contribution (2*D)/3, else 0. */
-uint64_t aq_duty_start_ns(const aq_clock *c, aq_duty d);
-/* slot start + duration + D/12 (proposals in short slots: duration = the slot); AQ_NEVER for exit and
-   builder_registration. */
-uint64_t aq_duty_deadline_ns(const aq_clock *c, aq_duty d);
+/* genesis + slot * D + after, at most AQ_NEVER - 1: a peer's slot may be any number, and "never" is another answer. */
+uint64_t aq_slot_time_ns(const aq_clock *c, uint64_t slot, uint64_t after_ns);
 /* The network's gate (core.md 10.7): type 1..13 and epoch(slot) <= epoch(now) + 2. */
 bool aq_duty_gate(const aq_clock *c, uint64_t slot, int64_t type, uint64_t now_ns);
 /* When the first slot begins that the gate refuses now: nobody takes a message of such a duty. */

@@ -1,9 +1,9 @@
 #include "aq_test.h"
 
 #include "base/time.h"
-#include "eth/duty.h"
+#include "eth/chain.h"
 
-static const aq_clock mainnet = {AQ_SECONDS(1606824023), AQ_SECONDS(12), 32};
+static const aq_chain mainnet = {.clock = {AQ_SECONDS(1606824023), AQ_SECONDS(12), 32}};
 
 /* Goal: deadlines are those of a Charon node.
    Method: consensus/timers.json, duty_deadlines (mainnet timing). */
@@ -19,7 +19,8 @@ static void deadlines(void **state) {
       assert_true(got == AQ_NEVER);
       continue;
     }
-    uint64_t want = aq_slot_start_ns(&mainnet, d.slot) + AQ_MILLIS(aq_test_u64(v, "deadline_after_slot_start_ms"));
+    uint64_t want =
+        aq_slot_start_ns(&mainnet.clock, d.slot) + AQ_MILLIS(aq_test_u64(v, "deadline_after_slot_start_ms"));
     assert_true(got == want);
   }
   assert_int_equal(max, 13);
@@ -30,18 +31,18 @@ static void deadlines(void **state) {
    Method: values by hand from core.md 3.1, a slot time that does not divide by three, slots near 2^64. */
 static void starts(void **state) {
   (void)state;
-  const aq_clock odd = {0, 5, 32};
+  const aq_chain odd = {.clock = {0, 5, 32}};
   assert_int_equal(aq_duty_start_ns(&mainnet, (aq_duty){10, AQ_DUTY_ATTESTER}),
-                   aq_slot_start_ns(&mainnet, 10) + AQ_SECONDS(4));
+                   aq_slot_start_ns(&mainnet.clock, 10) + AQ_SECONDS(4));
   assert_int_equal(aq_duty_start_ns(&mainnet, (aq_duty){10, AQ_DUTY_AGGREGATOR}),
-                   aq_slot_start_ns(&mainnet, 10) + AQ_SECONDS(8));
+                   aq_slot_start_ns(&mainnet.clock, 10) + AQ_SECONDS(8));
   assert_int_equal(aq_duty_start_ns(&odd, (aq_duty){2, AQ_DUTY_SYNC_CONTRIBUTION}), 13);
   assert_int_equal(aq_duty_start_ns(&odd, (aq_duty){2, AQ_DUTY_PROPOSER}), 10);
   assert_true(aq_duty_start_ns(&mainnet, (aq_duty){UINT64_MAX, AQ_DUTY_PROPOSER}) == AQ_NEVER - 1);
   assert_true(aq_duty_deadline_ns(&mainnet, (aq_duty){UINT64_MAX / AQ_SECONDS(12), AQ_DUTY_ATTESTER}) == AQ_NEVER - 1);
   assert_true(aq_duty_deadline_ns(&mainnet, (aq_duty){UINT64_MAX, AQ_DUTY_EXIT}) == AQ_NEVER);
   for (uint64_t before = 0; before < 3; before++) { /* 13 s after genesis */
-    const aq_clock last = {AQ_NEVER - before - AQ_SECONDS(13), AQ_SECONDS(12), 32};
+    const aq_chain last = {.clock = {AQ_NEVER - before - AQ_SECONDS(13), AQ_SECONDS(12), 32}};
     assert_true(aq_duty_deadline_ns(&last, (aq_duty){0, AQ_DUTY_SYNC_MESSAGE}) == AQ_NEVER - (before ? before : 1));
   }
 }
@@ -50,20 +51,20 @@ static void starts(void **state) {
    Method: both sides of the limit (core.md 10.7), from a clock in the middle of an epoch. */
 static void gate(void **state) {
   (void)state;
-  uint64_t now = aq_slot_start_ns(&mainnet, 330) + 7; /* epoch 10 */
-  assert_int_equal(aq_slot_at(&mainnet, now), 330);
-  assert_int_equal(aq_slot_at(&mainnet, mainnet.genesis_ns - 1), 0);
-  assert_true(aq_duty_gate(&mainnet, 13 * 32 - 1, 2, now));
-  assert_false(aq_duty_gate(&mainnet, 13 * 32, 2, now));
-  assert_false(aq_duty_gate(&mainnet, UINT64_MAX, 2, now));
-  assert_true(aq_duty_gate(&mainnet, 0, 13, now));
-  assert_false(aq_duty_gate(&mainnet, 0, 14, now));
-  assert_false(aq_duty_gate(&mainnet, 0, 0, now));
-  assert_false(aq_duty_gate(&mainnet, 0, INT64_MIN, now));
-  assert_true(aq_duty_gate(&mainnet, 95, 1, 0));
-  assert_int_equal(aq_duty_gate_end_ns(&mainnet, now), aq_slot_start_ns(&mainnet, 13 * 32));
-  assert_int_equal(aq_duty_gate_end_ns(&mainnet, 0), aq_slot_start_ns(&mainnet, 96));
-  assert_true(aq_duty_gate_end_ns(&mainnet, UINT64_MAX) == AQ_NEVER - 1);
+  uint64_t now = aq_slot_start_ns(&mainnet.clock, 330) + 7; /* epoch 10 */
+  assert_int_equal(aq_slot_at(&mainnet.clock, now), 330);
+  assert_int_equal(aq_slot_at(&mainnet.clock, mainnet.clock.genesis_ns - 1), 0);
+  assert_true(aq_duty_gate(&mainnet.clock, 13 * 32 - 1, 2, now));
+  assert_false(aq_duty_gate(&mainnet.clock, 13 * 32, 2, now));
+  assert_false(aq_duty_gate(&mainnet.clock, UINT64_MAX, 2, now));
+  assert_true(aq_duty_gate(&mainnet.clock, 0, 13, now));
+  assert_false(aq_duty_gate(&mainnet.clock, 0, 14, now));
+  assert_false(aq_duty_gate(&mainnet.clock, 0, 0, now));
+  assert_false(aq_duty_gate(&mainnet.clock, 0, INT64_MIN, now));
+  assert_true(aq_duty_gate(&mainnet.clock, 95, 1, 0));
+  assert_int_equal(aq_duty_gate_end_ns(&mainnet.clock, now), aq_slot_start_ns(&mainnet.clock, 13 * 32));
+  assert_int_equal(aq_duty_gate_end_ns(&mainnet.clock, 0), aq_slot_start_ns(&mainnet.clock, 96));
+  assert_true(aq_duty_gate_end_ns(&mainnet.clock, UINT64_MAX) == AQ_NEVER - 1);
 }
 
 /* Goal: names and the set of agreed types.
@@ -74,7 +75,7 @@ static void names(void **state) {
   assert_string_equal(aq_duty_name((aq_duty_type)99), "unknown");
   assert_string_equal(aq_duty_name(AQ_DUTY_UNKNOWN), "unknown");
   unsigned agreed = 0;
-  for (unsigned t = 0; t < AQ_DUTY_CNT; t++) agreed |= (unsigned)aq_duty_has_consensus((aq_duty_type)t) << t;
+  for (unsigned t = 0; t < AQ_DUTY_CNT; t++) agreed |= (unsigned)aq_duty_is((aq_duty_type)t, AQ_DF_CONSENSUS) << t;
   assert_int_equal(agreed, 1 << 1 | 1 << 2 | 1 << 9 | 1 << 12 | 1 << 13);
 }
 

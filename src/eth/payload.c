@@ -1,3 +1,4 @@
+/* Attestation data and unsigned payloads. */
 #include "eth/payload.h"
 
 #include "base/assert.h"
@@ -79,7 +80,7 @@ void aq_att_data_put(uint8_t out[128], const aq_att_data *in) {
   memcpy(out + 96, in->target_root, 32);
 }
 
-/* ---- unsigned data ---- */
+/* ---- unsigned data: reading ---- */
 
 static void duty_numbers(uint64_t *field[6], aq_attester_duty *d) {
   field[0] = &d->slot, field[1] = &d->validator_index, field[2] = &d->committee_index;
@@ -96,6 +97,7 @@ static aq_status attester_ssz(aq_unsigned_data *out, aq_bytes in) {
   duty_numbers(field, &out->attester);
   memcpy(out->attester.pubkey, duty, 48);
   for (size_t i = 0; i < 6; i++) *field[i] = aq_le64_get(duty + 48 + 8 * i);
+  out->type = &aq_t_attestation_data;
   out->value = aq_bytes_sub(in, first, DATA_LEN);
   return AQ_OK;
 }
@@ -114,7 +116,8 @@ static aq_status attester_json(aq_unsigned_data *out, aq_arena *a, yyjson_val *r
   for (size_t i = 0; i < 6; i++) {
     if (!aq_json_u64(duty, name[i], field[i])) return AQ_E_FORMAT;
   }
-  return aq_payload_json(&out->value, a, &aq_t_attestation_data, yyjson_obj_get(root, "attestation_data"));
+  out->type = &aq_t_attestation_data;
+  return aq_payload_json(&out->value, a, out->type, yyjson_obj_get(root, "attestation_data"));
 }
 
 static aq_status proposer_ssz(aq_unsigned_data *out, aq_bytes in) {
@@ -167,88 +170,96 @@ static aq_status contribution_json(aq_unsigned_data *out, aq_arena *a, yyjson_va
   return aq_payload_json(&out->value, a, out->type, root);
 }
 
-static aq_status unsigned_ssz(aq_unsigned_data *out, aq_bytes in) {
-  if (out->duty == AQ_DUTY_ATTESTER) return attester_ssz(out, in);
-  if (out->duty == AQ_DUTY_PROPOSER) return proposer_ssz(out, in);
-  if (out->duty == AQ_DUTY_AGGREGATOR) return aggregator_ssz(out, in);
-  return contribution_ssz(out, in);
+/* ---- unsigned data: a row a type ---- */
+
+static void put_attester(aq_buf *out, const aq_unsigned_data *in) {
+  aq_attester_duty duty = in->attester;
+  uint64_t *field[6];
+  duty_numbers(field, &duty);
+  aq_le32_append(out, ATTESTER_FIRST);
+  aq_le32_append(out, ATTESTER_SECOND);
+  aq_buf_put_bytes(out, in->value);
+  aq_buf_put(out, in->attester.pubkey, 48);
+  for (size_t i = 0; i < 6; i++) {
+    uint8_t le[8];
+    aq_le64_put(le, *field[i]);
+    aq_buf_put(out, le, sizeof le);
+  }
+}
+
+static void put_proposer(aq_buf *out, const aq_unsigned_data *in) {
+  aq_header_put(out, in->fork);
+  aq_buf_put_u8(out, in->blinded);
+  aq_le32_append(out, AQ_HEADER_BLINDED_LEN);
+  aq_buf_put_bytes(out, in->value);
+}
+
+static void put_aggregator(aq_buf *out, const aq_unsigned_data *in) {
+  aq_header_put(out, in->fork);
+  aq_le32_append(out, AQ_HEADER_LEN);
+  aq_buf_put_bytes(out, in->value);
+}
+
+static void put_contribution(aq_buf *out, const aq_unsigned_data *in) {
+  if (in->type->kind == AQ_SSZ_LIST)
+    aq_ssz_to_json(out, in->type, in->value);
+  else
+    aq_buf_put_bytes(out, in->value);
+}
+
+typedef struct {
+  aq_status (*ssz)(aq_unsigned_data *out, aq_bytes in);
+  aq_status (*json)(aq_unsigned_data *out, aq_arena *a, yyjson_val *root);
+  void (*put)(aq_buf *out, const aq_unsigned_data *in);
+  bool plural; /* has a JSON form that is a list, which comes before SSZ */
+} aq_unsigned_ops;
+
+#define X(id, name, ...) extern const aq_unsigned_ops aq_unsigned_##name;
+AQ_DUTY_MAP(X)
+#undef X
+
+const aq_unsigned_ops aq_unsigned_attester = {attester_ssz, attester_json, put_attester, false};
+const aq_unsigned_ops aq_unsigned_proposer = {proposer_ssz, proposer_json, put_proposer, false};
+const aq_unsigned_ops aq_unsigned_aggregator = {aggregator_ssz, aggregator_json, put_aggregator, false};
+const aq_unsigned_ops aq_unsigned_sync_contribution = {contribution_ssz, contribution_json, put_contribution, true};
+/* The others are not agreed on, or in a form of their own (info_sync). */
+const aq_unsigned_ops aq_unsigned_signature = {0}, aq_unsigned_exit = {0}, aq_unsigned_builder_proposer = {0},
+                      aq_unsigned_builder_registration = {0}, aq_unsigned_randao = {0},
+                      aq_unsigned_prepare_aggregator = {0}, aq_unsigned_sync_message = {0},
+                      aq_unsigned_prepare_sync_contribution = {0}, aq_unsigned_info_sync = {0};
+
+static const aq_unsigned_ops *ops_of(aq_duty_type type) {
+  static const aq_unsigned_ops none = {0};
+#define X(id, name, ...) [AQ_DUTY_##id] = &aq_unsigned_##name,
+  static const aq_unsigned_ops *const ops[AQ_DUTY_CNT] = {[AQ_DUTY_UNKNOWN] = &none, AQ_DUTY_MAP(X)};
+#undef X
+  return aq_duty_type_valid((int64_t)type) ? ops[type] : &none;
 }
 
 static aq_status unsigned_json(aq_unsigned_data *out, aq_arena *a, aq_bytes in) {
   yyjson_doc *doc = aq_json_parse(in, aq_payload_json_max(out->duty), NULL);
   if (!doc) return AQ_E_FORMAT;
-  yyjson_val *root = yyjson_doc_get_root(doc);
-  aq_status st;
-  if (out->duty == AQ_DUTY_ATTESTER)
-    st = attester_json(out, a, root);
-  else if (out->duty == AQ_DUTY_PROPOSER)
-    st = proposer_json(out, a, root);
-  else if (out->duty == AQ_DUTY_AGGREGATOR)
-    st = aggregator_json(out, a, root);
-  else
-    st = contribution_json(out, a, root);
+  aq_status st = ops_of(out->duty)->json(out, a, yyjson_doc_get_root(doc));
   yyjson_doc_free(doc);
   return st;
 }
 
 aq_status aq_unsigned_decode(aq_unsigned_data *out, aq_arena *a, aq_duty_type duty, aq_bytes in) {
+  const aq_unsigned_ops *o = ops_of(duty);
   *out = (aq_unsigned_data){.duty = duty};
-  if (!aq_duty_has_consensus(duty) || duty == AQ_DUTY_INFO_SYNC) return AQ_E_FORMAT;
-  if (duty == AQ_DUTY_ATTESTER) out->type = &aq_t_attestation_data;
+  if (!o->ssz) return AQ_E_FORMAT;
   uint8_t first = aq_first_char(in);
   aq_status st = AQ_E_FORMAT;
   /* The plural form has priority; SSZ has over every other JSON. */
-  if (duty == AQ_DUTY_SYNC_CONTRIBUTION && first == '[') st = unsigned_json(out, a, in);
-  if (st) st = unsigned_ssz(out, in);
+  if (o->plural && first == '[') st = unsigned_json(out, a, in);
+  if (st) st = o->ssz(out, in);
   if (st && first == '{') st = unsigned_json(out, a, in);
   return st;
 }
 
 aq_status aq_unsigned_encode(aq_buf *out, const aq_unsigned_data *in) {
-  aq_unsigned_data d = *in;
-  switch (in->duty) {
-    case AQ_DUTY_ATTESTER: {
-      uint64_t *field[6];
-      duty_numbers(field, &d.attester);
-      aq_le32_append(out, ATTESTER_FIRST);
-      aq_le32_append(out, ATTESTER_SECOND);
-      aq_buf_put_bytes(out, in->value);
-      aq_buf_put(out, in->attester.pubkey, 48);
-      for (size_t i = 0; i < 6; i++) {
-        uint8_t le[8];
-        aq_le64_put(le, *field[i]);
-        aq_buf_put(out, le, sizeof le);
-      }
-      break;
-    }
-    case AQ_DUTY_PROPOSER:
-      aq_header_put(out, in->fork);
-      aq_buf_put_u8(out, in->blinded);
-      aq_le32_append(out, AQ_HEADER_BLINDED_LEN);
-      aq_buf_put_bytes(out, in->value);
-      break;
-    case AQ_DUTY_AGGREGATOR:
-      aq_header_put(out, in->fork);
-      aq_le32_append(out, AQ_HEADER_LEN);
-      aq_buf_put_bytes(out, in->value);
-      break;
-    case AQ_DUTY_SYNC_CONTRIBUTION:
-      if (in->type->kind == AQ_SSZ_LIST)
-        aq_ssz_to_json(out, in->type, in->value);
-      else
-        aq_buf_put_bytes(out, in->value);
-      break;
-    case AQ_DUTY_UNKNOWN:
-    case AQ_DUTY_SIGNATURE:
-    case AQ_DUTY_EXIT:
-    case AQ_DUTY_BUILDER_PROPOSER:
-    case AQ_DUTY_BUILDER_REGISTRATION:
-    case AQ_DUTY_RANDAO:
-    case AQ_DUTY_PREPARE_AGGREGATOR:
-    case AQ_DUTY_SYNC_MESSAGE:
-    case AQ_DUTY_PREPARE_SYNC_CONTRIBUTION:
-    case AQ_DUTY_INFO_SYNC:
-    case AQ_DUTY_CNT: return AQ_E_UNSUPPORTED;
-  }
+  const aq_unsigned_ops *o = ops_of(in->duty);
+  if (!o->put) return AQ_E_UNSUPPORTED;
+  o->put(out, in);
   return out->failed ? AQ_E_LIMIT : AQ_OK;
 }

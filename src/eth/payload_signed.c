@@ -1,62 +1,67 @@
+/* Signed payloads: one row of operations a type of duty. */
 #include "base/hex.h"
 #include "codec/base64.h"
 #include "codec/json.h"
 #include "crypto/hash.h"
+#include "eth/block.h"
 #include "eth/payload_wire.h"
 
 enum { SIG_LEN = 96 };
 
-/* ---- reading ---- */
+/* Where a member is NULL the type has no such form. */
+typedef struct {
+  aq_status (*ssz)(aq_signed_data *d, aq_bytes in);       /* sets type and value, checked */
+  aq_status (*json)(aq_signed_data *d, yyjson_val **val); /* sets type and finds the object of it; else takes all */
+  void (*fill)(aq_signed_data *d);          /* what callers look at, out of the value; not the signature */
+  aq_bytes (*sig)(const aq_signed_data *d); /* in the value */
+  void (*put)(aq_buf *out, const aq_signed_data *d);
+  void (*root)(uint8_t out[32], const aq_signed_data *d); /* zeroed before */
+  uint64_t (*epoch)(const aq_signed_data *d, const aq_clock *c);
+  aq_domain_type domain;
+  bool typed; /* has an SSZ type, whichever form it comes in */
+  bool text;  /* its JSON is a string */
+  bool keeps_json;
+} aq_signed_ops;
 
-/* Where the signature lies in the value. */
-static const char *sig_path(const aq_signed_data *d) {
-  bool contents = d->duty == AQ_DUTY_PROPOSER && !d->blinded && aq_t_signed_block_contents(d->fork);
-  return contents ? "signed_block.signature" : "signature";
+static aq_status typed(aq_signed_data *d, const aq_ssz_type *t, aq_bytes in) {
+  d->type = t;
+  d->value = in;
+  return aq_ssz_check(t, in);
 }
 
-/* The beacon block inside a signed proposal. */
-static const char *block_path(const aq_signed_data *d) {
-  return !d->blinded && aq_t_signed_block_contents(d->fork) ? "signed_block.message" : "message";
+static aq_bytes sig_of(const aq_signed_data *d) { return aq_ssz_get(d->type, d->value, "signature"); }
+
+static uint64_t u64_at(const aq_signed_data *d, const char *path) { return aq_ssz_get_u64(d->type, d->value, path); }
+
+static void root_at(uint8_t out[32], const aq_signed_data *d, const char *path) {
+  aq_ssz_root(out, aq_ssz_type_at(d->type, path), aq_ssz_get(d->type, d->value, path));
 }
 
-/* Copies out of the checked value what callers look at. */
-static void fill(aq_signed_data *d) {
-  const aq_ssz_type *t = d->type;
-  memcpy(d->sig, aq_ssz_get(t, d->value, sig_path(d)).ptr, SIG_LEN);
-  if (d->duty == AQ_DUTY_ATTESTER) d->slot = aq_ssz_get_u64(t, d->value, "data.slot");
-  if (d->duty == AQ_DUTY_PROPOSER) {
-    aq_bytes block = aq_ssz_get(t, d->value, block_path(d));
-    d->slot = aq_le64_get(block.ptr); /* slot and proposer_index lead every block */
-    d->validator_index = aq_le64_get(block.ptr + 8);
-  }
-  if (d->duty == AQ_DUTY_AGGREGATOR) {
-    d->slot = aq_ssz_get_u64(t, d->value, "message.aggregate.data.slot");
-    d->validator_index = aq_ssz_get_u64(t, d->value, "message.aggregator_index");
-  }
-  if (d->duty == AQ_DUTY_SYNC_MESSAGE) {
-    d->slot = aq_ssz_get_u64(t, d->value, "slot");
-    d->validator_index = aq_ssz_get_u64(t, d->value, "validator_index");
-    memcpy(d->block_root, aq_ssz_get(t, d->value, "beacon_block_root").ptr, 32);
-  }
-  if (d->duty == AQ_DUTY_SYNC_CONTRIBUTION) {
-    d->slot = aq_ssz_get_u64(t, d->value, "message.contribution.slot");
-    d->subcommittee = aq_ssz_get_u64(t, d->value, "message.contribution.subcommittee_index");
-    d->validator_index = aq_ssz_get_u64(t, d->value, "message.aggregator_index");
-  }
-  if (d->duty == AQ_DUTY_EXIT) {
-    d->epoch = aq_ssz_get_u64(t, d->value, "message.epoch");
-    d->validator_index = aq_ssz_get_u64(t, d->value, "message.validator_index");
-  }
+static void message_root(uint8_t out[32], const aq_signed_data *d) { root_at(out, d, "message"); }
+static uint64_t slot_epoch(const aq_signed_data *d, const aq_clock *c) { return aq_epoch_of(c, d->slot); }
+
+static uint64_t own_epoch(const aq_signed_data *d, const aq_clock *c) {
+  (void)c;
+  return d->epoch;
 }
 
-static aq_status attester_ssz(aq_signed_data *d, aq_bytes in) {
-  if (in.len < AQ_HEADER_INDEX_LEN) return AQ_E_TRUNC;
-  d->has_index = aq_le32_get(in.ptr + 16) == AQ_HEADER_INDEX_LEN;
-  aq_status st = aq_header_get(&d->fork, &d->value, in, d->has_index ? 16 : 8);
-  if (st) return st;
-  d->validator_index = d->has_index ? aq_le64_get(in.ptr + 8) : 0;
-  d->type = aq_t_attestation(d->fork);
-  return aq_ssz_check(d->type, d->value);
+static void put_value(aq_buf *out, const aq_signed_data *d) { aq_buf_put_bytes(out, d->value); }
+
+/* ---- JSON that several write ---- */
+
+static void put_hex(aq_buf *out, const char *before, const uint8_t *ptr, size_t len) {
+  aq_buf_put_str(out, before);
+  aq_buf_put_str(out, "\"0x");
+  aq_buf_put_hex(out, aq_bytes_of(ptr, len));
+  aq_buf_put_u8(out, '"');
+}
+
+/* ---- proposer ---- */
+
+static aq_block_view view_of(const aq_signed_data *d) {
+  aq_block_view view;
+  aq_block_view_get(&view, d->fork, d->blinded, true, d->value);
+  return view;
 }
 
 static aq_status proposer_ssz(aq_signed_data *d, aq_bytes in) {
@@ -64,132 +69,159 @@ static aq_status proposer_ssz(aq_signed_data *d, aq_bytes in) {
   if (st) return st;
   if (in.ptr[8] > 1) return AQ_E_FORMAT;
   d->blinded = in.ptr[8];
-  d->type = aq_t_proposal(d->fork, d->blinded, true);
-  return d->type ? aq_ssz_check(d->type, d->value) : AQ_E_FORMAT;
+  const aq_ssz_type *t = aq_t_proposal(d->fork, d->blinded, true);
+  return t ? typed(d, t, d->value) : AQ_E_FORMAT;
 }
+
+static aq_status proposer_json(aq_signed_data *d, yyjson_val **val) {
+  bool versioned = aq_json_version(&d->fork, *val);
+  d->blinded = yyjson_get_bool(yyjson_obj_get(*val, "blinded"));
+  d->type = aq_t_proposal(d->fork, d->blinded, true);
+  *val = yyjson_obj_get(*val, "block");
+  return versioned && d->type ? AQ_OK : AQ_E_FORMAT;
+}
+
+static void proposer_fill(aq_signed_data *d) {
+  aq_block_view view = view_of(d);
+  d->slot = view.slot;
+  d->validator_index = view.proposer;
+}
+
+static aq_bytes proposer_sig(const aq_signed_data *d) { return view_of(d).signature; }
+
+static void proposer_put(aq_buf *out, const aq_signed_data *d) {
+  aq_header_put(out, d->fork);
+  aq_buf_put_u8(out, d->blinded);
+  aq_le32_append(out, AQ_HEADER_BLINDED_LEN);
+  aq_buf_put_bytes(out, d->value);
+}
+
+static void proposer_root(uint8_t out[32], const aq_signed_data *d) {
+  aq_block_view view = view_of(d);
+  aq_ssz_root(out, view.type, view.block);
+}
+
+/* ---- attester ---- */
+
+static aq_status attester_ssz(aq_signed_data *d, aq_bytes in) {
+  if (in.len < AQ_HEADER_INDEX_LEN) return AQ_E_TRUNC;
+  d->has_index = aq_le32_get(in.ptr + 16) == AQ_HEADER_INDEX_LEN;
+  aq_status st = aq_header_get(&d->fork, &d->value, in, d->has_index ? 16 : 8);
+  if (st) return st;
+  d->validator_index = d->has_index ? aq_le64_get(in.ptr + 8) : 0;
+  return typed(d, aq_t_attestation(d->fork), d->value);
+}
+
+static aq_status attester_json(aq_signed_data *d, yyjson_val **val) {
+  bool versioned = aq_json_version(&d->fork, *val);
+  d->has_index = aq_json_u64(*val, "validator_index", &d->validator_index);
+  d->type = aq_t_attestation(d->fork);
+  *val = yyjson_obj_get(*val, "attestation");
+  return versioned ? AQ_OK : AQ_E_FORMAT;
+}
+
+static void attester_fill(aq_signed_data *d) { d->slot = u64_at(d, "data.slot"); }
+
+static void attester_put(aq_buf *out, const aq_signed_data *d) {
+  aq_header_put(out, d->fork);
+  if (d->has_index) {
+    uint8_t le[8];
+    aq_le64_put(le, d->validator_index);
+    aq_buf_put(out, le, sizeof le);
+  }
+  aq_le32_append(out, d->has_index ? AQ_HEADER_INDEX_LEN : AQ_HEADER_LEN);
+  aq_buf_put_bytes(out, d->value);
+}
+
+static void attester_root(uint8_t out[32], const aq_signed_data *d) { root_at(out, d, "data"); }
+
+static uint64_t attester_epoch(const aq_signed_data *d, const aq_clock *c) {
+  (void)c;
+  return u64_at(d, "data.target.epoch");
+}
+
+/* ---- aggregator ---- */
 
 static aq_status aggregator_ssz(aq_signed_data *d, aq_bytes in) {
   d->fork = AQ_PHASE0; /* bare from old peers: its first offset, 100, is no version (wire.md 7.3) */
-  d->type = &aq_t_signed_aggregate_and_proof_phase0;
-  d->value = in;
-  if (aq_ssz_check(d->type, in) == AQ_OK) return AQ_OK;
+  if (typed(d, &aq_t_signed_aggregate_and_proof_phase0, in) == AQ_OK) return AQ_OK;
   aq_status st = aq_header_get(&d->fork, &d->value, in, 8);
-  if (st) return st;
+  return st ? st : typed(d, aq_t_signed_aggregate(d->fork), d->value);
+}
+
+static aq_status aggregator_json(aq_signed_data *d, yyjson_val **val) {
+  if (aq_json_version(&d->fork, *val)) *val = yyjson_obj_get(*val, "aggregate_and_proof");
   d->type = aq_t_signed_aggregate(d->fork);
-  return aq_ssz_check(d->type, d->value);
+  return AQ_OK;
 }
 
-static aq_status signed_ssz(aq_signed_data *d, aq_bytes in) {
-  if (d->duty == AQ_DUTY_ATTESTER) return attester_ssz(d, in);
-  if (d->duty == AQ_DUTY_PROPOSER) return proposer_ssz(d, in);
-  if (d->duty == AQ_DUTY_AGGREGATOR) return aggregator_ssz(d, in);
-  if (d->duty == AQ_DUTY_SYNC_MESSAGE)
-    d->type = &aq_t_sync_committee_message;
-  else if (d->duty == AQ_DUTY_SYNC_CONTRIBUTION)
-    d->type = &aq_t_signed_contribution_and_proof;
-  else
-    return AQ_E_FORMAT; /* the others have no SSZ form */
-  d->value = in;
-  return aq_ssz_check(d->type, in);
+static void aggregator_fill(aq_signed_data *d) {
+  d->slot = u64_at(d, "message.aggregate.data.slot");
+  d->validator_index = u64_at(d, "message.aggregator_index");
 }
 
-/* The versioned and the bare JSON objects of typed payloads: which type, and which member holds it. */
-static aq_status json_form(aq_signed_data *d, yyjson_val **val) {
+static void aggregator_put(aq_buf *out, const aq_signed_data *d) {
+  aq_header_put(out, d->fork);
+  aq_le32_append(out, AQ_HEADER_LEN);
+  aq_buf_put_bytes(out, d->value);
+}
+
+/* ---- sync committee: message and contribution ---- */
+
+static aq_status message_ssz(aq_signed_data *d, aq_bytes in) { return typed(d, &aq_t_sync_committee_message, in); }
+
+static aq_status message_json(aq_signed_data *d, yyjson_val **val) {
+  (void)aq_json_version(&d->fork, *val);
+  d->type = &aq_t_sync_committee_message;
+  return AQ_OK;
+}
+
+static void message_fill(aq_signed_data *d) {
+  d->slot = u64_at(d, "slot");
+  d->validator_index = u64_at(d, "validator_index");
+  memcpy(d->block_root, aq_ssz_get(d->type, d->value, "beacon_block_root").ptr, 32);
+}
+
+static void head_root(uint8_t out[32], const aq_signed_data *d) { memcpy(out, d->block_root, 32); }
+
+static aq_status contribution_ssz(aq_signed_data *d, aq_bytes in) {
+  return typed(d, &aq_t_signed_contribution_and_proof, in);
+}
+
+static aq_status contribution_json(aq_signed_data *d, yyjson_val **val) {
+  (void)aq_json_version(&d->fork, *val);
+  d->type = &aq_t_signed_contribution_and_proof;
+  return AQ_OK;
+}
+
+static void contribution_fill(aq_signed_data *d) {
+  d->slot = u64_at(d, "message.contribution.slot");
+  d->subcommittee = u64_at(d, "message.contribution.subcommittee_index");
+  d->validator_index = u64_at(d, "message.aggregator_index");
+}
+
+/* ---- exit ---- */
+
+static aq_status exit_json(aq_signed_data *d, yyjson_val **val) {
+  (void)aq_json_version(&d->fork, *val);
+  d->type = &aq_t_signed_voluntary_exit;
+  return AQ_OK;
+}
+
+static void exit_fill(aq_signed_data *d) {
+  d->epoch = u64_at(d, "message.epoch");
+  d->validator_index = u64_at(d, "message.validator_index");
+}
+
+static void exit_put(aq_buf *out, const aq_signed_data *d) { aq_ssz_to_json(out, d->type, d->value); }
+
+/* ---- builder registration ---- */
+
+static aq_status registration_json(aq_signed_data *d, yyjson_val **val) {
   bool versioned = aq_json_version(&d->fork, *val);
-  switch (d->duty) {
-    case AQ_DUTY_ATTESTER:
-      d->has_index = aq_json_u64(*val, "validator_index", &d->validator_index);
-      d->type = aq_t_attestation(d->fork);
-      *val = yyjson_obj_get(*val, "attestation");
-      return versioned ? AQ_OK : AQ_E_FORMAT;
-    case AQ_DUTY_PROPOSER:
-      d->blinded = yyjson_get_bool(yyjson_obj_get(*val, "blinded"));
-      d->type = aq_t_proposal(d->fork, d->blinded, true);
-      *val = yyjson_obj_get(*val, "block");
-      return versioned ? AQ_OK : AQ_E_FORMAT;
-    case AQ_DUTY_AGGREGATOR:
-      d->type = aq_t_signed_aggregate(d->fork);
-      if (versioned) *val = yyjson_obj_get(*val, "aggregate_and_proof");
-      return AQ_OK;
-    case AQ_DUTY_BUILDER_REGISTRATION:
-      d->type = &aq_t_signed_validator_registration;
-      *val = yyjson_obj_get(*val, "registration");
-      return versioned && d->fork == AQ_PHASE0 ? AQ_OK : AQ_E_FORMAT; /* version 0 is V1, the only one */
-    case AQ_DUTY_EXIT: d->type = &aq_t_signed_voluntary_exit; return AQ_OK;
-    case AQ_DUTY_SYNC_MESSAGE: d->type = &aq_t_sync_committee_message; return AQ_OK;
-    case AQ_DUTY_SYNC_CONTRIBUTION: d->type = &aq_t_signed_contribution_and_proof; return AQ_OK;
-    case AQ_DUTY_UNKNOWN:
-    case AQ_DUTY_SIGNATURE:
-    case AQ_DUTY_BUILDER_PROPOSER:
-    case AQ_DUTY_RANDAO:
-    case AQ_DUTY_PREPARE_AGGREGATOR:
-    case AQ_DUTY_PREPARE_SYNC_CONTRIBUTION:
-    case AQ_DUTY_INFO_SYNC:
-    case AQ_DUTY_CNT: break;
-  }
-  return AQ_E_FORMAT;
-}
-
-static bool sig_from_base64(uint8_t sig[SIG_LEN], yyjson_val *val) {
-  aq_buf raw = AQ_BUF(SIG_LEN);
-  bool ok = yyjson_is_str(val) &&
-            aq_base64_decode(&raw, aq_bytes_of(yyjson_get_str(val), yyjson_get_len(val)), AQ_BASE64_STD) == AQ_OK &&
-            raw.len == SIG_LEN;
-  if (ok) memcpy(sig, raw.ptr, SIG_LEN);
-  aq_buf_free(&raw);
-  return ok;
-}
-
-static bool json_only(aq_signed_data *d, yyjson_val *root) {
-  if (d->duty == AQ_DUTY_SIGNATURE) return sig_from_base64(d->sig, root);
-  if (d->duty == AQ_DUTY_RANDAO) {
-    return aq_json_u64(root, "epoch", &d->epoch) && aq_json_hex(root, "signature", d->sig, SIG_LEN);
-  }
-  return aq_json_u64(root, "validator_index", &d->validator_index) && aq_json_u64(root, "slot", &d->slot) &&
-         (d->duty != AQ_DUTY_PREPARE_SYNC_CONTRIBUTION || aq_json_u64(root, "subcommittee_index", &d->subcommittee)) &&
-         aq_json_hex(root, "selection_proof", d->sig, SIG_LEN);
-}
-
-static bool is_json_only(aq_duty_type duty) {
-  return duty == AQ_DUTY_SIGNATURE || duty == AQ_DUTY_RANDAO || duty == AQ_DUTY_PREPARE_AGGREGATOR ||
-         duty == AQ_DUTY_PREPARE_SYNC_CONTRIBUTION;
-}
-
-static aq_status signed_json(aq_signed_data *d, aq_arena *a, aq_bytes in) {
-  yyjson_doc *doc = aq_json_parse(in, aq_payload_json_max(d->duty), NULL);
-  if (!doc) return AQ_E_FORMAT;
-  yyjson_val *val = yyjson_doc_get_root(doc);
-  aq_status st;
-  if (is_json_only(d->duty)) {
-    st = json_only(d, val) ? AQ_OK : AQ_E_FORMAT;
-  } else {
-    st = json_form(d, &val);
-    if (st == AQ_OK) st = aq_payload_json(&d->value, a, d->type, val);
-  }
-  yyjson_doc_free(doc);
-  if (st == AQ_OK && d->duty == AQ_DUTY_BUILDER_REGISTRATION) d->json = in;
-  return st;
-}
-
-aq_status aq_signed_decode(aq_signed_data *out, aq_arena *a, aq_duty_type duty, aq_bytes in) {
-  *out = (aq_signed_data){.duty = duty};
-  aq_status st = signed_ssz(out, in);
-  uint8_t first = aq_first_char(in);
-  if (st && (first == '{' || (first == '"' && duty == AQ_DUTY_SIGNATURE))) {
-    *out = (aq_signed_data){.duty = duty};
-    st = signed_json(out, a, in);
-  }
-  if (st == AQ_OK && out->type) fill(out);
-  return st;
-}
-
-/* ---- writing ---- */
-
-static void put_hex(aq_buf *out, const char *before, const uint8_t *ptr, size_t len) {
-  aq_buf_put_str(out, before);
-  aq_buf_put_str(out, "\"0x");
-  aq_buf_put_hex(out, aq_bytes_of(ptr, len));
-  aq_buf_put_u8(out, '"');
+  d->type = &aq_t_signed_validator_registration;
+  *val = yyjson_obj_get(*val, "registration");
+  return versioned && aq_fork_is_first(d->fork) ? AQ_OK : AQ_E_FORMAT; /* version 0 is V1, the only one */
 }
 
 /* EIP-55: a letter is upper case where the hash of the lower-case text has a high nibble. */
@@ -217,62 +249,205 @@ static void put_registration(aq_buf *out, const aq_signed_data *d) {
   aq_buf_put_str(out, "}}");
 }
 
-static void put_selection(aq_buf *out, const aq_signed_data *d) {
+/* ---- JSON only: RANDAO, selections, a bare signature ---- */
+
+static aq_status randao_json(aq_signed_data *d, yyjson_val **val) {
+  bool ok = aq_json_u64(*val, "epoch", &d->epoch) && aq_json_hex(*val, "signature", d->sig, SIG_LEN);
+  return ok ? AQ_OK : AQ_E_FORMAT;
+}
+
+static void randao_put(aq_buf *out, const aq_signed_data *d) {
+  aq_buf_printf(out, "{\"epoch\":\"%llu\"", (unsigned long long)d->epoch);
+  put_hex(out, ",\"signature\":", d->sig, SIG_LEN);
+  aq_buf_put_u8(out, '}');
+}
+
+static void randao_root(uint8_t out[32], const aq_signed_data *d) { aq_le64_put(out, d->epoch); }
+
+static aq_status selection_json(aq_signed_data *d, yyjson_val **val) {
+  bool ok = aq_json_u64(*val, "validator_index", &d->validator_index) && aq_json_u64(*val, "slot", &d->slot) &&
+            aq_json_hex(*val, "selection_proof", d->sig, SIG_LEN);
+  return ok ? AQ_OK : AQ_E_FORMAT;
+}
+
+static aq_status sync_selection_json(aq_signed_data *d, yyjson_val **val) {
+  return aq_json_u64(*val, "subcommittee_index", &d->subcommittee) ? selection_json(d, val) : AQ_E_FORMAT;
+}
+
+static void put_selection_head(aq_buf *out, const aq_signed_data *d) {
   aq_buf_printf(out, "{\"validator_index\":\"%llu\",\"slot\":\"%llu\"", (unsigned long long)d->validator_index,
                 (unsigned long long)d->slot);
-  if (d->duty == AQ_DUTY_PREPARE_SYNC_CONTRIBUTION) {
-    aq_buf_printf(out, ",\"subcommittee_index\":\"%llu\"", (unsigned long long)d->subcommittee);
-  }
+}
+
+static void put_selection_proof(aq_buf *out, const aq_signed_data *d) {
   put_hex(out, ",\"selection_proof\":", d->sig, SIG_LEN);
   aq_buf_put_u8(out, '}');
 }
 
-static void put_attester(aq_buf *out, const aq_signed_data *d) {
-  aq_header_put(out, d->fork);
-  if (d->has_index) {
-    uint8_t le[8];
-    aq_le64_put(le, d->validator_index);
-    aq_buf_put(out, le, sizeof le);
+static void selection_put(aq_buf *out, const aq_signed_data *d) {
+  put_selection_head(out, d);
+  put_selection_proof(out, d);
+}
+
+static void sync_selection_put(aq_buf *out, const aq_signed_data *d) {
+  put_selection_head(out, d);
+  aq_buf_printf(out, ",\"subcommittee_index\":\"%llu\"", (unsigned long long)d->subcommittee);
+  put_selection_proof(out, d);
+}
+
+static void selection_root(uint8_t out[32], const aq_signed_data *d) { aq_le64_put(out, d->slot); }
+
+static void sync_selection_root(uint8_t out[32], const aq_signed_data *d) {
+  uint8_t selection[16];
+  aq_le64_put(selection, d->slot);
+  aq_le64_put(selection + 8, d->subcommittee);
+  aq_ssz_root(out, &aq_t_sync_aggregator_selection_data, aq_bytes_of(selection, sizeof selection));
+}
+
+static bool sig_from_base64(uint8_t sig[SIG_LEN], yyjson_val *val) {
+  aq_buf raw = AQ_BUF(SIG_LEN);
+  bool ok = yyjson_is_str(val) &&
+            aq_base64_decode(&raw, aq_bytes_of(yyjson_get_str(val), yyjson_get_len(val)), AQ_BASE64_STD) == AQ_OK &&
+            raw.len == SIG_LEN;
+  if (ok) memcpy(sig, raw.ptr, SIG_LEN);
+  aq_buf_free(&raw);
+  return ok;
+}
+
+static aq_status signature_json(aq_signed_data *d, yyjson_val **val) {
+  return sig_from_base64(d->sig, *val) ? AQ_OK : AQ_E_FORMAT;
+}
+
+static void signature_put(aq_buf *out, const aq_signed_data *d) {
+  aq_buf_put_u8(out, '"');
+  aq_base64_encode(out, aq_bytes_of(d->sig, SIG_LEN), AQ_BASE64_STD);
+  aq_buf_put_u8(out, '"');
+}
+
+/* ---- the rows ---- */
+
+#define X(id, name, ...) extern const aq_signed_ops aq_signed_##name;
+AQ_DUTY_MAP(X)
+#undef X
+
+const aq_signed_ops aq_signed_proposer = {.ssz = proposer_ssz,
+                                          .json = proposer_json,
+                                          .fill = proposer_fill,
+                                          .sig = proposer_sig,
+                                          .put = proposer_put,
+                                          .root = proposer_root,
+                                          .epoch = slot_epoch,
+                                          .domain = AQ_DOMAIN_BEACON_PROPOSER,
+                                          .typed = true};
+const aq_signed_ops aq_signed_attester = {.ssz = attester_ssz,
+                                          .json = attester_json,
+                                          .fill = attester_fill,
+                                          .sig = sig_of,
+                                          .put = attester_put,
+                                          .root = attester_root,
+                                          .epoch = attester_epoch,
+                                          .domain = AQ_DOMAIN_BEACON_ATTESTER,
+                                          .typed = true};
+const aq_signed_ops aq_signed_aggregator = {.ssz = aggregator_ssz,
+                                            .json = aggregator_json,
+                                            .fill = aggregator_fill,
+                                            .sig = sig_of,
+                                            .put = aggregator_put,
+                                            .root = message_root,
+                                            .epoch = slot_epoch,
+                                            .domain = AQ_DOMAIN_AGGREGATE_AND_PROOF,
+                                            .typed = true};
+const aq_signed_ops aq_signed_sync_message = {.ssz = message_ssz,
+                                              .json = message_json,
+                                              .fill = message_fill,
+                                              .sig = sig_of,
+                                              .put = put_value,
+                                              .root = head_root,
+                                              .epoch = slot_epoch,
+                                              .domain = AQ_DOMAIN_SYNC_COMMITTEE,
+                                              .typed = true};
+const aq_signed_ops aq_signed_sync_contribution = {.ssz = contribution_ssz,
+                                                   .json = contribution_json,
+                                                   .fill = contribution_fill,
+                                                   .sig = sig_of,
+                                                   .put = put_value,
+                                                   .root = message_root,
+                                                   .epoch = slot_epoch,
+                                                   .domain = AQ_DOMAIN_CONTRIBUTION_AND_PROOF,
+                                                   .typed = true};
+const aq_signed_ops aq_signed_exit = {.json = exit_json,
+                                      .fill = exit_fill,
+                                      .sig = sig_of,
+                                      .put = exit_put,
+                                      .root = message_root,
+                                      .epoch = own_epoch,
+                                      .domain = AQ_DOMAIN_VOLUNTARY_EXIT,
+                                      .typed = true};
+const aq_signed_ops aq_signed_builder_registration = {.json = registration_json,
+                                                      .sig = sig_of,
+                                                      .put = put_registration,
+                                                      .root = message_root,
+                                                      .epoch = slot_epoch,
+                                                      .domain = AQ_DOMAIN_APPLICATION_BUILDER,
+                                                      .typed = true,
+                                                      .keeps_json = true};
+const aq_signed_ops aq_signed_randao = {
+    .json = randao_json, .put = randao_put, .root = randao_root, .epoch = own_epoch, .domain = AQ_DOMAIN_RANDAO};
+const aq_signed_ops aq_signed_prepare_aggregator = {.json = selection_json,
+                                                    .put = selection_put,
+                                                    .root = selection_root,
+                                                    .epoch = slot_epoch,
+                                                    .domain = AQ_DOMAIN_SELECTION_PROOF};
+const aq_signed_ops aq_signed_prepare_sync_contribution = {.json = sync_selection_json,
+                                                           .put = sync_selection_put,
+                                                           .root = sync_selection_root,
+                                                           .epoch = slot_epoch,
+                                                           .domain = AQ_DOMAIN_SYNC_SELECTION_PROOF};
+/* Raw: what it signs is not in it, so it has no root. */
+const aq_signed_ops aq_signed_signature = {.json = signature_json, .put = signature_put, .text = true};
+const aq_signed_ops aq_signed_builder_proposer = {0}, aq_signed_info_sync = {0};
+
+static const aq_signed_ops *ops_of(aq_duty_type type) {
+  static const aq_signed_ops none = {0};
+#define X(id, name, ...) [AQ_DUTY_##id] = &aq_signed_##name,
+  static const aq_signed_ops *const ops[AQ_DUTY_CNT] = {[AQ_DUTY_UNKNOWN] = &none, AQ_DUTY_MAP(X)};
+#undef X
+  return aq_duty_type_valid((int64_t)type) ? ops[type] : &none;
+}
+
+/* ---- the operations ---- */
+
+static aq_status signed_json(aq_signed_data *d, aq_arena *a, aq_bytes in) {
+  const aq_signed_ops *o = ops_of(d->duty);
+  yyjson_doc *doc = o->json ? aq_json_parse(in, aq_payload_json_max(d->duty), NULL) : NULL;
+  if (!doc) return AQ_E_FORMAT;
+  yyjson_val *val = yyjson_doc_get_root(doc);
+  aq_status st = o->json(d, &val);
+  if (st == AQ_OK && o->typed) st = aq_payload_json(&d->value, a, d->type, val);
+  yyjson_doc_free(doc);
+  if (st == AQ_OK && o->keeps_json) d->json = in;
+  return st;
+}
+
+aq_status aq_signed_decode(aq_signed_data *out, aq_arena *a, aq_duty_type duty, aq_bytes in) {
+  const aq_signed_ops *o = ops_of(duty);
+  *out = (aq_signed_data){.duty = duty};
+  aq_status st = o->ssz ? o->ssz(out, in) : AQ_E_FORMAT;
+  uint8_t first = aq_first_char(in);
+  if (st && (first == '{' || (first == '"' && o->text))) {
+    *out = (aq_signed_data){.duty = duty};
+    st = signed_json(out, a, in);
   }
-  aq_le32_append(out, d->has_index ? AQ_HEADER_INDEX_LEN : AQ_HEADER_LEN);
-  aq_buf_put_bytes(out, d->value);
+  if (st != AQ_OK || !out->type) return st;
+  memcpy(out->sig, o->sig(out).ptr, SIG_LEN);
+  if (o->fill) o->fill(out);
+  return AQ_OK;
 }
 
 aq_status aq_signed_encode(aq_buf *out, const aq_signed_data *in) {
-  switch (in->duty) {
-    case AQ_DUTY_ATTESTER: put_attester(out, in); break;
-    case AQ_DUTY_PROPOSER:
-      aq_header_put(out, in->fork);
-      aq_buf_put_u8(out, in->blinded);
-      aq_le32_append(out, AQ_HEADER_BLINDED_LEN);
-      aq_buf_put_bytes(out, in->value);
-      break;
-    case AQ_DUTY_AGGREGATOR:
-      aq_header_put(out, in->fork);
-      aq_le32_append(out, AQ_HEADER_LEN);
-      aq_buf_put_bytes(out, in->value);
-      break;
-    case AQ_DUTY_SYNC_MESSAGE:
-    case AQ_DUTY_SYNC_CONTRIBUTION: aq_buf_put_bytes(out, in->value); break;
-    case AQ_DUTY_EXIT: aq_ssz_to_json(out, in->type, in->value); break;
-    case AQ_DUTY_BUILDER_REGISTRATION: put_registration(out, in); break;
-    case AQ_DUTY_RANDAO:
-      aq_buf_printf(out, "{\"epoch\":\"%llu\"", (unsigned long long)in->epoch);
-      put_hex(out, ",\"signature\":", in->sig, SIG_LEN);
-      aq_buf_put_u8(out, '}');
-      break;
-    case AQ_DUTY_PREPARE_AGGREGATOR:
-    case AQ_DUTY_PREPARE_SYNC_CONTRIBUTION: put_selection(out, in); break;
-    case AQ_DUTY_SIGNATURE:
-      aq_buf_put_u8(out, '"');
-      aq_base64_encode(out, aq_bytes_of(in->sig, SIG_LEN), AQ_BASE64_STD);
-      aq_buf_put_u8(out, '"');
-      break;
-    case AQ_DUTY_UNKNOWN:
-    case AQ_DUTY_BUILDER_PROPOSER:
-    case AQ_DUTY_INFO_SYNC:
-    case AQ_DUTY_CNT: return AQ_E_UNSUPPORTED;
-  }
+  const aq_signed_ops *o = ops_of(in->duty);
+  if (!o->put) return AQ_E_UNSUPPORTED;
+  o->put(out, in);
   return out->failed ? AQ_E_LIMIT : AQ_OK;
 }
 
@@ -281,7 +456,7 @@ aq_status aq_signed_with_sig(aq_signed_data *out, aq_arena *a, const aq_signed_d
   d.json = (aq_bytes){NULL, 0};
   memcpy(d.sig, sig, SIG_LEN);
   if (d.type) {
-    aq_bytes at = aq_ssz_get(d.type, in->value, sig_path(in));
+    aq_bytes at = ops_of(in->duty)->sig(in);
     size_t pos = (size_t)(at.ptr - in->value.ptr);
     uint8_t *copy = aq_arena_alloc(a, in->value.len);
     if (!copy) return AQ_E_LIMIT;
@@ -293,57 +468,17 @@ aq_status aq_signed_with_sig(aq_signed_data *out, aq_arena *a, const aq_signed_d
   return AQ_OK;
 }
 
-/* ---- roots ---- */
-
-static void root_at(uint8_t out[32], const aq_signed_data *d, const char *path) {
-  aq_ssz_root(out, aq_ssz_type_at(d->type, path), aq_ssz_get(d->type, d->value, path));
-}
-
 void aq_signed_message_root(uint8_t out[32], const aq_signed_data *d) {
-  uint8_t selection[16];
+  const aq_signed_ops *o = ops_of(d->duty);
   memset(out, 0, 32);
-  switch (d->duty) {
-    case AQ_DUTY_ATTESTER: root_at(out, d, "data"); return;
-    case AQ_DUTY_PROPOSER: root_at(out, d, block_path(d)); return;
-    case AQ_DUTY_EXIT:
-    case AQ_DUTY_BUILDER_REGISTRATION:
-    case AQ_DUTY_AGGREGATOR:
-    case AQ_DUTY_SYNC_CONTRIBUTION: root_at(out, d, "message"); return;
-    case AQ_DUTY_RANDAO: aq_le64_put(out, d->epoch); return;
-    case AQ_DUTY_PREPARE_AGGREGATOR: aq_le64_put(out, d->slot); return;
-    case AQ_DUTY_SYNC_MESSAGE: memcpy(out, d->block_root, 32); return;
-    case AQ_DUTY_PREPARE_SYNC_CONTRIBUTION:
-      aq_le64_put(selection, d->slot);
-      aq_le64_put(selection + 8, d->subcommittee);
-      aq_ssz_root(out, &aq_t_sync_aggregator_selection_data, aq_bytes_of(selection, sizeof selection));
-      return;
-    case AQ_DUTY_UNKNOWN:
-    case AQ_DUTY_SIGNATURE: /* raw: what it signs is not in it */
-    case AQ_DUTY_BUILDER_PROPOSER:
-    case AQ_DUTY_INFO_SYNC:
-    case AQ_DUTY_CNT: return;
-  }
+  if (o->root) o->root(out, d);
 }
 
 void aq_signed_signing_root(uint8_t out[32], const aq_chain *c, const aq_signed_data *d) {
-  static const aq_domain_type domain[AQ_DUTY_CNT] = {
-      [AQ_DUTY_PROPOSER] = AQ_DOMAIN_BEACON_PROPOSER,
-      [AQ_DUTY_ATTESTER] = AQ_DOMAIN_BEACON_ATTESTER,
-      [AQ_DUTY_EXIT] = AQ_DOMAIN_VOLUNTARY_EXIT,
-      [AQ_DUTY_BUILDER_REGISTRATION] = AQ_DOMAIN_APPLICATION_BUILDER,
-      [AQ_DUTY_RANDAO] = AQ_DOMAIN_RANDAO,
-      [AQ_DUTY_PREPARE_AGGREGATOR] = AQ_DOMAIN_SELECTION_PROOF,
-      [AQ_DUTY_AGGREGATOR] = AQ_DOMAIN_AGGREGATE_AND_PROOF,
-      [AQ_DUTY_SYNC_MESSAGE] = AQ_DOMAIN_SYNC_COMMITTEE,
-      [AQ_DUTY_PREPARE_SYNC_CONTRIBUTION] = AQ_DOMAIN_SYNC_SELECTION_PROOF,
-      [AQ_DUTY_SYNC_CONTRIBUTION] = AQ_DOMAIN_CONTRIBUTION_AND_PROOF,
-  };
+  const aq_signed_ops *o = ops_of(d->duty);
+  uint8_t root[32] = {0};
   memset(out, 0, 32);
-  if ((unsigned)d->duty >= AQ_DUTY_CNT || (!d->type && !is_json_only(d->duty)) || d->duty == AQ_DUTY_SIGNATURE) return;
-  uint64_t epoch = aq_epoch_of(&c->clock, d->slot);
-  if (d->duty == AQ_DUTY_ATTESTER) epoch = aq_ssz_get_u64(d->type, d->value, "data.target.epoch");
-  if (d->duty == AQ_DUTY_RANDAO || d->duty == AQ_DUTY_EXIT) epoch = d->epoch;
-  uint8_t root[32];
-  aq_signed_message_root(root, d);
-  aq_chain_signing_root(out, c, domain[d->duty], epoch, root);
+  if (!o->root || (o->typed && !d->type)) return;
+  o->root(root, d);
+  aq_chain_signing_root(out, c, o->domain, o->epoch(d, &c->clock), root);
 }

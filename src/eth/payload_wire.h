@@ -9,7 +9,7 @@
    The longest of the others is an aggregate of 131072 bits. A parsed document takes up to eight times its text. */
 enum { AQ_PROPOSAL_JSON_MAX = 16 << 20, AQ_PAYLOAD_JSON_MAX = 256 << 10 };
 static inline size_t aq_payload_json_max(aq_duty_type duty) {
-  return duty == AQ_DUTY_PROPOSER ? AQ_PROPOSAL_JSON_MAX : AQ_PAYLOAD_JSON_MAX;
+  return aq_duty_of(duty)->slash == AQ_SLASH_BLOCK ? AQ_PROPOSAL_JSON_MAX : AQ_PAYLOAD_JSON_MAX;
 }
 
 /* u64 version, then (proposals) u8 blinded, then u32 offset of the value. */

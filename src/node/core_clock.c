@@ -24,7 +24,7 @@ static bool bound(aq_core *c) {
   const aq_store *store = c->cfg.store;
   const aq_clock *clock = &c->chain.clock;
   if (!c->head_known || !c->workflow) return false;
-  uint64_t now_ns = aq_now_ns(c->cfg.env), head_ns = aq_duty_start_ns(clock, (aq_duty){c->head_slot, AQ_DUTY_PROPOSER});
+  uint64_t now_ns = aq_now_ns(c->cfg.env), head_ns = aq_slot_time_ns(clock, c->head_slot, 0);
   uint64_t limit_ns = aq_duty_gate_end_ns(clock, head_ns > now_ns ? head_ns : now_ns), was_ns = c->held_until_ns;
   bool lower = store->since_ns > limit_ns - AQ_STORE_MARGIN_NS;
   if (lower) store->mark(store->ctx, limit_ns - AQ_STORE_MARGIN_NS);
@@ -57,7 +57,7 @@ static void ask_health(aq_core *c) {
 /* Heads of the future: it is at least that late. The genesis block stands before its time and says nothing. */
 static void compare(aq_core *c) {
   const aq_clock *clock = &c->chain.clock;
-  uint64_t now_ns = aq_now_ns(c->cfg.env), head_ns = aq_duty_start_ns(clock, (aq_duty){c->head_slot, AQ_DUTY_PROPOSER});
+  uint64_t now_ns = aq_now_ns(c->cfg.env), head_ns = aq_slot_time_ns(clock, c->head_slot, 0);
   if (!c->head_known || c->head_slot == 0) return;
   bool behind = head_ns > now_ns + AQ_STORE_MARGIN_NS && head_ns - now_ns < INT64_MAX / 2;
   if (behind) was_behind(c, c->steps_ns + (int64_t)(head_ns - now_ns + clock->slot_ns));

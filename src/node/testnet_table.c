@@ -7,7 +7,6 @@ typedef unsigned long long ull;
 
 static void duty_line(const aq_testnet *t, aq_duty_type type) {
   const aq_report_duty *d = &t->report.duty[type];
-  if (d->scheduled == 0 && type != AQ_DUTY_ATTESTER && type != AQ_DUTY_PROPOSER) return;
   printf("  %-12s %8llu done %6llu failed   p50 %7.1f ms   p99 %7.1f ms\n", aq_duty_name(type), (ull)d->ok,
          (ull)d->failed, aq_samples_quantile(&d->latency_ms, 0.5), aq_samples_quantile(&d->latency_ms, 0.99));
 }
@@ -24,8 +23,8 @@ static uint32_t table(const aq_testnet *t) {
            t->cfg->binary[i] ? "  " : "", t->cfg->binary[i] ? t->cfg->binary[i] : "");
   }
   for (int d = 0; d < AQ_DUTY_CNT; d++) {
-    bool shown = t->report.duty[d].scheduled || d == AQ_DUTY_ATTESTER || d == AQ_DUTY_PROPOSER;
-    if (shown) lines++;
+    if (!t->report.duty[d].scheduled && !aq_duty_is((aq_duty_type)d, AQ_DF_AGREED)) continue;
+    lines++;
     duty_line(t, (aq_duty_type)d);
   }
   printf("  wrong messages %llu, slashable %llu%s%s\n", (ull)t->report.bad, (ull)t->report.slashable,

@@ -138,7 +138,7 @@ static void fill_chain(aq_beacon *b) {
   ch->sync_committee_size = 512;
   memcpy(ch->genesis_version, b->cfg.genesis_version, 4);
   for (int f = 0; f < AQ_FORK_CNT; f++) {
-    ch->fork[f].epoch = f == AQ_PHASE0 ? 0 : b->cfg.fork_epoch[f];
+    ch->fork[f].epoch = aq_fork_is_first((aq_fork)f) ? 0 : b->cfg.fork_epoch[f];
     memcpy(ch->fork[f].version, b->cfg.genesis_version, 4);
     ch->fork[f].version[0] = (uint8_t)(b->cfg.genesis_version[0] + f);
   }
@@ -211,7 +211,7 @@ bool aq_beacon_count_from(aq_beacon *b, uint64_t slot) {
 }
 
 void aq_beacon_schedule(aq_beacon *b, aq_fork fork, uint64_t epoch) {
-  AQ_ASSERT(fork > AQ_PHASE0 && fork < AQ_FORK_CNT);
+  AQ_ASSERT(!aq_fork_is_first(fork) && fork < AQ_FORK_CNT);
   b->chain.fork[fork].epoch = epoch;
 }
 

@@ -31,8 +31,6 @@ static void get_genesis(aq_sim_call *c) {
 }
 
 static void get_spec(aq_sim_call *c) {
-  static const char *const upper[AQ_FORK_CNT] = {"GENESIS", "ALTAIR",  "BELLATRIX", "CAPELLA",
-                                                 "DENEB",   "ELECTRA", "FULU"};
   static const struct {
     const char *name;
     uint32_t value;
@@ -53,10 +51,11 @@ static void get_spec(aq_sim_call *c) {
                 "{\"data\":{\"CONFIG_NAME\":\"aequa-sim\",\"PRESET_BASE\":\"mainnet\",\"SECONDS_PER_SLOT\":\"%llu\","
                 "\"SLOT_DURATION_MS\":\"%llu\",\"SLOTS_PER_EPOCH\":\"%llu\"",
                 (ull)slot_s, (ull)(b->cfg.slot_ns / AQ_NS_PER_MS), (ull)b->cfg.slots_per_epoch);
-  for (int f = 0; f < AQ_FORK_CNT; f++) {
-    aq_buf_printf(&out, ",\"%s_FORK_VERSION\":", upper[f]);
+  for (aq_fork f = 0; f < AQ_FORK_CNT; f++) {
+    const char *key = aq_fork_of(f)->spec_key;
+    aq_buf_printf(&out, ",\"%s_FORK_VERSION\":", key);
     put_hex(&out, b->chain.fork[f].version, 4);
-    if (f > 0) aq_buf_printf(&out, ",\"%s_FORK_EPOCH\":\"%llu\"", upper[f], (ull)b->chain.fork[f].epoch);
+    if (!aq_fork_is_first(f)) aq_buf_printf(&out, ",\"%s_FORK_EPOCH\":\"%llu\"", key, (ull)b->chain.fork[f].epoch);
   }
   for (size_t i = 0; i < AQ_COUNT(domain); i++)
     aq_buf_printf(&out, ",\"DOMAIN_%s\":\"0x%02x000000\"", domain[i].name, domain[i].value);
@@ -314,10 +313,10 @@ static void get_attestation_data(aq_sim_call *c) {
     aq_sim_error(c, 400, "slot is not the current or previous epoch's");
     return;
   }
-  bool electra = aq_chain_fork_at(&c->b->chain, slot / c->b->cfg.slots_per_epoch) >= AQ_ELECTRA;
+  aq_fork fork = aq_chain_fork_at(&c->b->chain, slot / c->b->cfg.slots_per_epoch);
   aq_att_data data;
   uint8_t ssz[128];
-  aq_sim_att_data(c->b, slot, electra ? 0 : index, &data);
+  aq_sim_att_data(c->b, slot, aq_fork_of(fork)->committee_bits ? 0 : index, &data);
   aq_att_data_put(ssz, &data);
   aq_buf out = AQ_BUF(4096);
   aq_buf_put_str(&out, "{\"data\":");
@@ -570,7 +569,8 @@ static void post_fork(aq_sim_call *c) {
   const char *name = aq_json_str(root, "fork");
   aq_fork fork = AQ_PHASE0;
   uint64_t epoch;
-  bool ok = name && aq_fork_parse(&fork, aq_bytes_str(name)) && fork > AQ_PHASE0 && aq_json_u64(root, "epoch", &epoch);
+  bool ok =
+      name && aq_fork_parse(&fork, aq_bytes_str(name)) && !aq_fork_is_first(fork) && aq_json_u64(root, "epoch", &epoch);
   yyjson_doc_free(doc);
   if (!ok) {
     aq_sim_error(c, 400, "want {\"fork\":\"fulu\",\"epoch\":\"3\"}");

@@ -31,7 +31,7 @@ void aq_relay_free(aq_relay *r) {
 bool aq_sim_bids(const aq_beacon *b, uint64_t slot) {
   const aq_beacon_builder *way = b->cfg.builder;
   aq_fork fork = aq_chain_fork_at(&b->chain, slot / b->cfg.slots_per_epoch);
-  return way && fork >= AQ_BELLATRIX && (!way->bids || way->bids(way->arg, slot));
+  return way && aq_fork_of(fork)->payload != AQ_PAYLOAD_NONE && (!way->bids || way->bids(way->arg, slot));
 }
 
 /* ---- payloads ---- */

@@ -52,7 +52,7 @@ const uint8_t *aq_sim_proposer_root_v1(const aq_beacon *b, uint64_t epoch) { ret
 
 /* EIP-7917: fixed an epoch ahead; those of the fork's own epoch are of the rule before. */
 const uint8_t *aq_sim_proposer_root(const aq_beacon *b, uint64_t epoch) {
-  bool ahead = epoch > 0 && aq_chain_fork_at(&b->chain, epoch - 1) >= AQ_FULU;
+  bool ahead = epoch > 0 && aq_fork_of(aq_chain_fork_at(&b->chain, epoch - 1))->proposers_ahead;
   return root_before(b, ahead ? epoch - 1 : epoch);
 }
 
@@ -180,7 +180,7 @@ aq_status aq_sim_make_block(aq_beacon *b, uint64_t slot, const uint8_t randao[96
   if (st == AQ_OK) st = with(&block, t, "body.randao_reveal", randao, 96);
   if (st == AQ_OK) st = with(&block, t, "body.graffiti", graffiti, 32);
   if (st == AQ_OK) st = fill_body(b, &block, t, slot);
-  if (st == AQ_OK && fork >= AQ_DENEB) {
+  if (st == AQ_OK && aq_t_block_contents(fork)) {
     const aq_bytes part[] = {aq_buf_bytes(&block), aq_bytes_of("", 0), aq_bytes_of("", 0)};
     st = aq_ssz_pack(out, aq_t_block_contents(fork), part, 3);
   } else if (st == AQ_OK) {

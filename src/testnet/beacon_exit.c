@@ -6,7 +6,7 @@
 static void signing_root(uint8_t root[32], const aq_beacon *b, uint64_t epoch, aq_bytes message) {
   const aq_chain *c = &b->chain;
   uint64_t now = aq_epoch_of(&c->clock, aq_sim_now_slot(b));
-  aq_fork fork = aq_chain_fork_at(c, now) >= AQ_DENEB ? AQ_CAPELLA : aq_chain_fork_at(c, epoch);
+  aq_fork fork = aq_fork_of(aq_chain_fork_at(c, now))->exits_keep ? AQ_CAPELLA : aq_chain_fork_at(c, epoch);
   uint8_t domain[32];
   aq_compute_domain(domain, AQ_DOMAIN_VOLUNTARY_EXIT, c->fork[fork].version, c->genesis_validators_root);
   aq_ssz_root(root, &aq_t_voluntary_exit, message);

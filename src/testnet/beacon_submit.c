@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/hex.h"
 #include "base/log.h"
+#include "eth/block.h"
 #include "testnet/beacon_internal.h"
 
 static void tell_bad(aq_beacon *b, const char *why, uint64_t slot, uint64_t validator) {
@@ -164,9 +165,10 @@ static const char *wrong_data(const aq_beacon *b, const aq_att_data *d, aq_fork 
   enum { DEPTH = 64 };
   aq_att_data want;
   if (d->slot > aq_sim_now_slot(b)) return "slot is in the future";
-  bool electra = aq_chain_fork_at(&b->chain, d->slot / b->cfg.slots_per_epoch) >= AQ_ELECTRA;
-  if (electra != (fork >= AQ_ELECTRA)) return "attestation of another fork";
-  if (fork >= AQ_ELECTRA && d->index != 0) return "data.index is not 0";
+  const aq_fork_row *now = aq_fork_of(aq_chain_fork_at(&b->chain, d->slot / b->cfg.slots_per_epoch));
+  bool bits = aq_fork_of(fork)->committee_bits;
+  if (bits != now->committee_bits) return "attestation of another fork";
+  if (bits && d->index != 0) return "data.index is not 0";
   aq_sim_att_data(b, d->slot, d->index, &want);
   if (d->target_epoch != want.target_epoch || d->source_epoch != want.source_epoch)
     return "source or target epoch is wrong";
@@ -265,7 +267,7 @@ void aq_sim_post_attestations(aq_sim_call *c) {
   } else {
     c->jobs++;
     yyjson_arr_foreach(list, i, max, val) {
-      const char *why = fork >= AQ_ELECTRA ? take_single(c, val, fork) : take_phase0(c, val, fork);
+      const char *why = aq_fork_of(fork)->committee_bits ? take_single(c, val, fork) : take_phase0(c, val, fork);
       if (!why) continue;
       aq_sim_bad(b, why, 0, i);
       c->bad++;
@@ -390,22 +392,20 @@ static const char *wrong_block(const aq_beacon *b, const block_check *k) {
 /* What travels: contents from Deneb, or a blinded block. */
 static void check_block(aq_sim_call *c, aq_fork fork, bool blinded, const aq_ssz_type *type, aq_bytes in) {
   aq_beacon *b = c->b;
-  bool contents = !blinded && fork >= AQ_DENEB;
-  aq_bytes sb = contents ? aq_ssz_get(type, in, "signed_block") : in;
-  const aq_ssz_type *st = blinded ? type : aq_t_signed_block(fork);
-  const aq_ssz_type *bt = blinded ? aq_t_blinded_block(fork) : aq_t_block(fork);
-  aq_bytes block = aq_ssz_get(st, sb, "message");
+  aq_block_view view;
+  aq_block_view_get(&view, fork, blinded, true, in);
+  aq_bytes sb = view.wrapped ? aq_ssz_get(type, in, "signed_block") : in;
   block_check *k = calloc(1, sizeof *k);
   AQ_ASSERT(k);
   *k = (block_check){.c = c,
                      .fork = fork,
                      .blinded = blinded,
                      .ssz = AQ_BUF(AQ_SIM_BODY_MAX),
-                     .slot = aq_ssz_get_u64(bt, block, "slot"),
-                     .proposer = aq_ssz_get_u64(bt, block, "proposer_index")};
-  memcpy(k->parent, aq_ssz_get(bt, block, "parent_root").ptr, 32);
-  memcpy(k->sig, aq_ssz_get(st, sb, "signature").ptr, 96);
-  memcpy(k->randao, aq_ssz_get(bt, block, "body.randao_reveal").ptr, 96);
+                     .slot = view.slot,
+                     .proposer = view.proposer};
+  memcpy(k->parent, aq_ssz_get(view.type, view.block, "parent_root").ptr, 32);
+  memcpy(k->sig, view.signature.ptr, 96);
+  memcpy(k->randao, view.randao.ptr, 96);
   const char *why = foreign_block(b, k);
   k->why = wrong_block(b, k);
   if (why) {
@@ -416,7 +416,7 @@ static void check_block(aq_sim_call *c, aq_fork fork, bool blinded, const aq_ssz
   }
   uint8_t le[8], epoch_root[32];
   uint64_t epoch = aq_epoch_of(&b->chain.clock, k->slot);
-  aq_ssz_root(k->root, bt, block);
+  aq_ssz_root(k->root, view.type, view.block);
   aq_chain_signing_root(k->signing_root, &b->chain, AQ_DOMAIN_BEACON_PROPOSER, epoch, k->root);
   aq_le64_put(le, epoch);
   aq_ssz_root(epoch_root, &aq_t_u64, aq_bytes_of(le, 8));

@@ -67,7 +67,7 @@ static int key_by_hex(const aq_vc *v, const char *text) {
 
 /* As the node does (contract.md 13.6): a journal that was lost or put back knows nothing of what was signed before. */
 static bool abstains(aq_vc *v, aq_duty duty) {
-  bool yes = v->unproven_ns != 0 && aq_duty_start_ns(&v->chain.clock, duty) <= v->unproven_ns;
+  bool yes = v->unproven_ns != 0 && aq_duty_start_ns(&v->chain, duty) <= v->unproven_ns;
   if (yes && !v->abstain_logged) {
     v->abstain_logged = true;
     AQ_LOG(AQ_LOG_WARN, "abstain",
@@ -90,8 +90,7 @@ static void run_slot(aq_vc *v) {
     v->prop_slot = slot + 1;
     if (!abstains(v, (aq_duty){slot, AQ_DUTY_PROPOSER})) aq_vc_propose(v, slot, e);
   }
-  if (e->att_known && v->att_slot <= slot &&
-      now_ns >= aq_duty_start_ns(&v->chain.clock, (aq_duty){slot, AQ_DUTY_ATTESTER})) {
+  if (e->att_known && v->att_slot <= slot && now_ns >= aq_duty_start_ns(&v->chain, (aq_duty){slot, AQ_DUTY_ATTESTER})) {
     v->att_slot = slot + 1;
     if (!abstains(v, (aq_duty){slot, AQ_DUTY_ATTESTER})) aq_vc_attest(v, slot, e);
   }
@@ -315,7 +314,7 @@ static void slot_tick(void *arg) {
   ask_duties(v, slot);
   if (!begun) return;
   keep_journal(v, slot, epoch);
-  uint64_t att_ns = aq_duty_start_ns(c, (aq_duty){slot, AQ_DUTY_ATTESTER});
+  uint64_t att_ns = aq_duty_start_ns(&v->chain, (aq_duty){slot, AQ_DUTY_ATTESTER});
   if (att_ns > now_ns) aq_timer_set(v->cfg.env, &v->att_timer, att_ns, att_tick, v);
   run_slot(v);
 }

@@ -70,7 +70,7 @@ static void submit(batch *b) {
   for (uint32_t i = 0; i < b->cnt; i++) {
     if (!b->s[i].journalled) continue;
     if (b->left++) aq_buf_put_u8(&body, ',');
-    if (b->fork >= AQ_ELECTRA)
+    if (aq_fork_of(b->fork)->committee_bits)
       put_single(&body, &b->s[i], aq_buf_cstr(&data));
     else
       put_phase0(&body, &b->s[i], aq_buf_cstr(&data));
@@ -179,13 +179,14 @@ static void ask(aq_vc *v, batch *b) {
 
 void aq_vc_attest(aq_vc *v, uint64_t slot, const aq_vc_epoch *e) {
   aq_fork fork = aq_chain_fork_at(&v->chain, aq_epoch_of(&v->chain.clock, slot));
+  bool bits = aq_fork_of(fork)->committee_bits;
   for (uint32_t from = 0; from < e->att_cnt; from++) {
-    /* One question a committee before Electra, one a slot since; a batch is asked for at its first member. */
-    uint64_t index = fork >= AQ_ELECTRA ? 0 : e->att[from].committee_index;
+    /* One question a committee, or one a slot where all have one index; a batch is asked for at its first member. */
+    uint64_t index = bits ? 0 : e->att[from].committee_index;
     if (e->att[from].slot != slot) continue;
     bool first = true;
     for (uint32_t i = 0; i < from; i++) {
-      if (e->att[i].slot == slot && (fork >= AQ_ELECTRA || e->att[i].committee_index == index)) first = false;
+      if (e->att[i].slot == slot && (bits || e->att[i].committee_index == index)) first = false;
     }
     if (!first) continue;
     batch *b = calloc(1, sizeof *b + e->att_cnt * sizeof b->s[0]);
@@ -193,7 +194,7 @@ void aq_vc_attest(aq_vc *v, uint64_t slot, const aq_vc_epoch *e) {
     b->v = v, b->slot = slot, b->index = index, b->fork = fork;
     for (uint32_t i = from; i < e->att_cnt; i++) {
       const aq_vc_att *d = &e->att[i];
-      if (d->slot != slot || (fork < AQ_ELECTRA && d->committee_index != index)) continue;
+      if (d->slot != slot || (!bits && d->committee_index != index)) continue;
       signer *s = &b->s[b->cnt++];
       s->duty = *d;
       s->validator_index = v->key[d->key].index;

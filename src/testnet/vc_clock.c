@@ -9,7 +9,7 @@ enum { SYNCING_MAX = 4096 }; /* of an answer that says where the chain is */
    message of, by the later of our clock and the chain. */
 static void bound(aq_vc *v, uint64_t head_slot) {
   const aq_clock *clock = &v->chain.clock;
-  uint64_t now_ns = aq_now_ns(v->cfg.env), head_ns = aq_duty_start_ns(clock, (aq_duty){head_slot, AQ_DUTY_PROPOSER});
+  uint64_t now_ns = aq_now_ns(v->cfg.env), head_ns = aq_slot_time_ns(clock, head_slot, 0);
   uint64_t limit_ns = aq_duty_gate_end_ns(clock, head_ns > now_ns ? head_ns : now_ns);
   if (v->unproven_ns <= limit_ns) return;
   v->unproven_ns = limit_ns;

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/hex.h"
 #include "base/log.h"
+#include "eth/block.h"
 #include "testnet/vc_internal.h"
 
 typedef struct {
@@ -34,15 +35,20 @@ static void posted(void *arg, aq_status st, const aq_bn_answer *ans) {
   proposal_free(p);
 }
 
-static bool is_contents(const proposal *p) { return !p->blinded && p->fork >= AQ_DENEB; }
+static aq_block_view view_of(const proposal *p) {
+  aq_block_view view;
+  aq_block_view_get(&view, p->fork, p->blinded, false, aq_buf_bytes(&p->value));
+  return view;
+}
 
 /* {message, signature}, and from Deneb {signed_block, kzg_proofs, blobs} around it. */
 static bool pack_signed(aq_buf *out, const proposal *p, const aq_ssz_type *signed_type) {
   aq_bytes value = aq_buf_bytes(&p->value), sig = aq_bytes_of(p->sig, 96);
-  if (!is_contents(p)) return aq_ssz_pack(out, signed_type, (const aq_bytes[]){value, sig}, 2) == AQ_OK;
+  aq_block_view view = view_of(p);
+  const aq_bytes pair[] = {view.block, sig};
+  if (!view.wrapped) return aq_ssz_pack(out, signed_type, pair, 2) == AQ_OK;
   aq_buf block = AQ_BUF(AQ_VC_ANSWER_MAX);
-  bool ok = aq_ssz_pack(&block, aq_t_signed_block(p->fork),
-                        (const aq_bytes[]){aq_ssz_get(p->type, value, "block"), sig}, 2) == AQ_OK;
+  bool ok = aq_ssz_pack(&block, aq_t_signed_block(p->fork), pair, 2) == AQ_OK;
   const aq_bytes part[] = {aq_buf_bytes(&block), aq_ssz_get(p->type, value, "kzg_proofs"),
                            aq_ssz_get(p->type, value, "blobs")};
   ok = ok && aq_ssz_pack(out, signed_type, part, 3) == AQ_OK;
@@ -113,17 +119,14 @@ static void block_answer(void *arg, aq_status st, const aq_bn_answer *ans) {
     proposal_free(p);
     return;
   }
-  aq_bytes block = aq_buf_bytes(&p->value);
-  if (is_contents(p)) block = aq_ssz_get(p->type, block, "block");
-  const aq_ssz_type *t = p->blinded ? aq_t_blinded_block(p->fork) : aq_t_block(p->fork);
-  if (aq_ssz_get_u64(t, block, "slot") != p->slot ||
-      aq_ssz_get_u64(t, block, "proposer_index") != v->key[p->key].index) {
+  aq_block_view view = view_of(p);
+  if (view.slot != p->slot || view.proposer != v->key[p->key].index) {
     aq_vc_error(v, "proposal", p->slot, AQ_E_FORMAT, NULL);
     proposal_free(p);
     return;
   }
   uint8_t root[32];
-  aq_ssz_root(root, t, block);
+  aq_ssz_root(root, view.type, view.block);
   aq_chain_signing_root(p->root, &v->chain, AQ_DOMAIN_BEACON_PROPOSER, aq_epoch_of(&v->chain.clock, p->slot), root);
   aq_bls_sign(p->sig, v->cfg.secret[p->key], p->root);
   aq_store_sign rec = {.kind = AQ_SIGN_PARTIAL, .duty = {p->slot, AQ_DUTY_PROPOSER}};

@@ -8,8 +8,7 @@
 enum { SUBSETS_MAX = 128 };
 
 static bool urgent(const tss_session *e) {
-  aq_duty_type t = e->duty->duty.type;
-  return t == AQ_DUTY_PROPOSER || t == AQ_DUTY_RANDAO;
+  return aq_duty_is(e->duty->duty.type, AQ_DF_URGENT);
 }
 
 /* ---- which t of the usable shares ---- */

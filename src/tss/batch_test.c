@@ -143,9 +143,9 @@ static void test_session_line(void **state) {
   for (uint32_t v = 0; v < V; v++) {
     char want[64], hex[97];
     uint8_t pk[48];
-    uint64_t slot = aq_slot_at(&chain_clock, w->env.now_ns);
+    uint64_t slot = aq_slot_at(&the_chain.clock, w->env.now_ns);
     ready(w, key_of(slot, AQ_DUTY_SYNC_MESSAGE, v), 0x3);
-    test_env_until(&w->env, w->env.now_ns + 4 * chain_clock.slot_ns);
+    test_env_until(&w->env, w->env.now_ns + 4 * the_chain.clock.slot_ns);
     aq_bls_secret_to_pubkey(pk, w->secret[v]);
     aq_hex_encode(hex, aq_bytes_of(pk, 48));
     snprintf(want, sizeof want, "\"id\":\"sync_message/%u/%.7s\"", (unsigned)slot, hex);

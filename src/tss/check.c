@@ -31,7 +31,7 @@ static void entry_free(aq_tss *s, tss_check_entry *e) {
 }
 
 static bool in_budget(aq_tss *s) {
-  uint64_t slot_ns = s->cfg.clock->slot_ns, slot = aq_mono_ns(s->cfg.env) / slot_ns;
+  uint64_t slot_ns = s->cfg.chain->clock.slot_ns, slot = aq_mono_ns(s->cfg.env) / slot_ns;
   if (s->cfg.strict) return true;
   if (slot != s->budget_slot) s->budget_slot = slot, s->budget_ns = slot_ns / 4;
   if (s->budget_ns < COST_NS) {
@@ -119,7 +119,7 @@ static void check_done(aq_job *job) {
 
 /* Nobody waits for it any more. */
 static bool void_entry(const aq_tss *s, const tss_check_entry *e) {
-  if (e->id == 0) return aq_mono_ns(s->cfg.env) - e->since_ns > 2 * s->cfg.clock->slot_ns;
+  if (e->id == 0) return aq_mono_ns(s->cfg.env) - e->since_ns > 2 * s->cfg.chain->clock.slot_ns;
   const tss_session *x = tss_find(s, &e->key);
   return !x || x->id != e->id || x->state == TSS_S_LINGER;
 }
@@ -143,7 +143,7 @@ static bool start(aq_tss *s, aq_list *from, uint8_t priority) {
       it->pk = cl->share[(size_t)e->key.validator * s->n + e->share - 1];
       it->root = tss_root_index(s, c->root, &c->root_cnt, e->root);
       memcpy(it->raw, e->raw, 96);
-      if (!audit && (e->key.duty.type == AQ_DUTY_PROPOSER || e->key.duty.type == AQ_DUTY_RANDAO))
+      if (!audit && aq_duty_is(e->key.duty.type, AQ_DF_URGENT))
         priority = AQ_JOB_PROPOSAL;
     }
     if (audit) s->audit_cnt--;
@@ -169,7 +169,7 @@ void tss_check_kick(aq_tss *s) {
   if (!aq_list_empty(&s->held) && start(s, &s->held, AQ_JOB_DUTY)) return;
   if (aq_list_empty(&s->audit) || s->batch_cnt > 0 || !aq_list_empty(&s->ready)) return;
   const tss_check_entry *oldest = AQ_CONTAINER(s->audit.next, tss_check_entry, link);
-  bool old = aq_mono_ns(s->cfg.env) - oldest->since_ns >= s->cfg.clock->slot_ns;
+  bool old = aq_mono_ns(s->cfg.env) - oldest->since_ns >= s->cfg.chain->clock.slot_ns;
   if (old || s->audit_cnt >= TSS_AUDIT_BATCH) (void)start(s, &s->audit, AQ_JOB_BACKGROUND);
 }
 
@@ -229,7 +229,7 @@ void aq_tss_verify_local(const aq_env *env, const aq_tss_cluster *cluster, const
     it->pk = cluster->share[(size_t)p[i].key.validator * cluster->n + cluster->self];
     it->root = tss_root_index(NULL, l->root, &l->root_cnt, p[i].root);
     memcpy(it->raw, p[i].sig, 96);
-    proposal = proposal || p[i].key.duty.type == AQ_DUTY_PROPOSER || p[i].key.duty.type == AQ_DUTY_RANDAO;
+    proposal = proposal || aq_duty_is(p[i].key.duty.type, AQ_DF_URGENT);
   }
   aq_random(env, l->rnd, (size_t)8 * cnt);
   l->env = env;

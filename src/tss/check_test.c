@@ -62,7 +62,7 @@ static void test_verify_local_pairs(void **state) {
 /* The clock passes the session's end while its job is still to come, and is set back. */
 static void end_and_set_back(world *w) {
   uint64_t now_ns = w->env.now_ns;
-  w->env.now_ns += 2 * chain_clock.slot_ns;
+  w->env.now_ns += 2 * the_chain.clock.slot_ns;
   for (size_t i = 0; i < w->env.timer_cnt;) {
     aq_timer *t = w->env.timer[i];
     if (t->at_ns > w->env.now_ns) {
@@ -185,7 +185,7 @@ static void test_audit_age(void **state) {
     assert_int_equal(remote(w, &p), AQ_OK);
     test_env_jobs(&w->env);
     assert_int_equal(w->tss->audit_cnt, 1);
-    w->env.now_ns += (uint64_t)(row[i].slots * (int64_t)chain_clock.slot_ns + row[i].ns);
+    w->env.now_ns += (uint64_t)(row[i].slots * (int64_t)the_chain.clock.slot_ns + row[i].ns);
     aq_tss_local(w->tss, NULL, 0);
     test_env_jobs(&w->env);
     assert_int_equal(w->blame_cnt, row[i].looked);

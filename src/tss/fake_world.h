@@ -11,8 +11,8 @@
 
 enum { N = 4, T = 3, V = 8, LOG_MAX = 4096 };
 
-static const aq_clock chain_clock = {
-    .genesis_ns = 1000 * AQ_NS_PER_SEC, .slot_ns = 12 * AQ_NS_PER_SEC, .slots_per_epoch = 32};
+static const aq_chain the_chain = {
+    .clock = {.genesis_ns = 1000 * AQ_NS_PER_SEC, .slot_ns = 12 * AQ_NS_PER_SEC, .slots_per_epoch = 32}};
 
 typedef struct {
   aq_tss_key key;
@@ -80,7 +80,7 @@ static inline world *world_new(uint32_t self, uint64_t seed) {
   assert_non_null(w);
   aq_metrics_init();
   aq_test_rng_seed(&w->rng, seed);
-  test_env_init(&w->env, chain_clock.genesis_ns + 100 * chain_clock.slot_ns);
+  test_env_init(&w->env, the_chain.clock.genesis_ns + 100 * the_chain.clock.slot_ns);
   w->sig = sigs, w->root = roots, w->sig_key = keys;
   w->cluster = (aq_tss_cluster){N, T, self, V, w->group, w->share};
   for (uint32_t v = 0; v < V; v++) {
@@ -97,7 +97,7 @@ static inline world *world_new(uint32_t self, uint64_t seed) {
   }
   w->cfg = (aq_tss_cfg){.env = &w->env.env,
                         .cluster = &w->cluster,
-                        .clock = &chain_clock,
+                        .chain = &the_chain,
                         .arg = w,
                         .signature = on_signature,
                         .blame = on_blame,

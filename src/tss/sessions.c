@@ -214,7 +214,7 @@ static tss_duty *duty_get(aq_tss *s, aq_duty duty) {
   d->duty = duty;
   aq_list_init(&d->sessions);
   aq_list_push(&s->duty_list, &d->link);
-  uint64_t at = aq_duty_deadline_ns(s->cfg.clock, duty);
+  uint64_t at = aq_duty_deadline_ns(s->cfg.chain, duty);
   if (at != AQ_NEVER) aq_timer_set(s->cfg.env, &d->timer, at, duty_over, d);
   return d;
 }
@@ -259,7 +259,7 @@ static void exempt_del(aq_tss *s, tss_session *e) {
 }
 
 tss_session *tss_open(aq_tss *s, const aq_tss_key *key, bool remote, aq_status *st) {
-  uint64_t at = aq_duty_deadline_ns(s->cfg.clock, key->duty);
+  uint64_t at = aq_duty_deadline_ns(s->cfg.chain, key->duty);
   *st = AQ_E_STALE;
   if (at <= aq_now_ns(s->cfg.env)) return NULL;
   *st = AQ_E_LIMIT;

@@ -31,7 +31,7 @@ bool tss_suspect(aq_tss *s, uint32_t share) {
 
 void tss_distrust(aq_tss *s, uint32_t share) {
   char buf[16];
-  uint64_t epoch_ns = s->cfg.clock->slots_per_epoch * s->cfg.clock->slot_ns;
+  uint64_t epoch_ns = s->cfg.chain->clock.slots_per_epoch * s->cfg.chain->clock.slot_ns;
   s->peer[share - 1].suspect_until_ns = aq_mono_ns(s->cfg.env) + TSS_SUSPECT_EPOCHS * epoch_ns;
   aq_metric_set(AQ_M_TSS_PEER_SUSPECT, 1, AQ_LABELS(peer_name(s, share, buf)));
 }
@@ -55,7 +55,7 @@ void tss_bad(aq_tss *s, const aq_tss_key *key, uint32_t share, aq_blame why) {
    is rounded. */
 static bool take_tokens(aq_tss *s, uint32_t share, uint32_t cnt) {
   tss_peer *p = &s->peer[share - 1];
-  uint64_t now = aq_mono_ns(s->cfg.env), slot_ns = s->cfg.clock->slot_ns, v = s->cfg.cluster->validator_cnt;
+  uint64_t now = aq_mono_ns(s->cfg.env), slot_ns = s->cfg.chain->clock.slot_ns, v = s->cfg.cluster->validator_cnt;
   uint64_t passed = now - p->filled_ns, full = (4 * v + 256) * slot_ns, rate = 4 * (v / 32 + 8);
   p->filled_ns = now;
   uint64_t gain = passed >= full / rate ? full : passed * rate;
@@ -285,7 +285,7 @@ aq_tss *aq_tss_new(const aq_tss_cfg *cfg) {
   s->last_end_ns = started;
   for (uint32_t i = 0; i < c->n; i++) {
     s->peer[i].filled_ns = started;
-    s->peer[i].level = ((uint64_t)4 * c->validator_cnt + 256) * cfg->clock->slot_ns;
+    s->peer[i].level = ((uint64_t)4 * c->validator_cnt + 256) * cfg->chain->clock.slot_ns;
   }
   aq_metric_set(AQ_M_TSS_SESSIONS_OPEN, 0, AQ_NO_LABELS);
   aq_timer_after(cfg->env, &s->tick, AQ_SECONDS(TSS_SELFTEST_S), tick, s);

@@ -7,7 +7,7 @@
 #define AQ_TSS_TSS_H
 
 #include "crypto/bls.h"
-#include "eth/duty.h"
+#include "eth/chain.h"
 #include "port/env.h"
 
 typedef struct {
@@ -43,7 +43,7 @@ typedef struct {
 typedef struct {
   const aq_env *env;
   const aq_tss_cluster *cluster; /* borrowed */
-  const aq_clock *clock;
+  const aq_chain *chain;
   uint32_t sessions_max; /* AEQUA_TSS_MAX_SESSIONS, 0: hard cap only */
   bool strict;
   const char *const *peer_names; /* n, for logs and metrics; NULL: share indices */

@@ -85,24 +85,25 @@ static void event(aq_tss *s, test_env *env, const uint8_t e[4], uint64_t slot) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
-  static const aq_clock clock = {.genesis_ns = AQ_SECONDS(1000), .slot_ns = AQ_SECONDS(12), .slots_per_epoch = 32};
+  static const aq_chain chain = {
+      .clock = {.genesis_ns = AQ_SECONDS(1000), .slot_ns = AQ_SECONDS(12), .slots_per_epoch = 32}};
   test_env env;
   if (!k.made) make_keys();
   if (len < 1) return 0;
   const aq_tss_cluster cluster = {N, T, 0, V, k.group, k.share};
-  test_env_init(&env, clock.genesis_ns + 100 * clock.slot_ns);
+  test_env_init(&env, chain.clock.genesis_ns + 100 * chain.clock.slot_ns);
   env.reverse_jobs = data[0] & 1;
   opened = ended = 0;
   aq_tss *s = aq_tss_new(&(aq_tss_cfg){.env = &env.env,
                                        .cluster = &cluster,
-                                       .clock = &clock,
+                                       .chain = &chain,
                                        .strict = data[0] & 2,
                                        .sessions_max = data[0] & 4 ? 2 : 0,
                                        .signature = on_signature,
                                        .end = on_end});
   AQ_ASSERT(s);
   for (size_t i = 0; i < EVENTS_MAX && 1 + 4 * i + 4 <= len; i++)
-    event(s, &env, data + 1 + 4 * i, aq_slot_at(&clock, env.now_ns));
+    event(s, &env, data + 1 + 4 * i, aq_slot_at(&chain.clock, env.now_ns));
   test_env_jobs(&env);
   aq_tss_free(s);
   AQ_ASSERT(opened == ended);

@@ -109,7 +109,7 @@ static void test_swapped(void **state) {
   test_env_jobs(&w->env);
   assert_int_equal(w->blame_cnt, 2);
   assert_int_equal(remote(w, &c), AQ_OK);
-  test_env_until(&w->env, w->env.now_ns + 40 * chain_clock.slot_ns);
+  test_env_until(&w->env, w->env.now_ns + 40 * the_chain.clock.slot_ns);
   assert_int_equal(w->sig_cnt, 0);
   assert_int_equal(w->end_cnt, 1);
   assert_int_equal(w->end[0].result, AQ_TSS_INVALID);
@@ -134,10 +134,10 @@ static void test_cancelling_pair(void **state) {
     aq_tss_local(w->tss, &own, 1);
     assert_int_equal(remote(w, &p), AQ_OK);
     assert_int_equal(remote(w, &q), AQ_OK);
-    test_env_until(&w->env, w->env.now_ns + chain_clock.slot_ns);
+    test_env_until(&w->env, w->env.now_ns + the_chain.clock.slot_ns);
     assert_int_equal(w->sig_cnt, 1);
     want_group_sig(w, 0, slot);
-    test_env_until(&w->env, chain_clock.genesis_ns + (slot + 1) * chain_clock.slot_ns);
+    test_env_until(&w->env, the_chain.clock.genesis_ns + (slot + 1) * the_chain.clock.slot_ns);
     aq_tss_local(w->tss, &own, 1); /* an event: the audit starts between others */
     test_env_jobs(&w->env);
     for (uint32_t i = 0; i < w->blame_cnt; i++) seen[w->blame[i].share] = true;
@@ -212,7 +212,7 @@ static void test_results(void **state) {
   }
   key = key_of(slot, AQ_DUTY_SYNC_MESSAGE, 4);
   aq_tss_agreed(w->tss, &key, root);
-  test_env_until(&w->env, w->env.now_ns + 2 * chain_clock.slot_ns);
+  test_env_until(&w->env, w->env.now_ns + 2 * the_chain.clock.slot_ns);
   static const aq_tss_result want[] = {AQ_TSS_TIMEOUT, AQ_TSS_UNARMED, AQ_TSS_CONFLICT, AQ_TSS_OK, AQ_TSS_CONFLICT};
   assert_int_equal(w->end_cnt, 5);
   for (uint32_t i = 0; i < 5; i++) assert_int_equal(w->end[i].result, want[w->end[i].key.validator]);
@@ -243,7 +243,7 @@ static void test_wrong_lock(void **state) {
     }
   }
   aq_tss_local(w->tss, own, 3);
-  test_env_until(&w->env, w->env.now_ns + 2 * chain_clock.slot_ns);
+  test_env_until(&w->env, w->env.now_ns + 2 * the_chain.clock.slot_ns);
   assert_int_equal(w->sig_cnt, 2);
   for (uint32_t i = 0; i < 2; i++) want_group_sig(w, i, w->sig_key[i].validator);
   assert_int_equal(w->blame_cnt, 0);
@@ -290,7 +290,7 @@ static void test_suspect(void **state) {
   (void)state;
   world *w = world_new(0, 8);
   for (uint64_t slot = 100; slot < 120; slot++) {
-    test_env_until(&w->env, chain_clock.genesis_ns + slot * chain_clock.slot_ns);
+    test_env_until(&w->env, the_chain.clock.genesis_ns + slot * the_chain.clock.slot_ns);
     for (uint32_t share = 1; share <= N; share++) {
       aq_tss_partial set[V];
       for (uint32_t v = 0; v < V; v++) {
@@ -309,7 +309,7 @@ static void test_suspect(void **state) {
   assert_true(failed == 1);
   assert_true(metric(AQ_M_TSS_PEER_SUSPECT, "2") == 1 && metric(AQ_M_TSS_PEER_SUSPECT, "3") == 0);
   for (uint32_t i = 0; i < w->blame_cnt; i++) assert_int_equal(w->blame[i].share, 2);
-  test_env_until(&w->env, w->env.now_ns + 70 * chain_clock.slot_ns);
+  test_env_until(&w->env, w->env.now_ns + 70 * the_chain.clock.slot_ns);
   assert_true(metric(AQ_M_TSS_PEER_SUSPECT, "2") == 0);
   world_free(w);
 }
@@ -390,7 +390,7 @@ static void test_flood(void **state) {
   aq_tss_partial set[V + 1];
   for (uint32_t i = 0; i <= V; i++) set[i] = sign(w, key_of(100, AQ_DUTY_RANDAO, i % V), 3, 1);
   assert_int_equal(aq_tss_remote(w->tss, set, V + 1), AQ_E_LIMIT);
-  test_env_until(&w->env, w->env.now_ns + chain_clock.slot_ns);
+  test_env_until(&w->env, w->env.now_ns + the_chain.clock.slot_ns);
   for (uint32_t i = 0; i < 40; i++) {
     p.key = key_of(300000 + i, AQ_DUTY_ATTESTER, 0);
     took += remote(w, &p) == AQ_OK;
@@ -406,7 +406,7 @@ static void test_flood(void **state) {
   }
   test_env_jobs(&w->env);
   assert_int_equal(w->sig_cnt, 1);
-  test_env_until(&w->env, w->env.now_ns + 100 * chain_clock.slot_ns); /* as many as at first, not more */
+  test_env_until(&w->env, w->env.now_ns + 100 * the_chain.clock.slot_ns); /* as many as at first, not more */
   took = 0;
   for (uint32_t i = 0; i < 400; i++) {
     p.key = key_of(400000 + i, AQ_DUTY_ATTESTER, 0);
@@ -431,7 +431,7 @@ static void test_exempt(void **state) {
   aq_tss_partial own = sign(w, key_of(32 * 5, AQ_DUTY_EXIT, 0), 1, 5), c = sign(w, own.key, 3, 5);
   aq_tss_local(w->tss, &own, 1);
   assert_int_equal(remote(w, &c), AQ_OK);
-  test_env_until(&w->env, w->env.now_ns + 200 * chain_clock.slot_ns);
+  test_env_until(&w->env, w->env.now_ns + 200 * the_chain.clock.slot_ns);
   assert_int_equal(w->sig_cnt, 1);
   assert_int_equal(aq_tss_open(w->tss), 9);
   world_free(w);
@@ -448,7 +448,7 @@ static void test_random_events(void **state) {
     w->env.reverse_jobs = seed % 2 == 0;
     restart(w);
     for (int step = 0; step < 250; step++) {
-      uint64_t slot = aq_slot_at(&chain_clock, w->env.now_ns), r = aq_test_rng_next(&w->rng);
+      uint64_t slot = aq_slot_at(&the_chain.clock, w->env.now_ns), r = aq_test_rng_next(&w->rng);
       aq_tss_key key =
           key_of(slot + (r & 1), (r & 2) ? AQ_DUTY_SYNC_MESSAGE : AQ_DUTY_PROPOSER, (uint32_t)(r >> 2) % 3);
       uint32_t share = (uint32_t)(r >> 8) % N + 1;
@@ -464,7 +464,7 @@ static void test_random_events(void **state) {
         aq_tss_agreed(w->tss, &key, p.root);
       }
       if ((r >> 28) % 3 == 0) (void)test_env_job(&w->env);
-      if ((r >> 32) % 16 == 0) test_env_until(&w->env, w->env.now_ns + (r >> 36) % (2 * chain_clock.slot_ns));
+      if ((r >> 32) % 16 == 0) test_env_until(&w->env, w->env.now_ns + (r >> 36) % (2 * the_chain.clock.slot_ns));
       if ((r >> 40) % 101 == 0) restart(w);
     }
     restart(w);
