@@ -264,9 +264,8 @@ static aq_status above_mark(aq_db *db, const aq_store_sign *r) {
   if (rc == SQLITE_ROW) {
     int64_t source = sqlite3_column_int64(s, 0), target = sqlite3_column_int64(s, 1);
     int64_t block_slot = sqlite3_column_int64(s, 2);
-    bool below = is_vote(r->duty.type)
-                     ? (int64_t)r->source_epoch < source || (int64_t)r->target_epoch <= target
-                     : (int64_t)r->duty.slot <= block_slot;
+    bool below = is_vote(r->duty.type) ? (int64_t)r->source_epoch < source || (int64_t)r->target_epoch <= target
+                                       : (int64_t)r->duty.slot <= block_slot;
     if (below) st = refuse(db, AQ_REFUSAL_MARK);
   }
   sqlite3_reset(s);

@@ -6,8 +6,8 @@
 
 enum { SLOT_MS = 12000, SLOT = 1000 };
 
-static const aq_chain mainnet = {.clock = {
-    .genesis_ns = AQ_SECONDS(1606824023), .slot_ns = AQ_MILLIS(SLOT_MS), .slots_per_epoch = 32}};
+static const aq_chain mainnet = {
+    .clock = {.genesis_ns = AQ_SECONDS(1606824023), .slot_ns = AQ_MILLIS(SLOT_MS), .slots_per_epoch = 32}};
 
 static aq_timer_flags flags_of(const char *features) {
   aq_timer_flags f = {.linear = false, .eager = true, .proposal_timeout = true};

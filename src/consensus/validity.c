@@ -189,7 +189,7 @@ aq_status aq_value_valid(aq_arena *a, const aq_chain *chain, aq_duty duty, const
   for (uint32_t i = 0; i < set->cnt; i++) {
     aq_unsigned_data d;
     aq_status st = aq_unsigned_decode(&d, a, duty.type, set->item[i].data);
-    if (st) return aq_fail(err, st, "entry %u does not decode", i);
+    if (st || !o->valid) return aq_fail(err, st ? st : AQ_E_FORMAT, "entry %u does not decode", i);
     if (!exact_form(o, &d, set->item[i].data))
       return aq_fail(err, AQ_E_FORMAT, "entry has other bytes than its content needs");
     st = o->valid(chain, duty, &set->item[i], &d, err);

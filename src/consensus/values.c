@@ -156,7 +156,7 @@ aq_value_verdict aq_value_check(aq_instance *in, int64_t round, const aq_hash *h
   aq_arena_init(&scratch, 8 * v->bytes.len + (1 << 20));
   aq_bytes bytes = aq_buf_bytes(&v->bytes);
   aq_value_verdict ok = aq_duty_is(in->duty.type, AQ_DF_INFO) ? check_info(in, &scratch, bytes, err)
-                                                           : check_set(in, &scratch, &c, bytes, err);
+                                                              : check_set(in, &scratch, &c, bytes, err);
   aq_arena_free(&scratch);
   return ok;
 }

@@ -120,8 +120,8 @@ static bool take_vote(aq_consensus *c, uint32_t peer, aq_bytes raw) {
   bool good = aq_qbft_wire_read(&m, &cnt, 1, &duty, &a, c->cfg.n, raw, false) == AQ_OK && m.from == c->cfg.self &&
               m.type <= AQ_QBFT_ROUND_CHANGE && aq_duty_is(duty.type, AQ_DF_CONSENSUS);
   const aq_instance *in = good ? aq_instance_find(c, duty) : NULL;
-  bool over = good && (aq_now_ns(c->cfg.env) >= aq_duty_deadline_ns(c->cfg.chain, duty) ||
-                       aq_consensus_has_ended(c, duty));
+  bool over =
+      good && (aq_now_ns(c->cfg.env) >= aq_duty_deadline_ns(c->cfg.chain, duty) || aq_consensus_has_ended(c, duty));
   bool news = good && !over && !aq_consensus_must_abstain(c, duty) && !(in && aq_instance_knows_own(in, &m));
   if (news) good = aq_qbft_wire_verify_one(&a, &m, c->cfg.peer_pubkey);
   if (news && good) aq_consensus_own_unknown(c, duty, &m, peer, true);

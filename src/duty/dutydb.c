@@ -244,7 +244,8 @@ static aq_status put_entry(record *r, const aq_unsigned *in) {
   if (!copy.ptr) return AQ_E_LIMIT;
   aq_status st = aq_unsigned_decode(&d, &r->arena, r->duty.type, copy);
   if (st) return AQ_E_FORMAT;
-  return ops_of(r->duty.type)->put(r, &d, in->pubkey);
+  const aq_ledger_ops *o = ops_of(r->duty.type);
+  return o->put ? o->put(r, &d, in->pubkey) : AQ_E_FORMAT;
 }
 
 static bool matches(const aq_dutydb_waiter *w, uint8_t key[KEY_LEN]) {

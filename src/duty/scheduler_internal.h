@@ -14,7 +14,7 @@ enum {
   AQ_SCHED_CACHE_MAX = 48, /* (kind, epoch) answers */
   AQ_SCHED_CALLS_MAX = 4096,
   AQ_SCHED_DONE_MAX = 256, /* triggered duties remembered */
-  AQ_SCHED_GET_IDS = 64 /* validators a GET request, 100 characters each */
+  AQ_SCHED_GET_IDS = 64    /* validators a GET request, 100 characters each */
 };
 
 /* One API call that waits for duties. */

@@ -1,4 +1,5 @@
 /* Signed payloads: one row of operations a type of duty. */
+#include "base/assert.h"
 #include "base/hex.h"
 #include "codec/base64.h"
 #include "codec/json.h"
@@ -452,11 +453,13 @@ aq_status aq_signed_encode(aq_buf *out, const aq_signed_data *in) {
 }
 
 aq_status aq_signed_with_sig(aq_signed_data *out, aq_arena *a, const aq_signed_data *in, const uint8_t sig[96]) {
+  const aq_signed_ops *o = ops_of(in->duty);
   aq_signed_data d = *in;
   d.json = (aq_bytes){NULL, 0};
   memcpy(d.sig, sig, SIG_LEN);
   if (d.type) {
-    aq_bytes at = ops_of(in->duty)->sig(in);
+    AQ_ASSERT(o->sig);
+    aq_bytes at = o->sig(in);
     size_t pos = (size_t)(at.ptr - in->value.ptr);
     uint8_t *copy = aq_arena_alloc(a, in->value.len);
     if (!copy) return AQ_E_LIMIT;

@@ -78,8 +78,8 @@ void aq_beacon_free(aq_beacon *b);
 void aq_beacon_start(aq_beacon *b);
 const aq_http_handler *aq_beacon_handler(
     aq_beacon *b); /* also GET /sim/stats: JSON of the counts, per validator and slot lists of misses */
-/* Duties of earlier slots are neither done nor missed: a network counts once all of it is up. What is wrong or slashable
-   counts at any time. False: the slot has begun. */
+/* Duties of earlier slots are neither done nor missed: a network counts once all of it is up. What is wrong or
+   slashable counts at any time. False: the slot has begun. */
 AQ_NODISCARD bool aq_beacon_count_from(aq_beacon *b, uint64_t slot);
 /* For chains of several beacon nodes. A block that another one had: not verified; it takes the place of another at its
    slot. And one that the fork choice leaves. Both tell the subscribers. */

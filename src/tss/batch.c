@@ -7,9 +7,7 @@
 
 enum { SUBSETS_MAX = 128 };
 
-static bool urgent(const tss_session *e) {
-  return aq_duty_is(e->duty->duty.type, AQ_DF_URGENT);
-}
+static bool urgent(const tss_session *e) { return aq_duty_is(e->duty->duty.type, AQ_DF_URGENT); }
 
 /* ---- which t of the usable shares ---- */
 

@@ -143,8 +143,7 @@ static bool start(aq_tss *s, aq_list *from, uint8_t priority) {
       it->pk = cl->share[(size_t)e->key.validator * s->n + e->share - 1];
       it->root = tss_root_index(s, c->root, &c->root_cnt, e->root);
       memcpy(it->raw, e->raw, 96);
-      if (!audit && aq_duty_is(e->key.duty.type, AQ_DF_URGENT))
-        priority = AQ_JOB_PROPOSAL;
+      if (!audit && aq_duty_is(e->key.duty.type, AQ_DF_URGENT)) priority = AQ_JOB_PROPOSAL;
     }
     if (audit) s->audit_cnt--;
     entry_free(s, e);
