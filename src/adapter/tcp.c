@@ -1,5 +1,7 @@
 #include "adapter/adapters.h"
 #include "base/assert.h"
+#include "base/line_limit.h"
+#include "base/log.h"
 #include "base/map.h"
 
 #include <netdb.h>
@@ -17,6 +19,7 @@ enum {
   ACCEPTS_MAX = 16,       /* a listener's in a turn: each costs a handle and the gate's look */
 };
 #define CONNECT_LIMIT_NS AQ_SECONDS(5)
+#define LISTEN_AGAIN_NS AQ_SECONDS(1)
 #define WAITING_MAX ((size_t)4 << 20) /* p2p/host.h: at most 4 MiB wait */
 
 typedef enum { HOLD_NONE, HOLD_RESOLVE, HOLD_HANDLE } hold;
@@ -45,7 +48,11 @@ typedef struct {
   aq_uv_tcp *owner;
   uint64_t turn; /* in which `accepts` came in */
   uint32_t accepts;
-  aq_timer again; /* the next turn takes the one that waits */
+  aq_timer again;               /* the next turn takes the one that waits */
+  struct sockaddr_storage addr; /* with the port that it got */
+  bool shut, closed;            /* after an error: closing; closed, until it listens anew */
+  aq_timer anew;
+  aq_line_limit line;
 } listener;
 
 struct aq_uv_tcp {
@@ -323,6 +330,27 @@ static void remote_text(char *out, size_t out_len, const uv_tcp_t *h) {
   snprintf(out, out_len, "%s:%u", ip, port);
 }
 
+static void listen_anew(void *arg);
+
+static void on_listener_closed(uv_handle_t *h) {
+  listener *l = h->data;
+  l->closed = true;
+  if (!l->owner->freed) aq_timer_after(l->owner->env, &l->anew, LISTEN_AGAIN_NS, listen_anew, l);
+  handle_gone(l->owner);
+}
+
+/* libuv asks again and again, and nothing else, until the error is gone or the listener is closed. */
+static void shut(listener *l, int why) {
+  aq_uv_tcp *t = l->owner;
+  if (l->shut) return;
+  l->shut = true;
+  if (aq_line_due(&l->line, aq_mono_ns(t->env)))
+    AQ_LOG(AQ_LOG_ERROR, "accept", AQ_STR("err", uv_strerror(why)), AQ_UINT("more", l->line.more),
+           AQ_STR("note", "no connections are taken; it is tried again each second"));
+  aq_timer_cancel(t->env, &l->again);
+  uv_close((uv_handle_t *)&l->h, on_listener_closed);
+}
+
 static void take_connection(listener *l) {
   aq_uv_tcp *t = l->owner;
   char remote[INET6_ADDRSTRLEN + 16];
@@ -347,7 +375,10 @@ static void on_again(void *arg) { take_connection(arg); }
 /* libuv takes all that knock before it looks at anything else, unless one is left to wait. */
 static void on_connection(uv_stream_t *server, int status) {
   listener *l = server->data;
-  if (status < 0) return;
+  if (status < 0) {
+    shut(l, status);
+    return;
+  }
   uint64_t turn = aq_loop_turn(l->owner->loop);
   if (l->turn != turn) l->turn = turn, l->accepts = 0;
   if (l->accepts++ < ACCEPTS_MAX)
@@ -356,16 +387,18 @@ static void on_connection(uv_stream_t *server, int status) {
     aq_timer_set(l->owner->env, &l->again, 0, on_again, l);
 }
 
-static void on_listener_closed(uv_handle_t *h) { handle_gone(((listener *)h->data)->owner); }
-
-static int bind_and_listen(aq_uv_tcp *t, listener *l, const struct sockaddr *addr) {
-  l->owner = t;
-  AQ_ASSERT(uv_tcp_init(aq_loop_uv(t->loop), &l->h) == 0);
+static int bind_and_listen(listener *l) {
+  AQ_ASSERT(uv_tcp_init(aq_loop_uv(l->owner->loop), &l->h) == 0);
   l->h.data = l;
-  t->open_handles++;
-  int rc = uv_tcp_bind(&l->h, addr, 0);
-  if (rc == 0) rc = uv_listen((uv_stream_t *)&l->h, BACKLOG, on_connection);
-  return rc;
+  l->owner->open_handles++;
+  l->shut = l->closed = false;
+  int rc = uv_tcp_bind(&l->h, (struct sockaddr *)&l->addr, 0);
+  return rc ? rc : uv_listen((uv_stream_t *)&l->h, BACKLOG, on_connection);
+}
+
+static void listen_anew(void *arg) {
+  int rc = bind_and_listen(arg);
+  if (rc) shut(arg, rc);
 }
 
 static uint16_t port_of(const uv_tcp_t *h) {
@@ -384,9 +417,12 @@ aq_status aq_uv_tcp_listen(aq_uv_tcp *t, const char *host, uint16_t port, aq_err
   int rc = getaddrinfo(host, service, &hints, &addrs); /* at start only: may wait */
   if (rc != 0) return aq_fail(err, AQ_E_IO, "cannot listen on %s:%u: %s", host, port, gai_strerror(rc));
   listener *l = &t->listener[t->listener_cnt++]; /* a failed one keeps its place until the object is freed */
-  rc = bind_and_listen(t, l, addrs->ai_addr);
+  l->owner = t;
+  memcpy(&l->addr, addrs->ai_addr, addrs->ai_addrlen);
   freeaddrinfo(addrs);
+  rc = bind_and_listen(l);
   if (rc != 0) return aq_fail(err, AQ_E_IO, "cannot listen on %s:%u: %s", host, port, uv_strerror(rc));
+  (void)uv_tcp_getsockname(&l->h, (struct sockaddr *)&l->addr, &(int){sizeof l->addr});
   if (t->bound_port == 0) t->bound_port = port_of(&l->h);
   return AQ_OK;
 }
@@ -414,8 +450,11 @@ void aq_uv_tcp_free(aq_uv_tcp *t) {
   t->open_handles++; /* until the end of this function */
   for (conn *c; (c = aq_map_next(&t->conns, &(size_t){0}, NULL));) conn_kill(c);
   for (size_t i = 0; i < t->listener_cnt; i++) {
-    aq_timer_cancel(t->env, &t->listener[i].again);
-    uv_close((uv_handle_t *)&t->listener[i].h, on_listener_closed);
+    listener *l = &t->listener[i];
+    aq_timer_cancel(t->env, &l->again);
+    aq_timer_cancel(t->env, &l->anew);
+    if (!l->shut) uv_close((uv_handle_t *)&l->h, on_listener_closed);
+    l->shut = true;
   }
   aq_map_free(&t->conns);
   t->freed = true;

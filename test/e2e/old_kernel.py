@@ -6,7 +6,7 @@ from common import *
 
 # Each has an older way, or is a service that the programs can be without.
 WITHOUT = ("io_uring_setup pidfd_open getrandom memfd_create landlock_create_ruleset mlock mlock2 madvise membarrier rseq statx close_range "
-           "epoll_pwait2 faccessat2 openat2 copy_file_range fallocate sched_getaffinity accept4 inotify_init1 getcpu timerfd_create renameat2 "
+           "epoll_pwait2 faccessat2 openat2 copy_file_range fallocate sched_getaffinity inotify_init1 getcpu timerfd_create renameat2 "
            "get_mempolicy process_madvise sendmmsg").split()
 ALLOW, REFUSE, EQUAL_MASKED, CANCEL_ON_SET = 0x7FFF0000, 0x00050000, 7, 2
 
@@ -37,7 +37,7 @@ def refusing(lib, names, why, untold=False):
 
 def testnet(lib, d, *refused):
     return subprocess.run([AEQUA, "testnet", "--slots=4", "--slot-time=2s", f"--dir={d}"], capture_output=True,
-                          text=True, timeout=100, preexec_fn=lambda: refusing(lib, *refused))
+                          text=True, timeout=240, preexec_fn=lambda: refusing(lib, *refused))
 
 def told(d, word):
     """Lines of node 0 with that word."""
@@ -49,6 +49,8 @@ for title, *refused in cases:
     with workdir("old-kernel") as d:
         try:
             p = testnet(lib, d, *refused)
+        except subprocess.TimeoutExpired as e:
+            raise SystemExit(f"{title}: {e}: {(e.stdout or b'').decode()[-800:]}")
         except subprocess.SubprocessError as e:
             skip(f"no filter here: {e}")
         check(p.returncode == 0, f"{title}: status {p.returncode}: {(p.stdout + p.stderr)[-800:]}")
@@ -59,3 +61,10 @@ for name in ("eventfd2", "epoll_create1"):
                        preexec_fn=lambda: refusing(lib, [name], errno.EPERM))
     check(p.returncode == 1 and "an event loop" in p.stdout + p.stderr, f"without {name}: {p.returncode} {(p.stdout + p.stderr)[-300:]}")
 print("without an event loop: a line, status 1")
+with workdir("old-kernel") as d:
+    p = subprocess.run([AEQUA, "testnet", "--slots=1", "--start-timeout=8s", f"--dir={d}"], capture_output=True, text=True, timeout=120,
+                       preexec_fn=lambda: refusing(lib, ["accept4"], errno.EPERM))
+    said = p.stdout + p.stderr
+    check(p.returncode == 1 and "does not answer" in said and "did not stop in time" not in said, f"without accept4: {p.returncode} {said[-600:]}")
+    check(0 < len(told(d, "accept")) < 9, f"without accept4: {len(told(d, 'accept'))} lines say so")
+print("without accept4: a line, and an orderly end")
