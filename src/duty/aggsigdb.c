@@ -1,3 +1,4 @@
+/* Combined signatures. */
 #include "duty/aggsigdb.h"
 
 #include <stdlib.h>
@@ -5,7 +6,6 @@
 #include "base/map.h"
 
 enum {
-  KEY_LEN = 20,
   ENTRIES_MAX = 1 << 20,
   ENTRY_BYTES_MAX = 32 << 20, /* a signed block with its blobs */
   EXEMPT_MAX = 1024           /* exits and registrations have no deadline: the oldest go */
@@ -13,7 +13,7 @@ enum {
 
 typedef struct {
   aq_list link;
-  uint8_t key[KEY_LEN];
+  uint8_t key[AQ_SIGN_KEY_LEN];
   aq_arena arena;
   aq_signed_data data;
 } entry;
@@ -44,15 +44,8 @@ aq_aggsigdb *aq_aggsigdb_new(const aq_env *env, const aq_chain *chain) {
   aq_list_init(&db->records);
   aq_list_init(&db->waiters);
   aq_list_init(&db->exempt);
-  aq_map_init(&db->entries, KEY_LEN, ENTRIES_MAX, seed);
+  aq_map_init(&db->entries, AQ_SIGN_KEY_LEN, ENTRIES_MAX, seed);
   return db;
-}
-
-static void key_of(uint8_t out[KEY_LEN], aq_duty duty, uint32_t validator, uint32_t sub) {
-  aq_le64_put(out, duty.slot);
-  aq_le32_put(out + 8, (uint32_t)duty.type);
-  aq_le32_put(out + 12, validator);
-  aq_le32_put(out + 16, sub);
 }
 
 static void entry_free(aq_aggsigdb *db, entry *e) {
@@ -121,9 +114,9 @@ static void wake(aq_aggsigdb *db, const entry *e) {
   for (bool again = true; again;) {
     again = false;
     AQ_LIST_EACH(&db->waiters, w, aq_aggsigdb_waiter, link) {
-      uint8_t key[KEY_LEN];
-      key_of(key, w->duty, w->validator, w->sub);
-      if (memcmp(key, e->key, KEY_LEN) != 0) continue;
+      uint8_t key[AQ_SIGN_KEY_LEN];
+      aq_sign_key_bytes(key, &w->key);
+      if (memcmp(key, e->key, AQ_SIGN_KEY_LEN) != 0) continue;
       answer(w, AQ_OK, &e->data);
       again = true;
       break;
@@ -131,20 +124,19 @@ static void wake(aq_aggsigdb *db, const entry *e) {
   }
 }
 
-aq_status aq_aggsigdb_store(aq_aggsigdb *db, aq_duty duty, uint32_t validator, uint32_t sub,
-                            const aq_signed_data *data) {
-  uint8_t key[KEY_LEN];
-  uint64_t deadline = aq_duty_deadline_ns(db->chain, duty);
+aq_status aq_aggsigdb_store(aq_aggsigdb *db, const aq_sign_key *key, const aq_signed_data *data) {
+  uint8_t k[AQ_SIGN_KEY_LEN];
+  uint64_t deadline = aq_duty_deadline_ns(db->chain, key->duty);
   if (deadline <= aq_now_ns(db->env)) return AQ_E_STALE;
-  key_of(key, duty, validator, sub);
-  entry *old = aq_map_get(&db->entries, key);
+  aq_sign_key_bytes(k, key);
+  entry *old = aq_map_get(&db->entries, k);
   if (old) return equal(&old->data, data) ? AQ_OK : AQ_E_EXISTS;
   entry *e = calloc(1, sizeof *e);
   if (!e) return AQ_E_LIMIT;
   aq_list_init(&e->link);
-  memcpy(e->key, key, KEY_LEN);
-  aq_list *list = copy(e, data) ? place(db, duty, deadline) : NULL;
-  if (!list || aq_map_put(&db->entries, key, e) != AQ_OK) {
+  memcpy(e->key, k, AQ_SIGN_KEY_LEN);
+  aq_list *list = copy(e, data) ? place(db, key->duty, deadline) : NULL;
+  if (!list || aq_map_put(&db->entries, k, e) != AQ_OK) {
     aq_arena_free(&e->arena);
     free(e);
     return AQ_E_LIMIT;
@@ -157,8 +149,8 @@ aq_status aq_aggsigdb_store(aq_aggsigdb *db, aq_duty duty, uint32_t validator, u
 static void waiter_late(void *arg) { answer(arg, AQ_E_TIMEOUT, NULL); }
 
 void aq_aggsigdb_await(aq_aggsigdb *db, aq_aggsigdb_waiter *w, uint64_t until_ns) {
-  uint8_t key[KEY_LEN];
-  key_of(key, w->duty, w->validator, w->sub);
+  uint8_t key[AQ_SIGN_KEY_LEN];
+  aq_sign_key_bytes(key, &w->key);
   const entry *e = aq_map_get(&db->entries, key);
   w->db = NULL;
   if (e) {

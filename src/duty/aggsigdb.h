@@ -11,14 +11,12 @@ aq_aggsigdb *aq_aggsigdb_new(const aq_env *env, const aq_chain *chain);
 void aq_aggsigdb_free(aq_aggsigdb *db);
 
 /* First wins: equal again AQ_OK, different AQ_E_EXISTS. Copied. */
-AQ_NODISCARD aq_status aq_aggsigdb_store(aq_aggsigdb *db, aq_duty duty, uint32_t validator, uint32_t sub,
-                                         const aq_signed_data *data);
+AQ_NODISCARD aq_status aq_aggsigdb_store(aq_aggsigdb *db, const aq_sign_key *key, const aq_signed_data *data);
 
 typedef struct aq_aggsigdb_waiter {
   aq_list link;
   aq_timer timer;
-  aq_duty duty;
-  uint32_t validator, sub;
+  aq_sign_key key;
   void (*fn)(void *arg, aq_status st, const aq_signed_data *data); /* once; at once from inside when present */
   void *arg;
   aq_aggsigdb *db;

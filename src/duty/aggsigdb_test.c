@@ -34,24 +34,24 @@ static void test_store_and_wait(void **state) {
   aq_aggsigdb *db = aq_aggsigdb_new(&env.env, &chain);
   aq_duty duty = {320, AQ_DUTY_PREPARE_AGGREGATOR};
   answer a = {0}, b = {0}, c = {0}, d = {0};
-  aq_aggsigdb_waiter w = {.duty = duty, .validator = 1, .fn = on_answer, .arg = &a};
-  aq_aggsigdb_waiter other = {.duty = duty, .validator = 2, .fn = on_answer, .arg = &b};
-  aq_aggsigdb_waiter sub = {.duty = duty, .validator = 1, .sub = 1, .fn = on_answer, .arg = &c};
+  aq_aggsigdb_waiter w = {.key = {.duty = duty, .validator = 1}, .fn = on_answer, .arg = &a};
+  aq_aggsigdb_waiter other = {.key = {.duty = duty, .validator = 2}, .fn = on_answer, .arg = &b};
+  aq_aggsigdb_waiter sub = {.key = {.duty = duty, .validator = 1, .sub = 1}, .fn = on_answer, .arg = &c};
   aq_aggsigdb_await(db, &w, env.wall_ns + AQ_SECONDS(5));
   aq_aggsigdb_await(db, &other, env.wall_ns + AQ_SECONDS(5));
   aq_aggsigdb_await(db, &sub, AQ_NEVER - 1);
   aq_signed_data one = selection(320, 1), two = selection(320, 2);
-  assert_int_equal(aq_aggsigdb_store(db, duty, 1, 0, &one), AQ_OK);
+  assert_int_equal(aq_aggsigdb_store(db, &w.key, &one), AQ_OK);
   assert_true(a.calls == 1 && a.st == AQ_OK && a.sig0 == 1 && b.calls == 0 && c.calls == 0);
-  assert_int_equal(aq_aggsigdb_store(db, duty, 1, 0, &one), AQ_OK);
-  assert_int_equal(aq_aggsigdb_store(db, duty, 1, 0, &two), AQ_E_EXISTS);
-  aq_aggsigdb_waiter later = {.duty = duty, .validator = 1, .fn = on_answer, .arg = &d};
+  assert_int_equal(aq_aggsigdb_store(db, &w.key, &one), AQ_OK);
+  assert_int_equal(aq_aggsigdb_store(db, &w.key, &two), AQ_E_EXISTS);
+  aq_aggsigdb_waiter later = {.key = {.duty = duty, .validator = 1}, .fn = on_answer, .arg = &d};
   aq_aggsigdb_await(db, &later, env.wall_ns);
   assert_true(d.calls == 1 && d.sig0 == 1);
   fake_env_run_for(&env, AQ_SECONDS(6));
   assert_true(b.calls == 1 && b.st == AQ_E_TIMEOUT);
   fake_env_run_for(&env, AQ_SECONDS(12 * 65));
-  assert_int_equal(aq_aggsigdb_store(db, duty, 1, 0, &one), AQ_E_STALE);
+  assert_int_equal(aq_aggsigdb_store(db, &w.key, &one), AQ_E_STALE);
   aq_aggsigdb_await(db, &later, env.wall_ns + 1);
   assert_int_equal(d.calls, 1); /* gone at the deadline */
   aq_aggsigdb_free(db);
@@ -68,10 +68,10 @@ static void test_exempt(void **state) {
   aq_aggsigdb *db = aq_aggsigdb_new(&env.env, &chain);
   aq_signed_data d = {.duty = AQ_DUTY_EXIT, .sig = {1}};
   for (uint32_t i = 0; i < 1100; i++)
-    assert_int_equal(aq_aggsigdb_store(db, (aq_duty){i, AQ_DUTY_EXIT}, 0, 0, &d), AQ_OK);
+    assert_int_equal(aq_aggsigdb_store(db, &(aq_sign_key){.duty = {i, AQ_DUTY_EXIT}}, &d), AQ_OK);
   answer a = {0}, b = {0};
-  aq_aggsigdb_waiter old = {.duty = {0, AQ_DUTY_EXIT}, .fn = on_answer, .arg = &a};
-  aq_aggsigdb_waiter new = {.duty = {1099, AQ_DUTY_EXIT}, .fn = on_answer, .arg = &b};
+  aq_aggsigdb_waiter old = {.key = {.duty = {0, AQ_DUTY_EXIT}}, .fn = on_answer, .arg = &a};
+  aq_aggsigdb_waiter new = {.key = {.duty = {1099, AQ_DUTY_EXIT}}, .fn = on_answer, .arg = &b};
   aq_aggsigdb_await(db, &old, AQ_SECONDS(1));
   aq_aggsigdb_await(db, &new, AQ_SECONDS(1));
   assert_true(a.calls == 0 && b.calls == 1);

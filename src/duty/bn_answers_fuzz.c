@@ -131,12 +131,12 @@ static void run_duties(world *w) {
   aq_bn_subscribe(w->bn, &(aq_bn_events){.arg = w, .head = on_head, .reorg = on_reorg});
   const aq_duty block = {0, AQ_DUTY_PROPOSER};
   aq_signed_data randao = {.duty = AQ_DUTY_RANDAO};
-  if (aq_aggsigdb_store(aggsigdb, (aq_duty){0, AQ_DUTY_RANDAO}, 0, 0, &randao) == AQ_OK) {
+  if (aq_aggsigdb_store(aggsigdb, &(aq_sign_key){.duty = {0, AQ_DUTY_RANDAO}}, &randao) == AQ_OK) {
     const aq_duty_def def = {.validator_index = 10};
     aq_fetcher_fetch(w->fetcher, block, &(aq_duty_defs){&def, 1});
   }
   aq_signed_data selection = {.duty = AQ_DUTY_PREPARE_AGGREGATOR};
-  if (aq_aggsigdb_store(aggsigdb, (aq_duty){0, AQ_DUTY_PREPARE_AGGREGATOR}, 0, 0, &selection) == AQ_OK) {
+  if (aq_aggsigdb_store(aggsigdb, &(aq_sign_key){.duty = {0, AQ_DUTY_PREPARE_AGGREGATOR}}, &selection) == AQ_OK) {
     const aq_duty_def def = {.validator_index = 10, .attester = {.committee_length = 1}};
     aq_fetcher_fetch(w->fetcher, (aq_duty){0, AQ_DUTY_AGGREGATOR}, &(aq_duty_defs){&def, 1});
   }

@@ -191,10 +191,10 @@ static bool have_sig(aq_fetch_item *it, aq_status st, const aq_signed_data *data
 static void await_sig(aq_fetch_item *it, void (*fn)(void *, aq_status, const aq_signed_data *)) {
   aq_fetch_task *t = it->task;
   it->waiting = true;
-  it->sig_wait = (aq_aggsigdb_waiter){.duty = {t->duty.slot, aq_duty_of(t->duty.type)->needs},
-                                      .validator = t->def[it->def].validator,
-                                      .fn = fn,
-                                      .arg = it};
+  it->sig_wait = (aq_aggsigdb_waiter){
+      .key = {.duty = {t->duty.slot, aq_duty_of(t->duty.type)->needs}, .validator = t->def[it->def].validator},
+      .fn = fn,
+      .arg = it};
   aq_aggsigdb_await(t->f->cfg.aggsigdb, &it->sig_wait, t->deadline_ns);
 }
 

@@ -364,7 +364,8 @@ static void not_ready(void **state) {
 static void put_sig(fixture *f, uint64_t slot, aq_duty_type type, uint32_t validator, const uint8_t sig[96]) {
   aq_signed_data d = {.duty = type, .slot = slot};
   memcpy(d.sig, sig, 96);
-  assert_int_equal(aq_aggsigdb_store(f->aggsigdb, (aq_duty){slot, type}, validator, 0, &d), AQ_OK);
+  assert_int_equal(aq_aggsigdb_store(f->aggsigdb, &(aq_sign_key){.duty = {slot, type}, .validator = validator}, &d),
+                   AQ_OK);
 }
 
 /* A proposal of default values with a slot and a RANDAO. */

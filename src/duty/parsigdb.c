@@ -1,3 +1,4 @@
+/* Partial signatures, and the roots that were agreed. */
 #include "duty/parsigdb.h"
 
 #include <stdlib.h>
@@ -10,7 +11,6 @@
 
 enum {
   SHARES_MAX = 32, /* bits of an entry */
-  KEY_LEN = 20,
   ENTRIES_MAX = 1 << 18,
   OBJECT_BYTES_MAX = 32 << 20 /* a signed block with its blobs */
 };
@@ -28,7 +28,7 @@ typedef struct object {
 
 typedef struct {
   aq_list link; /* of its record, or of the exempt ones by age */
-  aq_parsig_key key;
+  aq_sign_key key;
   uint32_t bits; /* shares present */
   bool has_agreed;
   uint8_t agreed[32];
@@ -59,26 +59,19 @@ aq_parsigdb *aq_parsigdb_new(const aq_parsigdb_cfg *cfg) {
   db->cfg = *cfg;
   aq_list_init(&db->records);
   aq_list_init(&db->exempt);
-  aq_map_init(&db->entries, KEY_LEN, ENTRIES_MAX, seed);
+  aq_map_init(&db->entries, AQ_SIGN_KEY_LEN, ENTRIES_MAX, seed);
   return db;
 }
 
-static void key_of(uint8_t out[KEY_LEN], const aq_parsig_key *key) {
-  aq_le64_put(out, key->duty.slot);
-  aq_le32_put(out + 8, (uint32_t)key->duty.type);
-  aq_le32_put(out + 12, key->validator);
-  aq_le32_put(out + 16, key->sub);
-}
-
-static entry *find(const aq_parsigdb *db, const aq_parsig_key *key) {
-  uint8_t k[KEY_LEN];
-  key_of(k, key);
+static entry *find(const aq_parsigdb *db, const aq_sign_key *key) {
+  uint8_t k[AQ_SIGN_KEY_LEN];
+  aq_sign_key_bytes(k, key);
   return aq_map_get(&db->entries, k);
 }
 
 static void entry_free(aq_parsigdb *db, entry *e) {
-  uint8_t k[KEY_LEN];
-  key_of(k, &e->key);
+  uint8_t k[AQ_SIGN_KEY_LEN];
+  aq_sign_key_bytes(k, &e->key);
   aq_map_del(&db->entries, k);
   aq_list_remove(&e->link);
   while (e->objects) {
@@ -114,9 +107,9 @@ static aq_list *place(aq_parsigdb *db, aq_duty duty, uint64_t deadline_ns) {
   return &r->entries;
 }
 
-static entry *entry_new(aq_parsigdb *db, const aq_parsig_key *key, uint64_t deadline_ns) {
-  uint8_t k[KEY_LEN];
-  key_of(k, key);
+static entry *entry_new(aq_parsigdb *db, const aq_sign_key *key, uint64_t deadline_ns) {
+  uint8_t k[AQ_SIGN_KEY_LEN];
+  aq_sign_key_bytes(k, key);
   aq_list *list = place(db, key->duty, deadline_ns);
   entry *e = list ? calloc(1, sizeof *e + db->cfg.n * sizeof(partial)) : NULL;
   if (!e) return NULL;
@@ -130,7 +123,7 @@ static entry *entry_new(aq_parsigdb *db, const aq_parsig_key *key, uint64_t dead
   return e;
 }
 
-static void complain(const aq_parsigdb *db, aq_line_limit *line, const aq_parsig_key *key, uint32_t share,
+static void complain(const aq_parsigdb *db, aq_line_limit *line, const aq_sign_key *key, uint32_t share,
                      const char *what) {
   if (!aq_line_due(line, aq_mono_ns(db->cfg.env))) return;
   AQ_LOG(AQ_LOG_WARN, "parsigdb", AQ_STR("duty", aq_duty_name(key->duty.type)), AQ_UINT("more", line->more),
@@ -139,7 +132,7 @@ static void complain(const aq_parsigdb *db, aq_line_limit *line, const aq_parsig
 }
 
 /* A share's eleventh exit of a validator pushes out its oldest. */
-static void trim_exempt(aq_parsigdb *db, const aq_parsig_key *key, uint32_t share) {
+static void trim_exempt(aq_parsigdb *db, const aq_sign_key *key, uint32_t share) {
   uint32_t bit = UINT32_C(1) << (share - 1), cnt = 0;
   entry *oldest = NULL;
   AQ_LIST_EACH(&db->exempt, e, entry, link) {
@@ -159,7 +152,7 @@ static aq_status compare(const entry *e, uint32_t share, const uint8_t root[32],
   return memcmp(p->root, root, 32) == 0 && memcmp(p->sig, sig, 96) == 0 ? AQ_E_DUP : AQ_E_EXISTS;
 }
 
-aq_status aq_parsigdb_check(const aq_parsigdb *db, const aq_parsig_key *key, uint32_t share, const uint8_t root[32],
+aq_status aq_parsigdb_check(const aq_parsigdb *db, const aq_sign_key *key, uint32_t share, const uint8_t root[32],
                             const uint8_t sig[96]) {
   if (aq_duty_deadline_ns(db->cfg.chain, key->duty) <= aq_now_ns(db->cfg.env)) return AQ_E_STALE;
   return compare(find(db, key), share, root, sig);
@@ -173,7 +166,7 @@ static uint32_t same_root(const aq_parsigdb *db, const entry *e, const uint8_t r
   return bits;
 }
 
-aq_status aq_parsigdb_store(aq_parsigdb *db, const aq_parsig_key *key, uint32_t share, const uint8_t root[32],
+aq_status aq_parsigdb_store(aq_parsigdb *db, const aq_sign_key *key, uint32_t share, const uint8_t root[32],
                             const uint8_t sig[96]) {
   AQ_ASSERT(share >= 1 && share <= db->cfg.n);
   uint64_t deadline = aq_duty_deadline_ns(db->cfg.chain, key->duty);
@@ -201,7 +194,7 @@ aq_status aq_parsigdb_store(aq_parsigdb *db, const aq_parsig_key *key, uint32_t 
 }
 
 /* The key's entry, made when missing. */
-static aq_status entry_of(aq_parsigdb *db, const aq_parsig_key *key, entry **out) {
+static aq_status entry_of(aq_parsigdb *db, const aq_sign_key *key, entry **out) {
   uint64_t deadline = aq_duty_deadline_ns(db->cfg.chain, key->duty);
   if (deadline <= aq_now_ns(db->cfg.env)) return AQ_E_STALE;
   *out = find(db, key);
@@ -209,7 +202,7 @@ static aq_status entry_of(aq_parsigdb *db, const aq_parsig_key *key, entry **out
   return *out ? AQ_OK : AQ_E_LIMIT;
 }
 
-aq_status aq_parsigdb_agree(aq_parsigdb *db, const aq_parsig_key *key, const uint8_t root[32]) {
+aq_status aq_parsigdb_agree(aq_parsigdb *db, const aq_sign_key *key, const uint8_t root[32]) {
   entry *e;
   aq_status st = entry_of(db, key, &e);
   if (st) return st;
@@ -219,7 +212,7 @@ aq_status aq_parsigdb_agree(aq_parsigdb *db, const aq_parsig_key *key, const uin
   return AQ_OK;
 }
 
-const uint8_t *aq_parsigdb_agreed(const aq_parsigdb *db, const aq_parsig_key *key) {
+const uint8_t *aq_parsigdb_agreed(const aq_parsigdb *db, const aq_sign_key *key) {
   const entry *e = find(db, key);
   return e && e->has_agreed ? e->agreed : NULL;
 }
@@ -231,7 +224,7 @@ static object *object_of(const entry *e, const uint8_t root[32]) {
   return NULL;
 }
 
-aq_status aq_parsigdb_keep(aq_parsigdb *db, const aq_parsig_key *key, const uint8_t root[32], const aq_signed_data *d) {
+aq_status aq_parsigdb_keep(aq_parsigdb *db, const aq_sign_key *key, const uint8_t root[32], const aq_signed_data *d) {
   entry *e;
   aq_status st = entry_of(db, key, &e);
   if (st) return st;
@@ -259,13 +252,13 @@ aq_status aq_parsigdb_keep(aq_parsigdb *db, const aq_parsig_key *key, const uint
   return AQ_OK;
 }
 
-const aq_signed_data *aq_parsigdb_object(const aq_parsigdb *db, const aq_parsig_key *key, const uint8_t root[32]) {
+const aq_signed_data *aq_parsigdb_object(const aq_parsigdb *db, const aq_sign_key *key, const uint8_t root[32]) {
   const entry *e = find(db, key);
   const object *o = e ? object_of(e, root) : NULL;
   return o && o->data.duty == key->duty.type ? &o->data : NULL;
 }
 
-uint32_t aq_parsigdb_shares(const aq_parsigdb *db, const aq_parsig_key *key, uint32_t *roots) {
+uint32_t aq_parsigdb_shares(const aq_parsigdb *db, const aq_sign_key *key, uint32_t *roots) {
   const entry *e = find(db, key);
   if (roots) *roots = 0;
   if (!e) return 0;

@@ -8,12 +8,12 @@
 
 typedef struct {
   int calls;
-  aq_parsig_key key;
+  aq_sign_key key;
   uint32_t bits;
   uint8_t root0;
 } reached;
 
-static void on_reached(void *arg, const aq_parsig_key *key, const uint8_t root[32], uint32_t bits) {
+static void on_reached(void *arg, const aq_sign_key *key, const uint8_t root[32], uint32_t bits) {
   reached *r = arg;
   r->calls++;
   r->key = *key;
@@ -42,7 +42,7 @@ static void close_db(fixture *f) {
   assert_int_equal(f->env.timer_cnt, 0);
 }
 
-static aq_status put(fixture *f, const aq_parsig_key *key, uint32_t share, uint8_t root, uint8_t sig) {
+static aq_status put(fixture *f, const aq_sign_key *key, uint32_t share, uint8_t root, uint8_t sig) {
   uint8_t r[32] = {root}, s[96] = {sig};
   aq_status want = aq_parsigdb_check(f->db, key, share, r, s);
   aq_status st = aq_parsigdb_store(f->db, key, share, r, s);
@@ -56,7 +56,7 @@ static void test_threshold(void **state) {
   (void)state;
   fixture f;
   open_db(&f);
-  aq_parsig_key key = {{320, AQ_DUTY_ATTESTER}, 7, 0};
+  aq_sign_key key = {.duty = {320, AQ_DUTY_ATTESTER}, .validator = 7};
   assert_int_equal(put(&f, &key, 1, 5, 1), AQ_OK);
   assert_int_equal(put(&f, &key, 1, 5, 1), AQ_E_DUP);
   assert_int_equal(put(&f, &key, 1, 5, 2), AQ_E_EXISTS);
@@ -83,7 +83,8 @@ static void test_all_thresholds(void **state) {
       open_db(&f);
       aq_parsigdb_free(f.db);
       f.db = aq_parsigdb_new(&(aq_parsigdb_cfg){&f.env.env, &f.chain, n, t, &f.r, on_reached});
-      aq_parsig_key key = {{320, AQ_DUTY_ATTESTER}, 7, 0}, other = {{320, AQ_DUTY_ATTESTER}, 8, 0};
+      aq_sign_key key = {.duty = {320, AQ_DUTY_ATTESTER}, .validator = 7},
+                  other = {.duty = {320, AQ_DUTY_ATTESTER}, .validator = 8};
       uint32_t bits = 0;
       assert_int_equal(put(&f, &other, 1, 4, 1), AQ_OK);
       assert_int_equal(f.r.calls, t == 1);
@@ -109,7 +110,8 @@ static void test_roots(void **state) {
   (void)state;
   fixture f;
   open_db(&f);
-  aq_parsig_key key = {{320, AQ_DUTY_SYNC_MESSAGE}, 0, 0}, other = {{320, AQ_DUTY_SYNC_MESSAGE}, 0, 1};
+  aq_sign_key key = {.duty = {320, AQ_DUTY_SYNC_MESSAGE}, .validator = 0},
+              other = {.duty = {320, AQ_DUTY_SYNC_MESSAGE}, .validator = 0, .sub = 1};
   for (uint32_t share = 1; share <= 4; share++) assert_int_equal(put(&f, &key, share, (uint8_t)(share % 2), 1), AQ_OK);
   uint32_t roots;
   assert_int_equal(aq_parsigdb_shares(f.db, &key, &roots), 0xf);
@@ -124,11 +126,11 @@ static void test_objects(void **state) {
   (void)state;
   fixture f;
   open_db(&f);
-  aq_parsig_key key = {{320, AQ_DUTY_SYNC_MESSAGE}, 0, 0};
+  aq_sign_key key = {.duty = {320, AQ_DUTY_SYNC_MESSAGE}, .validator = 0};
   uint8_t a[32] = {1}, b[32] = {2}, value[3] = {7, 8, 9};
   aq_signed_data d = {.duty = AQ_DUTY_SYNC_MESSAGE, .value = aq_bytes_of(value, 3), .validator_index = 5};
   assert_null(aq_parsigdb_agreed(f.db, &key));
-  const aq_parsig_key over = {{1, AQ_DUTY_SYNC_MESSAGE}, 0, 0};
+  const aq_sign_key over = {.duty = {1, AQ_DUTY_SYNC_MESSAGE}, .validator = 0};
   assert_int_equal(aq_parsigdb_agree(f.db, &over, a), AQ_E_STALE);
   assert_int_equal(aq_parsigdb_keep(f.db, &over, a, &d), AQ_E_STALE);
   assert_null(aq_parsigdb_agreed(f.db, &over));
@@ -159,15 +161,15 @@ static void test_exempt(void **state) {
   fixture f;
   open_db(&f);
   for (uint64_t i = 0; i < 12; i++) {
-    aq_parsig_key key = {{32 * i, AQ_DUTY_EXIT}, 3, 0};
+    aq_sign_key key = {.duty = {32 * i, AQ_DUTY_EXIT}, .validator = 3};
     assert_int_equal(put(&f, &key, 2, (uint8_t)i, 1), AQ_OK);
     if (i == 0) assert_int_equal(put(&f, &key, 3, (uint8_t)i, 1), AQ_OK);
   }
   for (uint64_t i = 0; i < 12; i++) {
-    aq_parsig_key key = {{32 * i, AQ_DUTY_EXIT}, 3, 0};
+    aq_sign_key key = {.duty = {32 * i, AQ_DUTY_EXIT}, .validator = 3};
     assert_int_equal(aq_parsigdb_shares(f.db, &key, NULL), i == 0 ? 4 : i == 1 ? 0 : 2);
   }
-  aq_parsig_key other = {{0, AQ_DUTY_EXIT}, 4, 0};
+  aq_sign_key other = {.duty = {0, AQ_DUTY_EXIT}, .validator = 4};
   assert_int_equal(put(&f, &other, 2, 1, 1), AQ_OK);
   fake_env_run_for(&f.env, AQ_SECONDS(100000));
   assert_int_equal(aq_parsigdb_shares(f.db, &other, NULL), 2);

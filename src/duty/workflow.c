@@ -101,8 +101,7 @@ static void on_known(void *arg, aq_duty duty) { aq_consensus_judge(((aq_workflow
 
 static void agree(aq_workflow *w, aq_duty duty, uint32_t validator, const aq_unsigned_data *d, aq_arena *a) {
   aq_signed_data object;
-  aq_parsig_key key = {duty, validator, 0};
-  aq_tss_key tss_key = {duty, 0, validator};
+  const aq_sign_key key = {.duty = duty, .validator = validator};
   uint8_t root[32];
   aq_status st = aq_signed_of_agreed(&object, a, w->cfg.chain, duty, d);
   if (st == AQ_OK) {
@@ -111,7 +110,7 @@ static void agree(aq_workflow *w, aq_duty duty, uint32_t validator, const aq_uns
   }
   if (st == AQ_OK && w->tss && !aq_parsigdb_object(w->parsigdb, &key, root))
     st = aq_parsigdb_keep(w->parsigdb, &key, root, &object);
-  if (st == AQ_OK && w->tss) aq_tss_agreed(w->tss, &tss_key, root);
+  if (st == AQ_OK && w->tss) aq_tss_agreed(w->tss, &key, root);
   if (st == AQ_OK) aq_workflow_recall(w, &key, &object);
   if (st != AQ_OK && st != AQ_E_STALE) {
     AQ_LOG(AQ_LOG_ERROR, "agreed", AQ_STR("duty", aq_duty_name(duty.type)), AQ_STR("err", aq_status_text(st)),
@@ -180,7 +179,7 @@ static void on_double(void *arg, const char *why) {
 
 /* ---- tss, broadcaster ---- */
 
-static void on_session_end(void *arg, const aq_tss_key *key, aq_tss_result result, uint32_t partials) {
+static void on_session_end(void *arg, const aq_sign_key *key, aq_tss_result result, uint32_t partials) {
   aq_workflow *w = arg;
   (void)partials;
   if (result == AQ_TSS_INVALID) aq_tracker_combined(w->tracker, key->duty, AQ_E_AUTH);

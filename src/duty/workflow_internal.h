@@ -61,13 +61,13 @@ AQ_NODISCARD aq_status aq_signed_of_agreed(aq_signed_data *out, aq_arena *a, con
 
 /* workflow_sign.c */
 void aq_workflow_received(void *arg, const aq_parsigex_set *set);
-void aq_workflow_signature(void *arg, const aq_tss_key *key, const uint8_t root[32], const uint8_t sig[96]);
+void aq_workflow_signature(void *arg, const aq_sign_key *key, const uint8_t root[32], const uint8_t sig[96]);
 /* workflow_resume.c. keep: what the store has of a partial signature; free it. resume: at start, once the consensus
    has read its records. recall: the object of the decision, whose signature may have been given before. resend: those
    of the duty that are whole. */
 void aq_workflow_keep(aq_buf *out, const aq_signed_data *d);
 AQ_NODISCARD aq_status aq_workflow_resume(aq_workflow *w);
-void aq_workflow_recall(aq_workflow *w, const aq_parsig_key *key, const aq_signed_data *agreed);
+void aq_workflow_recall(aq_workflow *w, const aq_sign_key *key, const aq_signed_data *agreed);
 void aq_workflow_resend(aq_workflow *w, aq_duty duty);
 void aq_workflow_resume_stop(aq_workflow *w);
 

@@ -67,7 +67,7 @@ static void on_partial(void *arg, const aq_store_partial *in) {
   if (!decode(r, in->partial)) drop(r);
 }
 
-void aq_workflow_recall(aq_workflow *w, const aq_parsig_key *key, const aq_signed_data *agreed) {
+void aq_workflow_recall(aq_workflow *w, const aq_sign_key *key, const aq_signed_data *agreed) {
   AQ_LIST_EACH(&w->resumed, r, resumed, link) {
     if (r->ready || !aq_duty_eq(r->duty, key->duty) || r->p.validator != key->validator) continue;
     aq_arena_init(&r->arena, AQ_WORKFLOW_OBJECT_MAX);

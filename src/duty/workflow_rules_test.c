@@ -236,7 +236,7 @@ static void test_all_are_shared(void **state) {
     fake_env_run_for(&w->env, AQ_SECONDS(1));
     assert_int_equal(answer.cnt, VALIDATORS);
     for (uint32_t v = 0; v < VALIDATORS; v++) {
-      const aq_parsig_key key = {duty, v, (uint32_t)((first + v) % SUBS)};
+      const aq_sign_key key = {.duty = duty, .validator = v, .sub = (uint32_t)((first + v) % SUBS)};
       assert_int_equal(answer.item[v], AQ_OK);
       assert_int_equal(aq_parsigdb_shares(w->node[2].workflow->parsigdb, &key, NULL), 1);
     }
@@ -251,7 +251,7 @@ static void test_all_are_shared(void **state) {
   aq_workflow_submit(w->node[0].workflow, reveal, p, VALIDATORS, vc_done, &answer);
   fake_env_run_for(&w->env, AQ_SECONDS(1));
   for (uint32_t v = 0; v < VALIDATORS; v++) {
-    const aq_parsig_key key = {reveal, v, 0};
+    const aq_sign_key key = {.duty = reveal, .validator = v};
     assert_int_equal(answer.item[v], AQ_OK);
     assert_int_equal(aq_parsigdb_shares(w->node[2].workflow->parsigdb, &key, NULL), 1);
   }
@@ -358,7 +358,7 @@ static void test_self_contradiction(void **state) {
   run_to(w, PROPOSE_SLOT, 0);
   aq_workflow *wf = w->node[0].workflow;
   const aq_duty randao = {PROPOSE_SLOT, AQ_DUTY_RANDAO};
-  const aq_parsig_key key[2] = {{randao, 0, 0}, {randao, 1, 0}};
+  const aq_sign_key key[2] = {{.duty = randao}, {.duty = randao, .validator = 1}};
   aq_parsigex_item item[2] = {{.validator = 0, .root = {1}, .sig = {1}}, {.validator = 1, .root = {2}, .sig = {2}}};
   aq_parsigex_set set = {.duty = randao, .share = 2, .item = item, .cnt = 1};
   aq_workflow_received(wf, &set);

@@ -12,7 +12,7 @@
 typedef struct submission submission;
 typedef struct {
   submission *s;
-  aq_parsig_key key;
+  aq_sign_key key;
   aq_signed_data data;
   uint8_t root[32];
   aq_status st;
@@ -181,7 +181,7 @@ static void release(submission *s) {
     }
     aq_tracker_partial(w->tracker, s->duty, own, it->root, roots > 1, AQ_OK);
     observe_store(w, s->duty, own);
-    p[cnt] = (aq_tss_partial){.key = {s->duty, it->key.sub, it->key.validator}, .share_idx = own};
+    p[cnt] = (aq_tss_partial){.key = it->key, .share_idx = own};
     memcpy(p[cnt].root, it->root, 32);
     memcpy(p[cnt++].sig, it->data.sig, 96);
     subs |= UINT32_C(1) << it->key.sub;
@@ -216,8 +216,8 @@ static void journalled(void *arg, aq_status st) {
   if (s->waiting == 0) release(s);
 }
 
-static aq_store_sign record_of(const aq_workflow *w, aq_sign_kind kind, const aq_parsig_key *key,
-                               const uint8_t root[32], const aq_signed_data *d) {
+static aq_store_sign record_of(const aq_workflow *w, aq_sign_kind kind, const aq_sign_key *key, const uint8_t root[32],
+                               const aq_signed_data *d) {
   aq_store_sign r = {.kind = kind, .duty = key->duty, .sub = key->sub};
   memcpy(r.pubkey, w->pubkey[key->validator], 48);
   memcpy(r.root, root, 32);
@@ -267,7 +267,7 @@ static bool copy_in(submission *s, const aq_partial *p) {
   for (uint32_t i = 0; i < s->cnt; i++) {
     sub_item *it = &s->item[i];
     it->s = s;
-    it->key = (aq_parsig_key){s->duty, p[i].validator, 0};
+    it->key = (aq_sign_key){.duty = s->duty, .validator = p[i].validator};
     it->data = p[i].data;
     if (aq_duty_is(s->duty.type, AQ_DF_SUBCOMMITTEE)) it->key.sub = (uint32_t)(p[i].data.subcommittee & 31);
     if (it->data.value.len > 0) it->data.value = aq_arena_copy(&s->arena, it->data.value);
@@ -294,7 +294,7 @@ void aq_workflow_submit(aq_workflow *w, aq_duty duty, const aq_partial *p, uint3
     it->st = room && list ? precheck(w, it, p[i].validator) : AQ_E_LIMIT;
     it->open = it->st == AQ_OK;
     if (!it->open) continue;
-    list[open] = (aq_tss_partial){.key = {duty, it->key.sub, it->key.validator}, .share_idx = w->cfg.self + 1};
+    list[open] = (aq_tss_partial){.key = it->key, .share_idx = w->cfg.self + 1};
     memcpy(list[open].root, it->root, 32);
     memcpy(list[open++].sig, it->data.sig, 96);
   }
@@ -310,7 +310,7 @@ void aq_workflow_submit(aq_workflow *w, aq_duty duty, const aq_partial *p, uint3
 
 /* A sync message over another head than ours: should its group complete, this is what we submit. Only the validator
    index is not covered by the signature, so it comes from the chain. */
-static void keep_sync(aq_workflow *w, const aq_parsig_key *key, const aq_parsigex_item *it) {
+static void keep_sync(aq_workflow *w, const aq_sign_key *key, const aq_parsigex_item *it) {
   const aq_validator_state *v = aq_scheduler_validator(w->scheduler, key->validator);
   aq_signed_data d = *it->data;
   uint8_t ssz[144];
@@ -329,7 +329,7 @@ void aq_workflow_received(void *arg, const aq_parsigex_set *set) {
   if (!p) return;
   for (uint32_t i = 0; i < set->cnt; i++) {
     const aq_parsigex_item *it = &set->item[i];
-    aq_parsig_key key = {set->duty, it->validator, it->sub};
+    const aq_sign_key key = {.duty = set->duty, .validator = it->validator, .sub = it->sub};
     aq_status st = aq_parsigdb_store(w->parsigdb, &key, set->share, it->root, it->sig);
     if (st == AQ_E_DUP) continue;
     if (st != AQ_OK) { /* one share that contradicts itself: the rest of the set is dropped (wire.md 7.4 step 5) */
@@ -346,7 +346,7 @@ void aq_workflow_received(void *arg, const aq_parsigex_set *set) {
       aq_hex_encode(hex, aq_bytes_of(w->pubkey[it->validator], 48));
       aq_metric_add(AQ_M_CORE_PARSIGDB_EXIT_TOTAL, 1, AQ_LABELS(hex));
     }
-    p[cnt] = (aq_tss_partial){.key = {set->duty, it->sub, it->validator}, .share_idx = set->share};
+    p[cnt] = (aq_tss_partial){.key = key, .share_idx = set->share};
     memcpy(p[cnt].root, it->root, 32);
     memcpy(p[cnt++].sig, it->sig, 96);
   }
@@ -369,7 +369,7 @@ void aq_workflow_received(void *arg, const aq_parsigex_set *set) {
 typedef struct {
   aq_list link;
   aq_workflow *w; /* NULL: stopped */
-  aq_parsig_key key;
+  aq_sign_key key;
   aq_arena arena;
   aq_signed_data data;
   bool stored; /* in the journal and in aggsigdb: waits for the flush */
@@ -428,7 +428,7 @@ static void group_journalled(void *arg, aq_status st) {
     return;
   }
   if (st == AQ_E_SLASH) aq_metric_add(AQ_M_STATE_REFUSED_TOTAL, 1, AQ_LABELS("group"));
-  if (st == AQ_OK) st = aq_aggsigdb_store(w->aggsigdb, g->key.duty, g->key.validator, g->key.sub, &g->data);
+  if (st == AQ_OK) st = aq_aggsigdb_store(w->aggsigdb, &g->key, &g->data);
   aq_tracker_stored(w->tracker, g->key.duty, st);
   if (st != AQ_OK) {
     AQ_LOG(AQ_LOG_ERROR, "group_signature", AQ_STR("duty", aq_duty_name(g->key.duty.type)),
@@ -441,10 +441,9 @@ static void group_journalled(void *arg, aq_status st) {
   aq_timer_after(w->cfg.env, &w->flush, 0, flush, w);
 }
 
-void aq_workflow_signature(void *arg, const aq_tss_key *key, const uint8_t root[32], const uint8_t sig[96]) {
+void aq_workflow_signature(void *arg, const aq_sign_key *key, const uint8_t root[32], const uint8_t sig[96]) {
   aq_workflow *w = arg;
-  aq_parsig_key k = {key->duty, key->validator, key->sub};
-  const aq_signed_data *object = aq_parsigdb_object(w->parsigdb, &k, root);
+  const aq_signed_data *object = aq_parsigdb_object(w->parsigdb, key, root);
   aq_tracker_combined(w->tracker, key->duty, AQ_OK);
   group *g = object ? calloc(1, sizeof *g) : NULL;
   if (!g) {
@@ -454,7 +453,7 @@ void aq_workflow_signature(void *arg, const aq_tss_key *key, const uint8_t root[
     aq_tracker_stored(w->tracker, key->duty, AQ_E_NOTFOUND);
     return;
   }
-  *g = (group){.w = w, .key = k};
+  *g = (group){.w = w, .key = *key};
   aq_arena_init(&g->arena, AQ_WORKFLOW_OBJECT_MAX);
   aq_list_push(&w->groups, &g->link);
   if (aq_signed_with_sig(&g->data, &g->arena, object, sig) != AQ_OK) {
@@ -462,7 +461,7 @@ void aq_workflow_signature(void *arg, const aq_tss_key *key, const uint8_t root[
     group_free(g);
     return;
   }
-  aq_store_sign r = record_of(w, AQ_SIGN_GROUP, &k, root, &g->data);
+  aq_store_sign r = record_of(w, AQ_SIGN_GROUP, &g->key, root, &g->data);
   w->cfg.store->sign(w->cfg.store->ctx, &r, 1, group_journalled, g);
 }
 

@@ -238,7 +238,7 @@ static void test_journal(void **state) {
   submit_attestation(w, 1, 0, false, 0, &r);
   assert_int_equal(r.item[0], AQ_E_SLASH);
   assert_int_equal(n->partials_sent, 0);
-  aq_parsig_key key = {attest, 1, 0};
+  aq_sign_key key = {.duty = attest, .validator = 1};
   assert_int_equal(aq_parsigdb_shares(n->workflow->parsigdb, &key, NULL), 0);
   submit_attestation(w, 0, 0, false, 0, &r);
   assert_int_equal(r.item[0], AQ_OK);
@@ -352,7 +352,7 @@ static void test_selection_and_exit(void **state) {
   aq_duty prepare = {SPE + 7, AQ_DUTY_PREPARE_AGGREGATOR}, leave = {SPE, AQ_DUTY_EXIT};
   run_to(w, SPE, AQ_SECONDS(1));
   for (uint32_t i = 0; i < NODES; i++) {
-    wait[i] = (aq_aggsigdb_waiter){.duty = prepare, .validator = 1, .fn = on_selected, .arg = &got[i]};
+    wait[i] = (aq_aggsigdb_waiter){.key = {.duty = prepare, .validator = 1}, .fn = on_selected, .arg = &got[i]};
     aq_aggsigdb_await(aq_workflow_aggsigdb(w->node[i].workflow), &wait[i], w->env.wall_ns + AQ_SECONDS(10));
     if (i == 3) continue;
     aq_arena a;

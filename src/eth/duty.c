@@ -25,6 +25,13 @@ const char *aq_duty_name(aq_duty_type type) { return aq_duty_of(type)->name; }
 
 bool aq_duty_type_valid(int64_t type) { return type > AQ_DUTY_UNKNOWN && type < AQ_DUTY_CNT; }
 
+void aq_sign_key_bytes(uint8_t out[AQ_SIGN_KEY_LEN], const aq_sign_key *key) {
+  aq_le64_put(out, key->duty.slot);
+  aq_le32_put(out + 8, (uint32_t)key->duty.type);
+  aq_le32_put(out + 12, key->validator);
+  aq_le32_put(out + 16, key->sub);
+}
+
 uint64_t aq_slot_at(const aq_clock *c, uint64_t now_ns) {
   return now_ns < c->genesis_ns ? 0 : (now_ns - c->genesis_ns) / c->slot_ns;
 }

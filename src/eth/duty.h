@@ -35,6 +35,15 @@ typedef struct {
   aq_duty_type type;
 } aq_duty;
 
+/* What one signature is for. */
+typedef struct {
+  aq_duty duty;
+  uint32_t validator; /* index in the lock */
+  uint32_t sub;       /* subcommittee; 0 where a type has none */
+} aq_sign_key;
+enum { AQ_SIGN_KEY_LEN = 20 };
+void aq_sign_key_bytes(uint8_t out[AQ_SIGN_KEY_LEN], const aq_sign_key *key); /* for maps */
+
 static inline bool aq_duty_eq(aq_duty a, aq_duty b) { return a.slot == b.slot && a.type == b.type; }
 const char *aq_duty_name(aq_duty_type type); /* "attester"; "unknown" outside the list */
 bool aq_duty_type_valid(int64_t type);       /* 1..13 */

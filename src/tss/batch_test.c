@@ -6,7 +6,7 @@
 static const tss_batch *newest(const world *w) { return AQ_CONTAINER(w->tss->batches.prev, tss_batch, link); }
 
 /* Signed where the cluster is the world's own; else bytes, which no worker is waited for to look at. */
-static aq_tss_partial part(const world *w, aq_tss_key key, uint32_t share) {
+static aq_tss_partial part(const world *w, aq_sign_key key, uint32_t share) {
   if (w->cluster.share == w->share) return sign(w, key, share, 1);
   aq_tss_partial p = {.key = key, .share_idx = share, .sig = {0x80, (uint8_t)share}};
   root_of(p.root, 1);
@@ -14,7 +14,7 @@ static aq_tss_partial part(const world *w, aq_tss_key key, uint32_t share) {
 }
 
 /* A session with the partials of `shares`, ours among them or not, that becomes ready at once. */
-static void ready(world *w, aq_tss_key key, uint32_t shares) {
+static void ready(world *w, aq_sign_key key, uint32_t shares) {
   aq_tss_partial p = part(w, key, w->cluster.self + 1);
   for (uint32_t share = 1; share <= w->cluster.n; share++) {
     aq_tss_partial other = part(w, key, share);
@@ -26,7 +26,7 @@ static void ready(world *w, aq_tss_key key, uint32_t shares) {
     aq_tss_agreed(w->tss, &key, p.root);
 }
 
-static int order(const aq_tss_key *a, const aq_tss_key *b) {
+static int order(const aq_sign_key *a, const aq_sign_key *b) {
   uint64_t one[] = {a->duty.slot, a->duty.type, a->validator, a->sub};
   uint64_t two[] = {b->duty.slot, b->duty.type, b->validator, b->sub};
   for (size_t i = 0; i < AQ_COUNT(one); i++) {
@@ -46,7 +46,7 @@ static void test_order(void **state) {
     for (uint32_t i = 0; i < 16; i++) {
       uint32_t k = i * step % 16;
       aq_duty_type type = k & 2 ? AQ_DUTY_SYNC_CONTRIBUTION : AQ_DUTY_ATTESTER;
-      ready(w, (aq_tss_key){{100 + (k & 1), type}, k >> 3, k >> 2 & 1}, 0x7);
+      ready(w, (aq_sign_key){.duty = {100 + (k & 1), type}, .validator = k >> 2 & 1, .sub = k >> 3}, 0x7);
     }
     const tss_batch *last = newest(w);
     while (newest(w) == last) assert_true(test_env_job(&w->env));
@@ -112,7 +112,7 @@ static void test_cheapest(void **state) {
 static void test_proved(void **state) {
   (void)state;
   world *w = world_new(0, 53);
-  aq_tss_key key = key_of(100, AQ_DUTY_ATTESTER, 0);
+  aq_sign_key key = key_of(100, AQ_DUTY_ATTESTER, 0);
   aq_tss_partial bad = part(w, key, 3), last = part(w, key, 4);
   ready(w, key, 0x3);
   corrupt(w, &bad, NEGATED, 1);

@@ -8,7 +8,7 @@
    6.3). */
 #define COST_NS UINT64_C(300000)
 
-static tss_check_entry *entry_new(aq_tss *s, const aq_tss_key *key, uint32_t share, const uint8_t root[32],
+static tss_check_entry *entry_new(aq_tss *s, const aq_sign_key *key, uint32_t share, const uint8_t root[32],
                                   const uint8_t sig[96]) {
   tss_check_entry *e;
   if (!aq_list_empty(&s->free_entry)) {
@@ -44,7 +44,7 @@ static bool in_budget(aq_tss *s) {
 
 /* The partial counts only once it is verified. */
 void tss_hold(aq_tss *s, tss_session *e, tss_group *g, uint32_t share) {
-  aq_tss_key key = tss_key_of(e);
+  aq_sign_key key = tss_key_of(e);
   tss_check_entry *c = in_budget(s) ? entry_new(s, &key, share, g->root, g->sig[share - 1]) : NULL;
   if (!c) {
     tss_drop(e, g, share, false);
@@ -56,7 +56,7 @@ void tss_hold(aq_tss *s, tss_session *e, tss_group *g, uint32_t share) {
 }
 
 /* A partial that nobody waits for: verified when there is nothing else to do, to notice bad peers (tss.md 5). */
-void tss_audit(aq_tss *s, const aq_tss_key *key, uint32_t share, const uint8_t root[32], const uint8_t sig[96]) {
+void tss_audit(aq_tss *s, const aq_sign_key *key, uint32_t share, const uint8_t root[32], const uint8_t sig[96]) {
   if (s->audit_cnt >= TSS_AUDIT_MAX) return;
   tss_check_entry *c = entry_new(s, key, share, root, sig);
   if (!c) return;

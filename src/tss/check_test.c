@@ -85,7 +85,7 @@ static void test_late_results(void **state) {
     world *w = world_new(0, 19);
     w->cfg.strict = i & 1;
     restart(w);
-    const aq_tss_key key = key_of(100, AQ_DUTY_SYNC_MESSAGE, 0);
+    const aq_sign_key key = key_of(100, AQ_DUTY_SYNC_MESSAGE, 0);
     uint64_t first = i & 4 ? 2 : 1;
     for (int life = 0; life < 2; life++) {
       for (uint32_t share = 1; share <= 3; share++) {

@@ -15,13 +15,13 @@ static const aq_chain the_chain = {
     .clock = {.genesis_ns = 1000 * AQ_NS_PER_SEC, .slot_ns = 12 * AQ_NS_PER_SEC, .slots_per_epoch = 32}};
 
 typedef struct {
-  aq_tss_key key;
+  aq_sign_key key;
   uint32_t share;
   aq_blame why;
 } blame_row;
 
 typedef struct {
-  aq_tss_key key;
+  aq_sign_key key;
   aq_tss_result result;
   uint32_t partials;
 } end_row;
@@ -34,14 +34,14 @@ typedef struct {
   aq_tss_cfg cfg;
   aq_tss *tss;
   uint8_t (*sig)[96], (*root)[32];
-  aq_tss_key *sig_key;
+  aq_sign_key *sig_key;
   uint32_t sig_cnt, blame_cnt, end_cnt;
   blame_row blame[LOG_MAX];
   end_row end[LOG_MAX];
   aq_test_rng rng;
 } world;
 
-static inline void on_signature(void *arg, const aq_tss_key *key, const uint8_t root[32], const uint8_t sig[96]) {
+static inline void on_signature(void *arg, const aq_sign_key *key, const uint8_t root[32], const uint8_t sig[96]) {
   world *w = arg;
   assert_true(w->sig_cnt < LOG_MAX);
   w->sig_key[w->sig_cnt] = *key;
@@ -49,13 +49,13 @@ static inline void on_signature(void *arg, const aq_tss_key *key, const uint8_t 
   memcpy(w->sig[w->sig_cnt++], sig, 96);
 }
 
-static inline void on_blame(void *arg, const aq_tss_key *key, uint32_t share, aq_blame why) {
+static inline void on_blame(void *arg, const aq_sign_key *key, uint32_t share, aq_blame why) {
   world *w = arg;
   assert_true(w->blame_cnt < LOG_MAX);
   w->blame[w->blame_cnt++] = (blame_row){*key, share, why};
 }
 
-static inline void on_end(void *arg, const aq_tss_key *key, aq_tss_result result, uint32_t partials) {
+static inline void on_end(void *arg, const aq_sign_key *key, aq_tss_result result, uint32_t partials) {
   world *w = arg;
   assert_true(w->end_cnt < LOG_MAX);
   w->end[w->end_cnt++] = (end_row){*key, result, partials};
@@ -75,7 +75,7 @@ static inline void restart(world *w) {
 /* A cluster of 4 with V validators; we are the operator `self`. */
 static inline world *world_new(uint32_t self, uint64_t seed) {
   static uint8_t sigs[LOG_MAX][96], roots[LOG_MAX][32];
-  static aq_tss_key keys[LOG_MAX];
+  static aq_sign_key keys[LOG_MAX];
   world *w = calloc(1, sizeof *w);
   assert_non_null(w);
   aq_metrics_init();
@@ -113,8 +113,8 @@ static inline void world_free(world *w) {
   free(w);
 }
 
-static inline aq_tss_key key_of(uint64_t slot, aq_duty_type type, uint32_t v) {
-  return (aq_tss_key){{slot, type}, 0, v};
+static inline aq_sign_key key_of(uint64_t slot, aq_duty_type type, uint32_t v) {
+  return (aq_sign_key){.duty = {slot, type}, .validator = v};
 }
 
 static inline void root_of(uint8_t out[32], uint64_t n) {
@@ -122,7 +122,7 @@ static inline void root_of(uint8_t out[32], uint64_t n) {
   aq_le64_put(out, n);
 }
 
-static inline aq_tss_partial sign(const world *w, aq_tss_key key, uint32_t share, uint64_t root) {
+static inline aq_tss_partial sign(const world *w, aq_sign_key key, uint32_t share, uint64_t root) {
   aq_tss_partial p = {.key = key, .share_idx = share};
   root_of(p.root, root);
   aq_bls_sign(p.sig, w->part[key.validator][share - 1], p.root);
@@ -151,7 +151,7 @@ static inline void add_point(uint8_t sig[96], const uint8_t x[96]) {
 typedef enum { FLIP, OTHER_MSG, OTHER_VALIDATOR, OTHER_SHARE, INFINITY_POINT, OFF_SUBGROUP, NEGATED, KINDS } corruption;
 
 static inline void corrupt(world *w, aq_tss_partial *p, corruption kind, uint64_t root) {
-  aq_tss_key other = p->key;
+  aq_sign_key other = p->key;
   uint8_t keep[32];
   memcpy(keep, p->root, 32);
   other.validator = (p->key.validator + 1) % V;

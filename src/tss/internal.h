@@ -88,7 +88,7 @@ typedef struct {
 } tss_root;
 
 typedef struct {
-  aq_tss_key key;
+  aq_sign_key key;
   uint64_t id;
   uint32_t root; /* index of the batch's roots */
   aq_bls_pk pk;
@@ -131,7 +131,7 @@ struct tss_batch {
 
 typedef struct tss_check_entry {
   aq_list link;
-  aq_tss_key key;
+  aq_sign_key key;
   uint64_t id; /* 0: audit */
   uint32_t share;
   uint64_t since_ns;
@@ -139,7 +139,7 @@ typedef struct tss_check_entry {
 } tss_check_entry;
 
 typedef struct {
-  aq_tss_key key;
+  aq_sign_key key;
   uint64_t id;
   uint32_t share, root;
   uint8_t raw[96];
@@ -193,12 +193,12 @@ struct aq_tss {
 };
 
 /* sessions.c */
-tss_session *tss_find(const aq_tss *s, const aq_tss_key *key);
-tss_session *tss_open(aq_tss *s, const aq_tss_key *key, bool remote, aq_status *st);
+tss_session *tss_find(const aq_tss *s, const aq_sign_key *key);
+tss_session *tss_open(aq_tss *s, const aq_sign_key *key, bool remote, aq_status *st);
 void tss_session_free(aq_tss *s, tss_session *e);
 void tss_finish(aq_tss *s, tss_session *e, const uint8_t root[32], const uint8_t sig[96]);
 void tss_end_all(aq_tss *s, aq_tss_result result);
-aq_tss_key tss_key_of(const tss_session *e);
+aq_sign_key tss_key_of(const tss_session *e);
 tss_group *tss_group_of(const tss_session *e, const uint8_t root[32]);
 tss_group *tss_group_add(aq_tss *s, tss_session *e, const uint8_t root[32], bool local);
 void tss_arm(aq_tss *s, tss_session *e);
@@ -208,7 +208,7 @@ void tss_duty_summary(tss_duty *d);
 /* tss.c */
 bool tss_suspect(aq_tss *s, uint32_t share);
 void tss_distrust(aq_tss *s, uint32_t share);
-void tss_bad(aq_tss *s, const aq_tss_key *key, uint32_t share,
+void tss_bad(aq_tss *s, const aq_sign_key *key, uint32_t share,
              aq_blame why);                  /* counts, logs, reports; lowers the standing */
 void tss_advance(aq_tss *s, tss_session *e); /* does what the session's state now asks for */
 void tss_drop(tss_session *e, tss_group *g, uint32_t share, bool ban);
@@ -221,7 +221,7 @@ void tss_kick(aq_tss *s); /* starts what may start: batches, checks, audit */
 bool tss_eligible(const tss_session *e, const tss_group *g);
 uint32_t tss_usable(aq_tss *s, const tss_group *g); /* bit set of shares */
 void tss_hold(aq_tss *s, tss_session *e, tss_group *g, uint32_t share);
-void tss_audit(aq_tss *s, const aq_tss_key *key, uint32_t share, const uint8_t root[32], const uint8_t sig[96]);
+void tss_audit(aq_tss *s, const aq_sign_key *key, uint32_t share, const uint8_t root[32], const uint8_t sig[96]);
 void tss_check_kick(aq_tss *s);
 void tss_hash_get(aq_tss *s, tss_root *r);
 void tss_hash_put(aq_tss *s, const tss_root *r);

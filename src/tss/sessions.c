@@ -7,7 +7,7 @@
 #include "base/metrics.h"
 #include "tss/internal.h"
 
-enum { KEY_LEN = 20, DUTY_KEY_LEN = 12, EXEMPT_KEY_LEN = 8 };
+enum { DUTY_KEY_LEN = 12, EXEMPT_KEY_LEN = 8 };
 
 static const char *const result_name[] = {
     [AQ_TSS_OK] = "ok",           [AQ_TSS_TIMEOUT] = "timeout",
@@ -15,23 +15,18 @@ static const char *const result_name[] = {
     [AQ_TSS_UNARMED] = "unarmed", [AQ_TSS_CANCELLED] = "cancelled",
 };
 
-static void key_bytes(uint8_t out[KEY_LEN], const aq_tss_key *key) {
-  aq_le64_put(out, key->duty.slot);
-  aq_le32_put(out + 8, (uint32_t)key->duty.type);
-  aq_le32_put(out + 12, key->validator);
-  aq_le32_put(out + 16, key->sub);
-}
-
 static void exempt_bytes(uint8_t out[EXEMPT_KEY_LEN], const tss_session *e) {
   aq_le32_put(out, e->validator);
   aq_le32_put(out + 4, (uint32_t)e->duty->duty.type);
 }
 
-aq_tss_key tss_key_of(const tss_session *e) { return (aq_tss_key){e->duty->duty, e->sub, e->validator}; }
+aq_sign_key tss_key_of(const tss_session *e) {
+  return (aq_sign_key){.duty = e->duty->duty, .validator = e->validator, .sub = e->sub};
+}
 
-tss_session *tss_find(const aq_tss *s, const aq_tss_key *key) {
-  uint8_t k[KEY_LEN];
-  key_bytes(k, key);
+tss_session *tss_find(const aq_tss *s, const aq_sign_key *key) {
+  uint8_t k[AQ_SIGN_KEY_LEN];
+  aq_sign_key_bytes(k, key);
   return aq_map_get(&s->sessions, k);
 }
 
@@ -166,13 +161,13 @@ static void end(aq_tss *s, tss_session *e, aq_tss_result result) {
   else if (result != AQ_TSS_UNARMED)
     d->failed++;
   if (took > d->slowest_ns) d->slowest_ns = took;
-  aq_tss_key key = tss_key_of(e);
+  aq_sign_key key = tss_key_of(e);
   uint32_t partials = (uint32_t)__builtin_popcount(e->seen);
   if (s->cfg.end) s->cfg.end(s->cfg.arg, &key, result, partials);
 }
 
 void tss_finish(aq_tss *s, tss_session *e, const uint8_t root[32], const uint8_t sig[96]) {
-  aq_tss_key key = tss_key_of(e);
+  aq_sign_key key = tss_key_of(e);
   AQ_ASSERT(e->armed && e->state != TSS_S_LINGER && !(e->has_root && memcmp(e->root, root, 32) != 0));
   memcpy(e->root, root, 32);
   e->has_root = true;
@@ -258,7 +253,7 @@ static void exempt_del(aq_tss *s, tss_session *e) {
   if (x && aq_list_empty(&x->sessions)) free(aq_map_del(&s->exempts, k));
 }
 
-tss_session *tss_open(aq_tss *s, const aq_tss_key *key, bool remote, aq_status *st) {
+tss_session *tss_open(aq_tss *s, const aq_sign_key *key, bool remote, aq_status *st) {
   uint64_t at = aq_duty_deadline_ns(s->cfg.chain, key->duty);
   *st = AQ_E_STALE;
   if (at <= aq_now_ns(s->cfg.env)) return NULL;
@@ -277,8 +272,8 @@ tss_session *tss_open(aq_tss *s, const aq_tss_key *key, bool remote, aq_status *
   }
   memset(e, 0, sizeof *e);
   aq_list_init(&e->in_duty), aq_list_init(&e->queue), aq_list_init(&e->exempt);
-  uint8_t k[KEY_LEN];
-  key_bytes(k, key);
+  uint8_t k[AQ_SIGN_KEY_LEN];
+  aq_sign_key_bytes(k, key);
   e->duty = duty_get(s, key->duty);
   e->validator = key->validator;
   e->sub = key->sub;
@@ -305,9 +300,9 @@ tss_session *tss_open(aq_tss *s, const aq_tss_key *key, bool remote, aq_status *
 
 void tss_session_free(aq_tss *s, tss_session *e) {
   AQ_ASSERT(e->state == TSS_S_LINGER);
-  uint8_t k[KEY_LEN];
-  aq_tss_key key = tss_key_of(e);
-  key_bytes(k, &key);
+  uint8_t k[AQ_SIGN_KEY_LEN];
+  aq_sign_key key = tss_key_of(e);
+  aq_sign_key_bytes(k, &key);
   aq_map_del(&s->sessions, k);
   groups_free(s, e);
   if (!aq_list_empty(&e->exempt)) exempt_del(s, e);

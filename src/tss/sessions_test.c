@@ -7,7 +7,7 @@ static void wide_cluster(world *w, aq_bls_pk share[AQ_SHARES_MAX], uint32_t n) {
   restart(w);
 }
 
-static aq_tss_partial bytes_of(aq_tss_key key, uint32_t share, uint8_t first, uint8_t last) {
+static aq_tss_partial bytes_of(aq_sign_key key, uint32_t share, uint8_t first, uint8_t last) {
   aq_tss_partial p = {.key = key, .share_idx = share};
   p.root[0] = first, p.root[31] = last;
   p.sig[0] = 0x80, p.sig[1] = (uint8_t)share;
@@ -22,7 +22,7 @@ static void test_group_limit(void **state) {
   world *w = world_new(0, 40);
   aq_bls_pk share[AQ_SHARES_MAX];
   for (uint32_t n = 7; n <= AQ_SHARES_MAX; n++) {
-    aq_tss_key key = key_of(100, AQ_DUTY_SYNC_MESSAGE, 0);
+    aq_sign_key key = key_of(100, AQ_DUTY_SYNC_MESSAGE, 0);
     uint32_t max = (n + 2) / 3 > 4 ? (n + 2) / 3 : 4, peer = 1;
     double refused = metric(AQ_M_TSS_RATE_LIMITED_TOTAL, "tss_group");
     wide_cluster(w, share, n);

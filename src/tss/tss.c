@@ -36,7 +36,7 @@ void tss_distrust(aq_tss *s, uint32_t share) {
   aq_metric_set(AQ_M_TSS_PEER_SUSPECT, 1, AQ_LABELS(peer_name(s, share, buf)));
 }
 
-void tss_bad(aq_tss *s, const aq_tss_key *key, uint32_t share, aq_blame why) {
+void tss_bad(aq_tss *s, const aq_sign_key *key, uint32_t share, aq_blame why) {
   static const char *const reason[TSS_BLAMES] = {"encoding", "subgroup", "signature", "conflict"};
   tss_peer *p = &s->peer[share - 1];
   aq_metric_add(AQ_M_TSS_MSGS_TOTAL, 1, AQ_LABELS("partial_bad"));
@@ -214,7 +214,7 @@ void aq_tss_local(aq_tss *s, const aq_tss_partial *p, uint32_t cnt) {
   tss_kick(s);
 }
 
-void aq_tss_agreed(aq_tss *s, const aq_tss_key *key, const uint8_t root[32]) {
+void aq_tss_agreed(aq_tss *s, const aq_sign_key *key, const uint8_t root[32]) {
   aq_status st;
   AQ_ASSERT(key->validator < s->cfg.cluster->validator_cnt);
   tss_session *e = tss_find(s, key);

@@ -11,13 +11,7 @@
 #include "port/env.h"
 
 typedef struct {
-  aq_duty duty;
-  uint32_t sub;
-  uint32_t validator; /* index in the lock */
-} aq_tss_key;
-
-typedef struct {
-  aq_tss_key key;
+  aq_sign_key key;
   uint32_t share_idx; /* 1..n */
   uint8_t root[32];   /* signing root */
   uint8_t sig[96];
@@ -48,9 +42,9 @@ typedef struct {
   bool strict;
   const char *const *peer_names; /* n, for logs and metrics; NULL: share indices */
   void *arg;
-  void (*signature)(void *arg, const aq_tss_key *key, const uint8_t root[32], const uint8_t sig[96]); /* verified */
-  void (*blame)(void *arg, const aq_tss_key *key, uint32_t share_idx, aq_blame why);
-  void (*end)(void *arg, const aq_tss_key *key, aq_tss_result result, uint32_t partials); /* exactly once a session */
+  void (*signature)(void *arg, const aq_sign_key *key, const uint8_t root[32], const uint8_t sig[96]); /* verified */
+  void (*blame)(void *arg, const aq_sign_key *key, uint32_t share_idx, aq_blame why);
+  void (*end)(void *arg, const aq_sign_key *key, aq_tss_result result, uint32_t partials); /* exactly once a session */
 } aq_tss_cfg;
 
 typedef struct aq_tss aq_tss;
@@ -59,7 +53,7 @@ void aq_tss_free(aq_tss *s); /* sessions end with CANCELLED */
 /* Own validator client's partials, already verified by the caller: arms and counts. */
 void aq_tss_local(aq_tss *s, const aq_tss_partial *p, uint32_t cnt);
 /* The agreed object's root is known: arms the session and fixes the root that may win. */
-void aq_tss_agreed(aq_tss *s, const aq_tss_key *key, const uint8_t root[32]);
+void aq_tss_agreed(aq_tss *s, const aq_sign_key *key, const uint8_t root[32]);
 /* A peer's partials of one set, not verified. AQ_E_LIMIT: refused by a limit, no state made. AQ_E_DUP. */
 AQ_NODISCARD aq_status aq_tss_remote(aq_tss *s, const aq_tss_partial *p, uint32_t cnt);
 uint32_t aq_tss_open(const aq_tss *s);

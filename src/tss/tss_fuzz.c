@@ -48,13 +48,13 @@ static void make_keys(void) {
   }
 }
 
-static void on_signature(void *arg, const aq_tss_key *key, const uint8_t root[32], const uint8_t sig[96]) {
+static void on_signature(void *arg, const aq_sign_key *key, const uint8_t root[32], const uint8_t sig[96]) {
   (void)arg;
   uint32_t r = memcmp(root, k.root[0], 32) == 0 ? 0 : 1;
   AQ_ASSERT(memcmp(sig, k.whole[key->validator][r], 96) == 0);
 }
 
-static void on_end(void *arg, const aq_tss_key *key, aq_tss_result result, uint32_t partials) {
+static void on_end(void *arg, const aq_sign_key *key, aq_tss_result result, uint32_t partials) {
   (void)arg, (void)key;
   AQ_ASSERT(result != AQ_TSS_OK || partials >= T);
   ended++;
@@ -63,8 +63,9 @@ static void on_end(void *arg, const aq_tss_key *key, aq_tss_result result, uint3
 /* One event: what, who, how spoilt. */
 static void event(aq_tss *s, test_env *env, const uint8_t e[4], uint64_t slot) {
   uint32_t v = e[1] & 1, r = e[1] >> 1 & 1, share = (e[1] >> 2 & 3) + 1;
-  aq_tss_partial p = {.key = {{slot + (e[1] >> 4 & 1), e[1] & 0x20 ? AQ_DUTY_RANDAO : AQ_DUTY_SYNC_MESSAGE}, 0, v},
-                      .share_idx = share};
+  aq_tss_partial p = {
+      .key = {.duty = {slot + (e[1] >> 4 & 1), e[1] & 0x20 ? AQ_DUTY_RANDAO : AQ_DUTY_SYNC_MESSAGE}, .validator = v},
+      .share_idx = share};
   memcpy(p.root, k.root[r], 32);
   memcpy(p.sig, k.part[v][share - 1][r], 96);
   if (e[0] & 0x80) p.sig[e[2] % 96] ^= e[3];

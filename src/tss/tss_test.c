@@ -100,7 +100,7 @@ static void test_corruption(void **state) {
 static void test_swapped(void **state) {
   (void)state;
   world *w = world_new(0, 3);
-  aq_tss_key key = key_of(100, AQ_DUTY_ATTESTER, 0);
+  aq_sign_key key = key_of(100, AQ_DUTY_ATTESTER, 0);
   aq_tss_partial own = sign(w, key, 1, 9), a = sign(w, key, 2, 9), b = sign(w, key, 3, 9), c = sign(w, key, 4, 9);
   a.share_idx = 3, b.share_idx = 2;
   aq_tss_local(w->tss, &own, 1);
@@ -124,7 +124,7 @@ static void test_cancelling_pair(void **state) {
   world *w = world_new(2, 4);
   bool seen[N + 1] = {false};
   for (uint64_t slot = 100; slot < 400 && !(seen[1] && seen[2]); slot++) {
-    aq_tss_key key = key_of(slot, AQ_DUTY_ATTESTER, 0);
+    aq_sign_key key = key_of(slot, AQ_DUTY_ATTESTER, 0);
     aq_tss_partial own = sign(w, key, 3, slot), p = sign(w, key, 1, slot), q = sign(w, key, 2, slot);
     uint8_t x[96];
     aq_bls_sign(x, w->secret[1], own.root);
@@ -204,7 +204,7 @@ static void test_results(void **state) {
   test_env_jobs(&w->env);
   assert_int_equal(w->sig_cnt, 0);
   root_of(root, 3);
-  aq_tss_key key = key_of(slot, AQ_DUTY_SYNC_MESSAGE, 3);
+  aq_sign_key key = key_of(slot, AQ_DUTY_SYNC_MESSAGE, 3);
   aq_tss_agreed(w->tss, &key, root);
   for (uint32_t share = 2; share <= 4; share++) { /* conflict: t partials, but not of the agreed root */
     p = sign(w, key_of(slot, AQ_DUTY_SYNC_MESSAGE, 4), share, 4);
@@ -258,7 +258,7 @@ static void test_wrong_lock(void **state) {
 static void test_repeats(void **state) {
   (void)state;
   world *w = world_new(0, 7);
-  aq_tss_key key = key_of(100, AQ_DUTY_ATTESTER, 0);
+  aq_sign_key key = key_of(100, AQ_DUTY_ATTESTER, 0);
   aq_tss_partial a = sign(w, key, 2, 1), b = sign(w, key, 2, 2), own = sign(w, key, 1, 1), c = sign(w, key, 3, 1),
                  d = sign(w, key, 4, 1);
   assert_int_equal(remote(w, &a), AQ_OK);
@@ -322,7 +322,7 @@ static void test_verified_before_counting(void **state) {
     world *w = world_new(0, 9);
     w->cfg.strict = strict;
     restart(w);
-    aq_tss_key key = key_of(100, AQ_DUTY_ATTESTER, 0);
+    aq_sign_key key = key_of(100, AQ_DUTY_ATTESTER, 0);
     aq_tss_partial own = sign(w, key, 1, 1), a = sign(w, key, 2, 1), b = sign(w, key, 3, 1), c = sign(w, key, 4, 1);
     corrupt(w, &a, FLIP, 1);
     aq_tss_local(w->tss, &own, 1);
@@ -397,7 +397,7 @@ static void test_flood(void **state) {
   }
   assert_int_equal(took, 4 * V + 256 + 32);
   /* local work goes on */
-  aq_tss_key key = key_of(105, AQ_DUTY_SYNC_MESSAGE, 3);
+  aq_sign_key key = key_of(105, AQ_DUTY_SYNC_MESSAGE, 3);
   p = sign(w, key, 1, 4);
   aq_tss_local(w->tss, &p, 1);
   for (uint32_t share = 3; share <= 4; share++) {
@@ -449,7 +449,7 @@ static void test_random_events(void **state) {
     restart(w);
     for (int step = 0; step < 250; step++) {
       uint64_t slot = aq_slot_at(&the_chain.clock, w->env.now_ns), r = aq_test_rng_next(&w->rng);
-      aq_tss_key key =
+      aq_sign_key key =
           key_of(slot + (r & 1), (r & 2) ? AQ_DUTY_SYNC_MESSAGE : AQ_DUTY_PROPOSER, (uint32_t)(r >> 2) % 3);
       uint32_t share = (uint32_t)(r >> 8) % N + 1;
       uint64_t root = slot * 4 + ((r >> 12) % 8 == 0);
