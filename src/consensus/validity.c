@@ -151,9 +151,7 @@ typedef struct {
   bool bare;    /* or none */
 } aq_validity_ops;
 
-#define X(id, name, ...) extern const aq_validity_ops aq_validity_##name;
-AQ_DUTY_MAP(X)
-#undef X
+AQ_DUTY_OPS(aq_validity_ops, validity)
 
 const aq_validity_ops aq_validity_attester = {.valid = attester_valid, .fits = fits_set, .fixed = ATTESTER_LEN};
 const aq_validity_ops aq_validity_proposer = {.valid = proposer_valid, .head = PROPOSER_HEAD};
@@ -163,14 +161,6 @@ const aq_validity_ops aq_validity_signature = {0}, aq_validity_exit = {0}, aq_va
                       aq_validity_builder_registration = {0}, aq_validity_randao = {0},
                       aq_validity_prepare_aggregator = {0}, aq_validity_sync_message = {0},
                       aq_validity_prepare_sync_contribution = {0}, aq_validity_info_sync = {0};
-
-static const aq_validity_ops *ops_of(aq_duty_type type) {
-  static const aq_validity_ops none = {0};
-#define X(id, name, ...) [AQ_DUTY_##id] = &aq_validity_##name,
-  static const aq_validity_ops *const ops[AQ_DUTY_CNT] = {[AQ_DUTY_UNKNOWN] = &none, AQ_DUTY_MAP(X)};
-#undef X
-  return aq_duty_type_valid((int64_t)type) ? ops[type] : &none;
-}
 
 /* Other offsets and surplus bytes are tolerated on decisions only. */
 static bool exact_form(const aq_validity_ops *o, const aq_unsigned_data *d, aq_bytes data) {

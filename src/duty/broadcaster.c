@@ -62,9 +62,7 @@ typedef struct {
   bool single;                            /* where committees are bits: objects of one validator (core.md 4.2) */
 } aq_submit_ops;
 
-#define X(id, name, ...) extern const aq_submit_ops aq_submit_##name;
-AQ_DUTY_MAP(X)
-#undef X
+AQ_DUTY_OPS(aq_submit_ops, submit)
 
 const aq_submit_ops aq_submit_proposer = {.submit = submit_block,
                                           .endpoint = "submit_proposal",
@@ -97,14 +95,6 @@ const aq_submit_ops aq_submit_exit = {
 const aq_submit_ops aq_submit_signature = {0}, aq_submit_builder_proposer = {0}, aq_submit_builder_registration = {0},
                     aq_submit_randao = {0}, aq_submit_prepare_aggregator = {0},
                     aq_submit_prepare_sync_contribution = {0}, aq_submit_info_sync = {0};
-
-static const aq_submit_ops *ops_of(aq_duty_type type) {
-  static const aq_submit_ops none = {0};
-#define X(id, name, ...) [AQ_DUTY_##id] = &aq_submit_##name,
-  static const aq_submit_ops *const ops[AQ_DUTY_CNT] = {[AQ_DUTY_UNKNOWN] = &none, AQ_DUTY_MAP(X)};
-#undef X
-  return aq_duty_type_valid((int64_t)type) ? ops[type] : &none;
-}
 
 static void task_free(task *t) {
   if (t->call_id) aq_bn_cancel(t->b->cfg.bn, t->call_id);

@@ -218,9 +218,7 @@ typedef struct {
   bool by_index, by_root;
 } aq_ledger_ops;
 
-#define X(id, name, ...) extern const aq_ledger_ops aq_ledger_##name;
-AQ_DUTY_MAP(X)
-#undef X
+AQ_DUTY_OPS(aq_ledger_ops, ledger)
 
 const aq_ledger_ops aq_ledger_attester = {put_attestation, KIND_ATTESTATION, true, false};
 const aq_ledger_ops aq_ledger_proposer = {put_proposal, KIND_PROPOSAL, false, false};
@@ -229,14 +227,6 @@ const aq_ledger_ops aq_ledger_sync_contribution = {put_contributions, KIND_CONTR
 const aq_ledger_ops aq_ledger_signature = {0}, aq_ledger_exit = {0}, aq_ledger_builder_proposer = {0},
                     aq_ledger_builder_registration = {0}, aq_ledger_randao = {0}, aq_ledger_prepare_aggregator = {0},
                     aq_ledger_sync_message = {0}, aq_ledger_prepare_sync_contribution = {0}, aq_ledger_info_sync = {0};
-
-static const aq_ledger_ops *ops_of(aq_duty_type type) {
-  static const aq_ledger_ops none = {0};
-#define X(id, name, ...) [AQ_DUTY_##id] = &aq_ledger_##name,
-  static const aq_ledger_ops *const ops[AQ_DUTY_CNT] = {[AQ_DUTY_UNKNOWN] = &none, AQ_DUTY_MAP(X)};
-#undef X
-  return aq_duty_type_valid((int64_t)type) ? ops[type] : &none;
-}
 
 static aq_status put_entry(record *r, const aq_unsigned *in) {
   aq_unsigned_data d;

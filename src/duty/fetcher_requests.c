@@ -297,9 +297,7 @@ static void fetch_aggregate(aq_fetch_item *it) { await_sig(it, selection_ready);
 
 /* ---- the rows ---- */
 
-#define X(id, name, ...) extern const aq_fetch_ops aq_fetch_##name;
-AQ_DUTY_MAP(X)
-#undef X
+AQ_DUTY_OPS(aq_fetch_ops, fetch)
 
 const aq_fetch_ops aq_fetch_attester = {fetch_attestation, true};
 const aq_fetch_ops aq_fetch_proposer = {fetch_block, false};
@@ -309,10 +307,4 @@ const aq_fetch_ops aq_fetch_signature = {0}, aq_fetch_exit = {0}, aq_fetch_build
                    aq_fetch_sync_message = {0}, aq_fetch_prepare_sync_contribution = {0},
                    aq_fetch_sync_contribution = {0}, aq_fetch_info_sync = {0};
 
-const aq_fetch_ops *aq_fetch_ops_of(aq_duty_type type) {
-  static const aq_fetch_ops none = {0};
-#define X(id, name, ...) [AQ_DUTY_##id] = &aq_fetch_##name,
-  static const aq_fetch_ops *const ops[AQ_DUTY_CNT] = {[AQ_DUTY_UNKNOWN] = &none, AQ_DUTY_MAP(X)};
-#undef X
-  return aq_duty_type_valid((int64_t)type) ? ops[type] : &none;
-}
+const aq_fetch_ops *aq_fetch_ops_of(aq_duty_type type) { return ops_of(type); }

@@ -397,23 +397,13 @@ typedef struct {
   void (*take_own)(aq_judge *j, aq_duty duty, const aq_unsigned *item); /* what our own fetch says, or NULL */
 } aq_judge_ops;
 
-#define X(id, name, ...) extern const aq_judge_ops aq_judge_##name;
-AQ_DUTY_MAP(X)
-#undef X
+AQ_DUTY_OPS(aq_judge_ops, judge)
 
 const aq_judge_ops aq_judge_attester = {attestations, take_own_votes}, aq_judge_proposer = {block, NULL},
                    aq_judge_aggregator = {of_cluster, NULL}, aq_judge_sync_contribution = {of_cluster, NULL};
 const aq_judge_ops aq_judge_signature = {0}, aq_judge_exit = {0}, aq_judge_builder_proposer = {0},
                    aq_judge_builder_registration = {0}, aq_judge_randao = {0}, aq_judge_prepare_aggregator = {0},
                    aq_judge_sync_message = {0}, aq_judge_prepare_sync_contribution = {0}, aq_judge_info_sync = {0};
-
-static const aq_judge_ops *ops_of(aq_duty_type type) {
-  static const aq_judge_ops none = {0};
-#define X(id, name, ...) [AQ_DUTY_##id] = &aq_judge_##name,
-  static const aq_judge_ops *const ops[AQ_DUTY_CNT] = {[AQ_DUTY_UNKNOWN] = &none, AQ_DUTY_MAP(X)};
-#undef X
-  return aq_duty_type_valid((int64_t)type) ? ops[type] : &none;
-}
 
 aq_value_verdict aq_judge_value(aq_judge *j, const aq_value_case *c, const aq_unsigned_set *set, aq_err *err) {
   const aq_judge_ops *o = ops_of(c->duty.type);

@@ -88,9 +88,7 @@ static bool of_first_slot(const aq_clock *c, aq_duty duty, const aq_signed_data 
 
 /* What of its object says which duty it is of; NULL: none travels. */
 typedef bool (*aq_belongs_op)(const aq_clock *c, aq_duty duty, const aq_signed_data *d);
-#define X(id, name, ...) extern const aq_belongs_op aq_belongs_##name;
-AQ_DUTY_MAP(X)
-#undef X
+AQ_DUTY_OPS(aq_belongs_op, belongs)
 const aq_belongs_op aq_belongs_proposer = of_slot, aq_belongs_attester = of_slot, aq_belongs_exit = of_first_slot,
                     aq_belongs_builder_registration = always, aq_belongs_randao = of_epoch,
                     aq_belongs_prepare_aggregator = of_slot, aq_belongs_aggregator = of_slot,
@@ -99,11 +97,8 @@ const aq_belongs_op aq_belongs_proposer = of_slot, aq_belongs_attester = of_slot
 const aq_belongs_op aq_belongs_signature = NULL, aq_belongs_builder_proposer = NULL, aq_belongs_info_sync = NULL;
 
 bool aq_parsigex_belongs(const aq_chain *c, aq_duty duty, const aq_signed_data *d) {
-#define X(id, name, ...) [AQ_DUTY_##id] = &aq_belongs_##name,
-  static const aq_belongs_op *const ops[AQ_DUTY_CNT] = {AQ_DUTY_MAP(X)};
-#undef X
-  const aq_belongs_op *op = aq_duty_type_valid((int64_t)duty.type) ? ops[duty.type] : NULL;
-  return op && *op && (*op)(&c->clock, duty, d);
+  aq_belongs_op op = *ops_of(duty.type);
+  return op && op(&c->clock, duty, d);
 }
 
 static aq_status key_parse(uint8_t pubkey[48], const char *text) {

@@ -112,47 +112,34 @@ typedef struct {
   /* Why there was nothing to fetch with (core.md 11.2): the signatures needed first are missing, not of peers, not
      combined, or too few; or the data that it is about. */
   const char *none, *alone, *uncombined, *few, *no_data;
-  const char *mixed; /* shares over several roots */
+  const char *mixed; /* shares over several roots, where that need not be a bug; or NULL */
   bool attestations, cohorts;
 } aq_explain_ops;
 
-#define X(id, name, ...) extern const aq_explain_ops aq_explain_##name;
-AQ_DUTY_MAP(X)
-#undef X
+AQ_DUTY_OPS(aq_explain_ops, explain)
 
-#define MIXED "bug_par_sig_db_inconsistent"
 #define MIXED_SYNC "par_sig_db_inconsistent_sync"
 const aq_explain_ops aq_explain_proposer = {.none = "proposer_zero_randaos",
                                             .alone = "proposer_no_external_randaos",
                                             .uncombined = "failed_proposer_randao",
-                                            .few = "proposer_insufficient_randaos",
-                                            .mixed = MIXED};
+                                            .few = "proposer_insufficient_randaos"};
 const aq_explain_ops aq_explain_aggregator = {.none = "zero_aggregator_prepares",
                                               .alone = "no_aggregator_selections",
                                               .uncombined = "failed_aggregator_selection",
                                               .few = "insufficient_aggregator_selections",
-                                              .no_data = "missing_aggregator_attestation",
-                                              .mixed = MIXED};
+                                              .no_data = "missing_aggregator_attestation"};
 const aq_explain_ops aq_explain_sync_contribution = {.none = "sync_contribution_zero_prepares",
                                                      .alone = "sync_contribution_no_external_prepares",
                                                      .uncombined = "sync_contribution_failed_prepare",
                                                      .few = "sync_contribution_few_prepares",
                                                      .no_data = "sync_contribution_no_sync_msg",
                                                      .mixed = MIXED_SYNC};
-const aq_explain_ops aq_explain_attester = {.mixed = MIXED, .attestations = true};
+const aq_explain_ops aq_explain_attester = {.attestations = true};
 const aq_explain_ops aq_explain_sync_message = {.mixed = MIXED_SYNC, .cohorts = true};
-const aq_explain_ops aq_explain_signature = {.mixed = MIXED}, aq_explain_exit = {.mixed = MIXED},
-                     aq_explain_builder_proposer = {.mixed = MIXED}, aq_explain_builder_registration = {.mixed = MIXED},
-                     aq_explain_randao = {.mixed = MIXED}, aq_explain_prepare_aggregator = {.mixed = MIXED},
-                     aq_explain_prepare_sync_contribution = {.mixed = MIXED}, aq_explain_info_sync = {.mixed = MIXED};
-
-static const aq_explain_ops *ops_of(aq_duty_type type) {
-  static const aq_explain_ops unknown = {.mixed = MIXED};
-#define X(id, name, ...) [AQ_DUTY_##id] = &aq_explain_##name,
-  static const aq_explain_ops *const ops[AQ_DUTY_CNT] = {[AQ_DUTY_UNKNOWN] = &unknown, AQ_DUTY_MAP(X)};
-#undef X
-  return aq_duty_type_valid((int64_t)type) ? ops[type] : &unknown;
-}
+const aq_explain_ops aq_explain_signature = {0}, aq_explain_exit = {0}, aq_explain_builder_proposer = {0},
+                     aq_explain_builder_registration = {0}, aq_explain_randao = {0},
+                     aq_explain_prepare_aggregator = {0}, aq_explain_prepare_sync_contribution = {0},
+                     aq_explain_info_sync = {0};
 
 /* NULL: all that the fetch needs was there. */
 static const char *needs_reason(const aq_tracker *t, const aq_track *r) {
@@ -179,6 +166,7 @@ static const char *fetch_reason(const aq_tracker *t, const aq_track *r) {
 
 /* core.md 11.1: by the furthest step that was reached. */
 static void explain(const aq_tracker *t, const aq_track *r, const char **step, const char **reason) {
+  const aq_explain_ops *o = ops_of(r->duty.type);
   if (r->submit_st)
     *step = "bcast", *reason = "broadcast_bn_error";
   else if (r->store_st)
@@ -200,7 +188,7 @@ static void explain(const aq_tracker *t, const aq_track *r, const char **step, c
   else if (r->external_st)
     *step = "parsig_db_external", *reason = "bug_par_sig_db_external";
   else if (r->mixed)
-    *step = "parsig_db_external", *reason = ops_of(r->duty.type)->mixed;
+    *step = "parsig_db_external", *reason = o->mixed ? o->mixed : "bug_par_sig_db_inconsistent";
   else
     *step = "parsig_db_external", *reason = "insufficient_peer_signatures";
 }

@@ -63,9 +63,7 @@ static aq_status proposal(aq_signed_data *d, aq_arena *a, const aq_unsigned_data
 
 /* What is signed, made of what was agreed. */
 typedef aq_status (*aq_object_op)(aq_signed_data *d, aq_arena *a, const aq_unsigned_data *in);
-#define X(id, name, ...) extern const aq_object_op aq_object_##name;
-AQ_DUTY_MAP(X)
-#undef X
+AQ_DUTY_OPS(aq_object_op, object)
 const aq_object_op aq_object_attester = attestation, aq_object_proposer = proposal;
 /* These hold a selection proof that only the validator client's object has, */
 const aq_object_op aq_object_aggregator = NULL, aq_object_sync_contribution = NULL;
@@ -79,9 +77,6 @@ aq_status aq_signed_of_agreed(aq_signed_data *out, aq_arena *a, const aq_chain *
                               const aq_unsigned_data *in) {
   *out = (aq_signed_data){.duty = duty.type, .slot = duty.slot};
   out->fork = aq_chain_fork_at(chain, aq_epoch_of(&chain->clock, duty.slot));
-#define X(id, name, ...) [AQ_DUTY_##id] = &aq_object_##name,
-  static const aq_object_op *const ops[AQ_DUTY_CNT] = {AQ_DUTY_MAP(X)};
-#undef X
-  const aq_object_op *op = aq_duty_type_valid((int64_t)duty.type) ? ops[duty.type] : NULL;
-  return op && *op ? (*op)(out, a, in) : AQ_E_UNSUPPORTED;
+  aq_object_op op = *ops_of(duty.type);
+  return op ? op(out, a, in) : AQ_E_UNSUPPORTED;
 }

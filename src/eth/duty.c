@@ -3,18 +3,18 @@
 
 #include "base/time.h"
 
-#define X(id, name_, number, start_, window_, definitions_, needs_, data_, parent_, slash_, flags_) \
-  [AQ_DUTY_##id] = {.name = #name_,                                                                 \
-                    .start = AQ_START_##start_,                                                     \
-                    .window = AQ_WINDOW_##window_,                                                  \
-                    .definitions = AQ_DUTIES_##definitions_,                                        \
-                    .needs = AQ_DUTY_##needs_,                                                      \
-                    .data = AQ_DUTY_##data_,                                                        \
-                    .parent = AQ_DUTY_##parent_,                                                    \
-                    .slash = AQ_SLASH_##slash_,                                                     \
+#define X(a, b, id, name_, number, start_, window_, definitions_, needs_, data_, parent_, slash_, flags_) \
+  [AQ_DUTY_##id] = {.name = #name_,                                                                       \
+                    .start = AQ_START_##start_,                                                           \
+                    .window = AQ_WINDOW_##window_,                                                        \
+                    .definitions = AQ_DUTIES_##definitions_,                                              \
+                    .needs = AQ_DUTY_##needs_,                                                            \
+                    .data = AQ_DUTY_##data_,                                                              \
+                    .parent = AQ_DUTY_##parent_,                                                          \
+                    .slash = AQ_SLASH_##slash_,                                                           \
                     .flags = (flags_)},
 static const aq_duty_row rows[AQ_DUTY_CNT] = {[AQ_DUTY_UNKNOWN] = {.name = "unknown", .definitions = AQ_DUTIES_NONE},
-                                              AQ_DUTY_MAP(X)};
+                                              AQ_DUTY_MAP(X, , )};
 #undef X
 
 const aq_duty_row *aq_duty_of(aq_duty_type type) {

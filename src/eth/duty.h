@@ -10,8 +10,8 @@
 
 typedef enum {
   AQ_DUTY_UNKNOWN = 0,
-#define X(id, name, number, ...) AQ_DUTY_##id = (number),
-  AQ_DUTY_MAP(X)
+#define X(a, b, id, name, number, ...) AQ_DUTY_##id = (number),
+  AQ_DUTY_MAP(X, , )
 #undef X
       AQ_DUTY_CNT
 } aq_duty_type;
@@ -47,6 +47,18 @@ void aq_sign_key_bytes(uint8_t out[AQ_SIGN_KEY_LEN], const aq_sign_key *key); /*
 static inline bool aq_duty_eq(aq_duty a, aq_duty b) { return a.slot == b.slot && a.type == b.type; }
 const char *aq_duty_name(aq_duty_type type); /* "attester"; "unknown" outside the list */
 bool aq_duty_type_valid(int64_t type);       /* 1..13 */
+
+/* What a type does stands in rows of operations, `const T aq_<set>_<name>`, one for each type of the table. This
+   declares them, and makes `ops_of`, which finds a type's row; outside the table it is zero. Once in a file. */
+#define AQ_DUTY_ROW_DECLARED(T, set, id, name, ...) extern const T aq_##set##_##name;
+#define AQ_DUTY_ROW_PLACED(T, set, id, name, ...) [AQ_DUTY_##id] = &aq_##set##_##name,
+#define AQ_DUTY_OPS(T, set)                                                                                        \
+  AQ_DUTY_MAP(AQ_DUTY_ROW_DECLARED, T, set)                                                                        \
+  static const T *ops_of(aq_duty_type type) {                                                                      \
+    static const T none = {0};                                                                                     \
+    static const T *const ops[AQ_DUTY_CNT] = {[AQ_DUTY_UNKNOWN] = &none, AQ_DUTY_MAP(AQ_DUTY_ROW_PLACED, T, set)}; \
+    return ops[aq_duty_type_valid((int64_t)type) ? type : AQ_DUTY_UNKNOWN];                                        \
+  }
 
 /* Time of the chain, as the beacon node says it. */
 typedef struct {

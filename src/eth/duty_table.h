@@ -4,28 +4,30 @@
 #ifndef AQ_ETH_DUTY_TABLE_H
 #define AQ_ETH_DUTY_TABLE_H
 
-/* id, name, number, start, window, definitions, needs, data, parent, slash, flags. Numbers are wire values and never
-   change. needs: whose group signature is asked for first, at the fetch; data: what is fetched is about its result, for
-   each validator that was selected; parent: the duty that it serves. */
-#define AQ_DUTY_MAP(X)                                                                                                 \
-  X(PROPOSER, proposer, 1, SLOT, THIRD, PROPOSER, RANDAO, UNKNOWN, UNKNOWN, BLOCK,                                     \
-    AQ_DF_CONSENSUS | AQ_DF_SHARED | AQ_DF_AGREED | AQ_DF_ONE_ENTRY | AQ_DF_URGENT)                                    \
-  X(ATTESTER, attester, 2, ATTEST, EPOCH, ATTESTER, UNKNOWN, UNKNOWN, UNKNOWN, ATTESTATION,                            \
-    AQ_DF_CONSENSUS | AQ_DF_SHARED | AQ_DF_AGREED)                                                                     \
-  X(SIGNATURE, signature, 3, SLOT, SLOT, NONE, UNKNOWN, UNKNOWN, UNKNOWN, NONE, 0)                                     \
-  X(EXIT, exit, 4, SLOT, NEVER, NONE, UNKNOWN, UNKNOWN, UNKNOWN, NONE, AQ_DF_SHARED)                                   \
-  X(BUILDER_PROPOSER, builder_proposer, 5, SLOT, SLOT, NONE, UNKNOWN, UNKNOWN, UNKNOWN, BLOCK, 0)                      \
-  X(BUILDER_REGISTRATION, builder_registration, 6, SLOT, NEVER, NONE, UNKNOWN, UNKNOWN, UNKNOWN, NONE, AQ_DF_SHARED)   \
-  X(RANDAO, randao, 7, SLOT, THIRD, NONE, UNKNOWN, UNKNOWN, PROPOSER, NONE, AQ_DF_SHARED | AQ_DF_URGENT)               \
-  X(PREPARE_AGGREGATOR, prepare_aggregator, 8, SLOT, EPOCHS_2, NONE, UNKNOWN, UNKNOWN, ATTESTER, NONE, AQ_DF_SHARED)   \
-  X(AGGREGATOR, aggregator, 9, AGGREGATE, EPOCH, ATTESTER, PREPARE_AGGREGATOR, ATTESTER, UNKNOWN, NONE,                \
-    AQ_DF_CONSENSUS | AQ_DF_SHARED)                                                                                    \
-  X(SYNC_MESSAGE, sync_message, 10, SLOT, SLOT, NONE, UNKNOWN, UNKNOWN, SYNC_CONTRIBUTION, NONE, AQ_DF_SHARED)         \
-  X(PREPARE_SYNC_CONTRIBUTION, prepare_sync_contribution, 11, SLOT, EPOCHS_2, NONE, UNKNOWN, UNKNOWN,                  \
-    SYNC_CONTRIBUTION, NONE, AQ_DF_SHARED | AQ_DF_SUBCOMMITTEE)                                                        \
-  X(SYNC_CONTRIBUTION, sync_contribution, 12, AGGREGATE, SLOT, SYNC, PREPARE_SYNC_CONTRIBUTION, SYNC_MESSAGE, UNKNOWN, \
-    NONE, AQ_DF_CONSENSUS | AQ_DF_SHARED | AQ_DF_SUBCOMMITTEE)                                                         \
-  X(INFO_SYNC, info_sync, 13, SLOT, SLOT, NONE, UNKNOWN, UNKNOWN, UNKNOWN, NONE, AQ_DF_CONSENSUS | AQ_DF_INFO)
+/* Behind what its user hands through (a, b): id, name, number, start, window, definitions, needs, data, parent, slash,
+   flags. Numbers are wire values and never change. needs: whose group signature is asked for first, at the fetch; data:
+   what is fetched is about its result, for each validator that was selected; parent: the duty that it serves. */
+#define AQ_DUTY_MAP(X, a, b)                                                                                         \
+  X(a, b, PROPOSER, proposer, 1, SLOT, THIRD, PROPOSER, RANDAO, UNKNOWN, UNKNOWN, BLOCK,                             \
+    AQ_DF_CONSENSUS | AQ_DF_SHARED | AQ_DF_AGREED | AQ_DF_ONE_ENTRY | AQ_DF_URGENT)                                  \
+  X(a, b, ATTESTER, attester, 2, ATTEST, EPOCH, ATTESTER, UNKNOWN, UNKNOWN, UNKNOWN, ATTESTATION,                    \
+    AQ_DF_CONSENSUS | AQ_DF_SHARED | AQ_DF_AGREED)                                                                   \
+  X(a, b, SIGNATURE, signature, 3, SLOT, SLOT, NONE, UNKNOWN, UNKNOWN, UNKNOWN, NONE, 0)                             \
+  X(a, b, EXIT, exit, 4, SLOT, NEVER, NONE, UNKNOWN, UNKNOWN, UNKNOWN, NONE, AQ_DF_SHARED)                           \
+  X(a, b, BUILDER_PROPOSER, builder_proposer, 5, SLOT, SLOT, NONE, UNKNOWN, UNKNOWN, UNKNOWN, BLOCK, 0)              \
+  X(a, b, BUILDER_REGISTRATION, builder_registration, 6, SLOT, NEVER, NONE, UNKNOWN, UNKNOWN, UNKNOWN, NONE,         \
+    AQ_DF_SHARED)                                                                                                    \
+  X(a, b, RANDAO, randao, 7, SLOT, THIRD, NONE, UNKNOWN, UNKNOWN, PROPOSER, NONE, AQ_DF_SHARED | AQ_DF_URGENT)       \
+  X(a, b, PREPARE_AGGREGATOR, prepare_aggregator, 8, SLOT, EPOCHS_2, NONE, UNKNOWN, UNKNOWN, ATTESTER, NONE,         \
+    AQ_DF_SHARED)                                                                                                    \
+  X(a, b, AGGREGATOR, aggregator, 9, AGGREGATE, EPOCH, ATTESTER, PREPARE_AGGREGATOR, ATTESTER, UNKNOWN, NONE,        \
+    AQ_DF_CONSENSUS | AQ_DF_SHARED)                                                                                  \
+  X(a, b, SYNC_MESSAGE, sync_message, 10, SLOT, SLOT, NONE, UNKNOWN, UNKNOWN, SYNC_CONTRIBUTION, NONE, AQ_DF_SHARED) \
+  X(a, b, PREPARE_SYNC_CONTRIBUTION, prepare_sync_contribution, 11, SLOT, EPOCHS_2, NONE, UNKNOWN, UNKNOWN,          \
+    SYNC_CONTRIBUTION, NONE, AQ_DF_SHARED | AQ_DF_SUBCOMMITTEE)                                                      \
+  X(a, b, SYNC_CONTRIBUTION, sync_contribution, 12, AGGREGATE, SLOT, SYNC, PREPARE_SYNC_CONTRIBUTION, SYNC_MESSAGE,  \
+    UNKNOWN, NONE, AQ_DF_CONSENSUS | AQ_DF_SHARED | AQ_DF_SUBCOMMITTEE)                                              \
+  X(a, b, INFO_SYNC, info_sync, 13, SLOT, SLOT, NONE, UNKNOWN, UNKNOWN, UNKNOWN, NONE, AQ_DF_CONSENSUS | AQ_DF_INFO)
 
 /* When it begins, in its slot: a fork says where these lie (eth/fork.h). */
 typedef enum { AQ_START_SLOT, AQ_START_ATTEST, AQ_START_AGGREGATE, AQ_START_CNT } aq_duty_start;

@@ -36,6 +36,19 @@ void aq_le32_append(aq_buf *out, uint32_t v) {
   aq_buf_put(out, le, sizeof le);
 }
 
+void aq_versioned_put(aq_buf *out, aq_fork fork, aq_bytes value) {
+  aq_header_put(out, fork);
+  aq_le32_append(out, AQ_HEADER_LEN);
+  aq_buf_put_bytes(out, value);
+}
+
+void aq_proposal_put(aq_buf *out, aq_fork fork, bool blinded, aq_bytes value) {
+  aq_header_put(out, fork);
+  aq_buf_put_u8(out, blinded);
+  aq_le32_append(out, AQ_HEADER_BLINDED_LEN);
+  aq_buf_put_bytes(out, value);
+}
+
 uint8_t aq_first_char(aq_bytes in) {
   size_t i = 0;
   while (i < in.len && (in.ptr[i] == ' ' || (in.ptr[i] >= '\t' && in.ptr[i] <= '\r'))) i++;
@@ -188,17 +201,10 @@ static void put_attester(aq_buf *out, const aq_unsigned_data *in) {
 }
 
 static void put_proposer(aq_buf *out, const aq_unsigned_data *in) {
-  aq_header_put(out, in->fork);
-  aq_buf_put_u8(out, in->blinded);
-  aq_le32_append(out, AQ_HEADER_BLINDED_LEN);
-  aq_buf_put_bytes(out, in->value);
+  aq_proposal_put(out, in->fork, in->blinded, in->value);
 }
 
-static void put_aggregator(aq_buf *out, const aq_unsigned_data *in) {
-  aq_header_put(out, in->fork);
-  aq_le32_append(out, AQ_HEADER_LEN);
-  aq_buf_put_bytes(out, in->value);
-}
+static void put_aggregator(aq_buf *out, const aq_unsigned_data *in) { aq_versioned_put(out, in->fork, in->value); }
 
 static void put_contribution(aq_buf *out, const aq_unsigned_data *in) {
   if (in->type->kind == AQ_SSZ_LIST)
@@ -214,9 +220,7 @@ typedef struct {
   bool plural; /* has a JSON form that is a list, which comes before SSZ */
 } aq_unsigned_ops;
 
-#define X(id, name, ...) extern const aq_unsigned_ops aq_unsigned_##name;
-AQ_DUTY_MAP(X)
-#undef X
+AQ_DUTY_OPS(aq_unsigned_ops, unsigned)
 
 const aq_unsigned_ops aq_unsigned_attester = {attester_ssz, attester_json, put_attester, false};
 const aq_unsigned_ops aq_unsigned_proposer = {proposer_ssz, proposer_json, put_proposer, false};
@@ -227,14 +231,6 @@ const aq_unsigned_ops aq_unsigned_signature = {0}, aq_unsigned_exit = {0}, aq_un
                       aq_unsigned_builder_registration = {0}, aq_unsigned_randao = {0},
                       aq_unsigned_prepare_aggregator = {0}, aq_unsigned_sync_message = {0},
                       aq_unsigned_prepare_sync_contribution = {0}, aq_unsigned_info_sync = {0};
-
-static const aq_unsigned_ops *ops_of(aq_duty_type type) {
-  static const aq_unsigned_ops none = {0};
-#define X(id, name, ...) [AQ_DUTY_##id] = &aq_unsigned_##name,
-  static const aq_unsigned_ops *const ops[AQ_DUTY_CNT] = {[AQ_DUTY_UNKNOWN] = &none, AQ_DUTY_MAP(X)};
-#undef X
-  return aq_duty_type_valid((int64_t)type) ? ops[type] : &none;
-}
 
 static aq_status unsigned_json(aq_unsigned_data *out, aq_arena *a, aq_bytes in) {
   yyjson_doc *doc = aq_json_parse(in, aq_payload_json_max(out->duty), NULL);

@@ -90,12 +90,7 @@ static void proposer_fill(aq_signed_data *d) {
 
 static aq_bytes proposer_sig(const aq_signed_data *d) { return view_of(d).signature; }
 
-static void proposer_put(aq_buf *out, const aq_signed_data *d) {
-  aq_header_put(out, d->fork);
-  aq_buf_put_u8(out, d->blinded);
-  aq_le32_append(out, AQ_HEADER_BLINDED_LEN);
-  aq_buf_put_bytes(out, d->value);
-}
+static void proposer_put(aq_buf *out, const aq_signed_data *d) { aq_proposal_put(out, d->fork, d->blinded, d->value); }
 
 static void proposer_root(uint8_t out[32], const aq_signed_data *d) {
   aq_block_view view = view_of(d);
@@ -161,11 +156,7 @@ static void aggregator_fill(aq_signed_data *d) {
   d->validator_index = u64_at(d, "message.aggregator_index");
 }
 
-static void aggregator_put(aq_buf *out, const aq_signed_data *d) {
-  aq_header_put(out, d->fork);
-  aq_le32_append(out, AQ_HEADER_LEN);
-  aq_buf_put_bytes(out, d->value);
-}
+static void aggregator_put(aq_buf *out, const aq_signed_data *d) { aq_versioned_put(out, d->fork, d->value); }
 
 /* ---- sync committee: message and contribution ---- */
 
@@ -327,9 +318,7 @@ static void signature_put(aq_buf *out, const aq_signed_data *d) {
 
 /* ---- the rows ---- */
 
-#define X(id, name, ...) extern const aq_signed_ops aq_signed_##name;
-AQ_DUTY_MAP(X)
-#undef X
+AQ_DUTY_OPS(aq_signed_ops, signed)
 
 const aq_signed_ops aq_signed_proposer = {.ssz = proposer_ssz,
                                           .json = proposer_json,
@@ -407,14 +396,6 @@ const aq_signed_ops aq_signed_prepare_sync_contribution = {.json = sync_selectio
 /* Raw: what it signs is not in it, so it has no root. */
 const aq_signed_ops aq_signed_signature = {.json = signature_json, .put = signature_put, .text = true};
 const aq_signed_ops aq_signed_builder_proposer = {0}, aq_signed_info_sync = {0};
-
-static const aq_signed_ops *ops_of(aq_duty_type type) {
-  static const aq_signed_ops none = {0};
-#define X(id, name, ...) [AQ_DUTY_##id] = &aq_signed_##name,
-  static const aq_signed_ops *const ops[AQ_DUTY_CNT] = {[AQ_DUTY_UNKNOWN] = &none, AQ_DUTY_MAP(X)};
-#undef X
-  return aq_duty_type_valid((int64_t)type) ? ops[type] : &none;
-}
 
 /* ---- the operations ---- */
 

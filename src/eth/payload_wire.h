@@ -19,6 +19,9 @@ bool aq_version_get(aq_fork *out, uint64_t version);
 /* Header with the offset at off_pos, which must lie in [off_pos + 4, len]; *rest is what it points to. */
 AQ_NODISCARD aq_status aq_header_get(aq_fork *fork, aq_bytes *rest, aq_bytes in, size_t off_pos);
 void aq_header_put(aq_buf *out, aq_fork fork);
+/* The whole of it and the value behind, as both write an aggregate and a proposal. */
+void aq_versioned_put(aq_buf *out, aq_fork fork, aq_bytes value);
+void aq_proposal_put(aq_buf *out, aq_fork fork, bool blinded, aq_bytes value);
 void aq_le32_append(aq_buf *out, uint32_t v);
 
 /* The first byte that is no white space, 0 when there is none. */
