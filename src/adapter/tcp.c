@@ -401,12 +401,9 @@ static void listen_anew(void *arg) {
   if (rc) shut(arg, rc);
 }
 
-static uint16_t port_of(const uv_tcp_t *h) {
-  struct sockaddr_storage addr = {0};
-  int len = sizeof addr;
-  if (uv_tcp_getsockname(h, (struct sockaddr *)&addr, &len) != 0) return 0;
-  return ntohs(addr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&addr)->sin6_port
-                                          : ((struct sockaddr_in *)&addr)->sin_port);
+static uint16_t port_of(const struct sockaddr_storage *addr) {
+  return ntohs(addr->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)addr)->sin6_port
+                                           : ((const struct sockaddr_in *)addr)->sin_port);
 }
 
 aq_status aq_uv_tcp_listen(aq_uv_tcp *t, const char *host, uint16_t port, aq_err *err) {
@@ -423,7 +420,7 @@ aq_status aq_uv_tcp_listen(aq_uv_tcp *t, const char *host, uint16_t port, aq_err
   rc = bind_and_listen(l);
   if (rc != 0) return aq_fail(err, AQ_E_IO, "cannot listen on %s:%u: %s", host, port, uv_strerror(rc));
   (void)uv_tcp_getsockname(&l->h, (struct sockaddr *)&l->addr, &(int){sizeof l->addr});
-  if (t->bound_port == 0) t->bound_port = port_of(&l->h);
+  if (t->bound_port == 0) t->bound_port = port_of(&l->addr);
   return AQ_OK;
 }
 
