@@ -378,6 +378,7 @@ void sim_check_told(sim_node *from, aq_bytes msg) {
   aq_bytes raw;
   size_t end;
   aq_arena a;
+  if (!scheduled(from->w, SIM_OLD_STORE)) return; /* only there it is asked who was told */
   if (from->nature != SIM_HONEST || !sim_first_vote(&raw, &end, msg)) return;
   aq_arena_init(&a, 1 << 20);
   bool read = aq_qbft_wire_read(&m, &cnt, 1, &duty, &a, from->w->n, raw, false) == AQ_OK;
