@@ -1,56 +1,23 @@
 /* The validator client on a chain whose duties move. */
 #include "aq_test.h"
-#include "base/log.h"
-#include "base/metrics.h"
 #include "testnet/beacon_internal.h"
-#include "testnet/fake_bridge.h"
-#include "testnet/fake_chain.h"
-#include "testnet/fake_protection.h"
-#include "testnet/vc.h"
+#include "testnet/fake_vc.h"
 
 enum { VALIDATORS = 16, SPE = 8 };
 #define GENESIS FAKE_CHAIN_GENESIS
 #define SLOT_NS FAKE_CHAIN_SLOT
 
-typedef struct {
-  fake_env env;
-  aq_beacon *b;
-  fake_bridge bridge;
-  fake_protection protection;
-  aq_vc *vc;
-  uint8_t secret[VALIDATORS][32], pubkey[VALIDATORS][48];
-} world;
-
-static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)line, (void)len; }
+typedef fake_vc world;
 
 static world *world_new(aq_fork fork) {
   world *w = calloc(1, sizeof *w);
   assert_non_null(w);
-  aq_metrics_init();
-  aq_log_start(AQ_LOG_ERROR, quiet, NULL);
-  fake_env_init(&w->env, GENESIS - AQ_SECONDS(5));
-  fake_chain_keys(w->secret, w->pubkey, VALIDATORS);
-  w->b = fake_chain_new(&w->env, w->pubkey, VALIDATORS, SPE, fork);
-  fake_protection_init(&w->protection, &w->env);
-  fake_bridge_init(&w->bridge, &w->env, aq_beacon_handler(w->b), AQ_MILLIS(3));
-  w->vc = aq_vc_new(&(aq_vc_cfg){.env = &w->env.env,
-                                 .http = &w->bridge.http,
-                                 .store = &w->protection.store,
-                                 .url = "http://sim",
-                                 .secret = (const uint8_t(*)[32])w->secret,
-                                 .key_cnt = VALIDATORS});
-  aq_vc_start(w->vc);
+  fake_vc_up(w, VALIDATORS, SPE, fork, false, NULL, NULL);
   return w;
 }
 
 static void world_free(world *w) {
-  aq_vc_free(w->vc);
-  fake_env_run_for(&w->env, AQ_MILLIS(5));
-  fake_bridge_check_idle(&w->bridge);
-  aq_beacon_free(w->b);
-  fake_env_drain(&w->env);
-  assert_int_equal(w->env.timer_cnt, 0);
-  aq_log_stop();
+  fake_vc_down(w);
   free(w);
 }
 

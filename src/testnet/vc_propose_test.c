@@ -1,31 +1,20 @@
 /* The validator client proposes blinded blocks as it does full ones. */
 #include "aq_test.h"
 
-#include "base/log.h"
-#include "base/metrics.h"
 #include "testnet/beacon_internal.h"
-#include "testnet/fake_bridge.h"
-#include "testnet/fake_chain.h"
-#include "testnet/fake_protection.h"
-#include "testnet/vc.h"
+#include "testnet/fake_vc.h"
 
 enum { VALIDATORS = 4, SPE = 8 };
 
 typedef struct {
-  fake_env env;
-  aq_beacon *b;
+  fake_vc c;
   aq_relay *relay;
   aq_beacon_builder way;
   aq_beacon_watch watch;
   uint32_t blinded, full; /* slots of blocks that the chain was sent so */
   uint8_t root[2 * SPE + 1][32];
-  fake_bridge bridge;
-  fake_protection protection;
-  aq_vc *vc;
-  uint8_t secret[VALIDATORS][32], pubkey[VALIDATORS][48];
 } world;
 
-static void quiet(void *arg, const char *line, size_t len) { (void)arg, (void)line, (void)len; }
 static bool odd(void *arg, uint64_t slot) { return arg && slot % 2 == 1; }
 static void forged(void *arg, uint64_t slot, uint64_t v) { fail_msg("%p %d %d", arg, (int)slot, (int)v); }
 static void attested(void *arg, uint64_t v, const aq_att_data *data, const uint8_t root[32]) {
@@ -41,50 +30,30 @@ static void proposed(void *arg, const aq_beacon_block *block) {
 static world *world_new(aq_fork fork, bool ssz) {
   world *w = calloc(1, sizeof *w);
   assert_non_null(w);
-  aq_metrics_init();
-  aq_log_start(AQ_LOG_ERROR, quiet, NULL);
-  fake_env_init(&w->env, FAKE_CHAIN_GENESIS - AQ_SECONDS(5));
-  fake_chain_keys(w->secret, w->pubkey, VALIDATORS);
   w->relay = aq_relay_new();
   w->way = (aq_beacon_builder){w->relay, w, odd, NULL};
   w->watch = (aq_beacon_watch){.arg = w, .attested = attested, .proposed = proposed, .forged = forged};
-  w->b = fake_chain_with(&w->env, w->pubkey, VALIDATORS, SPE, fork, &w->way, &w->watch);
-  fake_protection_init(&w->protection, &w->env);
-  fake_bridge_init(&w->bridge, &w->env, aq_beacon_handler(w->b), AQ_MILLIS(3));
-  w->vc = aq_vc_new(&(aq_vc_cfg){.env = &w->env.env,
-                                 .http = &w->bridge.http,
-                                 .store = &w->protection.store,
-                                 .url = "http://sim",
-                                 .secret = (const uint8_t(*)[32])w->secret,
-                                 .key_cnt = VALIDATORS,
-                                 .ssz_blocks = ssz});
-  aq_vc_start(w->vc);
+  fake_vc_up(&w->c, VALIDATORS, SPE, fork, ssz, &w->way, &w->watch);
   return w;
 }
 
 static void world_free(world *w) {
-  aq_vc_free(w->vc);
-  fake_env_run_for(&w->env, AQ_MILLIS(5));
-  fake_bridge_check_idle(&w->bridge);
-  aq_beacon_free(w->b);
-  fake_env_drain(&w->env);
+  fake_vc_down(&w->c);
   aq_relay_free(w->relay);
-  assert_int_equal(w->env.timer_cnt, 0);
-  aq_log_stop();
   free(w);
 }
 
 /* One record a block, of what was signed. */
 static void check_records(const world *w) {
   uint32_t slots = 0;
-  for (size_t i = 0; i < w->protection.cnt; i++) {
-    const aq_store_sign *r = &w->protection.record[i];
+  for (size_t i = 0; i < w->c.protection.cnt; i++) {
+    const aq_store_sign *r = &w->c.protection.record[i];
     uint64_t slot = r->duty.slot;
     uint8_t root[32];
     if (r->duty.type != AQ_DUTY_PROPOSER) continue;
     assert_false(slots >> slot & 1);
     slots |= 1u << slot;
-    aq_chain_signing_root(root, &w->b->chain, AQ_DOMAIN_BEACON_PROPOSER, slot / SPE, w->root[slot]);
+    aq_chain_signing_root(root, &w->c.b->chain, AQ_DOMAIN_BEACON_PROPOSER, slot / SPE, w->root[slot]);
     assert_memory_equal(r->root, root, 32);
   }
   assert_int_equal(slots, w->blinded | w->full);
@@ -98,11 +67,11 @@ static void test_blinded(void **state) {
   (void)state;
   for (size_t f = 0; f < 2 * AQ_COUNT(forks); f++) {
     world *w = world_new(forks[f / 2], f % 2);
-    fake_env_run_until(&w->env, FAKE_CHAIN_GENESIS + 2 * SPE * FAKE_CHAIN_SLOT + AQ_SECONDS(1));
+    fake_env_run_until(&w->c.env, FAKE_CHAIN_GENESIS + 2 * SPE * FAKE_CHAIN_SLOT + AQ_SECONDS(1));
     aq_beacon_stats s;
     aq_vc_stats c;
-    aq_beacon_stats_get(w->b, &s);
-    aq_vc_stats_get(w->vc, &c);
+    aq_beacon_stats_get(w->c.b, &s);
+    aq_vc_stats_get(w->c.vc, &c);
     assert_true(s.blocks_ok == 2 * SPE && s.blocks_missed == 0 && s.bad == 0 && s.slashable == 0);
     assert_true(c.blocks == 2 * SPE && c.errors == 0);
     assert_int_equal(w->blinded, 0x0aaaa);
