@@ -12,7 +12,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/time.h"
-#include "cluster/json_out.h"
+#include "codec/json_out.h"
 #include "cluster/rfc3339.h"
 #include "codec/json.h"
 #include "crypto/secret.h"

@@ -4,7 +4,7 @@
 #ifndef AQ_CLUSTER_DATADIR_H
 #define AQ_CLUSTER_DATADIR_H
 
-#include "cluster/identity.h"
+#include "identity/identity.h"
 #include "cluster/lock.h"
 
 #define AQ_KEY_FILE "charon-enr-private-key"

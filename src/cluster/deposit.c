@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "cluster/hash_tree.h"
-#include "cluster/json_out.h"
+#include "codec/json_out.h"
 #include "eth/chain.h"
 
 static const uint8_t zero_root[32];

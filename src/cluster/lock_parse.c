@@ -4,7 +4,7 @@
 #include <strings.h>
 
 #include "base/hex.h"
-#include "cluster/identity.h"
+#include "identity/identity.h"
 #include "cluster/lock_internal.h"
 #include "codec/base64.h"
 #include "codec/json.h"

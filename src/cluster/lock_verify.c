@@ -5,7 +5,7 @@
 #include "base/hex.h"
 #include "base/map.h"
 #include "cluster/eip712.h"
-#include "cluster/identity.h"
+#include "identity/identity.h"
 #include "cluster/lock_internal.h"
 #include "crypto/aead.h"
 

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "cluster/identity.h"
+#include "identity/identity.h"
 #include "codec/pb.h"
 #include "core.pb-c.h"
 #include "crypto/hash.h"

@@ -3,7 +3,7 @@
    (two bytes little endian). Whatever is accepted obeys the rules that infosync relies on, and a result that we
    make is one that we would prepare. */
 #include "base/assert.h"
-#include "cluster/identity.h"
+#include "identity/identity.h"
 #include "duty/priority.h"
 
 enum { N = 4, HEAD_LEN = 2, SCRATCH_MAX = 1 << 22 };

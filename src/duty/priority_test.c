@@ -1,7 +1,7 @@
 #include "duty/priority.h"
 
 #include "aq_test.h"
-#include "cluster/identity.h"
+#include "identity/identity.h"
 #include "codec/pb.h"
 #include "core.pb-c.h"
 #include "crypto/hash.h"

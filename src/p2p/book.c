@@ -5,7 +5,7 @@
 
 #include "base/assert.h"
 #include "base/hex.h"
-#include "cluster/identity.h"
+#include "identity/identity.h"
 #include "codec/multiaddr.h"
 
 #define BACKOFF_MIN_NS AQ_SECONDS(1)

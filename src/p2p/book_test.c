@@ -1,7 +1,7 @@
 #include "p2p/book.h"
 
 #include "aq_test.h"
-#include "cluster/identity.h"
+#include "identity/identity.h"
 
 /* Goal: both forms of addresses are read, others refused.
    Method: a table; the multiaddr with a peer id from peer_ids.json. */

@@ -5,7 +5,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "cluster/identity.h"
+#include "identity/identity.h"
 
 enum { CONNS_DEFAULT = 128, UNKNOWN_ADDRS_MAX = 64 };
 _Static_assert((int)AQ_GATE_PEERS_MAX == (int)AQ_HOST_PEERS_MAX, "the gate keeps a score for every peer");

@@ -4,7 +4,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
-#include "cluster/identity.h"
+#include "identity/identity.h"
 
 #define REFUSED_WAIT_NS AQ_SECONDS(1) /* our own gate said no: a later try costs nothing */
 #define IDLE_WAIT_NS AQ_SECONDS(30)   /* addresses of unknown owners while all peers are connected */

@@ -1,5 +1,5 @@
 #include "base/log.h"
-#include "cluster/identity.h"
+#include "identity/identity.h"
 #include "crypto/aead.h"
 #include "p2p/fake_hosts.h"
 #include "p2p/host_internal.h"

@@ -1,7 +1,7 @@
 #include "p2p/identify.h"
 
 #include "aq_test.h"
-#include "cluster/identity.h"
+#include "identity/identity.h"
 #include "p2p/noise.h"
 
 static void pubkey_of(uint8_t out[33], yyjson_val *v) {

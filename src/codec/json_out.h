@@ -1,7 +1,7 @@
-/* cluster/json_out.h - JSON as the reference's files have it: one space a level, ": " after names, '\n' line ends, no
+/* codec/json_out.h - JSON as the reference's files have it: one space a level, ": " after names, '\n' line ends, no
    newline at the end, '<', '>', '&', U+2028 and U+2029 escaped. Spec: cluster.md 2.2. */
-#ifndef AQ_CLUSTER_JSON_OUT_H
-#define AQ_CLUSTER_JSON_OUT_H
+#ifndef AQ_CODEC_JSON_OUT_H
+#define AQ_CODEC_JSON_OUT_H
 
 #include "base/bytes.h"
 

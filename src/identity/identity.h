@@ -1,6 +1,6 @@
-/* cluster/identity.h - ENR and peer id. Spec: cluster.md 1, wire.md 1. */
-#ifndef AQ_CLUSTER_IDENTITY_H
-#define AQ_CLUSTER_IDENTITY_H
+/* identity/identity.h - ENR and peer id. Spec: cluster.md 1, wire.md 1. */
+#ifndef AQ_IDENTITY_IDENTITY_H
+#define AQ_IDENTITY_IDENTITY_H
 
 #include "base/bytes.h"
 #include "crypto/k1.h"

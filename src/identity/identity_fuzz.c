@@ -1,4 +1,4 @@
-#include "cluster/identity.h"
+#include "identity/identity.h"
 #include "crypto/aead.h"
 
 /* ENR text and peer ids in both forms: any bytes give a status, never a crash. */

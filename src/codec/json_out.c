@@ -1,4 +1,4 @@
-#include "cluster/json_out.h"
+#include "codec/json_out.h"
 
 #include "codec/base64.h"
 #include "codec/json.h"

@@ -1,4 +1,4 @@
-#include "cluster/identity.h"
+#include "identity/identity.h"
 
 #include "aq_test.h"
 #include "base/hex.h"
