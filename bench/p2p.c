@@ -6,7 +6,7 @@
 #include "bench.h"
 #include "crypto/aead.h"
 #include "p2p/conn.h"
-#include "p2p/fake_net.h"
+#include "fake/net.h"
 
 enum { PLAIN_LEN = AQ_NOISE_PLAIN_MAX, BULK_LEN = 1 << 20, VOTE_LEN = 600 };
 

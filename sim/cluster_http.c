@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "api/fake_server.h"
+#include "fake/server.h"
 #include "world.h"
 
 enum { HEADERS_MAX = 24 }; /* of an answer */

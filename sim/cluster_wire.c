@@ -1,10 +1,10 @@
 /* The network in wire mode: the real host of p2p/host.h, with Noise, yamux and identify, over the sockets of
-   p2p/fake_net.h. The same checks see what leaves a node; cuts, delays and resets act on connections. */
+   fake/net.h. The same checks see what leaves a node; cuts, delays and resets act on connections. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
-#include "p2p/fake_net.h"
+#include "fake/net.h"
 #include "p2p/peerinfo.h"
 #include "world.h"
 

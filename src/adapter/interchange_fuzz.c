@@ -11,7 +11,7 @@
 #include "base/assert.h"
 #include "base/metrics.h"
 #include "cluster/datadir.h"
-#include "codec/fuzz_json.h"
+#include "fake/fuzz_json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

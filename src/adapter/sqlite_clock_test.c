@@ -1,4 +1,4 @@
-#include "adapter/fake_store.h"
+#include "fake/store.h"
 
 /* What the store does about clocks, on a thread of ours: pruning, marks, and the question what was recorded. */
 

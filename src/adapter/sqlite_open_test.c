@@ -4,7 +4,7 @@
 #include "aq_test.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "duty/fake_env.h"
+#include "fake/env.h"
 #include "fault_disk.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "adapter/fake_store.h"
+#include "fake/store.h"
 
 /* The bytes of partial signatures: on the disk with their record, as long as they may be of use. */
 

@@ -2,10 +2,10 @@
 
 #include "aq_test.h"
 
-#include "api/fake_server.h"
+#include "fake/server.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "duty/fake_env.h"
+#include "fake/env.h"
 
 typedef struct {
   fake_env env;

@@ -4,7 +4,7 @@
 
 #include "api/vapi_internal.h"
 
-#include "api/fake_vapi.h"
+#include "fake/vapi.h"
 
 #define V2 "/eth/v2/beacon/pool/attestations"
 #define V1 "/eth/v1/beacon/pool/attestations"

@@ -3,7 +3,7 @@
 
 #include "api/vapi_internal.h"
 
-#include "api/fake_vapi.h"
+#include "fake/vapi.h"
 
 #define BLOCKS "/eth/v2/beacon/blocks"
 #define BLINDED "/eth/v2/beacon/blinded_blocks"

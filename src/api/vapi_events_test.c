@@ -3,7 +3,7 @@
 
 #include "api/vapi_internal.h"
 
-#include "api/fake_vapi.h"
+#include "fake/vapi.h"
 #include "duty/bn_internal.h"
 
 #define EVENTS "/eth/v1/events?topics="

@@ -5,7 +5,7 @@
 
 #include "api/vapi_internal.h"
 
-#include "api/fake_vapi.h"
+#include "fake/vapi.h"
 
 #define VALIDATORS "/eth/v1/beacon/states/head/validators"
 

@@ -5,7 +5,7 @@
 
 #include "api/vapi_internal.h"
 
-#include "api/fake_vapi.h"
+#include "fake/vapi.h"
 
 static const char target[] = "/eth/v1/validator/beacon_committee_subscriptions";
 enum { POSTS = 400, FULL = 128, LARGE = 500000 /* four of them fill the list's bytes */ };

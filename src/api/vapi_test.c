@@ -3,7 +3,7 @@
 
 #include "api/vapi_internal.h"
 
-#include "api/fake_vapi.h"
+#include "fake/vapi.h"
 
 static fv *electra(void) { return fv_new(&(fv_cfg){.fork = AQ_ELECTRA}); }
 

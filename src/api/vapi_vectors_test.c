@@ -3,7 +3,7 @@
    listed by record. */
 #include "aq_test.h"
 
-#include "api/fake_vapi.h"
+#include "fake/vapi.h"
 
 typedef struct {
   const char *name;

@@ -13,7 +13,7 @@
 #include "cluster/datadir.h"
 #include "cluster/deposit.h"
 #include "cluster/rfc3339.h"
-#include "codec/fuzz_json.h"
+#include "fake/fuzz_json.h"
 #include "crypto/aead.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

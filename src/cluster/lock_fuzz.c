@@ -1,6 +1,6 @@
 #include "base/assert.h"
 #include "cluster/lock.h"
-#include "codec/fuzz_json.h"
+#include "fake/fuzz_json.h"
 #include "crypto/aead.h"
 
 /* Any bytes give a status and a reason. What loads without verification can be asked for its hashes by writing it,

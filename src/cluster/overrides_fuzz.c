@@ -3,7 +3,7 @@
 #include "base/assert.h"
 #include "base/hex.h"
 #include "cluster/overrides.h"
-#include "codec/fuzz_json.h"
+#include "fake/fuzz_json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

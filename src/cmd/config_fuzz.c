@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
-#include "codec/fuzz_json.h"
+#include "fake/fuzz_json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "codec/pb.h"
-#include "consensus/fake_scenario.h"
+#include "fake/scenario.h"
 #include "consensus/instance.h"
 
 /* ---- link faults of the scenarios ---- */

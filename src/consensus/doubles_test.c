@@ -1,8 +1,8 @@
 /* Whom a vote of our own that comes from outside makes believe that another instance lives (contract.md 13.6). */
 #include "aq_test.h"
 #include "base/log.h"
-#include "consensus/fake_scenario.h"
-#include "consensus/fake_value.h"
+#include "fake/scenario.h"
+#include "fake/value.h"
 #include "consensus/instance.h"
 
 static uint32_t doubles;

@@ -2,7 +2,7 @@
 #include "aq_test.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "consensus/fake_cluster.h"
+#include "fake/cluster.h"
 #include "consensus/instance.h"
 
 typedef struct {

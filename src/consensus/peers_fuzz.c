@@ -2,11 +2,11 @@
    what it says are properly signed messages with justifications and values made of what was heard, of its own lies,
    and of both. Three honest nodes with real keys, stores and timers; deliveries, losses, kills and restarts come from
    the input too, so do failing disks and late starts. Nobody decides two values, no node shows two contents of one
-   vote or sends before its record is durable (fake_cluster.h asserts both), what is decided somebody proposed, and
+   vote or sends before its record is durable (fake/cluster.h asserts both), what is decided somebody proposed, and
    instances and justifications keep their bounds. */
 #include "base/log.h"
 #include "base/metrics.h"
-#include "consensus/fake_cluster.h"
+#include "fake/cluster.h"
 #include "consensus/validity.h"
 #include "eth/payload.h"
 

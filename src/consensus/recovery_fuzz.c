@@ -1,10 +1,10 @@
 /* A component that starts on a journal which somebody else wrote: votes, values and decisions made of the input, well
    signed or spoilt, in any order and contradiction. It starts, and then neither votes against what it took over nor
-   sends what is not durable (fake_cluster.h asserts both); what it distrusts it abstains from. Input: rows; each is a
+   sends what is not durable (fake/cluster.h asserts both); what it distrusts it abstains from. Input: rows; each is a
    byte of kind and flags, type and round, value, and for spoilt ones a place and a byte. */
 #include "base/log.h"
 #include "base/metrics.h"
-#include "consensus/fake_cluster.h"
+#include "fake/cluster.h"
 #include "consensus/validity.h"
 #include "eth/payload.h"
 

@@ -1,6 +1,6 @@
 #include "aq_test.h"
 
-#include "consensus/fake_value.h"
+#include "fake/value.h"
 #include "consensus/instance.h"
 
 /* Four nodes and an attester duty; node r % 4 leads round r. Three make a quorum, two pull a third along. */

@@ -1,7 +1,7 @@
 #include "aq_test.h"
 
 #include "base/log.h"
-#include "consensus/fake_value.h"
+#include "fake/value.h"
 #include "consensus/instance.h"
 
 /* How an instance lives with a verdict that comes later, and what it tells whoever judges. Four nodes and an attester

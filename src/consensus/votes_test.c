@@ -2,7 +2,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "consensus/fake_cluster.h"
+#include "fake/cluster.h"
 #include "consensus/instance.h"
 #include "eth/payload.h"
 

@@ -1,7 +1,7 @@
 #include "duty/aggsigdb.h"
 
 #include "aq_test.h"
-#include "duty/fake_env.h"
+#include "fake/env.h"
 
 #define GENESIS AQ_SECONDS(1700000000)
 

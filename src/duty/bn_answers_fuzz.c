@@ -5,8 +5,8 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "codec/fuzz_json.h"
-#include "duty/fake_http.h"
+#include "fake/fuzz_json.h"
+#include "fake/http.h"
 #include "duty/fetcher.h"
 #include "duty/preparer.h"
 

@@ -2,9 +2,9 @@
    answer's body. Each validator's object ends exactly once, with a reason where it failed, before its deadline. */
 #include "base/log.h"
 #include "base/metrics.h"
-#include "codec/fuzz_json.h"
+#include "fake/fuzz_json.h"
 #include "duty/broadcaster.h"
-#include "duty/fake_http.h"
+#include "fake/http.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "duty/bn_sse.h"
-#include "duty/fake_http.h"
+#include "fake/http.h"
 
 #define NOW AQ_SECONDS(1700000000)
 

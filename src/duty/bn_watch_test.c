@@ -5,7 +5,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "duty/fake_http.h"
+#include "fake/http.h"
 
 /* Epochs of 8 slots of 4 s; the tests begin in epoch 5. */
 enum { SPE = 8, NOW_EPOCH = 5, HOSTS = 3 };

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "duty/bn.h"
-#include "duty/fake_http.h"
+#include "fake/http.h"
 
 enum { LINES_MAX = 64 };
 static const char REFUSED[] = "http://a:1: connection refused";

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "codec/json.h"
-#include "duty/fake_http.h"
+#include "fake/http.h"
 
 enum { SPE = 16 };
 #define GENESIS AQ_SECONDS(1700000000)

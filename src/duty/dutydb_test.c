@@ -1,7 +1,7 @@
 #include "duty/dutydb.h"
 
 #include "aq_test.h"
-#include "duty/fake_env.h"
+#include "fake/env.h"
 
 enum { SPE = 32 };
 #define GENESIS AQ_SECONDS(1700000000)

@@ -6,7 +6,7 @@
 #include "base/metrics.h"
 #include "codec/json.h"
 #include "crypto/hash.h"
-#include "duty/fake_http.h"
+#include "fake/http.h"
 
 /* 6 s slots; 16 an epoch, as the vectors have them. */
 enum { SPE = 16, VALIDATORS = 3, SETS_MAX = 8 };

@@ -2,7 +2,7 @@
 
 #include "aq_test.h"
 #include "base/log.h"
-#include "duty/fake_env.h"
+#include "fake/env.h"
 
 #define GENESIS AQ_SECONDS(1700000000)
 

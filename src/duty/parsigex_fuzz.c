@@ -3,7 +3,7 @@
 #include "base/assert.h"
 #include "base/hex.h"
 #include "base/log.h"
-#include "duty/fake_env.h"
+#include "fake/env.h"
 #include "duty/parsigex.h"
 #include "duty/pubkeys.h"
 

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "codec/pb.h"
 #include "core.pb-c.h"
-#include "duty/fake_env.h"
+#include "fake/env.h"
 #include "duty/pubkeys.h"
 
 enum { SELF = 0, N = 4, SENT_MAX = 16 };

@@ -1,5 +1,5 @@
 /* The k-th call of a port fails, for each k, in a whole attester duty of four nodes. */
-#include "duty/fake_nodes.h"
+#include "fake/nodes.h"
 
 enum { ALL = 15, ATTEST_SLOT = SPE + 3, VOTES_MAX = 512, STRIDE = 3 };
 static const aq_duty attest = {ATTEST_SLOT, AQ_DUTY_ATTESTER};

@@ -1,6 +1,6 @@
 #include "duty/preparer.h"
 
-#include "duty/fake_nodes.h"
+#include "fake/nodes.h"
 
 static aq_validator_address address[VALIDATORS] = {{"0x00000000000000000000000000000000000000a1", ""},
                                                    {"0x00000000000000000000000000000000000000a2", ""}};

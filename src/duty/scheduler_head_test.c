@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "codec/json.h"
-#include "duty/fake_http.h"
+#include "fake/http.h"
 #include "duty/scheduler.h"
 
 /* One validator of index 10, on a chain of 6 s slots, 8 an epoch. */

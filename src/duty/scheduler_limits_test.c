@@ -1,7 +1,7 @@
 #include "aq_test.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "duty/fake_http.h"
+#include "fake/http.h"
 #include "duty/scheduler.h"
 
 /* One validator, without duties but in a sync committee. */

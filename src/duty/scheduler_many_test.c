@@ -1,7 +1,7 @@
 #include "aq_test.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "duty/fake_http.h"
+#include "fake/http.h"
 #include "duty/scheduler_internal.h"
 
 /* A beacon node that has no POST for validators and knows every fifth key, with its number as index. */

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "codec/json.h"
-#include "duty/fake_http.h"
+#include "fake/http.h"
 
 /* A chain of 6 s slots, 8 an epoch; validators 0..2 of the cluster have indices 10..12, validator 3 is unknown to the
    chain. */

@@ -3,7 +3,7 @@
 #include "aq_test.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "duty/fake_env.h"
+#include "fake/env.h"
 
 enum { N = 4, SELF = 1, LINES_MAX = 32, SLOT = 320 };
 #define GENESIS AQ_SECONDS(1700000000)

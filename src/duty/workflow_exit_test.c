@@ -1,5 +1,5 @@
 /* Exits: own shares go out until a beacon node has the exit, or the chain. */
-#include "duty/fake_nodes.h"
+#include "fake/nodes.h"
 #include "duty/workflow_internal.h"
 
 #define EXITS "/eth/v1/beacon/pool/voluntary_exits"

@@ -1,5 +1,5 @@
 /* A node that was killed right after it had acknowledged its client's signatures, before a byte of them got out. */
-#include "duty/fake_nodes.h"
+#include "fake/nodes.h"
 #include "duty/workflow_internal.h"
 
 #define ATTESTATIONS "/eth/v2/beacon/pool/attestations"

@@ -1,7 +1,7 @@
 #include "duty/workflow.h"
 
 #include "consensus/instance.h"
-#include "duty/fake_nodes.h"
+#include "fake/nodes.h"
 
 #define BLOCKS "/eth/v2/beacon/blocks"
 enum { ALL = 0xf, ATTEST_SLOT = SPE + 3, PROPOSE_SLOT = SPE + 5, BYTES_MAX = 8 << 20 };

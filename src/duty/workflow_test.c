@@ -1,6 +1,6 @@
 #include "duty/workflow.h"
 
-#include "duty/fake_nodes.h"
+#include "fake/nodes.h"
 
 #define ATTESTATIONS "/eth/v2/beacon/pool/attestations"
 #define BLOCKS "/eth/v2/beacon/blocks"

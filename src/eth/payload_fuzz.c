@@ -1,5 +1,5 @@
 #include "base/assert.h"
-#include "codec/fuzz_json.h"
+#include "fake/fuzz_json.h"
 #include "eth/payload.h"
 
 enum { ARENA_MAX = 4 << 20, SIGNED = 16 };

@@ -1,5 +1,5 @@
 #include "base/assert.h"
-#include "codec/fuzz_json.h"
+#include "fake/fuzz_json.h"
 #include "codec/json.h"
 #include "eth/types.h"
 

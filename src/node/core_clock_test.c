@@ -1,5 +1,5 @@
 /* What a node does about its clock, on the validator API's fixture: a whole workflow over fakes. */
-#include "api/fake_vapi.h"
+#include "fake/vapi.h"
 #include "aq_test.h"
 #include "consensus/instance.h"
 #include "duty/workflow_internal.h"

@@ -1,11 +1,11 @@
 /* What a node does for a beacon node that was restarted: a whole core, between a simulated chain and a validator
    client, in virtual time. */
-#include "api/fake_vapi.h"
+#include "fake/vapi.h"
 #include "aq_test.h"
 #include "node/core.h"
 #include "testnet/beacon_internal.h"
-#include "testnet/fake_bridge.h"
-#include "testnet/fake_protection.h"
+#include "fake/bridge.h"
+#include "fake/protection.h"
 #include "testnet/vc.h"
 
 enum { SPE = 8 };

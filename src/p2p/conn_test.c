@@ -2,7 +2,7 @@
 
 #include "aq_test.h"
 #include "crypto/aead.h"
-#include "p2p/fake_net.h"
+#include "fake/net.h"
 #include "p2p/multistream.h"
 
 /* A connection whose pipe is two buffers of the test. */

@@ -1,6 +1,6 @@
 #include "base/log.h"
 #include "crypto/aead.h"
-#include "p2p/fake_hosts.h"
+#include "fake/hosts.h"
 #include "p2p/host_internal.h"
 
 /* Goal: the operator's rate limit and the one for strangers refuse at the door and count it; one stranger has few

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "crypto/aead.h"
-#include "p2p/fake_net.h"
+#include "fake/net.h"
 #include "p2p/host_internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

@@ -1,5 +1,5 @@
 /* A host whose peer passed the handshake and then sends the input as yamux bytes, in pieces with time between them. */
-#include "p2p/fuzz_host.h"
+#include "fake/fuzz_host.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

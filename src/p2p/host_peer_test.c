@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "crypto/aead.h"
-#include "p2p/fake_net.h"
+#include "fake/net.h"
 #include "p2p/host_internal.h"
 
 enum { ROWS_MAX = 4096 };

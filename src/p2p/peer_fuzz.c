@@ -2,7 +2,7 @@
    does with them. Input: steps, each a byte that says what, a byte that says on which stream, and what the step takes:
    streams with any protocol, whole and broken messages, answers to the host's own streams, windows, resets, silence. */
 #include "codec/pb.h"
-#include "p2p/fuzz_host.h"
+#include "fake/fuzz_host.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

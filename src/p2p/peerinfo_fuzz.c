@@ -2,7 +2,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "p2p/fake_net.h"
+#include "fake/net.h"
 #include "p2p/peerinfo_version.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

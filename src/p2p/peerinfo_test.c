@@ -4,7 +4,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "p2p/fake_net.h"
+#include "fake/net.h"
 #include "p2p/peerinfo_version.h"
 
 /* A net that records what peerinfo does with it. */

@@ -1,10 +1,10 @@
 /* What the simulated chain does not take. */
 #include "aq_test.h"
 
-#include "api/fake_server.h"
+#include "fake/server.h"
 #include "base/log.h"
-#include "duty/fake_env.h"
-#include "testnet/fake_chain.h"
+#include "fake/env.h"
+#include "fake/chain.h"
 
 enum { VALIDATORS = 16, SPE = 8 };
 

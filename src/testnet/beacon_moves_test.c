@@ -1,11 +1,11 @@
 /* Duties of the simulated chain depend on its blocks, as those of the real one do. */
 #include "aq_test.h"
-#include "api/fake_server.h"
+#include "fake/server.h"
 #include "base/hex.h"
 #include "base/log.h"
-#include "duty/fake_env.h"
+#include "fake/env.h"
 #include "testnet/beacon_internal.h"
-#include "testnet/fake_chain.h"
+#include "fake/chain.h"
 
 enum { VALIDATORS = 32, SPE = 8 };
 #define ATTESTERS \

@@ -1,12 +1,12 @@
 /* The simulated chain as judge: what is right counts, each wrong thing is refused and counted. */
 #include "aq_test.h"
 
-#include "api/fake_server.h"
+#include "fake/server.h"
 #include "base/log.h"
-#include "duty/fake_env.h"
+#include "fake/env.h"
 #include "eth/block.h"
 #include "testnet/beacon_internal.h"
-#include "testnet/fake_chain.h"
+#include "fake/chain.h"
 
 enum { VALIDATORS = 16, SPE = 8 };
 #define GENESIS FAKE_CHAIN_GENESIS

@@ -4,7 +4,7 @@
 #include <yyjson.h>
 
 #include "base/assert.h"
-#include "codec/fuzz_json.h"
+#include "fake/fuzz_json.h"
 #include "testnet/report.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

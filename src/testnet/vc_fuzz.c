@@ -5,10 +5,10 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "codec/fuzz_json.h"
-#include "testnet/fake_bridge.h"
-#include "testnet/fake_chain.h"
-#include "testnet/fake_protection.h"
+#include "fake/fuzz_json.h"
+#include "fake/bridge.h"
+#include "fake/chain.h"
+#include "fake/protection.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

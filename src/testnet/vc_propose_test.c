@@ -2,7 +2,7 @@
 #include "aq_test.h"
 
 #include "testnet/beacon_internal.h"
-#include "testnet/fake_vc.h"
+#include "fake/vc.h"
 
 enum { VALIDATORS = 4, SPE = 8 };
 

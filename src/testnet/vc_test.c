@@ -7,9 +7,9 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "testnet/beacon.h"
-#include "testnet/fake_bridge.h"
-#include "testnet/fake_chain.h"
-#include "testnet/fake_protection.h"
+#include "fake/bridge.h"
+#include "fake/chain.h"
+#include "fake/protection.h"
 #include "testnet/vc_internal.h"
 
 enum { VALIDATORS = 16, SPE = 8, LIES_MAX = 16 };

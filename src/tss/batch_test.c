@@ -1,5 +1,5 @@
 #include "base/log.h"
-#include "tss/fake_world.h"
+#include "fake/tss_world.h"
 
 /* What a batch is made of, looked at before a worker has it. */
 

@@ -1,4 +1,4 @@
-#include "tss/fake_world.h"
+#include "fake/tss_world.h"
 
 typedef struct {
   bool called, bad[V];

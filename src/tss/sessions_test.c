@@ -1,4 +1,4 @@
-#include "tss/fake_world.h"
+#include "fake/tss_world.h"
 
 /* A cluster of n with bytes for signatures, which nobody looks at below the threshold of n. */
 static void wide_cluster(world *w, aq_bls_pk share[AQ_SHARES_MAX], uint32_t n) {

@@ -1,4 +1,4 @@
-#include "tss/fake_world.h"
+#include "fake/tss_world.h"
 
 /* Each place that compares a count of partials with the threshold, for every size of a cluster: one fewer does nothing,
    the last one does it. The model is consensus/quorum_test.c. */

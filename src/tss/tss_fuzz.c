@@ -3,7 +3,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "tss/internal.h"
-#include "tss/test_env.h"
+#include "fake/tss_env.h"
 
 enum { N = 4, T = 3, V = 2, ROOTS = 2, EVENTS_MAX = 48, SLOTS = 3 };
 

@@ -1,4 +1,4 @@
-#include "tss/fake_world.h"
+#include "fake/tss_world.h"
 
 /* Goal: every set of at least t partials gives the cluster's one group signature.
    Method: the vectors of key ceremonies with 3 to 7 nodes; each subset is one session, its first share is our own. */

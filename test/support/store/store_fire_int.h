@@ -5,7 +5,7 @@
 
 #include "adapter/sqlite_db.h"
 #include "aq_test.h"
-#include "duty/fake_env.h"
+#include "fake/env.h"
 #include "fault_disk.h"
 #include "store_fire.h"
 #include "store_world.h"

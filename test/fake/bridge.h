@@ -1,10 +1,10 @@
-/* testnet/fake_bridge.h - HTTP from one core to another in one process and in virtual time: a client port whose
+/* fake/bridge.h - HTTP from one core to another in one process and in virtual time: a client port whose
    requests reach a handler after a delay, and whose answers come back the same way. Header only; for tests. */
-#ifndef AQ_TESTNET_FAKE_BRIDGE_H
-#define AQ_TESTNET_FAKE_BRIDGE_H
+#ifndef AQ_FAKE_BRIDGE_H
+#define AQ_FAKE_BRIDGE_H
 
-#include "api/fake_server.h"
-#include "duty/fake_env.h"
+#include "fake/server.h"
+#include "fake/env.h"
 
 enum { BRIDGE_CONNS_MAX = 256 };
 

@@ -1,11 +1,11 @@
-/* duty/fake_http.h - HTTP client of tests: a handler sees each request and answers it, at once or after a delay of
+/* fake/http.h - HTTP client of tests: a handler sees each request and answers it, at once or after a delay of
    the virtual clock, or never (then the request's timeout ends it). Streams are fed by the test. Header only. */
-#ifndef AQ_DUTY_FAKE_HTTP_H
-#define AQ_DUTY_FAKE_HTTP_H
+#ifndef AQ_FAKE_HTTP_H
+#define AQ_FAKE_HTTP_H
 
 #include <stdlib.h>
 
-#include "duty/fake_env.h"
+#include "fake/env.h"
 #include "port/http.h"
 
 enum { FAKE_HTTP_OPEN_MAX = 512, FAKE_HTTP_LOG_MAX = 4096 };

@@ -1,9 +1,9 @@
-/* testnet/fake_protection.h - the slashing protection of a validator client in memory and virtual time: refuses what
+/* fake/protection.h - the slashing protection of a validator client in memory and virtual time: refuses what
    contradicts an earlier record of the key, answers a millisecond later. Header only; for tests. */
-#ifndef AQ_TESTNET_FAKE_PROTECTION_H
-#define AQ_TESTNET_FAKE_PROTECTION_H
+#ifndef AQ_FAKE_PROTECTION_H
+#define AQ_FAKE_PROTECTION_H
 
-#include "duty/fake_env.h"
+#include "fake/env.h"
 #include "port/store.h"
 
 #include <stdlib.h>

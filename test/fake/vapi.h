@@ -1,15 +1,15 @@
-/* api/fake_vapi.h - a validator API over a real workflow in virtual time, for tests: a cluster of one node that agrees
+/* fake/vapi.h - a validator API over a real workflow in virtual time, for tests: a cluster of one node that agrees
    with itself, its journal, and a beacon node that answers by fork. Both validators attest in slot 3 of an epoch, in
    committees 0 and 1; validator 1 proposes slot 5. With a lock of its own the node stands alone among silent peers.
    Header only; without cmocka, since fuzz targets use it too. */
-#ifndef AQ_API_FAKE_VAPI_H
-#define AQ_API_FAKE_VAPI_H
+#ifndef AQ_FAKE_VAPI_H
+#define AQ_FAKE_VAPI_H
 
-#include "api/fake_server.h"
+#include "fake/server.h"
 #include "api/vapi.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "duty/fake_http.h"
+#include "fake/http.h"
 
 enum {
   FV_VALIDATORS = 2,

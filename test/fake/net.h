@@ -1,10 +1,10 @@
-/* p2p/fake_net.h - sockets in memory for tests and simulators: many nodes, one aq_tcp each, over any environment
+/* fake/net.h - sockets in memory for tests and simulators: many nodes, one aq_tcp each, over any environment
    that keeps virtual time. Every direction of a connection has a latency, a rate and a buffer; bytes arrive in
    pieces, cut at random when asked. Faults: cut links (dials hang, bytes wait), crashed nodes, resets. Callbacks
    come from timers only, never from inside a call, as with real sockets. Also a small environment of its own,
    fake_loop. Header only; used by *_test.c, *_fuzz.c and sim. */
-#ifndef AQ_P2P_FAKE_NET_H
-#define AQ_P2P_FAKE_NET_H
+#ifndef AQ_FAKE_NET_H
+#define AQ_FAKE_NET_H
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
-/* testnet/fake_chain.h - a small simulated chain for tests, with keys that follow from the validator's number. Header
+/* fake/chain.h - a small simulated chain for tests, with keys that follow from the validator's number. Header
    only. */
-#ifndef AQ_TESTNET_FAKE_CHAIN_H
-#define AQ_TESTNET_FAKE_CHAIN_H
+#ifndef AQ_FAKE_CHAIN_H
+#define AQ_FAKE_CHAIN_H
 
 #include "crypto/bls.h"
-#include "duty/fake_env.h"
+#include "fake/env.h"
 #include "testnet/beacon.h"
 
 #define FAKE_CHAIN_GENESIS AQ_SECONDS(1700000000)

@@ -1,11 +1,11 @@
-/* consensus/fake_scenario.h - one recorded run of Charon's whole component (test/vectors/consensus), replayed with ours
+/* fake/scenario.h - one recorded run of Charon's whole component (test/vectors/consensus), replayed with ours
    on the fake cluster: its values, who starts, proposes and restarts when, and what came of it. Tests only. */
-#ifndef AQ_CONSENSUS_FAKE_SCENARIO_H
-#define AQ_CONSENSUS_FAKE_SCENARIO_H
+#ifndef AQ_FAKE_SCENARIO_H
+#define AQ_FAKE_SCENARIO_H
 
 #include "aq_test.h"
 #include "codec/pb.h"
-#include "consensus/fake_cluster.h"
+#include "fake/cluster.h"
 #include "consensus/validity.h"
 
 enum { SLOT_AT = 106 + 13, BLOCK_ROOT_AT = 106 + 24 };

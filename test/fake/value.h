@@ -1,9 +1,9 @@
-/* consensus/fake_value.h - values of an attester duty for the fake cluster. Tests only. */
-#ifndef AQ_CONSENSUS_FAKE_VALUE_H
-#define AQ_CONSENSUS_FAKE_VALUE_H
+/* fake/value.h - values of an attester duty for the fake cluster. Tests only. */
+#ifndef AQ_FAKE_VALUE_H
+#define AQ_FAKE_VALUE_H
 
 #include "aq_test.h"
-#include "consensus/fake_cluster.h"
+#include "fake/cluster.h"
 #include "consensus/validity.h"
 #include "eth/payload.h"
 

@@ -1,12 +1,12 @@
-/* p2p/fuzz_host.h - a host in virtual time whose one peer passed the handshake and is the caller's: what it sends are
+/* fake/fuzz_host.h - a host in virtual time whose one peer passed the handshake and is the caller's: what it sends are
    plain bytes of yamux, sealed here; what the host sends is not looked at. Header only; for *_fuzz.c. */
-#ifndef AQ_P2P_FUZZ_HOST_H
-#define AQ_P2P_FUZZ_HOST_H
+#ifndef AQ_FAKE_FUZZ_HOST_H
+#define AQ_FAKE_FUZZ_HOST_H
 
 #include "base/log.h"
 #include "base/metrics.h"
 #include "crypto/aead.h"
-#include "p2p/fake_net.h"
+#include "fake/net.h"
 #include "p2p/host_internal.h"
 
 typedef struct {

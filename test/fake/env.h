@@ -1,8 +1,8 @@
-/* duty/fake_env.h - environment of tests: a virtual clock, timers in order, jobs run one after another when the test
+/* fake/env.h - environment of tests: a virtual clock, timers in order, jobs run one after another when the test
    drains. Nothing happens by itself: only fake_env_drain and fake_env_run_* call back. Header only; used by *_test.c
    and *_fuzz.c. */
-#ifndef AQ_DUTY_FAKE_ENV_H
-#define AQ_DUTY_FAKE_ENV_H
+#ifndef AQ_FAKE_ENV_H
+#define AQ_FAKE_ENV_H
 
 #include "base/assert.h"
 #include "port/env.h"

@@ -1,6 +1,6 @@
-/* tss/test_env.h - environment of this folder's tests: virtual time, timers, jobs in order. Header only. */
-#ifndef AQ_TSS_TEST_ENV_H
-#define AQ_TSS_TEST_ENV_H
+/* fake/tss_env.h - environment of this folder's tests: virtual time, timers, jobs in order. Header only. */
+#ifndef AQ_FAKE_TSS_ENV_H
+#define AQ_FAKE_TSS_ENV_H
 
 #include <stdlib.h>
 

@@ -1,14 +1,14 @@
-/* testnet/fake_vc.h - the validator client on a simulated chain of its own, in virtual time: for tests that need no
+/* fake/vc.h - the validator client on a simulated chain of its own, in virtual time: for tests that need no
    more than both. */
-#ifndef AQ_TESTNET_FAKE_VC_H
-#define AQ_TESTNET_FAKE_VC_H
+#ifndef AQ_FAKE_VC_H
+#define AQ_FAKE_VC_H
 
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "testnet/fake_bridge.h"
-#include "testnet/fake_chain.h"
-#include "testnet/fake_protection.h"
+#include "fake/bridge.h"
+#include "fake/chain.h"
+#include "fake/protection.h"
 #include "testnet/vc.h"
 
 enum { FAKE_VC_KEYS_MAX = 16 };

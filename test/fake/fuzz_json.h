@@ -1,8 +1,8 @@
-/* codec/fuzz_json.h - a libFuzzer mutator that keeps JSON well-formed, for targets whose input ends in a document: one
+/* fake/fuzz_json.h - a libFuzzer mutator that keeps JSON well-formed, for targets whose input ends in a document: one
    value of it is replaced, copied, doubled, removed, renamed or respelt at a time. Inputs without a document, and one
    in four, go to libFuzzer's own mutations. Header only; for *_fuzz.c here and above. */
-#ifndef AQ_CODEC_FUZZ_JSON_H
-#define AQ_CODEC_FUZZ_JSON_H
+#ifndef AQ_FAKE_FUZZ_JSON_H
+#define AQ_FAKE_FUZZ_JSON_H
 
 #include <stdlib.h>
 

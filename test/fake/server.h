@@ -1,8 +1,8 @@
-/* api/fake_server.h - the server side of port/http for tests: sends one request to a handler and keeps what comes back.
+/* fake/server.h - the server side of port/http for tests: sends one request to a handler and keeps what comes back.
    As strict as the contract: the request's memory is gone as soon as the answer is complete or the client left, and
    every call out of order fails. Header only; for *_test.c and *_fuzz.c here and above. */
-#ifndef AQ_API_FAKE_SERVER_H
-#define AQ_API_FAKE_SERVER_H
+#ifndef AQ_FAKE_SERVER_H
+#define AQ_FAKE_SERVER_H
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
-/* duty/fake_nodes.h - whole duty paths of four nodes in one process and in virtual time: real workflow, consensus and
+/* fake/nodes.h - whole duty paths of four nodes in one process and in virtual time: real workflow, consensus and
    tss over a fake network, journal and beacon nodes, and a validator client that signs what was agreed. Each message
    is checked: a partial signature leaves only after its record is durable. Header only; for tests. */
-#ifndef AQ_DUTY_FAKE_NODES_H
-#define AQ_DUTY_FAKE_NODES_H
+#ifndef AQ_FAKE_NODES_H
+#define AQ_FAKE_NODES_H
 
 #include "aq_test.h"
 #include "base/hex.h"
@@ -10,7 +10,7 @@
 #include "base/metrics.h"
 #include "core.pb-c.h"
 #include "codec/pb.h"
-#include "duty/fake_http.h"
+#include "fake/http.h"
 #include "duty/workflow_internal.h"
 
 enum {

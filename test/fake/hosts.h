@@ -1,12 +1,12 @@
-/* p2p/fake_hosts.h - a cluster of hosts in one process over fake_net.h: what each sends, answers and hears is counted.
+/* fake/hosts.h - a cluster of hosts in one process over fake_net.h: what each sends, answers and hears is counted.
    Header only; for tests. */
-#ifndef AQ_P2P_FAKE_HOSTS_H
-#define AQ_P2P_FAKE_HOSTS_H
+#ifndef AQ_FAKE_HOSTS_H
+#define AQ_FAKE_HOSTS_H
 
 #include "aq_test.h"
 #include "base/metrics.h"
 #include "crypto/hash.h"
-#include "p2p/fake_net.h"
+#include "fake/net.h"
 #include "p2p/host.h"
 
 enum { N_MAX = 10 };

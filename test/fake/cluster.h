@@ -1,9 +1,9 @@
-/* consensus/fake_cluster.h - n consensus components over fakes of every port, in virtual time: links with delay, loss
+/* fake/cluster.h - n consensus components over fakes of every port, in virtual time: links with delay, loss
    and a filter that may change what a node sends, stores that commit later and survive a kill. Each send is checked:
    votes leave only after their record is durable (consensus.md I8), and a node never shows two contents of one type and
    round, restarts included (consensus.md S1). Header only; for tests. */
-#ifndef AQ_CONSENSUS_FAKE_CLUSTER_H
-#define AQ_CONSENSUS_FAKE_CLUSTER_H
+#ifndef AQ_FAKE_CLUSTER_H
+#define AQ_FAKE_CLUSTER_H
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,13 +1,13 @@
-/* tss/fake_world.h - a cluster of four with its keys around one aq_tss, and what it said. Header only, tests only. */
-#ifndef AQ_TSS_FAKE_WORLD_H
-#define AQ_TSS_FAKE_WORLD_H
+/* fake/tss_world.h - a cluster of four with its keys around one aq_tss, and what it said. Header only, tests only. */
+#ifndef AQ_FAKE_TSS_WORLD_H
+#define AQ_FAKE_TSS_WORLD_H
 
 #include "aq_test.h"
 
 #include "base/hex.h"
 #include "base/metrics.h"
 #include "tss/internal.h"
-#include "tss/test_env.h"
+#include "fake/tss_env.h"
 
 enum { N = 4, T = 3, V = 8, LOG_MAX = 4096 };
 

@@ -1,12 +1,12 @@
-/* adapter/fake_store.h - for tests: a store in a directory of its own, whose work is done on the test's thread
+/* fake/store.h - for tests: a store in a directory of its own, whose work is done on the test's thread
    (`flush`). setup and teardown are the test's; `reopen` is a restart. */
-#ifndef AQ_ADAPTER_FAKE_STORE_H
-#define AQ_ADAPTER_FAKE_STORE_H
+#ifndef AQ_FAKE_STORE_H
+#define AQ_FAKE_STORE_H
 
 #include "adapter/sqlite_db.h"
 #include "aq_test.h"
 #include "base/metrics.h"
-#include "duty/fake_env.h"
+#include "fake/env.h"
 
 #include <ftw.h>
 #include <unistd.h>
