@@ -11,7 +11,7 @@
 
 #include "base/assert.h"
 #include "base/url.h"
-#include "duty/bn_sse.h"
+#include "beacon/bn_sse.h"
 #include "port/http_fault.h"
 
 enum {

@@ -4,7 +4,7 @@
 #include "api/vapi_internal.h"
 
 #include "fake/vapi.h"
-#include "duty/bn_internal.h"
+#include "beacon/bn_internal.h"
 
 #define EVENTS "/eth/v1/events?topics="
 #define HEAD1 "event: head\ndata: {\"slot\":\"1\"}\n\n"

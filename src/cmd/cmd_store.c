@@ -13,7 +13,7 @@
 #include "cmd/cmd.h"
 #include "cmd/endpoints.h"
 #include "cmd/store_scope.h"
-#include "duty/bn.h"
+#include "beacon/bn.h"
 
 #define OPTION(f, k, member, h) \
   { .flag = (f), .kind = (k), .off = offsetof(aq_store_flags, member), .help = (h) }

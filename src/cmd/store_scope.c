@@ -10,7 +10,7 @@
 #include "base/url.h"
 #include "cluster/datadir.h"
 #include "codec/json.h"
-#include "duty/bn.h"
+#include "beacon/bn.h"
 
 /* Where things lie when no flag says so. */
 static const char charon_dir[] = ".charon", client_name[] = "validator.db", node_name[] = "aequa.db";

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "codec/json.h"
-#include "duty/retry.h"
+#include "beacon/retry.h"
 #include "eth/block.h"
 
 enum { TASKS_MAX = 1024, BODY_MAX = 128 << 20, RESENDS_MAX = 4, ANSWER_MAX = 1 << 20 };

@@ -5,7 +5,7 @@
 #ifndef AQ_DUTY_BROADCASTER_H
 #define AQ_DUTY_BROADCASTER_H
 
-#include "duty/bn.h"
+#include "beacon/bn.h"
 #include "eth/payload.h"
 
 typedef struct {

@@ -4,7 +4,7 @@
 #define AQ_DUTY_FETCHER_INTERNAL_H
 
 #include "duty/fetcher.h"
-#include "duty/retry.h"
+#include "beacon/retry.h"
 
 enum {
   AQ_FETCH_TASKS_MAX = 256,

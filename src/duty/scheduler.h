@@ -9,7 +9,7 @@
 #ifndef AQ_DUTY_SCHEDULER_H
 #define AQ_DUTY_SCHEDULER_H
 
-#include "duty/bn.h"
+#include "beacon/bn.h"
 #include "eth/payload.h"
 
 typedef struct {

@@ -6,7 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
-#include "duty/bn.h"
+#include "beacon/bn.h"
 
 enum { AQ_NODE_LIST_MAX = 32 };
 

@@ -2,7 +2,7 @@
 #ifndef AQ_NODE_READY_H
 #define AQ_NODE_READY_H
 
-#include "duty/bn.h"
+#include "beacon/bn.h"
 
 /* Values of app_monitoring_readyz; never renumbered. */
 enum {

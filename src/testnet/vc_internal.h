@@ -3,7 +3,7 @@
 #define AQ_TESTNET_VC_INTERNAL_H
 
 #include "codec/json.h"
-#include "duty/bn.h"
+#include "beacon/bn.h"
 #include "eth/payload.h"
 #include "testnet/vc.h"
 

@@ -1,5 +1,5 @@
 /* What is read once and can change: the chain as the beacon nodes describe it. */
-#include "duty/bn.h"
+#include "beacon/bn.h"
 
 #include "aq_test.h"
 #include "base/hex.h"

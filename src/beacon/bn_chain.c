@@ -4,7 +4,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "codec/json.h"
-#include "duty/bn_internal.h"
+#include "beacon/bn_internal.h"
 
 const char *const aq_bn_part_path[AQ_BN_PARTS] = {"/eth/v1/beacon/genesis", "/eth/v1/config/spec",
                                                   "/eth/v1/config/fork_schedule"};

@@ -1,4 +1,4 @@
-#include "duty/bn_internal.h"
+#include "beacon/bn_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/url.h"
-#include "duty/retry.h"
+#include "beacon/retry.h"
 
 /* ---- endpoints ---- */
 

@@ -3,7 +3,7 @@
 #include "aq_test.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "duty/bn.h"
+#include "beacon/bn.h"
 #include "fake/http.h"
 
 enum { LINES_MAX = 64 };

@@ -1,4 +1,4 @@
-#include "duty/retry.h"
+#include "beacon/retry.h"
 
 #include "aq_test.h"
 

@@ -5,7 +5,7 @@
 #include "base/assert.h"
 #include "base/hex.h"
 #include "base/log.h"
-#include "duty/bn_internal.h"
+#include "beacon/bn_internal.h"
 
 static uint64_t slot_now(const aq_bn *b) {
   uint64_t now_ns = aq_now_ns(b->cfg.env);

@@ -1,8 +1,8 @@
-/* duty/bn.h - client of the beacon nodes: each call goes to all primaries (submissions complete on all of them,
+/* beacon/bn.h - client of the beacon nodes: each call goes to all primaries (submissions complete on all of them,
    reads take the first good answer and cancel the others), then to the fallbacks. Spec: core.md 12. Metrics
    app_eth2_*. No parsing here but the chain's own parameters. */
-#ifndef AQ_DUTY_BN_H
-#define AQ_DUTY_BN_H
+#ifndef AQ_BEACON_BN_H
+#define AQ_BEACON_BN_H
 
 #include "eth/chain.h"
 #include "port/env.h"

@@ -2,7 +2,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "codec/json.h"
-#include "duty/bn_internal.h"
+#include "beacon/bn_internal.h"
 
 #define PAUSE_MIN_NS AQ_SECONDS(1)
 #define PAUSE_MAX_NS AQ_SECONDS(30)

@@ -1,9 +1,9 @@
-/* duty/retry.h - when and whether a failed request to the beacon node is made again. Spec: core.md 10.8, with the
+/* beacon/retry.h - when and whether a failed request to the beacon node is made again. Spec: core.md 10.8, with the
    kind of failure taken from the HTTP code and only where that says nothing from the text (core.md 14.10). */
-#ifndef AQ_DUTY_RETRY_H
-#define AQ_DUTY_RETRY_H
+#ifndef AQ_BEACON_RETRY_H
+#define AQ_BEACON_RETRY_H
 
-#include "duty/bn.h"
+#include "beacon/bn.h"
 
 typedef enum {
   AQ_FAILURE_AGAIN, /* no answer, a broken or busy node, one that lacks a block, an answer that makes no sense: later

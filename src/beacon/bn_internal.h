@@ -1,13 +1,13 @@
-/* duty/bn_internal.h - what the files of the beacon node client share: its state, one call, the event streams. */
-#ifndef AQ_DUTY_BN_INTERNAL_H
-#define AQ_DUTY_BN_INTERNAL_H
+/* beacon/bn_internal.h - what the files of the beacon node client share: its state, one call, the event streams. */
+#ifndef AQ_BEACON_BN_INTERNAL_H
+#define AQ_BEACON_BN_INTERNAL_H
 
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/metrics.h"
 #include "base/url.h"
-#include "duty/bn.h"
-#include "duty/bn_sse.h"
+#include "beacon/bn.h"
+#include "beacon/bn_sse.h"
 #include "port/http_fault.h"
 
 enum {

@@ -1,9 +1,9 @@
-#include "duty/bn.h"
+#include "beacon/bn.h"
 
 #include "aq_test.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "duty/bn_sse.h"
+#include "beacon/bn_sse.h"
 #include "fake/http.h"
 
 #define NOW AQ_SECONDS(1700000000)

@@ -1,7 +1,7 @@
-/* duty/bn_sse.h - parser of an event stream (text/event-stream, WHATWG HTML 9.2.6) in bounded memory. A line or an
+/* beacon/bn_sse.h - parser of an event stream (text/event-stream, WHATWG HTML 9.2.6) in bounded memory. A line or an
    event over its limit is dropped up to the next blank line; the stream goes on. Spec: core.md 12.5. Pure. */
-#ifndef AQ_DUTY_BN_SSE_H
-#define AQ_DUTY_BN_SSE_H
+#ifndef AQ_BEACON_BN_SSE_H
+#define AQ_BEACON_BN_SSE_H
 
 #include "base/bytes.h"
 

@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "duty/bn_internal.h"
+#include "beacon/bn_internal.h"
 #include "fake/http.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

@@ -1,4 +1,4 @@
-#include "duty/bn_sse.h"
+#include "beacon/bn_sse.h"
 
 #include "base/hex.h"
 
