@@ -7,8 +7,8 @@
 #ifndef AQ_DUTY_FETCHER_H
 #define AQ_DUTY_FETCHER_H
 
-#include "duty/aggsigdb.h"
-#include "duty/dutydb.h"
+#include "ledger/aggsigdb.h"
+#include "ledger/dutydb.h"
 #include "duty/scheduler.h"
 
 typedef struct {

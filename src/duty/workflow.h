@@ -6,9 +6,9 @@
 
 #include "cluster/lock.h"
 #include "consensus/consensus.h"
-#include "duty/aggsigdb.h"
+#include "ledger/aggsigdb.h"
 #include "duty/broadcaster.h"
-#include "duty/dutydb.h"
+#include "ledger/dutydb.h"
 #include "duty/fetcher.h"
 #include "duty/scheduler.h"
 #include "tss/tss.h"

@@ -9,7 +9,7 @@
 #include "base/map.h"
 #include "duty/infosync.h"
 #include "duty/judge.h"
-#include "duty/parsigdb.h"
+#include "ledger/parsigdb.h"
 #include "duty/parsigex.h"
 #include "duty/tracker.h"
 #include "duty/workflow.h"

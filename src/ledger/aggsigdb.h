@@ -1,6 +1,6 @@
-/* duty/aggsigdb.h - combined signatures until their deadline. Spec: core.md 9.4. */
-#ifndef AQ_DUTY_AGGSIGDB_H
-#define AQ_DUTY_AGGSIGDB_H
+/* ledger/aggsigdb.h - combined signatures until their deadline. Spec: core.md 9.4. */
+#ifndef AQ_LEDGER_AGGSIGDB_H
+#define AQ_LEDGER_AGGSIGDB_H
 
 #include "base/list.h"
 #include "eth/payload.h"

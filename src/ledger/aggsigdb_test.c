@@ -1,4 +1,4 @@
-#include "duty/aggsigdb.h"
+#include "ledger/aggsigdb.h"
 
 #include "aq_test.h"
 #include "fake/env.h"

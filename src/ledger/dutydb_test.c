@@ -1,4 +1,4 @@
-#include "duty/dutydb.h"
+#include "ledger/dutydb.h"
 
 #include "aq_test.h"
 #include "fake/env.h"

@@ -1,5 +1,5 @@
 /* The ledger of decisions: a row of operations a type of duty. */
-#include "duty/dutydb.h"
+#include "ledger/dutydb.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* Combined signatures. */
-#include "duty/aggsigdb.h"
+#include "ledger/aggsigdb.h"
 
 #include <stdlib.h>
 

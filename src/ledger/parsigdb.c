@@ -1,5 +1,5 @@
 /* Partial signatures, and the roots that were agreed. */
-#include "duty/parsigdb.h"
+#include "ledger/parsigdb.h"
 
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-#include "duty/parsigdb.h"
+#include "ledger/parsigdb.h"
 
 #include "aq_test.h"
 #include "base/log.h"

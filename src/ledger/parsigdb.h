@@ -1,9 +1,9 @@
-/* duty/parsigdb.h - partial signatures by (duty, validator, subcommittee) and share, until the duty's deadline. Spec:
+/* ledger/parsigdb.h - partial signatures by (duty, validator, subcommittee) and share, until the duty's deadline. Spec:
    core.md 9.1. Holds roots and signatures, and the objects that this node would submit. Verifies nothing. Limits: one
    partial a share and key; exits and registrations, which have no deadline: the ten newest a (share, validator, type).
    */
-#ifndef AQ_DUTY_PARSIGDB_H
-#define AQ_DUTY_PARSIGDB_H
+#ifndef AQ_LEDGER_PARSIGDB_H
+#define AQ_LEDGER_PARSIGDB_H
 
 #include "eth/payload.h"
 #include "port/env.h"

@@ -1,7 +1,7 @@
-/* duty/dutydb.h - what the cluster agreed on, one truth per key, until the duty's deadline. Spec: core.md 8.2.
+/* ledger/dutydb.h - what the cluster agreed on, one truth per key, until the duty's deadline. Spec: core.md 8.2.
    Values are kept once, as the bytes that were decided. */
-#ifndef AQ_DUTY_DUTYDB_H
-#define AQ_DUTY_DUTYDB_H
+#ifndef AQ_LEDGER_DUTYDB_H
+#define AQ_LEDGER_DUTYDB_H
 
 #include "base/list.h"
 #include "eth/payload.h"
