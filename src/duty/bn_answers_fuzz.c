@@ -8,7 +8,7 @@
 #include "fake/fuzz_json.h"
 #include "fake/http.h"
 #include "duty/fetcher.h"
-#include "duty/preparer.h"
+#include "schedule/preparer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

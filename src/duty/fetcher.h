@@ -9,7 +9,7 @@
 
 #include "ledger/aggsigdb.h"
 #include "ledger/dutydb.h"
-#include "duty/scheduler.h"
+#include "schedule/scheduler.h"
 
 typedef struct {
   const aq_env *env;

@@ -19,7 +19,7 @@
 #include "base/map.h"
 #include "cluster/lock.h"
 #include "consensus/consensus.h"
-#include "duty/scheduler.h"
+#include "schedule/scheduler.h"
 
 typedef struct {
   const aq_env *env;

@@ -10,7 +10,7 @@
 #include "duty/broadcaster.h"
 #include "ledger/dutydb.h"
 #include "duty/fetcher.h"
-#include "duty/scheduler.h"
+#include "schedule/scheduler.h"
 #include "tss/tss.h"
 
 typedef struct {

@@ -6,8 +6,8 @@
 #define AQ_NODE_CORE_H
 
 #include "api/vapi.h"
-#include "duty/clock_watch.h"
-#include "duty/preparer.h"
+#include "schedule/clock_watch.h"
+#include "schedule/preparer.h"
 #include "duty/workflow.h"
 
 /* All borrowed until free. */

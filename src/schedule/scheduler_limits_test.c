@@ -2,7 +2,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "fake/http.h"
-#include "duty/scheduler.h"
+#include "schedule/scheduler.h"
 
 /* One validator, without duties but in a sync committee. */
 enum { SPE = 8 };

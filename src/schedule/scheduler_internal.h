@@ -1,11 +1,11 @@
-/* duty/scheduler_internal.h - what the files of the scheduler share: validators, the cache of duties, definitions by
+/* schedule/scheduler_internal.h - what files of the scheduler share: validators, the cache of duties, definitions by
    epoch. */
-#ifndef AQ_DUTY_SCHEDULER_INTERNAL_H
-#define AQ_DUTY_SCHEDULER_INTERNAL_H
+#ifndef AQ_SCHEDULE_SCHEDULER_INTERNAL_H
+#define AQ_SCHEDULE_SCHEDULER_INTERNAL_H
 
 #include "base/list.h"
 #include "base/map.h"
-#include "duty/scheduler.h"
+#include "schedule/scheduler.h"
 
 enum {
   AQ_SCHED_KINDS = AQ_DUTIES_NONE,

@@ -1,4 +1,4 @@
-#include "duty/preparer.h"
+#include "schedule/preparer.h"
 
 #include <stdlib.h>
 

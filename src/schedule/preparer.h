@@ -1,11 +1,11 @@
-/* duty/preparer.h - tells every beacon node the fee recipients of the cluster's validators, at start and in each
+/* schedule/preparer.h - tells every beacon node the fee recipients of the cluster's validators, at start and in each
    first slot of an epoch, until it is taken, and when one may have been restarted. Spec: core.md 10.3. Addresses are
    the cluster definition's or those of newer registrations. Does not send builder registrations. */
-#ifndef AQ_DUTY_PREPARER_H
-#define AQ_DUTY_PREPARER_H
+#ifndef AQ_SCHEDULE_PREPARER_H
+#define AQ_SCHEDULE_PREPARER_H
 
 #include "cluster/lock.h"
-#include "duty/scheduler.h"
+#include "schedule/scheduler.h"
 
 typedef struct {
   const aq_env *env;

@@ -1,8 +1,8 @@
-/* duty/clock_watch.h - is our clock that of the chain? Compares it with the heads that the beacon nodes announce: the
+/* schedule/clock_watch.h - is our clock that of the chain? Compares it with the heads that beacon nodes announce: the
    head of a slot comes within that slot, give or take, and never before it. One late head says nothing (a late block,
    an empty slot); several that agree do. Pure: no I/O, no clock of its own. */
-#ifndef AQ_DUTY_CLOCK_WATCH_H
-#define AQ_DUTY_CLOCK_WATCH_H
+#ifndef AQ_SCHEDULE_CLOCK_WATCH_H
+#define AQ_SCHEDULE_CLOCK_WATCH_H
 
 #include "eth/duty.h"
 

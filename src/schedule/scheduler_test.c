@@ -1,4 +1,4 @@
-#include "duty/scheduler.h"
+#include "schedule/scheduler.h"
 
 #include "aq_test.h"
 #include "base/log.h"

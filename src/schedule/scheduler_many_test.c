@@ -2,7 +2,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "fake/http.h"
-#include "duty/scheduler_internal.h"
+#include "schedule/scheduler_internal.h"
 
 /* A beacon node that has no POST for validators and knows every fifth key, with its number as index. */
 enum { MANY = 2 * AQ_SCHED_GET_IDS + 5, SPE = 8 };

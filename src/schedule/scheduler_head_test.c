@@ -4,7 +4,7 @@
 #include "base/metrics.h"
 #include "codec/json.h"
 #include "fake/http.h"
-#include "duty/scheduler.h"
+#include "schedule/scheduler.h"
 
 /* One validator of index 10, on a chain of 6 s slots, 8 an epoch. */
 enum { SPE = 8, FIRED_MAX = 128 };

@@ -1,4 +1,4 @@
-#include "duty/clock_watch.h"
+#include "schedule/clock_watch.h"
 
 #include "base/time.h"
 

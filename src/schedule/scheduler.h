@@ -1,4 +1,4 @@
-/* duty/scheduler.h - slots, epochs and duties: keeps the validators' status and the duties of each epoch, and calls
+/* schedule/scheduler.h - slots, epochs and duties: keeps the validators' status and the duties of each epoch, and calls
    `trigger` at the moment of each duty. Spec: core.md 6. Definitions are kept for the current epoch, the next and
    three back. The next epoch is resolved half-way through this one; at both moments the running epoch is asked for
    again, and whenever a head names another root than the duties in hand depend on. Proposers that were told before
@@ -6,8 +6,8 @@
    Limits: 48 cached (kind, epoch) answers, 4096 waiting API calls.
    Validators come by POST, or by GET where a node has no POST (Lodestar 1.5.1); state `head`. Definitions and validator
    states are valid until the next callback of the environment. */
-#ifndef AQ_DUTY_SCHEDULER_H
-#define AQ_DUTY_SCHEDULER_H
+#ifndef AQ_SCHEDULE_SCHEDULER_H
+#define AQ_SCHEDULE_SCHEDULER_H
 
 #include "beacon/bn.h"
 #include "eth/payload.h"

@@ -4,7 +4,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "duty/scheduler_internal.h"
+#include "schedule/scheduler_internal.h"
 
 enum { LOOKS_PER_SLOT = 4 }; /* at the clock: it may have been set */
 

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "codec/json.h"
-#include "duty/scheduler_internal.h"
+#include "schedule/scheduler_internal.h"
 
 enum { ANSWER_BASE = 1 << 20, ANSWER_EACH = 2048, SYNC_POSITIONS_MAX = 4096 };
 
