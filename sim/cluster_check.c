@@ -9,7 +9,7 @@
 #include "consensus/instance.h"
 #include "consensus/qbft_wire.h"
 #include "crypto/hash.h"
-#include "duty/pubkeys.h"
+#include "cluster/pubkeys.h"
 #include "duty/workflow_internal.h"
 #include "world.h"
 

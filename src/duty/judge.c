@@ -10,7 +10,7 @@
 #include "base/metrics.h"
 #include "cluster/eip712.h"
 #include "codec/json.h"
-#include "duty/pubkeys.h"
+#include "cluster/pubkeys.h"
 #include "eth/block.h"
 
 enum {

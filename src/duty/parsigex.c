@@ -11,7 +11,7 @@
 #include "base/metrics.h"
 #include "codec/pb.h"
 #include "core.pb-c.h"
-#include "duty/pubkeys.h"
+#include "cluster/pubkeys.h"
 #include "p2p/broadcast.h"
 
 enum {

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "fake/env.h"
 #include "duty/parsigex.h"
-#include "duty/pubkeys.h"
+#include "cluster/pubkeys.h"
 
 enum { N = 4, V = 2, SELF = 0, HEAD_LEN = 9 };
 #define GENESIS AQ_SECONDS(1742213400)

@@ -5,7 +5,7 @@
 #include "codec/pb.h"
 #include "core.pb-c.h"
 #include "fake/env.h"
-#include "duty/pubkeys.h"
+#include "cluster/pubkeys.h"
 
 enum { SELF = 0, N = 4, SENT_MAX = 16 };
 #define GENESIS AQ_SECONDS(1742213400)

@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "consensus/qbft.h"
 #include "consensus/validity.h"
-#include "duty/pubkeys.h"
+#include "cluster/pubkeys.h"
 #include "duty/workflow_internal.h"
 
 /* ---- scheduler -> fetcher -> consensus ---- */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "duty/pubkeys.h"
+#include "cluster/pubkeys.h"
 #include "duty/workflow_internal.h"
 
 enum {

@@ -1,6 +1,6 @@
-/* duty/pubkeys.h - group public keys of the lock to their index, by hash. Header only. */
-#ifndef AQ_DUTY_PUBKEYS_H
-#define AQ_DUTY_PUBKEYS_H
+/* cluster/pubkeys.h - group public keys of the lock to their index, by hash. Header only. */
+#ifndef AQ_CLUSTER_PUBKEYS_H
+#define AQ_CLUSTER_PUBKEYS_H
 
 #include "base/map.h"
 #include "cluster/lock.h"
