@@ -11,7 +11,7 @@
 #include "base/list.h"
 #include "cluster.h"
 #include "cluster/lock.h"
-#include "duty/parsigex.h"
+#include "exchange/parsigex.h"
 #include "node/core.h"
 #include "p2p/host.h"
 #include "port/timer_heap.h"

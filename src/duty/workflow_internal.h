@@ -7,10 +7,10 @@
 #include "base/line_limit.h"
 #include "base/list.h"
 #include "base/map.h"
-#include "duty/infosync.h"
+#include "exchange/infosync.h"
 #include "duty/judge.h"
 #include "ledger/parsigdb.h"
-#include "duty/parsigex.h"
+#include "exchange/parsigex.h"
 #include "duty/tracker.h"
 #include "duty/workflow.h"
 

@@ -1,4 +1,4 @@
-#include "duty/priority.h"
+#include "exchange/priority.h"
 
 #include "aq_test.h"
 #include "identity/identity.h"

@@ -1,9 +1,9 @@
-/* duty/parsigex.h - exchange of partial signatures between the nodes. Spec: wire.md 7, core.md 9.2. Received sets are
+/* exchange/parsigex.h - exchange of partial signatures between nodes. Spec: wire.md 7, core.md 9.2. Received sets are
    checked for form and their roots computed from the payload; no signature is verified here (tss does, in batches). A
    message with one bad entry is dropped as a whole. Stricter than Charon: a peer delivers its own share only, and the
    payload belongs to the duty. */
-#ifndef AQ_DUTY_PARSIGEX_H
-#define AQ_DUTY_PARSIGEX_H
+#ifndef AQ_EXCHANGE_PARSIGEX_H
+#define AQ_EXCHANGE_PARSIGEX_H
 
 #include "base/map.h"
 #include "cluster/lock.h"

@@ -4,7 +4,7 @@
    make is one that we would prepare. */
 #include "base/assert.h"
 #include "identity/identity.h"
-#include "duty/priority.h"
+#include "exchange/priority.h"
 
 enum { N = 4, HEAD_LEN = 2, SCRATCH_MAX = 1 << 22 };
 

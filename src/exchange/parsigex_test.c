@@ -1,4 +1,4 @@
-#include "duty/parsigex.h"
+#include "exchange/parsigex.h"
 
 #include "aq_test.h"
 #include "base/log.h"

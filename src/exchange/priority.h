@@ -1,9 +1,9 @@
-/* duty/priority.h - the priority protocol's bytes: a node's signed lists of topics, and the result that follows
+/* exchange/priority.h - the priority protocol's bytes: a node's signed lists of topics, and the result that follows
    from the lists of several nodes. Spec: wire.md 9.1, 9.3 and 9.5; consensus.md 5 (info_sync). Pure: who is asked
-   and when is duty/infosync.h. Limits beside the protocol's 1 MiB: AQ_PRIORITY_TOPICS_MAX topics and
+   and when is exchange/infosync.h. Limits beside the protocol's 1 MiB: AQ_PRIORITY_TOPICS_MAX topics and
    AQ_PRIORITY_ITEMS_MAX priorities a message (Charon sends 3 and under 30); fewer than 1000 in a topic. */
-#ifndef AQ_DUTY_PRIORITY_H
-#define AQ_DUTY_PRIORITY_H
+#ifndef AQ_EXCHANGE_PRIORITY_H
+#define AQ_EXCHANGE_PRIORITY_H
 
 #include "base/arena.h"
 #include "crypto/k1.h"

@@ -4,7 +4,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "fake/env.h"
-#include "duty/parsigex.h"
+#include "exchange/parsigex.h"
 #include "cluster/pubkeys.h"
 
 enum { N = 4, V = 2, SELF = 0, HEAD_LEN = 9 };

@@ -1,4 +1,4 @@
-#include "duty/infosync.h"
+#include "exchange/infosync.h"
 
 #include <stdlib.h>
 

@@ -1,13 +1,13 @@
-/* duty/infosync.h - once an epoch the nodes tell each other which versions, protocols and proposal types they
+/* exchange/infosync.h - once an epoch the nodes tell each other which versions, protocols and proposal types they
    know, and agree on the ones that enough of them share. Spec: wire.md 9.2 and 9.4, core.md 7.5 and 10.6. Runs by
    its own timer in the last slot of each epoch: exchange with all peers, then the result goes through consensus as
    duty (slot, info_sync). Limits: one exchange at a time; 2 early requests a peer, held for at most 4.5 s. All on
    the loop thread. */
-#ifndef AQ_DUTY_INFOSYNC_H
-#define AQ_DUTY_INFOSYNC_H
+#ifndef AQ_EXCHANGE_INFOSYNC_H
+#define AQ_EXCHANGE_INFOSYNC_H
 
 #include "consensus/consensus.h"
-#include "duty/priority.h"
+#include "exchange/priority.h"
 
 enum { AQ_INFOSYNC_RESULTS_MAX = 100 };
 

@@ -1,4 +1,4 @@
-#include "duty/priority.h"
+#include "exchange/priority.h"
 
 #include <stdlib.h>
 
