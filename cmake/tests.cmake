@@ -55,13 +55,13 @@ endforeach()
 # What a request costs is counted in basic blocks, not seconds: the sources in question are compiled into this test once
 # more, with a call in each. Not where libFuzzer has its own.
 if(TARGET api_vapi_steps_test AND NOT AQ_FUZZ)
-  file(GLOB step_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/api/vapi*.c ${CMAKE_SOURCE_DIR}/src/duty/scheduler*.c
-    ${CMAKE_SOURCE_DIR}/src/duty/dutydb.c ${CMAKE_SOURCE_DIR}/src/duty/parsigdb.c ${CMAKE_SOURCE_DIR}/src/duty/workflow*.c
+  file(GLOB step_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/api/vapi*.c ${CMAKE_SOURCE_DIR}/src/schedule/scheduler*.c
+    ${CMAKE_SOURCE_DIR}/src/ledger/dutydb.c ${CMAKE_SOURCE_DIR}/src/ledger/parsigdb.c ${CMAKE_SOURCE_DIR}/src/flow/workflow*.c
     ${CMAKE_SOURCE_DIR}/src/port/http.c ${CMAKE_SOURCE_DIR}/src/codec/json.c)
   list(FILTER step_sources EXCLUDE REGEX "_(test|fuzz)\\.c$")
   add_library(aq_steps OBJECT ${step_sources})
   target_compile_options(aq_steps PRIVATE -fsanitize-coverage=trace-pc)
-  target_link_libraries(aq_steps PRIVATE aq_duty)
+  target_link_libraries(aq_steps PRIVATE aq_flow)
   target_link_libraries(api_vapi_steps_test PRIVATE aq_steps)
 endif()
 

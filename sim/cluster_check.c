@@ -10,7 +10,7 @@
 #include "consensus/qbft_wire.h"
 #include "crypto/hash.h"
 #include "cluster/pubkeys.h"
-#include "duty/workflow_internal.h"
+#include "flow/workflow_internal.h"
 #include "world.h"
 
 enum {

@@ -1,4 +1,4 @@
-/* What is signed is what was decided, and is on the disk before it leaves. Read apart from duty/: the decision from the
+/* What is signed is what was decided, and is on the disk before it leaves. Read apart from src: the decision from the
    simulated disk, the object from the message to a peer or the request to a beacon node. */
 #include "base/hex.h"
 #include "codec/json.h"

@@ -4,7 +4,7 @@
 #ifndef AQ_API_VAPI_H
 #define AQ_API_VAPI_H
 
-#include "duty/workflow.h"
+#include "flow/workflow.h"
 #include "port/http.h"
 
 typedef struct {

@@ -1,5 +1,5 @@
 /* consensus/validity.h - may a proposed value be prepared, as far as that can be told without the cluster lock, our own
-   schedule and our own beacon node (duty/judge.h): every entry decodes with nothing left over; slot, epochs and fork
+   schedule and our own beacon node (flow/judge.h): every entry decodes with nothing left over; slot, epochs and fork
    fit the duty; a set of attestations has one source, one target and one data a committee. No honest value breaks
    these rules, so they hold in every round. Spec: consensus.md 5 and 5.1. Not compared: head, parent, block content,
    builder setting; honest leaders differ there. Limit: 64 committees a slot (MAX_COMMITTEES_PER_SLOT). Pure. */

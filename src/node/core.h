@@ -8,7 +8,7 @@
 #include "api/vapi.h"
 #include "schedule/clock_watch.h"
 #include "schedule/preparer.h"
-#include "duty/workflow.h"
+#include "flow/workflow.h"
 
 /* All borrowed until free. */
 typedef struct {

@@ -2,7 +2,7 @@
 #include "fake/vapi.h"
 #include "aq_test.h"
 #include "consensus/instance.h"
-#include "duty/workflow_internal.h"
+#include "flow/workflow_internal.h"
 #include "node/core.h"
 
 enum { SLOT = 100 * FV_SPE + 5 };

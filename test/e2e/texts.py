@@ -23,7 +23,7 @@ REACH = {
     "src/adapter/ca.c --beacon-node-ca": ["run", "validator", *STORE_MOVES],
     "src/cluster/lock_verify.c --testnet-*": ["run", "cluster check", "create cluster", "beacon"],
     "src/cluster/create.c --cluster-dir": ["create cluster"],
-    "src/duty/judge.c --builder-api": ["run"],
+    "src/flow/judge.c --builder-api": ["run"],
     "src/node/ready.c --beacon-node-endpoints": ["run"],
     "src/cmd/endpoints.c --p2p-external-ip": ["run"],
     "src/cmd/endpoints.c --p2p-external-hostname": ["run"],

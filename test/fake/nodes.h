@@ -11,7 +11,7 @@
 #include "core.pb-c.h"
 #include "codec/pb.h"
 #include "fake/http.h"
-#include "duty/workflow_internal.h"
+#include "flow/workflow_internal.h"
 
 enum {
   NODES = 4,

@@ -42,8 +42,8 @@ DUMMY = "X(a, b, DUMMY, dummy, 14, SLOT, SLOT, NONE, UNKNOWN, UNKNOWN, UNKNOWN, 
 def lines_checked():
     wrong = 0
     for line, want in LINES:
-        got = lint_tables.check([("src/duty/x.c", line + "\n")])
-        if got != ([f"src/duty/x.c:1: {want}"] if want else []) or lint_tables.check([("src/duty/x_test.c", line + "\n")]):
+        got = lint_tables.check([("src/flow/x.c", line + "\n")])
+        if got != ([f"src/flow/x.c:1: {want}"] if want else []) or lint_tables.check([("src/flow/x_test.c", line + "\n")]):
             wrong += 1
             print(f"{line!r}: {got}")
     if any(lint_tables.check([("src/eth/x.c", LINES[0][0] + "\n")])):
@@ -54,7 +54,7 @@ def lines_checked():
         if got != want:
             wrong += 1
             print(f"{text!r}: {got}, not {want}")
-    crowd = [(f"src/duty/x{i}.c", "int f(void) {\n  return AQ_DUTY_EXIT;\n}\n") for i in range(lint_tables.NAMES_MAX + 1)]
+    crowd = [(f"src/flow/x{i}.c", "int f(void) {\n  return AQ_DUTY_EXIT;\n}\n") for i in range(lint_tables.NAMES_MAX + 1)]
     if lint_tables.check(crowd[1:]) or len(lint_tables.check(crowd)) != len(crowd):
         wrong += 1
         print("the crowd of functions is not counted")

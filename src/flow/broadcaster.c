@@ -1,5 +1,5 @@
 /* Submissions to the beacon node: a row of operations a type of duty. */
-#include "duty/broadcaster.h"
+#include "flow/broadcaster.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
-#include "duty/fetcher_internal.h"
+#include "flow/fetcher_internal.h"
 
 #define CUT_AFTER_NS AQ_MILLIS(500) /* after the trigger: core.md 7.2, 14.1 */
 

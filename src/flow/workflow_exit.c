@@ -5,7 +5,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
-#include "duty/workflow_internal.h"
+#include "flow/workflow_internal.h"
 
 enum { LEAVING_MAX = 1024, DATA_MAX = 4096 }; /* shares; the oldest goes */
 

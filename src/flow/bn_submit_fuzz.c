@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "fake/fuzz_json.h"
-#include "duty/broadcaster.h"
+#include "flow/broadcaster.h"
 #include "fake/http.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "cluster/pubkeys.h"
-#include "duty/workflow_internal.h"
+#include "flow/workflow_internal.h"
 
 enum {
   KEPT_LEN_MAX = 64 << 10, /* one record's; a longer object is not kept */

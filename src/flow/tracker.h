@@ -1,10 +1,10 @@
-/* duty/tracker.h - one verdict a duty: what happened when, and if it failed at which step, why and without whom.
+/* flow/tracker.h - one verdict a duty: what happened when, and if it failed at which step, why and without whom.
    Spec: core.md 11.1. It only listens: duties do not depend on it. The verdict is the log line "duty" {duty, slot,
    result ok|failed, latency_ms, steps_ms, and for failures step, reason, peers_missing}: when all of the duty is done,
    or at its deadline. Done means submitted; on a node that does not combine (architecture.md 7): decided, and the own
    partial signatures shared. Metrics core_tracker_*. */
-#ifndef AQ_DUTY_TRACKER_H
-#define AQ_DUTY_TRACKER_H
+#ifndef AQ_FLOW_TRACKER_H
+#define AQ_FLOW_TRACKER_H
 
 #include "eth/chain.h"
 #include "port/env.h"

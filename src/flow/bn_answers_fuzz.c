@@ -7,7 +7,7 @@
 #include "base/metrics.h"
 #include "fake/fuzz_json.h"
 #include "fake/http.h"
-#include "duty/fetcher.h"
+#include "flow/fetcher.h"
 #include "schedule/preparer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

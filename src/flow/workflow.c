@@ -1,4 +1,4 @@
-#include "duty/workflow.h"
+#include "flow/workflow.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include "consensus/qbft.h"
 #include "consensus/validity.h"
 #include "cluster/pubkeys.h"
-#include "duty/workflow_internal.h"
+#include "flow/workflow_internal.h"
 
 /* ---- scheduler -> fetcher -> consensus ---- */
 
@@ -89,7 +89,7 @@ static void on_fetch_failed(void *arg, aq_duty duty, aq_status st, const char *w
          AQ_STR("result", final ? "failed" : "retry"), AQ_UINT("slot", duty.slot));
 }
 
-/* ---- what may be agreed on: duty/judge.h ---- */
+/* ---- what may be agreed on: flow/judge.h ---- */
 
 static aq_value_verdict on_valid(void *arg, const aq_value_case *c, const aq_unsigned_set *set, aq_err *err) {
   return aq_judge_value(((aq_workflow *)arg)->judge, c, set, err);

@@ -5,7 +5,7 @@
 #include "base/metrics.h"
 #include "codec/json.h"
 #include "crypto/hash.h"
-#include "duty/fetcher_internal.h"
+#include "flow/fetcher_internal.h"
 #include "eth/block.h"
 
 enum { PATH_MAX_LEN = 1024 };

@@ -1,4 +1,4 @@
-/* duty/judge.h - what a proposed value must be before this node prepares it, as far as the lock, our own schedule and
+/* flow/judge.h - what a proposed value must be before this node prepares it, as far as the lock, our own schedule and
    our own beacon node tell; validity.h has the rest. Spec: consensus.md 5.1. Sets of attestations:
    - in every round: validators of the lock, each with the duty that our schedule has for it; no source epoch above what
      our beacon node has justified. While it does not answer, that is what it named last;
@@ -13,8 +13,8 @@
    nodes: only the lock is asked then.
    On a mismatch the beacon node is asked once more in the round, 1/48 slot later: a leader can know a moment earlier.
    Limits: one record an attester duty until its deadline, two requests under way each. */
-#ifndef AQ_DUTY_JUDGE_H
-#define AQ_DUTY_JUDGE_H
+#ifndef AQ_FLOW_JUDGE_H
+#define AQ_FLOW_JUDGE_H
 
 #include "base/map.h"
 #include "cluster/lock.h"

@@ -1,9 +1,9 @@
-/* duty/broadcaster.h - submits combined signatures to the beacon nodes, with retries until the deadline. Spec:
+/* flow/broadcaster.h - submits combined signatures to the beacon nodes, with retries until the deadline. Spec:
    core.md 10.1. A chain before Electra whose beacon node lacks the v2 attestation route gets v1 (Lodestar 1.5.1),
    likewise v1 aggregates and blocks. Blocks go out in SSZ, in JSON where a node answers 415. "Already known"
    counts as success. Where an answer names the objects that failed, done is called for each group. */
-#ifndef AQ_DUTY_BROADCASTER_H
-#define AQ_DUTY_BROADCASTER_H
+#ifndef AQ_FLOW_BROADCASTER_H
+#define AQ_FLOW_BROADCASTER_H
 
 #include "beacon/bn.h"
 #include "eth/payload.h"

@@ -1,11 +1,11 @@
-/* duty/fetcher.h - asks the beacon node for what a duty needs and builds this node's unsigned set. Spec: core.md 7.
+/* flow/fetcher.h - asks the beacon node for what a duty needs and builds this node's unsigned set. Spec: core.md 7.
    Retries as core.md 10.8 until the duty's deadline. An empty set ends quietly (no call of fetched). Answers
    are believed only when they are of the duty's slot, committee and RANDAO. Aggregators: validators that have no
    selection half a second after the trigger are left out once there is one aggregate. Sync contributions are not
    fetched (AQ_E_UNSUPPORTED, final). Blocks: v3, or v2 where a node lacks it; aggregates v2 or, before electra, v1;
    what worked is remembered. Limits: 256 duties, 64 MiB a block. */
-#ifndef AQ_DUTY_FETCHER_H
-#define AQ_DUTY_FETCHER_H
+#ifndef AQ_FLOW_FETCHER_H
+#define AQ_FLOW_FETCHER_H
 
 #include "ledger/aggsigdb.h"
 #include "ledger/dutydb.h"

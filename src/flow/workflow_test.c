@@ -1,4 +1,4 @@
-#include "duty/workflow.h"
+#include "flow/workflow.h"
 
 #include "fake/nodes.h"
 

@@ -1,4 +1,4 @@
-#include "duty/tracker.h"
+#include "flow/tracker.h"
 
 #include "aq_test.h"
 #include "base/log.h"

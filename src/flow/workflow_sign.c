@@ -5,7 +5,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "duty/workflow_internal.h"
+#include "flow/workflow_internal.h"
 
 /* ---- partial signatures of the validator client ---- */
 

@@ -1,5 +1,5 @@
 /* What became of each duty, and why. */
-#include "duty/tracker.h"
+#include "flow/tracker.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/metrics.h"
-#include "duty/tracker_internal.h"
+#include "flow/tracker_internal.h"
 
 enum { KEY_LEN = 12, RECORDS_MAX = 1 << 16, KEEP_S = 60, MARKS = 256 };
 

@@ -1,4 +1,4 @@
-#include "duty/judge.h"
+#include "flow/judge.h"
 
 #include "consensus/qbft.h"
 #include "fake/nodes.h"

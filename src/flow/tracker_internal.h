@@ -1,9 +1,9 @@
-/* duty/tracker_internal.h - what the tracker knows of one duty. */
-#ifndef AQ_DUTY_TRACKER_INTERNAL_H
-#define AQ_DUTY_TRACKER_INTERNAL_H
+/* flow/tracker_internal.h - what the tracker knows of one duty. */
+#ifndef AQ_FLOW_TRACKER_INTERNAL_H
+#define AQ_FLOW_TRACKER_INTERNAL_H
 
 #include "base/list.h"
-#include "duty/tracker.h"
+#include "flow/tracker.h"
 
 enum { AQ_TRACK_PEERS_MAX = 32 };
 

@@ -1,4 +1,4 @@
-#include "duty/fetcher.h"
+#include "flow/fetcher.h"
 
 #include "aq_test.h"
 #include "base/hex.h"

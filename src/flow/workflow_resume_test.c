@@ -1,6 +1,6 @@
 /* A node that was killed right after it had acknowledged its client's signatures, before a byte of them got out. */
 #include "fake/nodes.h"
-#include "duty/workflow_internal.h"
+#include "flow/workflow_internal.h"
 
 #define ATTESTATIONS "/eth/v2/beacon/pool/attestations"
 #define EXITS "/eth/v1/beacon/pool/voluntary_exits"

@@ -1,4 +1,4 @@
-#include "duty/broadcaster.h"
+#include "flow/broadcaster.h"
 
 #include "aq_test.h"
 #include "base/log.h"

@@ -1,5 +1,5 @@
 /* Objects to sign, of what was agreed. */
-#include "duty/workflow_internal.h"
+#include "flow/workflow_internal.h"
 #include "eth/block.h"
 
 enum { BITS_MAX = 2048, OBJECT_MAX = 32 << 20 };

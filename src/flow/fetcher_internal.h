@@ -1,9 +1,9 @@
-/* duty/fetcher_internal.h - what the files of the fetcher share: one task a duty, made of items that are fetched side
+/* flow/fetcher_internal.h - what the files of the fetcher share: one task a duty, made of items that are fetched side
    by side. */
-#ifndef AQ_DUTY_FETCHER_INTERNAL_H
-#define AQ_DUTY_FETCHER_INTERNAL_H
+#ifndef AQ_FLOW_FETCHER_INTERNAL_H
+#define AQ_FLOW_FETCHER_INTERNAL_H
 
-#include "duty/fetcher.h"
+#include "flow/fetcher.h"
 #include "beacon/retry.h"
 
 enum {

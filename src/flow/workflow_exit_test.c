@@ -1,6 +1,6 @@
 /* Exits: own shares go out until a beacon node has the exit, or the chain. */
 #include "fake/nodes.h"
-#include "duty/workflow_internal.h"
+#include "flow/workflow_internal.h"
 
 #define EXITS "/eth/v1/beacon/pool/voluntary_exits"
 enum { ALL = 0xf, SIGNERS = 3 };

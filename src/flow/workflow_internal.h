@@ -1,18 +1,18 @@
-/* duty/workflow_internal.h - what the workflow's files share: workflow.c wires the components, workflow_sign.c
+/* flow/workflow_internal.h - what the workflow's files share: workflow.c wires the components, workflow_sign.c
    carries partial and group signatures, workflow_object.c makes signed objects of agreed data, workflow_resume.c
    brings back what the client was promised before a restart, workflow_exit.c keeps exits on their way. */
-#ifndef AQ_DUTY_WORKFLOW_INTERNAL_H
-#define AQ_DUTY_WORKFLOW_INTERNAL_H
+#ifndef AQ_FLOW_WORKFLOW_INTERNAL_H
+#define AQ_FLOW_WORKFLOW_INTERNAL_H
 
 #include "base/line_limit.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "exchange/infosync.h"
-#include "duty/judge.h"
+#include "flow/judge.h"
 #include "ledger/parsigdb.h"
 #include "exchange/parsigex.h"
-#include "duty/tracker.h"
-#include "duty/workflow.h"
+#include "flow/tracker.h"
+#include "flow/workflow.h"
 
 enum { AQ_WORKFLOW_OBJECT_MAX = 64 << 20 }; /* scratch for one object: a block with its blobs, twice */
 

@@ -1,15 +1,15 @@
-/* duty/workflow.h - the duty path on one page: scheduler -> fetcher -> consensus -> dutydb -> (validator API) ->
+/* flow/workflow.h - the duty path on one page: scheduler -> fetcher -> consensus -> dutydb -> (validator API) ->
    parsigdb -> parsigex -> tss -> aggsigdb -> broadcaster, and the tracker that writes one verdict a duty. Spec:
    core.md 2, architecture.md 7. Production and simulator both use this wiring. */
-#ifndef AQ_DUTY_WORKFLOW_H
-#define AQ_DUTY_WORKFLOW_H
+#ifndef AQ_FLOW_WORKFLOW_H
+#define AQ_FLOW_WORKFLOW_H
 
 #include "cluster/lock.h"
 #include "consensus/consensus.h"
 #include "ledger/aggsigdb.h"
-#include "duty/broadcaster.h"
+#include "flow/broadcaster.h"
 #include "ledger/dutydb.h"
-#include "duty/fetcher.h"
+#include "flow/fetcher.h"
 #include "schedule/scheduler.h"
 #include "tss/tss.h"
 
