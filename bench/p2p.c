@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "bench.h"
 #include "crypto/aead.h"
-#include "p2p/conn.h"
 #include "fake/net.h"
+#include "p2p/conn.h"
 
 enum { PLAIN_LEN = AQ_NOISE_PLAIN_MAX, BULK_LEN = 1 << 20, VOTE_LEN = 600 };
 

@@ -5,11 +5,11 @@
 
 #include "base/assert.h"
 #include "cluster/eip712.h"
+#include "cluster/pubkeys.h"
 #include "codec/pb.h"
 #include "consensus/instance.h"
 #include "consensus/qbft_wire.h"
 #include "crypto/hash.h"
-#include "cluster/pubkeys.h"
 #include "flow/workflow_internal.h"
 #include "world.h"
 

@@ -1,4 +1,4 @@
-"""Duties and forks are rows (src/eth/duty_table.h, src/eth/fork.h): code asks the row. What is checked here: nothing outside
+"""Duties and forks are rows (src/duty/duty_table.h, src/eth/fork.h): code asks the row. What is checked here: nothing outside
 src/eth compares forks, no type of duty is switched over as a number, and few functions name one; tables, tests and fuzz targets
 may name what they like."""
 import re

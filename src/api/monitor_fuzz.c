@@ -2,11 +2,11 @@
    empty line, the body. Each is answered at once, and an id is printable and short whatever the client sends. */
 #include "api/monitor.h"
 
-#include "fake/server.h"
 #include "api/trace_id.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "fake/env.h"
+#include "fake/server.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

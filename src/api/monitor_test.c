@@ -2,10 +2,10 @@
 
 #include "aq_test.h"
 
-#include "fake/server.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "fake/env.h"
+#include "fake/server.h"
 
 typedef struct {
   fake_env env;

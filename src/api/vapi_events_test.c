@@ -3,8 +3,8 @@
 
 #include "api/vapi_internal.h"
 
-#include "fake/vapi.h"
 #include "beacon/bn_internal.h"
+#include "fake/vapi.h"
 
 #define EVENTS "/eth/v1/events?topics="
 #define HEAD1 "event: head\ndata: {\"slot\":\"1\"}\n\n"

@@ -2,8 +2,8 @@
    (upper case: the client leaves at once), or a digit, a node in trouble; then text as on the wire: "METHOD target",
    header lines, an empty line, the body. Every request that is answered gets one whole answer with a status, whatever
    it holds; the fake server checks the rest. */
-#include "fake/vapi.h"
 #include "fake/fuzz_json.h"
+#include "fake/vapi.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

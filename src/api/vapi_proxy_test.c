@@ -3,8 +3,8 @@
 
 #include "api/vapi_internal.h"
 
-#include "fake/vapi.h"
 #include "beacon/bn_internal.h"
+#include "fake/vapi.h"
 
 typedef struct {
   fv *f;

@@ -3,8 +3,8 @@
 #include "base/assert.h"
 #include "base/hex.h"
 #include "base/log.h"
-#include "codec/json.h"
 #include "beacon/bn_internal.h"
+#include "codec/json.h"
 
 const char *const aq_bn_part_path[AQ_BN_PARTS] = {"/eth/v1/beacon/genesis", "/eth/v1/config/spec",
                                                   "/eth/v1/config/fork_schedule"};

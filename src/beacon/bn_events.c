@@ -1,8 +1,8 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "codec/json.h"
 #include "beacon/bn_internal.h"
+#include "codec/json.h"
 
 #define PAUSE_MIN_NS AQ_SECONDS(1)
 #define PAUSE_MAX_NS AQ_SECONDS(30)

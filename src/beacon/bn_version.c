@@ -1,8 +1,8 @@
 /* The version of each beacon node, asked when its event stream opens: at the start, and after the beacon node was
    restarted, which is when it may have become another. */
 #include "base/metrics.h"
-#include "codec/json.h"
 #include "beacon/bn_internal.h"
+#include "codec/json.h"
 
 static void set_version(aq_bn_endpoint *ep, const char *version) {
   if (ep->version[0]) aq_metric_clear(AQ_M_APP_BEACON_NODE_VERSION, AQ_LABELS(ep->version, ep->site));

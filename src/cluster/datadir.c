@@ -12,9 +12,9 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/time.h"
-#include "codec/json_out.h"
 #include "cluster/rfc3339.h"
 #include "codec/json.h"
+#include "codec/json_out.h"
 #include "crypto/secret.h"
 
 enum { PATH_LEN_MAX = 4096, KEY_FILE_MAX = 256, KEY_LOCK_MAX = 4096 };

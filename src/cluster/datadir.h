@@ -4,8 +4,8 @@
 #ifndef AQ_CLUSTER_DATADIR_H
 #define AQ_CLUSTER_DATADIR_H
 
-#include "identity/identity.h"
 #include "cluster/lock.h"
+#include "identity/identity.h"
 
 #define AQ_KEY_FILE "charon-enr-private-key"
 #define AQ_LOCK_FILE "cluster-lock.json"

@@ -13,8 +13,8 @@
 #include "cluster/datadir.h"
 #include "cluster/deposit.h"
 #include "cluster/rfc3339.h"
-#include "fake/fuzz_json.h"
 #include "crypto/aead.h"
+#include "fake/fuzz_json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

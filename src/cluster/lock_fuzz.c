@@ -1,7 +1,7 @@
 #include "base/assert.h"
 #include "cluster/lock.h"
-#include "fake/fuzz_json.h"
 #include "crypto/aead.h"
+#include "fake/fuzz_json.h"
 
 /* Any bytes give a status and a reason. What loads without verification can be asked for its hashes by writing it,
    and what was written loads again with hashes that hold. */

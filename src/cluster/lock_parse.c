@@ -4,10 +4,10 @@
 #include <strings.h>
 
 #include "base/hex.h"
-#include "identity/identity.h"
 #include "cluster/lock_internal.h"
 #include "codec/base64.h"
 #include "codec/json.h"
+#include "identity/identity.h"
 
 enum { ARENA_MAX = 256 << 20, DEPOSITS_MAX = 256, BYTES_MAX = 4096, TEXT_MAX = 4096 };
 enum { V1_HEX = 2, V1_CREATOR = 4, V1_ADDRESS_LIST = 5, V1_DEPOSITS = 6, V1_REGISTRATIONS = 7, V1_AMOUNTS = 8 };

@@ -5,9 +5,9 @@
 #include "base/hex.h"
 #include "base/map.h"
 #include "cluster/eip712.h"
-#include "identity/identity.h"
 #include "cluster/lock_internal.h"
 #include "crypto/aead.h"
+#include "identity/identity.h"
 
 enum { V1_EIP712 = 3, V1_CREATOR = 4, V1_REGISTRATIONS = 7, V1_SIG_LISTS = 11 };
 

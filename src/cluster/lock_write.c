@@ -2,8 +2,8 @@
 #include <stdio.h>
 
 #include "base/hex.h"
-#include "codec/json_out.h"
 #include "cluster/lock_internal.h"
+#include "codec/json_out.h"
 
 enum { V1_HEX = 2, V1_CREATOR = 4, V1_ADDRESS_LIST = 5, V1_DEPOSITS = 6, V1_REGISTRATIONS = 7, V1_AMOUNTS = 8 };
 enum { V1_PROTOCOL = 9, V1_GAS_LIMIT = 10 };

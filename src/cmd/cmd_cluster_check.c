@@ -4,13 +4,13 @@
 #include "base/hex.h"
 #include "base/utf8.h"
 #include "cluster/datadir.h"
-#include "identity/identity.h"
-#include "codec/json_out.h"
 #include "cluster/threshold.h"
 #include "cmd/cmd.h"
 #include "cmd/network.h"
 #include "codec/json.h"
+#include "codec/json_out.h"
 #include "crypto/bls.h"
+#include "identity/identity.h"
 
 typedef struct {
   bool json, no_verify;

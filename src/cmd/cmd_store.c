@@ -9,11 +9,11 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "beacon/bn.h"
 #include "cluster/datadir.h"
 #include "cmd/cmd.h"
 #include "cmd/endpoints.h"
 #include "cmd/store_scope.h"
-#include "beacon/bn.h"
 
 #define OPTION(f, k, member, h) \
   { .flag = (f), .kind = (k), .off = offsetof(aq_store_flags, member), .help = (h) }

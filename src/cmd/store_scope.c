@@ -8,9 +8,9 @@
 #include "base/map.h"
 #include "base/metrics.h"
 #include "base/url.h"
+#include "beacon/bn.h"
 #include "cluster/datadir.h"
 #include "codec/json.h"
-#include "beacon/bn.h"
 
 /* Where things lie when no flag says so. */
 static const char charon_dir[] = ".charon", client_name[] = "validator.db", node_name[] = "aequa.db";

@@ -1,7 +1,7 @@
 #include "base/assert.h"
-#include "fake/fuzz_json.h"
 #include "codec/json.h"
 #include "codec/utf8.h"
+#include "fake/fuzz_json.h"
 
 enum { INPUT_MAX = 1 << 20 };
 

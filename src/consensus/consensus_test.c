@@ -4,8 +4,8 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "codec/pb.h"
-#include "fake/scenario.h"
 #include "consensus/instance.h"
+#include "fake/scenario.h"
 
 /* ---- link faults of the scenarios ---- */
 

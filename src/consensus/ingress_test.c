@@ -2,8 +2,8 @@
 #include "aq_test.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "fake/cluster.h"
 #include "consensus/instance.h"
+#include "fake/cluster.h"
 
 typedef struct {
   fake_cluster *w;

@@ -2,8 +2,8 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "fake/value.h"
 #include "consensus/instance.h"
+#include "fake/value.h"
 
 /* Four nodes and an attester duty whose round 1 node 1 leads; a little before its start. */
 enum { NODES = 4, SLOT = 6 };

@@ -3,8 +3,8 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "fake/value.h"
 #include "consensus/instance.h"
+#include "fake/value.h"
 
 /* Four nodes and an attester duty whose round 1 node 1 leads. */
 enum { NODES = 4, SLOT = 6 };

@@ -6,9 +6,9 @@
    instances and justifications keep their bounds. */
 #include "base/log.h"
 #include "base/metrics.h"
-#include "fake/cluster.h"
 #include "consensus/validity.h"
-#include "eth/payload.h"
+#include "duty/payload.h"
+#include "fake/cluster.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "consensus/qbft.h"
 #include "crypto/k1.h"
+#include "duty/duty.h"
 #include "eth/chain.h"
 
 enum { AQ_QBFT_MSG_MAX = 32 << 20, AQ_QBFT_VALUES_MAX = 2 * (AQ_QBFT_JUST_MAX + 1) };

@@ -4,9 +4,9 @@
    byte of kind and flags, type and round, value, and for spoilt ones a place and a byte. */
 #include "base/log.h"
 #include "base/metrics.h"
-#include "fake/cluster.h"
 #include "consensus/validity.h"
-#include "eth/payload.h"
+#include "duty/payload.h"
+#include "fake/cluster.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

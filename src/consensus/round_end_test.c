@@ -1,7 +1,7 @@
 #include "aq_test.h"
 
-#include "fake/value.h"
 #include "consensus/instance.h"
+#include "fake/value.h"
 
 /* Four nodes and an attester duty; node r % 4 leads round r. Three make a quorum, two pull a third along. */
 enum { NODES = 4, SLOT = 6 };

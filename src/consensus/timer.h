@@ -3,6 +3,7 @@
 #ifndef AQ_CONSENSUS_TIMER_H
 #define AQ_CONSENSUS_TIMER_H
 
+#include "duty/duty.h"
 #include "eth/chain.h"
 
 typedef enum { AQ_ROUND_TIMER_EAGER, AQ_ROUND_TIMER_INC, AQ_ROUND_TIMER_LINEAR } aq_round_timer;

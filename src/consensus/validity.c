@@ -3,8 +3,8 @@
 #include "base/hex.h"
 #include "codec/pb.h"
 #include "core.pb-c.h"
+#include "duty/payload.h"
 #include "eth/block.h"
-#include "eth/payload.h"
 
 enum {
   KEY_LEN = 98,

@@ -7,6 +7,7 @@
 #define AQ_CONSENSUS_VALIDITY_H
 
 #include "base/arena.h"
+#include "duty/duty.h"
 #include "eth/chain.h"
 
 /* The entries of a value in canonical bytes (map sorted, no key twice). AQ_E_FORMAT: unknown fields, no entry, a key

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "consensus/validity.h"
-#include "eth/payload.h"
+#include "duty/payload.h"
 
 /* Slots of 12 s, 32 an epoch; Electra from epoch 10 on. The duties here are of epoch 3 and slot 100. */
 enum { SLOT = 100, EPOCH = 3, BYTES_MAX = 4 << 20 };

@@ -1,8 +1,8 @@
 #include "aq_test.h"
 
 #include "base/log.h"
-#include "fake/value.h"
 #include "consensus/instance.h"
+#include "fake/value.h"
 
 /* How an instance lives with a verdict that comes later, and what it tells whoever judges. Four nodes and an attester
    duty whose rounds nodes 1, 2, 3, 0 lead. */

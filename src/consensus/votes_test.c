@@ -2,9 +2,9 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "fake/cluster.h"
 #include "consensus/instance.h"
-#include "eth/payload.h"
+#include "duty/payload.h"
+#include "fake/cluster.h"
 
 /* Four nodes and an attester duty whose round 1 node 1 leads; node 0's store is put back. */
 enum { NODES = 4, SLOT = 6 };

@@ -1,4 +1,4 @@
-/* The schedule of forks, domains and signing roots; when duties begin and end. */
+/* The schedule of forks, domains and signing roots. */
 #include "eth/chain.h"
 
 #include "base/time.h"
@@ -9,24 +9,6 @@ aq_fork aq_chain_fork_at(const aq_chain *c, uint64_t epoch) {
     if (c->fork[f].epoch != AQ_FAR_EPOCH && c->fork[f].epoch <= epoch) return (aq_fork)f;
   }
   return AQ_PHASE0;
-}
-
-uint64_t aq_duty_start_ns(const aq_chain *c, aq_duty d) {
-  aq_fork fork = aq_chain_fork_at(c, aq_epoch_of(&c->clock, d.slot));
-  aq_due due = aq_fork_of(fork)->due[aq_duty_of(d.type)->start];
-  return aq_slot_time_ns(&c->clock, d.slot, due.num * c->clock.slot_ns / due.den);
-}
-
-uint64_t aq_duty_deadline_ns(const aq_chain *c, aq_duty d) {
-  uint64_t slot_ns = c->clock.slot_ns, window_ns = slot_ns;
-  switch (aq_duty_of(d.type)->window) {
-    case AQ_WINDOW_NEVER: return AQ_NEVER;
-    case AQ_WINDOW_THIRD: window_ns = aq_clock_is_short(&c->clock) ? slot_ns : slot_ns / 3; break;
-    case AQ_WINDOW_EPOCH: window_ns = c->clock.slots_per_epoch * slot_ns; break;
-    case AQ_WINDOW_EPOCHS_2: window_ns = 2 * c->clock.slots_per_epoch * slot_ns; break;
-    case AQ_WINDOW_SLOT: break;
-  }
-  return aq_slot_time_ns(&c->clock, d.slot, window_ns + slot_ns / 12);
 }
 
 /* core.md 13.8 */

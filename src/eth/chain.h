@@ -4,7 +4,7 @@
 #define AQ_ETH_CHAIN_H
 
 #include "base/bytes.h"
-#include "eth/duty.h"
+#include "eth/clock.h"
 #include "eth/fork.h"
 
 #define AQ_FAR_EPOCH UINT64_MAX
@@ -27,11 +27,6 @@ typedef struct {
 } aq_chain;
 
 aq_fork aq_chain_fork_at(const aq_chain *c, uint64_t epoch); /* the newest fork with epoch <= this one */
-
-/* slot start + what its fork says of such duties (attester D/3, aggregates and contributions 2 D/3). */
-uint64_t aq_duty_start_ns(const aq_chain *c, aq_duty d);
-/* slot start + window + D/12 (proposals in short slots: the window is the slot); AQ_NEVER where it never ends. */
-uint64_t aq_duty_deadline_ns(const aq_chain *c, aq_duty d);
 
 /* A known network by name, genesis fork version or chain id; NULL when unknown. */
 typedef struct {

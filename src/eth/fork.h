@@ -4,12 +4,14 @@
 #define AQ_ETH_FORK_H
 
 #include "base/bytes.h"
-#include "eth/duty_table.h"
 
 typedef enum { AQ_PHASE0, AQ_ALTAIR, AQ_BELLATRIX, AQ_CAPELLA, AQ_DENEB, AQ_ELECTRA, AQ_FULU, AQ_FORK_CNT } aq_fork;
 
 /* Before the merge a block of Bellatrix holds an empty payload. */
 typedef enum { AQ_PAYLOAD_NONE, AQ_PAYLOAD_MAYBE, AQ_PAYLOAD_ALWAYS } aq_fork_payload;
+
+/* When duties begin in their slot; each fork says where these lie. */
+typedef enum { AQ_START_SLOT, AQ_START_ATTEST, AQ_START_AGGREGATE, AQ_START_CNT } aq_duty_start;
 
 /* Of a slot's length, after its begin. */
 typedef struct {

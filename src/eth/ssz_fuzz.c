@@ -1,7 +1,7 @@
 #include "base/assert.h"
-#include "fake/fuzz_json.h"
 #include "codec/json.h"
 #include "eth/types.h"
+#include "fake/fuzz_json.h"
 
 enum { OUT_MAX = 4 << 20 };
 

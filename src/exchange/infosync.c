@@ -13,7 +13,7 @@
 enum { HELD_PER_PEER = 2, PLURAL_MINOR = 11 };
 
 /* Charon versions whose messages we understand. v1.11 promises that plural sync contributions are decoded, which
-   eth/payload.h does. */
+   duty/payload.h does. */
 static const char *const versions[] = {"v1.11", "v1.10", "v1.9", "v1.8", "v1.7", "v1.6",
                                        "v1.5",  "v1.4",  "v1.3", "v1.2", "v1.1", "v1.0"};
 /* A lock may prefer a consensus protocol; there is one, and it leads the list already. */

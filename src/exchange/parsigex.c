@@ -9,9 +9,9 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "cluster/pubkeys.h"
 #include "codec/pb.h"
 #include "core.pb-c.h"
-#include "cluster/pubkeys.h"
 #include "p2p/broadcast.h"
 
 enum {

@@ -7,7 +7,7 @@
 
 #include "base/map.h"
 #include "cluster/lock.h"
-#include "eth/payload.h"
+#include "duty/payload.h"
 #include "port/env.h"
 #include "port/net.h"
 

@@ -3,9 +3,9 @@
 #include "base/assert.h"
 #include "base/hex.h"
 #include "base/log.h"
-#include "fake/env.h"
-#include "exchange/parsigex.h"
 #include "cluster/pubkeys.h"
+#include "exchange/parsigex.h"
+#include "fake/env.h"
 
 enum { N = 4, V = 2, SELF = 0, HEAD_LEN = 9 };
 #define GENESIS AQ_SECONDS(1742213400)

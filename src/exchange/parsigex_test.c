@@ -2,10 +2,10 @@
 
 #include "aq_test.h"
 #include "base/log.h"
+#include "cluster/pubkeys.h"
 #include "codec/pb.h"
 #include "core.pb-c.h"
 #include "fake/env.h"
-#include "cluster/pubkeys.h"
 
 enum { SELF = 0, N = 4, SENT_MAX = 16 };
 #define GENESIS AQ_SECONDS(1742213400)

@@ -2,10 +2,10 @@
 
 #include <stdlib.h>
 
-#include "identity/identity.h"
 #include "codec/pb.h"
 #include "core.pb-c.h"
 #include "crypto/hash.h"
+#include "identity/identity.h"
 
 #define VALUE_URL "type.googleapis.com/google.protobuf.Value"
 enum { SIG_LEN = 65, TOPIC_PRIORITIES_MAX = 999, TOP_SCORE = 1000, RESULT_MAX = 32 << 20 };

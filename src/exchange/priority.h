@@ -7,7 +7,7 @@
 
 #include "base/arena.h"
 #include "crypto/k1.h"
-#include "eth/duty.h"
+#include "duty/duty.h"
 
 enum { AQ_PRIORITY_MSG_MAX = 1 << 20, AQ_PRIORITY_TOPICS_MAX = 16, AQ_PRIORITY_ITEMS_MAX = 4096 };
 /* Scratch of one function below for this many bytes of messages. */

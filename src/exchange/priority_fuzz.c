@@ -3,8 +3,8 @@
    (two bytes little endian). Whatever is accepted obeys the rules that infosync relies on, and a result that we
    make is one that we would prepare. */
 #include "base/assert.h"
-#include "identity/identity.h"
 #include "exchange/priority.h"
+#include "identity/identity.h"
 
 enum { N = 4, HEAD_LEN = 2, SCRATCH_MAX = 1 << 22 };
 

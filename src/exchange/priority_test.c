@@ -1,10 +1,10 @@
 #include "exchange/priority.h"
 
 #include "aq_test.h"
-#include "identity/identity.h"
 #include "codec/pb.h"
 #include "core.pb-c.h"
 #include "crypto/hash.h"
+#include "identity/identity.h"
 
 enum { N = 4, TEXT_MAX = 64, BUF_MAX = 1 << 20 };
 static const aq_duty duty = {31, AQ_DUTY_INFO_SYNC};

@@ -3,8 +3,8 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "fake/fuzz_json.h"
-#include "flow/broadcaster.h"
 #include "fake/http.h"
+#include "flow/broadcaster.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -8,8 +8,8 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "codec/json.h"
 #include "beacon/retry.h"
+#include "codec/json.h"
 #include "eth/block.h"
 
 enum { TASKS_MAX = 1024, BODY_MAX = 128 << 20, RESENDS_MAX = 4, ANSWER_MAX = 1 << 20 };

@@ -6,7 +6,7 @@
 #define AQ_FLOW_BROADCASTER_H
 
 #include "beacon/bn.h"
-#include "eth/payload.h"
+#include "duty/payload.h"
 
 typedef struct {
   const aq_env *env;

@@ -3,8 +3,8 @@
 #ifndef AQ_FLOW_FETCHER_INTERNAL_H
 #define AQ_FLOW_FETCHER_INTERNAL_H
 
-#include "flow/fetcher.h"
 #include "beacon/retry.h"
+#include "flow/fetcher.h"
 
 enum {
   AQ_FETCH_TASKS_MAX = 256,

@@ -5,8 +5,8 @@
 #include "base/metrics.h"
 #include "codec/json.h"
 #include "crypto/hash.h"
-#include "flow/fetcher_internal.h"
 #include "eth/block.h"
+#include "flow/fetcher_internal.h"
 
 enum { PATH_MAX_LEN = 1024 };
 

@@ -9,8 +9,8 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "cluster/eip712.h"
-#include "codec/json.h"
 #include "cluster/pubkeys.h"
+#include "codec/json.h"
 #include "eth/block.h"
 
 enum {

@@ -6,6 +6,7 @@
 #ifndef AQ_FLOW_TRACKER_H
 #define AQ_FLOW_TRACKER_H
 
+#include "duty/duty.h"
 #include "eth/chain.h"
 #include "port/env.h"
 

@@ -5,9 +5,9 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "cluster/pubkeys.h"
 #include "consensus/qbft.h"
 #include "consensus/validity.h"
-#include "cluster/pubkeys.h"
 #include "flow/workflow_internal.h"
 
 /* ---- scheduler -> fetcher -> consensus ---- */

@@ -6,10 +6,10 @@
 
 #include "cluster/lock.h"
 #include "consensus/consensus.h"
-#include "ledger/aggsigdb.h"
 #include "flow/broadcaster.h"
-#include "ledger/dutydb.h"
 #include "flow/fetcher.h"
+#include "ledger/aggsigdb.h"
+#include "ledger/dutydb.h"
 #include "schedule/scheduler.h"
 #include "tss/tss.h"
 

@@ -8,11 +8,11 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "exchange/infosync.h"
-#include "flow/judge.h"
-#include "ledger/parsigdb.h"
 #include "exchange/parsigex.h"
+#include "flow/judge.h"
 #include "flow/tracker.h"
 #include "flow/workflow.h"
+#include "ledger/parsigdb.h"
 
 enum { AQ_WORKFLOW_OBJECT_MAX = 64 << 20 }; /* scratch for one object: a block with its blobs, twice */
 

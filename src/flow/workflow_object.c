@@ -1,6 +1,6 @@
 /* Objects to sign, of what was agreed. */
-#include "flow/workflow_internal.h"
 #include "eth/block.h"
+#include "flow/workflow_internal.h"
 
 enum { BITS_MAX = 2048, OBJECT_MAX = 32 << 20 };
 

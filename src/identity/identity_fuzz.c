@@ -1,5 +1,5 @@
-#include "identity/identity.h"
 #include "crypto/aead.h"
+#include "identity/identity.h"
 
 /* ENR text and peer ids in both forms: any bytes give a status, never a crash. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

@@ -3,7 +3,7 @@
 #define AQ_LEDGER_AGGSIGDB_H
 
 #include "base/list.h"
-#include "eth/payload.h"
+#include "duty/payload.h"
 #include "port/env.h"
 
 typedef struct aq_aggsigdb aq_aggsigdb;

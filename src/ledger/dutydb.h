@@ -4,7 +4,7 @@
 #define AQ_LEDGER_DUTYDB_H
 
 #include "base/list.h"
-#include "eth/payload.h"
+#include "duty/payload.h"
 #include "port/env.h"
 
 typedef struct aq_dutydb aq_dutydb;

@@ -5,7 +5,7 @@
 #ifndef AQ_LEDGER_PARSIGDB_H
 #define AQ_LEDGER_PARSIGDB_H
 
-#include "eth/payload.h"
+#include "duty/payload.h"
 #include "port/env.h"
 
 enum { AQ_PARSIGDB_EXEMPT_MAX = 10 };

@@ -6,9 +6,9 @@
 #define AQ_NODE_CORE_H
 
 #include "api/vapi.h"
+#include "flow/workflow.h"
 #include "schedule/clock_watch.h"
 #include "schedule/preparer.h"
-#include "flow/workflow.h"
 
 /* All borrowed until free. */
 typedef struct {

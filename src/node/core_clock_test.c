@@ -1,7 +1,7 @@
 /* What a node does about its clock, on the validator API's fixture: a whole workflow over fakes. */
-#include "fake/vapi.h"
 #include "aq_test.h"
 #include "consensus/instance.h"
+#include "fake/vapi.h"
 #include "flow/workflow_internal.h"
 #include "node/core.h"
 

@@ -1,11 +1,11 @@
 /* What a node does for a beacon node that was restarted: a whole core, between a simulated chain and a validator
    client, in virtual time. */
-#include "fake/vapi.h"
 #include "aq_test.h"
-#include "node/core.h"
-#include "testnet/beacon_internal.h"
 #include "fake/bridge.h"
 #include "fake/protection.h"
+#include "fake/vapi.h"
+#include "node/core.h"
+#include "testnet/beacon_internal.h"
 #include "testnet/vc.h"
 
 enum { SPE = 8 };

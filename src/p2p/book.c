@@ -5,8 +5,8 @@
 
 #include "base/assert.h"
 #include "base/hex.h"
-#include "identity/identity.h"
 #include "codec/multiaddr.h"
+#include "identity/identity.h"
 
 #define BACKOFF_MIN_NS AQ_SECONDS(1)
 #define BACKOFF_MAX_NS AQ_SECONDS(30)

@@ -1,7 +1,7 @@
 #include "base/log.h"
-#include "identity/identity.h"
 #include "crypto/aead.h"
 #include "fake/hosts.h"
+#include "identity/identity.h"
 #include "p2p/host_internal.h"
 
 /* Goal: two hosts that know each other's address connect, exchange both kinds of messages, and say so.

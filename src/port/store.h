@@ -8,7 +8,7 @@
 #define AQ_PORT_STORE_H
 
 #include "base/bytes.h"
-#include "eth/duty.h"
+#include "duty/duty.h"
 
 typedef void (*aq_store_done)(void *arg, aq_status st);
 struct aq_store_vote;

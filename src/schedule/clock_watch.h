@@ -4,7 +4,7 @@
 #ifndef AQ_SCHEDULE_CLOCK_WATCH_H
 #define AQ_SCHEDULE_CLOCK_WATCH_H
 
-#include "eth/duty.h"
+#include "duty/duty.h"
 
 enum { AQ_CLOCK_HEADS = 4 }; /* that must agree, within a slot */
 

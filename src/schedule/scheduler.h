@@ -10,7 +10,7 @@
 #define AQ_SCHEDULE_SCHEDULER_H
 
 #include "beacon/bn.h"
-#include "eth/payload.h"
+#include "duty/payload.h"
 
 typedef struct {
   uint32_t validator;          /* index in the lock */

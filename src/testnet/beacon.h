@@ -7,7 +7,7 @@
 #ifndef AQ_TESTNET_BEACON_H
 #define AQ_TESTNET_BEACON_H
 
-#include "eth/payload.h"
+#include "duty/payload.h"
 #include "port/env.h"
 #include "port/http.h"
 

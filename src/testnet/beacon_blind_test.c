@@ -1,11 +1,11 @@
 /* The simulated chain's builder: blinded blocks of each fork, there and back, and what it refuses. */
 #include "aq_test.h"
 
-#include "fake/server.h"
 #include "base/log.h"
-#include "fake/env.h"
-#include "testnet/beacon_internal.h"
 #include "fake/chain.h"
+#include "fake/env.h"
+#include "fake/server.h"
+#include "testnet/beacon_internal.h"
 
 enum { VALIDATORS = 8, SPE = 8 };
 

@@ -1,11 +1,11 @@
 /* The simulated chain as judge of voluntary exits. */
 #include "aq_test.h"
 
-#include "fake/server.h"
 #include "base/hex.h"
 #include "base/log.h"
-#include "testnet/beacon_internal.h"
 #include "fake/chain.h"
+#include "fake/server.h"
+#include "testnet/beacon_internal.h"
 
 enum { VALIDATORS = 4, SPE = 8 };
 #define ROUTE "/eth/v1/beacon/pool/voluntary_exits"

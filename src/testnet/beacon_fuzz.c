@@ -1,10 +1,10 @@
 /* A request to the simulated chain. Input: one letter, the fork (upper case: the client leaves at once, and the
    chain goes before its jobs are back); then text as on the wire: "METHOD target", header lines, an empty line, the
    body. There is a builder. Whatever comes, only what is signed right counts. */
-#include "fake/server.h"
 #include "base/log.h"
-#include "fake/fuzz_json.h"
 #include "fake/chain.h"
+#include "fake/fuzz_json.h"
+#include "fake/server.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

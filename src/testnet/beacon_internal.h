@@ -7,7 +7,7 @@
 #include "codec/json.h"
 #include "crypto/bls.h"
 #include "crypto/hash.h"
-#include "eth/payload.h"
+#include "duty/payload.h"
 #include "testnet/beacon.h"
 
 enum {

@@ -1,10 +1,10 @@
 /* What the simulated chain does not take. */
 #include "aq_test.h"
 
-#include "fake/server.h"
 #include "base/log.h"
-#include "fake/env.h"
 #include "fake/chain.h"
+#include "fake/env.h"
+#include "fake/server.h"
 
 enum { VALIDATORS = 16, SPE = 8 };
 

@@ -1,11 +1,11 @@
 /* Duties of the simulated chain depend on its blocks, as those of the real one do. */
 #include "aq_test.h"
-#include "fake/server.h"
 #include "base/hex.h"
 #include "base/log.h"
-#include "fake/env.h"
-#include "testnet/beacon_internal.h"
 #include "fake/chain.h"
+#include "fake/env.h"
+#include "fake/server.h"
+#include "testnet/beacon_internal.h"
 
 enum { VALIDATORS = 32, SPE = 8 };
 #define ATTESTERS \

@@ -1,12 +1,12 @@
 /* The simulated chain as judge: what is right counts, each wrong thing is refused and counted. */
 #include "aq_test.h"
 
-#include "fake/server.h"
 #include "base/log.h"
-#include "fake/env.h"
 #include "eth/block.h"
-#include "testnet/beacon_internal.h"
 #include "fake/chain.h"
+#include "fake/env.h"
+#include "fake/server.h"
+#include "testnet/beacon_internal.h"
 
 enum { VALIDATORS = 16, SPE = 8 };
 #define GENESIS FAKE_CHAIN_GENESIS

@@ -4,7 +4,7 @@
 #define AQ_TESTNET_REPORT_H
 
 #include "base/bytes.h"
-#include "eth/duty.h"
+#include "duty/duty.h"
 
 enum { AQ_REPORT_NODES_MAX = 32, AQ_REPORT_SAMPLES_MAX = 1 << 20, AQ_REPORT_STEPS_MAX = 12 };
 

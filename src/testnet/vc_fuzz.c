@@ -5,9 +5,9 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "fake/fuzz_json.h"
 #include "fake/bridge.h"
 #include "fake/chain.h"
+#include "fake/fuzz_json.h"
 #include "fake/protection.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

@@ -2,9 +2,9 @@
 #ifndef AQ_TESTNET_VC_INTERNAL_H
 #define AQ_TESTNET_VC_INTERNAL_H
 
-#include "codec/json.h"
 #include "beacon/bn.h"
-#include "eth/payload.h"
+#include "codec/json.h"
+#include "duty/payload.h"
 #include "testnet/vc.h"
 
 enum { AQ_VC_ANSWER_MAX = 64 << 20 };

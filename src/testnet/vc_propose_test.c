@@ -1,8 +1,8 @@
 /* The validator client proposes blinded blocks as it does full ones. */
 #include "aq_test.h"
 
-#include "testnet/beacon_internal.h"
 #include "fake/vc.h"
+#include "testnet/beacon_internal.h"
 
 enum { VALIDATORS = 4, SPE = 8 };
 

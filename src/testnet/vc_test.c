@@ -6,10 +6,10 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "testnet/beacon.h"
 #include "fake/bridge.h"
 #include "fake/chain.h"
 #include "fake/protection.h"
+#include "testnet/beacon.h"
 #include "testnet/vc_internal.h"
 
 enum { VALIDATORS = 16, SPE = 8, LIES_MAX = 16 };

@@ -7,6 +7,7 @@
 #define AQ_TSS_TSS_H
 
 #include "crypto/bls.h"
+#include "duty/duty.h"
 #include "eth/chain.h"
 #include "port/env.h"
 

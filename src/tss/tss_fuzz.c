@@ -2,8 +2,8 @@
    group signature. */
 #include "base/assert.h"
 #include "base/log.h"
-#include "tss/internal.h"
 #include "fake/tss_env.h"
+#include "tss/internal.h"
 
 enum { N = 4, T = 3, V = 2, ROOTS = 2, EVENTS_MAX = 48, SLOTS = 3 };
 

@@ -3,8 +3,8 @@
 #ifndef AQ_FAKE_BRIDGE_H
 #define AQ_FAKE_BRIDGE_H
 
-#include "fake/server.h"
 #include "fake/env.h"
+#include "fake/server.h"
 
 enum { BRIDGE_CONNS_MAX = 256 };
 

@@ -8,8 +8,8 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "core.pb-c.h"
 #include "codec/pb.h"
+#include "core.pb-c.h"
 #include "fake/http.h"
 #include "flow/workflow_internal.h"
 

@@ -5,8 +5,8 @@
 
 #include "aq_test.h"
 #include "codec/pb.h"
-#include "fake/cluster.h"
 #include "consensus/validity.h"
+#include "fake/cluster.h"
 
 enum { SLOT_AT = 106 + 13, BLOCK_ROOT_AT = 106 + 24 };
 

@@ -6,8 +6,8 @@
 
 #include "base/hex.h"
 #include "base/metrics.h"
-#include "tss/internal.h"
 #include "fake/tss_env.h"
+#include "tss/internal.h"
 
 enum { N = 4, T = 3, V = 8, LOG_MAX = 4096 };
 

@@ -3,9 +3,9 @@
 #define AQ_FAKE_VALUE_H
 
 #include "aq_test.h"
-#include "fake/cluster.h"
 #include "consensus/validity.h"
-#include "eth/payload.h"
+#include "duty/payload.h"
+#include "fake/cluster.h"
 
 enum { FAKE_VALUE_MAX = 4096 };
 

@@ -5,11 +5,11 @@
 #ifndef AQ_FAKE_VAPI_H
 #define AQ_FAKE_VAPI_H
 
-#include "fake/server.h"
 #include "api/vapi.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "fake/http.h"
+#include "fake/server.h"
 
 enum {
   FV_VALIDATORS = 2,

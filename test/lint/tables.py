@@ -63,13 +63,13 @@ def lines_checked():
 
 def rows_missing(flags):
     src = os.path.join(ROOT, "src")
-    with open(os.path.join(src, "eth/duty_table.h"), encoding="utf-8") as f:
+    with open(os.path.join(src, "duty/duty_table.h"), encoding="utf-8") as f:
         table = f.read()
     files = subprocess.run(["grep", "-rl", "--include=*.c", "AQ_DUTY_OPS(", src], capture_output=True, text=True, check=True)
     missing, wrong = set(), 0
     with tempfile.TemporaryDirectory() as top:
-        os.mkdir(os.path.join(top, "eth"))
-        with open(os.path.join(top, "eth/duty_table.h"), "w", encoding="utf-8") as f:
+        os.mkdir(os.path.join(top, "duty"))
+        with open(os.path.join(top, "duty/duty_table.h"), "w", encoding="utf-8") as f:
             f.write(table.replace(LAST, LAST.rstrip() + " \\\n  " + DUMMY, 1))
         for path in files.stdout.split():
             out = os.path.join(top, "x.o")

@@ -2,7 +2,7 @@
 
 #include "base/hex.h"
 #include "codec/json.h"
-#include "eth/payload.h"
+#include "duty/payload.h"
 
 enum { ARENA_MAX = 8 << 20 };
 

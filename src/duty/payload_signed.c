@@ -4,8 +4,8 @@
 #include "codec/base64.h"
 #include "codec/json.h"
 #include "crypto/hash.h"
+#include "duty/payload_wire.h"
 #include "eth/block.h"
-#include "eth/payload_wire.h"
 
 enum { SIG_LEN = 96 };
 

@@ -1,8 +1,8 @@
-/* eth/duty_table.h - duties as rows: the only place where the nature of a type stands. What a type does (payloads,
+/* duty/duty_table.h - duties as rows: the only place where the nature of a type stands. What a type does (payloads,
    requests, submissions, reasons) are rows of operations where that is done, made by the same list, so that a type
    without its row does not link. Spec: core.md 1, 2, 3.2 and 7; consensus.md 2.2. */
-#ifndef AQ_ETH_DUTY_TABLE_H
-#define AQ_ETH_DUTY_TABLE_H
+#ifndef AQ_DUTY_DUTY_TABLE_H
+#define AQ_DUTY_DUTY_TABLE_H
 
 /* Behind what its user hands through (a, b): id, name, number, start, window, definitions, needs, data, parent, slash,
    flags. Numbers are wire values and never change. needs: whose group signature is asked for first, at the fetch; data:
@@ -28,9 +28,6 @@
   X(a, b, SYNC_CONTRIBUTION, sync_contribution, 12, AGGREGATE, SLOT, SYNC, PREPARE_SYNC_CONTRIBUTION, SYNC_MESSAGE,  \
     UNKNOWN, NONE, AQ_DF_CONSENSUS | AQ_DF_SHARED | AQ_DF_SUBCOMMITTEE)                                              \
   X(a, b, INFO_SYNC, info_sync, 13, SLOT, SLOT, NONE, UNKNOWN, UNKNOWN, UNKNOWN, NONE, AQ_DF_CONSENSUS | AQ_DF_INFO)
-
-/* When it begins, in its slot: a fork says where these lie (eth/fork.h). */
-typedef enum { AQ_START_SLOT, AQ_START_ATTEST, AQ_START_AGGREGATE, AQ_START_CNT } aq_duty_start;
 
 /* How long after its slot's begin it may be done, but for a margin. Of proposals in short slots: the slot. */
 typedef enum { AQ_WINDOW_SLOT, AQ_WINDOW_THIRD, AQ_WINDOW_EPOCH, AQ_WINDOW_EPOCHS_2, AQ_WINDOW_NEVER } aq_duty_window;

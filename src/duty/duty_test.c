@@ -1,7 +1,7 @@
 #include "aq_test.h"
 
 #include "base/time.h"
-#include "eth/chain.h"
+#include "duty/duty.h"
 
 static const aq_chain mainnet = {.clock = {AQ_SECONDS(1606824023), AQ_SECONDS(12), 32}};
 

@@ -1,6 +1,6 @@
 #include "base/assert.h"
+#include "duty/payload.h"
 #include "fake/fuzz_json.h"
-#include "eth/payload.h"
 
 enum { ARENA_MAX = 4 << 20, SIGNED = 16 };
 

@@ -1,9 +1,9 @@
 /* Attestation data and unsigned payloads. */
-#include "eth/payload.h"
+#include "duty/payload.h"
 
 #include "base/assert.h"
 #include "codec/json.h"
-#include "eth/payload_wire.h"
+#include "duty/payload_wire.h"
 
 enum { ATTESTER_FIRST = 8, ATTESTER_SECOND = 136, DATA_LEN = 128, DUTY_LEN = 96 };
 

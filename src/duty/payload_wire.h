@@ -1,9 +1,9 @@
-/* eth/payload_wire.h - what unsigned and signed payloads share: the versioned SSZ headers and the JSON alternatives.
+/* duty/payload_wire.h - what unsigned and signed payloads share: the versioned SSZ headers and the JSON alternatives.
    Private to payload.c and payload_signed.c. Spec: core.md 4. */
-#ifndef AQ_ETH_PAYLOAD_WIRE_H
-#define AQ_ETH_PAYLOAD_WIRE_H
+#ifndef AQ_DUTY_PAYLOAD_WIRE_H
+#define AQ_DUTY_PAYLOAD_WIRE_H
 
-#include "eth/payload.h"
+#include "duty/payload.h"
 
 /* Longest JSON of a duty. Proposals come as JSON from old peers only: a Deneb block with its blobs is below 4 MiB.
    The longest of the others is an aggregate of 131072 bits. A parsed document takes up to eight times its text. */

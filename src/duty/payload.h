@@ -1,10 +1,11 @@
-/* eth/payload.h - the payloads that travel between nodes: unsigned data in consensus values and signed data in
+/* duty/payload.h - the payloads that travel between nodes: unsigned data in consensus values and signed data in
    partial signature sets, both ways, and what is signed in each. Spec: core.md 4 and 5, wire.md 7.3. Views point into
    the input; JSON input is converted into the arena. */
-#ifndef AQ_ETH_PAYLOAD_H
-#define AQ_ETH_PAYLOAD_H
+#ifndef AQ_DUTY_PAYLOAD_H
+#define AQ_DUTY_PAYLOAD_H
 
 #include "base/arena.h"
+#include "duty/duty.h"
 #include "eth/chain.h"
 #include "eth/types.h"
 

@@ -1,5 +1,5 @@
-/* The table of duties, slots and the gate. */
-#include "eth/duty.h"
+/* The table of duties, when they begin and end, and the gate. */
+#include "duty/duty.h"
 
 #include "base/time.h"
 
@@ -32,17 +32,22 @@ void aq_sign_key_bytes(uint8_t out[AQ_SIGN_KEY_LEN], const aq_sign_key *key) {
   aq_le32_put(out + 16, key->sub);
 }
 
-uint64_t aq_slot_at(const aq_clock *c, uint64_t now_ns) {
-  return now_ns < c->genesis_ns ? 0 : (now_ns - c->genesis_ns) / c->slot_ns;
+uint64_t aq_duty_start_ns(const aq_chain *c, aq_duty d) {
+  aq_fork fork = aq_chain_fork_at(c, aq_epoch_of(&c->clock, d.slot));
+  aq_due due = aq_fork_of(fork)->due[aq_duty_of(d.type)->start];
+  return aq_slot_time_ns(&c->clock, d.slot, due.num * c->clock.slot_ns / due.den);
 }
 
-uint64_t aq_slot_time_ns(const aq_clock *c, uint64_t slot, uint64_t after_ns) {
-  uint64_t t;
-  if (__builtin_mul_overflow(slot, c->slot_ns, &t) || __builtin_add_overflow(t, c->genesis_ns, &t) ||
-      __builtin_add_overflow(t, after_ns, &t) || t == AQ_NEVER) {
-    return AQ_NEVER - 1;
+uint64_t aq_duty_deadline_ns(const aq_chain *c, aq_duty d) {
+  uint64_t slot_ns = c->clock.slot_ns, window_ns = slot_ns;
+  switch (aq_duty_of(d.type)->window) {
+    case AQ_WINDOW_NEVER: return AQ_NEVER;
+    case AQ_WINDOW_THIRD: window_ns = aq_clock_is_short(&c->clock) ? slot_ns : slot_ns / 3; break;
+    case AQ_WINDOW_EPOCH: window_ns = c->clock.slots_per_epoch * slot_ns; break;
+    case AQ_WINDOW_EPOCHS_2: window_ns = 2 * c->clock.slots_per_epoch * slot_ns; break;
+    case AQ_WINDOW_SLOT: break;
   }
-  return t;
+  return aq_slot_time_ns(&c->clock, d.slot, window_ns + slot_ns / 12);
 }
 
 uint64_t aq_duty_gate_end_ns(const aq_clock *c, uint64_t now_ns) {

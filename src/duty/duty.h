@@ -1,12 +1,11 @@
-/* eth/duty.h - a duty is (slot, type); the clock of its chain. Spec: core.md 1 and 3.2, consensus.md 2.2. */
-#ifndef AQ_ETH_DUTY_H
-#define AQ_ETH_DUTY_H
-
-#include <stdbool.h>
-#include <stdint.h>
+/* duty/duty.h - a duty is (slot, type): what its type is like, when it begins and ends. Spec: core.md 1 and 3.2,
+   consensus.md 2.2. */
+#ifndef AQ_DUTY_DUTY_H
+#define AQ_DUTY_DUTY_H
 
 #include "base/bytes.h"
-#include "eth/duty_table.h"
+#include "duty/duty_table.h"
+#include "eth/chain.h"
 
 typedef enum {
   AQ_DUTY_UNKNOWN = 0,
@@ -60,23 +59,11 @@ bool aq_duty_type_valid(int64_t type);       /* 1..13 */
     return ops[aq_duty_type_valid((int64_t)type) ? type : AQ_DUTY_UNKNOWN];                                        \
   }
 
-/* Time of the chain, as the beacon node says it. */
-typedef struct {
-  uint64_t genesis_ns; /* Unix */
-  uint64_t slot_ns;    /* D */
-  uint64_t slots_per_epoch;
-} aq_clock;
+/* slot start + what its fork says of such duties (attester D/3, aggregates and contributions 2 D/3). */
+uint64_t aq_duty_start_ns(const aq_chain *c, aq_duty d);
+/* slot start + window + D/12 (proposals in short slots: the window is the slot); AQ_NEVER where it never ends. */
+uint64_t aq_duty_deadline_ns(const aq_chain *c, aq_duty d);
 
-/* Slots shorter than those of any live network: proposals may take the whole slot, and rounds are scaled down
-   (consensus/timer.h), or no second leader would ever get a chance (docs/decisions/003). */
-static inline bool aq_clock_is_short(const aq_clock *c) { return c->slot_ns < UINT64_C(5000000000); }
-
-static inline uint64_t aq_slot_start_ns(const aq_clock *c, uint64_t slot) { return c->genesis_ns + slot * c->slot_ns; }
-uint64_t aq_slot_at(const aq_clock *c, uint64_t now_ns); /* 0 before genesis */
-static inline uint64_t aq_epoch_of(const aq_clock *c, uint64_t slot) { return slot / c->slots_per_epoch; }
-
-/* genesis + slot * D + after, at most AQ_NEVER - 1: a peer's slot may be any number, and "never" is another answer. */
-uint64_t aq_slot_time_ns(const aq_clock *c, uint64_t slot, uint64_t after_ns);
 /* The network's gate (core.md 10.7): type 1..13 and epoch(slot) <= epoch(now) + 2. */
 bool aq_duty_gate(const aq_clock *c, uint64_t slot, int64_t type, uint64_t now_ns);
 /* When the first slot begins that the gate refuses now: nobody takes a message of such a duty. */
