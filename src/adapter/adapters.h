@@ -3,9 +3,9 @@
 #define AQ_ADAPTER_ADAPTERS_H
 
 #include "adapter/loop.h"
-#include "p2p/host.h"
 #include "port/http.h"
 #include "port/store.h"
+#include "port/tcp.h"
 
 /* TCP with libuv: keep-alive 30 s, no delay, names resolved by the loop's threads. */
 typedef struct aq_uv_tcp aq_uv_tcp;

@@ -20,7 +20,7 @@ enum {
 };
 #define CONNECT_LIMIT_NS AQ_SECONDS(5)
 #define LISTEN_AGAIN_NS AQ_SECONDS(1)
-#define WAITING_MAX ((size_t)4 << 20) /* p2p/host.h: at most 4 MiB wait */
+#define WAITING_MAX ((size_t)4 << 20) /* port/tcp.h: at most 4 MiB wait */
 
 typedef enum { HOLD_NONE, HOLD_RESOLVE, HOLD_HANDLE } hold;
 

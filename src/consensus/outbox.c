@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "consensus/instance.h"
-#include "p2p/broadcast.h"
+#include "port/broadcast.h"
 
 /* A failed send is repeated to that peer after 100 ms, 250 ms, then each 500 ms (consensus.md 8.5). */
 enum {

@@ -6,7 +6,7 @@
 #include "base/line_limit.h"
 #include "base/list.h"
 #include "base/log.h"
-#include "p2p/peerinfo_version.h"
+#include "base/peerinfo_version.h"
 
 #define EXCHANGE_NS AQ_SECONDS(6)
 #define HOLD_NS AQ_MILLIS(4500) /* the network keeps a request for 5 s */

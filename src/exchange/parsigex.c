@@ -12,7 +12,7 @@
 #include "cluster/pubkeys.h"
 #include "codec/pb.h"
 #include "core.pb-c.h"
-#include "p2p/broadcast.h"
+#include "port/broadcast.h"
 
 enum {
   KEY_TEXT_LEN = 98,      /* 0x and 96 digits */

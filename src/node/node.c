@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/hex.h"
 #include "base/metrics.h"
+#include "base/peerinfo_version.h"
 #include "base/url.h"
 #include "base/utf8.h"
 #include "base/version.h"
@@ -17,7 +18,6 @@
 #include "cluster/threshold.h"
 #include "crypto/aead.h"
 #include "crypto/hash.h"
-#include "p2p/peerinfo_version.h"
 
 aq_status aq_host_port_parse(const char *text, char *host, size_t host_len, uint16_t *port) {
   const char *colon = strrchr(text, ':');

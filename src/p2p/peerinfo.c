@@ -5,8 +5,8 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/peerinfo_version.h"
 #include "codec/pb.h"
-#include "p2p/peerinfo_version.h"
 #include "peerinfo.pb-c.h"
 
 enum { PEERS_MAX = 32, MSG_MAX = 64 * 1024, ARENA_MAX = 256 * 1024, LABEL_LEN = 64 };

@@ -2,8 +2,8 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/peerinfo_version.h"
 #include "fake/net.h"
-#include "p2p/peerinfo_version.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -4,8 +4,8 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/peerinfo_version.h"
 #include "fake/net.h"
-#include "p2p/peerinfo_version.h"
 
 /* A net that records what peerinfo does with it. */
 typedef struct {

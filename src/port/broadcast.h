@@ -1,7 +1,7 @@
-/* p2p/broadcast.h - what a broadcast leaves in metrics and log (contract.md 5 and 6.5): one message handed to the
+/* port/broadcast.h - what a broadcast leaves in metrics and log (contract.md 5 and 6.5): one message handed to the
    transport for several peers. The senders do the sending, since they repeat it to each peer on their own. */
-#ifndef AQ_P2P_BROADCAST_H
-#define AQ_P2P_BROADCAST_H
+#ifndef AQ_PORT_BROADCAST_H
+#define AQ_PORT_BROADCAST_H
 
 #include "port/env.h"
 

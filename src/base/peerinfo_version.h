@@ -1,6 +1,6 @@
-/* p2p/peerinfo_version.h - Charon's version rule (wire.md 6). Pure. */
-#ifndef AQ_P2P_PEERINFO_VERSION_H
-#define AQ_P2P_PEERINFO_VERSION_H
+/* base/peerinfo_version.h - Charon's version rule (wire.md 6). Pure. */
+#ifndef AQ_BASE_PEERINFO_VERSION_H
+#define AQ_BASE_PEERINFO_VERSION_H
 
 #include "base/bytes.h"
 

@@ -1,4 +1,4 @@
-#include "p2p/broadcast.h"
+#include "port/broadcast.h"
 
 #include "aq_test.h"
 

@@ -1,4 +1,4 @@
-#include "p2p/peerinfo_version.h"
+#include "base/peerinfo_version.h"
 
 #include "base/hex.h"
 
