@@ -8,9 +8,9 @@
 #include "cluster/pubkeys.h"
 #include "codec/pb.h"
 #include "consensus/instance.h"
-#include "consensus/qbft_wire.h"
 #include "crypto/hash.h"
 #include "flow/workflow_internal.h"
+#include "qbft/qbft_wire.h"
 #include "world.h"
 
 enum {

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
-#include "consensus/qbft_wire.h"
+#include "qbft/qbft_wire.h"
 #include "world.h"
 
 enum { HEARD_MAX = 24, HEARD_LEN_MAX = 1 << 16, REPEATS = 6 };

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
-#include "consensus/qbft_wire.h"
+#include "qbft/qbft_wire.h"
 #include "world.h"
 
 /* One message on its way, or the answer to a request on its way back. */

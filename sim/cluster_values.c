@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
-#include "consensus/qbft_wire.h"
 #include "consensus/validity.h"
+#include "qbft/qbft_wire.h"
 #include "world.h"
 
 enum { LIES_MAX = 16, VALUE_MAX = 8 << 20 };

@@ -1,4 +1,4 @@
-/* sim/exhaust.h - every run of the QBFT machine (consensus/qbft.h) of four nodes, one of them byzantine, over rounds 1
+/* sim/exhaust.h - every run of the QBFT machine (qbft/qbft.h) of four nodes, one of them byzantine, over rounds 1
    and 2 with two values. Private to aequa-exhaust.
 
    Model. Nobody ever loses a message: what an honest node sent, and whatever the byzantine can make at that moment
@@ -17,7 +17,7 @@
 #ifndef AQ_SIM_EXHAUST_H
 #define AQ_SIM_EXHAUST_H
 
-#include "consensus/qbft_int.h"
+#include "qbft/qbft_int.h"
 
 enum { EX_N = 4, EX_HONEST = 3, EX_BYZ = 3, EX_ROUNDS = 2, EX_VALUES = 2 };
 

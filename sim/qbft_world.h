@@ -3,7 +3,7 @@
 #ifndef AQ_SIM_QBFT_WORLD_H
 #define AQ_SIM_QBFT_WORLD_H
 
-#include "consensus/qbft.h"
+#include "qbft/qbft.h"
 #include "qbft_sim.h"
 #include "rng.h"
 

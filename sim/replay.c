@@ -7,7 +7,7 @@
 
 #include "base/assert.h"
 #include "base/hex.h"
-#include "consensus/qbft_wire.h"
+#include "qbft/qbft_wire.h"
 
 enum { STORES_MAX = AQ_QBFT_NODES_MAX };
 

@@ -43,8 +43,8 @@ except ImportError as missing:
     sys.exit(77)
 
 # What a wrong line of can cost a stake or a duty.
-PROMISE = ["src/consensus/*.c", "src/tss/*.c", "src/beacon/*.c", "src/ledger/*.c", "src/schedule/*.c", "src/exchange/*.c",
-           "src/flow/*.c", "src/adapter/sqlite_*.c", "src/adapter/interchange.c",
+PROMISE = ["src/qbft/*.c", "src/consensus/*.c", "src/tss/*.c", "src/beacon/*.c", "src/ledger/*.c", "src/schedule/*.c",
+           "src/exchange/*.c", "src/flow/*.c", "src/adapter/sqlite_*.c", "src/adapter/interchange.c",
            "src/api/vapi*.c", "src/testnet/vc*.c"]
 EQUIVALENT = os.path.join(ROOT, "test/mutants/equivalent")
 SIMULATORS = {"sim_qbft": "^seed ", "sim_cluster": "^seed ", "sim_exhaust": None, "sim_store": "^seed "}

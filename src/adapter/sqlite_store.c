@@ -11,7 +11,7 @@
 
 enum { THREAD_STACK = 512 * 1024, BACKUP_PAGES = 128, QUEUE_BYTES_MAX = 64 << 20 };
 
-/* A signed QBFTMsg (consensus/qbft.h): a longer row is no vote of ours. */
+/* A signed QBFTMsg (qbft/qbft.h): a longer row is no vote of ours. */
 enum { FOUND_MSG_MAX = 256 };
 
 typedef enum {

@@ -1,5 +1,5 @@
 /* consensus/consensus.h - the consensus component: one QBFT instance a duty, its timer, its journal, its wire. Spec:
-   consensus.md; the pure machine is consensus/qbft.h. Votes leave only after the store says they are on disk; a
+   consensus.md; the pure machine is qbft/qbft.h. Votes leave only after the store says they are on disk; a
    decided value is handed on only after its record is. All on the loop thread. */
 #ifndef AQ_CONSENSUS_CONSENSUS_H
 #define AQ_CONSENSUS_CONSENSUS_H

@@ -11,9 +11,9 @@
 #include "base/map.h"
 #include "base/time.h"
 #include "consensus/consensus.h"
-#include "consensus/qbft_wire.h"
-#include "consensus/timer.h"
 #include "consensus/votes.h"
+#include "qbft/qbft_wire.h"
+#include "qbft/timer.h"
 
 enum {
   AQ_INST_WAITING_PER_PEER = 64,    /* instances that did not start, consensus.md 2.3 */

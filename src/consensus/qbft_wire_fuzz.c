@@ -2,8 +2,8 @@
    equally, canonical bytes are a fixed point with one hash. */
 #include "base/assert.h"
 #include "base/time.h"
-#include "consensus/qbft_wire.h"
 #include "consensus/validity.h"
+#include "qbft/qbft_wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

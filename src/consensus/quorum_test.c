@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "consensus/instance.h"
-#include "consensus/qbft_int.h"
+#include "qbft/qbft_int.h"
 
 /* Each place where the machine compares a count with a quorum or with f, for every size of a cluster: one message fewer
    does nothing, the last one does it. Node 0 leads all rounds. */

@@ -6,9 +6,9 @@
 #define AQ_CONSENSUS_VOTES_H
 
 #include "base/list.h"
-#include "consensus/qbft_wire.h"
 #include "consensus/votes_wire.h"
 #include "port/env.h"
+#include "qbft/qbft_wire.h"
 
 struct aq_consensus;
 struct aq_instance;

@@ -6,8 +6,8 @@
 #ifndef AQ_CONSENSUS_VOTES_WIRE_H
 #define AQ_CONSENSUS_VOTES_WIRE_H
 
-#include "consensus/qbft.h"
 #include "crypto/k1.h"
+#include "qbft/qbft.h"
 
 enum {
   AQ_VOTES_ID_LEN = 16,

@@ -12,7 +12,7 @@ typedef struct {
 } aq_clock;
 
 /* Slots shorter than those of any live network: proposals may take the whole slot, and rounds are scaled down
-   (consensus/timer.h), or no second leader would ever get a chance (docs/decisions/003). */
+   (qbft/timer.h), or no second leader would ever get a chance (docs/decisions/003). */
 static inline bool aq_clock_is_short(const aq_clock *c) { return c->slot_ns < UINT64_C(5000000000); }
 
 static inline uint64_t aq_slot_start_ns(const aq_clock *c, uint64_t slot) { return c->genesis_ns + slot * c->slot_ns; }

@@ -1,7 +1,7 @@
 #include "exchange/infosync.h"
 
-#include "consensus/qbft_wire.h"
 #include "fake/nodes.h"
+#include "qbft/qbft_wire.h"
 
 enum { ALL = 0xf, LAST = 2 * SPE - 1, KEPT_MAX = 64 };
 static const aq_duty info = {LAST, AQ_DUTY_INFO_SYNC};

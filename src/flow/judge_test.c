@@ -1,7 +1,7 @@
 #include "flow/judge.h"
 
-#include "consensus/qbft.h"
 #include "fake/nodes.h"
+#include "qbft/qbft.h"
 
 /* What node 0 of a cluster of four prepares (f is 1: rounds 1 and 2 are strict ones, in 3 to 7 f+1 nodes are enough,
    in 8 anything goes that is not judged in all rounds). Both validators attest in slot 3 of an epoch, in committees 0

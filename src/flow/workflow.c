@@ -6,9 +6,9 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "cluster/pubkeys.h"
-#include "consensus/qbft.h"
 #include "consensus/validity.h"
 #include "flow/workflow_internal.h"
+#include "qbft/qbft.h"
 
 /* ---- scheduler -> fetcher -> consensus ---- */
 

@@ -11,7 +11,7 @@
 #include "base/assert.h"
 #include "base/time.h"
 #include "consensus/consensus.h"
-#include "consensus/qbft_wire.h"
+#include "qbft/qbft_wire.h"
 
 enum { FAKE_NODES_MAX = 10, FAKE_TIMERS_MAX = 8192, FAKE_EVENTS_MAX = 8192, FAKE_RECORDS_MAX = 4096 };
 

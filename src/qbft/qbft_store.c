@@ -1,4 +1,4 @@
-#include "consensus/qbft_store.h"
+#include "qbft/qbft_store.h"
 
 #include "base/assert.h"
 

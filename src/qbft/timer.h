@@ -1,7 +1,7 @@
-/* consensus/timer.h - when a round ends. Spec: consensus.md 3. Pure: the caller brings the time. All nodes of a
+/* qbft/timer.h - when a round ends. Spec: consensus.md 3. Pure: the caller brings the time. All nodes of a
    cluster must use the same timers, Charon's included. */
-#ifndef AQ_CONSENSUS_TIMER_H
-#define AQ_CONSENSUS_TIMER_H
+#ifndef AQ_QBFT_TIMER_H
+#define AQ_QBFT_TIMER_H
 
 #include "duty/duty.h"
 #include "eth/chain.h"

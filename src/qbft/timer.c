@@ -1,5 +1,5 @@
 /* Round timers: Charon's table, and patience. */
-#include "consensus/timer.h"
+#include "qbft/timer.h"
 
 #include "base/assert.h"
 #include "base/time.h"

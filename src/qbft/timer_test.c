@@ -1,8 +1,8 @@
-#include "consensus/timer.h"
+#include "qbft/timer.h"
 
 #include "aq_test.h"
 #include "base/time.h"
-#include "consensus/qbft.h"
+#include "qbft/qbft.h"
 
 enum { SLOT_MS = 12000, SLOT = 1000 };
 

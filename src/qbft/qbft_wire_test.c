@@ -1,4 +1,4 @@
-#include "consensus/qbft_wire.h"
+#include "qbft/qbft_wire.h"
 
 #include "aq_test.h"
 #include "base/time.h"

@@ -1,15 +1,15 @@
-/* consensus/qbft_wire.h - QBFT messages as bytes: decode with every check of consensus.md 4.6, encode, hash, sign,
+/* qbft/qbft_wire.h - QBFT messages as bytes: decode with every check of consensus.md 4.6, encode, hash, sign,
    verify. Order of the checks is ours: everything cheap before any signature, votes apart from values. No lock
    knowledge but the node count and the identity keys. Limits: 32 MiB a message, 2n justifications, 2(justifications +
    1) values, AQ_QBFT_RAW_MAX a QBFTMsg. */
-#ifndef AQ_CONSENSUS_QBFT_WIRE_H
-#define AQ_CONSENSUS_QBFT_WIRE_H
+#ifndef AQ_QBFT_QBFT_WIRE_H
+#define AQ_QBFT_QBFT_WIRE_H
 
 #include "base/arena.h"
-#include "consensus/qbft.h"
 #include "crypto/k1.h"
 #include "duty/duty.h"
 #include "eth/chain.h"
+#include "qbft/qbft.h"
 
 enum { AQ_QBFT_MSG_MAX = 32 << 20, AQ_QBFT_VALUES_MAX = 2 * (AQ_QBFT_JUST_MAX + 1) };
 

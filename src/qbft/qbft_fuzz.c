@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
-#include "consensus/qbft.h"
+#include "qbft/qbft.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -1,7 +1,7 @@
-#include "consensus/qbft.h"
+#include "qbft/qbft.h"
 
 #include "aq_test.h"
-#include "consensus/qbft_int.h"
+#include "qbft/qbft_int.h"
 
 /* ---- transcripts and justification verdicts of Charon ---- */
 

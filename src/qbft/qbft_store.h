@@ -1,11 +1,11 @@
-/* consensus/qbft_store.h - the messages one instance holds. Spec: consensus.md 1.6. A source can fill only its own
+/* qbft/qbft_store.h - the messages one instance holds. Spec: consensus.md 1.6. A source can fill only its own
    room, and no replay pushes anything out: per source and type 22 of the rounds that matter (two contents a round,
    the newest rounds win), and the ROUND-CHANGEs of its two highest rounds with their certificates. Strict mode:
    Charon's FIFO of 100. Private to qbft. */
-#ifndef AQ_CONSENSUS_QBFT_STORE_H
-#define AQ_CONSENSUS_QBFT_STORE_H
+#ifndef AQ_QBFT_QBFT_STORE_H
+#define AQ_QBFT_QBFT_STORE_H
 
-#include "consensus/qbft.h"
+#include "qbft/qbft.h"
 
 enum {
   AQ_QBFT_GROUP_MAX = 2 * (8 + 3), /* PP, P, C of a source: two contents of round-1 .. round+8 and of one more */

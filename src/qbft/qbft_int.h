@@ -1,9 +1,9 @@
-/* consensus/qbft_int.h - the state of an instance, shared by qbft.c (inputs and actions) and qbft_rules.c (what a
+/* qbft/qbft_int.h - the state of an instance, shared by qbft.c (inputs and actions) and qbft_rules.c (what a
    message is worth). Private. */
-#ifndef AQ_CONSENSUS_QBFT_INT_H
-#define AQ_CONSENSUS_QBFT_INT_H
+#ifndef AQ_QBFT_QBFT_INT_H
+#define AQ_QBFT_QBFT_INT_H
 
-#include "consensus/qbft_store.h"
+#include "qbft/qbft_store.h"
 
 enum { AQ_QBFT_FX_MAX = 32, AQ_QBFT_OWN_MAX = 4 };
 

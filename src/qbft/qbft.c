@@ -1,7 +1,7 @@
-#include "consensus/qbft.h"
+#include "qbft/qbft.h"
 
 #include "base/assert.h"
-#include "consensus/qbft_int.h"
+#include "qbft/qbft_int.h"
 
 static const aq_hash zero;
 

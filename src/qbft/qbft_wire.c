@@ -1,4 +1,4 @@
-#include "consensus/qbft_wire.h"
+#include "qbft/qbft_wire.h"
 
 #include "base/assert.h"
 #include "base/hex.h"

@@ -1,10 +1,10 @@
-/* consensus/qbft.h - one QBFT instance as a pure state machine on hashes. Spec: consensus.md 1 and 8.2 ("The Istanbul
+/* qbft/qbft.h - one QBFT instance as a pure state machine on hashes. Spec: consensus.md 1 and 8.2 ("The Istanbul
    BFT Consensus Algorithm", arXiv 2002.03613, with Charon's fifth message DECIDED). No I/O, clock, allocation or
    cryptography: messages arrive authenticated with all their nested ones, effects are drained. Call one input
    function, then aq_qbft_next until it returns false, then the next input. Equal inputs give equal effects. Strict
    mode replays Charon's transcripts step by step; production uses the rules marked "Ours" there. */
-#ifndef AQ_CONSENSUS_QBFT_H
-#define AQ_CONSENSUS_QBFT_H
+#ifndef AQ_QBFT_QBFT_H
+#define AQ_QBFT_QBFT_H
 
 #include "crypto/hash.h"
 
