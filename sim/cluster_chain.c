@@ -7,6 +7,7 @@
 #include "base/hex.h"
 #include "codec/ssz.h"
 #include "crypto/hash.h"
+#include "http/http.h"
 #include "testnet/beacon_internal.h"
 #include "testnet/vc_internal.h"
 #include "world.h"

@@ -4,6 +4,7 @@
 #include "codec/json.h"
 #include "consensus/validity.h"
 #include "crypto/hash.h"
+#include "http/http.h"
 #include "testnet/beacon_internal.h"
 #include "world.h"
 

@@ -1,6 +1,7 @@
 #include "adapter/http_answer.h"
 
 #include "base/time.h"
+#include "http/http.h"
 
 #include <inttypes.h>
 #include <strings.h>

@@ -4,6 +4,7 @@
 #include "adapter/http_redirect.h"
 #include "base/assert.h"
 #include "base/list.h"
+#include "http/http.h"
 
 #include <curl/curl.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 #include "adapter/http_parse.h"
 
 #include "base/hex.h"
+#include "http/http.h"
 
 #include <strings.h>
 

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/hex.h"
 #include "base/list.h"
+#include "http/http.h"
 
 #include <errno.h>
 #include <netdb.h>

@@ -1,4 +1,5 @@
 #include "adapter/http_raw.h"
+#include "http/http.h"
 
 #include <time.h>
 

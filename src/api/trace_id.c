@@ -1,4 +1,5 @@
 #include "api/trace_id.h"
+#include "http/http.h"
 
 #include <stdio.h>
 

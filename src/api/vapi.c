@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/hex.h"
+#include "http/http.h"
 
 /* ---- keys ---- */
 

@@ -12,7 +12,8 @@
 #include "base/assert.h"
 #include "base/url.h"
 #include "beacon/bn_sse.h"
-#include "port/http_fault.h"
+#include "http/http.h"
+#include "http/http_fault.h"
 
 enum {
   CLIENTS_MAX = 128,                                /* half of the server's connections */

@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "base/metrics.h"
 #include "codec/json.h"
+#include "http/http.h"
 
 enum {
   AQ_VAPI_PATH_MAX = 1024,      /* the longest that anybody serves has a key and a peer id */

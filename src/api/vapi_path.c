@@ -1,6 +1,7 @@
 /* Paths: one normal form, which is what is routed and what is forwarded, so that no spelling of a path that is ours
    reaches a beacon node; and what of the rest may be forwarded at all. Spec: validator-api.md 13. */
 #include "api/vapi_internal.h"
+#include "http/http.h"
 
 #include <strings.h>
 

@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "base/url.h"
+#include "http/http.h"
 
 enum {
   OPEN_MAX = 24,     /* requests to the beacon node at once, and as many subscriptions: the client port has

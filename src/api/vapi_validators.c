@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/hex.h"
+#include "http/http.h"
 
 /* Which validators a request named: each once, in the order of the request. */
 typedef struct {

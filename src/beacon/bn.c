@@ -8,6 +8,7 @@
 #include "base/metrics.h"
 #include "base/url.h"
 #include "beacon/retry.h"
+#include "http/http.h"
 
 /* ---- endpoints ---- */
 

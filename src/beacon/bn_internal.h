@@ -8,7 +8,7 @@
 #include "base/url.h"
 #include "beacon/bn.h"
 #include "beacon/bn_sse.h"
-#include "port/http_fault.h"
+#include "http/http_fault.h"
 
 enum {
   AQ_BN_ALL_MAX = 2 * AQ_BN_ENDPOINTS_MAX,

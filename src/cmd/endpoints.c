@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/url.h"
+#include "http/http.h"
 
 /* ---- endpoints ---- */
 

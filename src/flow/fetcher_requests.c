@@ -7,6 +7,7 @@
 #include "crypto/hash.h"
 #include "eth/block.h"
 #include "flow/fetcher_internal.h"
+#include "http/http.h"
 
 enum { PATH_MAX_LEN = 1024 };
 

@@ -14,21 +14,6 @@ typedef struct {
   size_t cnt;
 } aq_http_headers;
 
-/* Value of the first header of that name, any case; NULL when absent. */
-const char *aq_http_header_get(const aq_http_headers *h, const char *name);
-
-/* A character of methods and names of headers (RFC 9110, 5.6.2). */
-static inline bool aq_http_is_token(char c) {
-  if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) return true;
-  return c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL;
-}
-
-/* Whether a comma-separated list, as Connection's value is one, has that token, in any case. */
-bool aq_http_list_has(const char *list, const char *token);
-/* A header that describes one connection, or that a Connection header of h names: a proxy keeps it to itself (RFC 9110,
-   7.6.1). */
-bool aq_http_hop_by_hop(const aq_http_headers *h, const char *name);
-
 /* ---- server ---- */
 
 typedef struct aq_http_req {
@@ -40,20 +25,6 @@ typedef struct aq_http_req {
   aq_bytes body;      /* whole, within the limit */
   const char *client; /* the client's address without its port; NULL: not known */
 } aq_http_req;
-
-/* Value of a query parameter, percent-decoded into out (0-terminated). Returns false when absent or too long. */
-bool aq_http_query_get(const char *query, const char *name, char *out, size_t out_len);
-/* The nth (from 0) occurrence; for repeated parameters. */
-bool aq_http_query_nth(const char *query, const char *name, size_t nth, char *out, size_t out_len);
-/* All of them in one pass: the first value from *at on (the query, to begin with), which moves behind it.
-   AQ_E_NOTFOUND: none is left; AQ_E_FORMAT: a bad escape, or too long for out. */
-AQ_NODISCARD aq_status aq_http_query_next(const char **at, const char *name, char *out, size_t out_len);
-
-enum { AQ_HTTP_PARAM_MAX = 127, AQ_HTTP_PARAMS_MAX = 2 };
-
-/* Matches a path against a template in which {} stands for one segment that is not empty. The segments go into param in
-   order, cut to fit; param may be NULL. */
-bool aq_http_match(const char *template, const char *path, char (*param)[AQ_HTTP_PARAM_MAX + 1]);
 
 /* A pending answer. The request is valid until the answer is complete or `gone` was called. */
 typedef struct aq_http_res aq_http_res;
@@ -98,7 +69,7 @@ typedef struct {
   int code;                /* 0 when no answer came */
   aq_http_headers headers; /* valid during the call */
   aq_bytes body;           /* whole body; empty when streamed */
-  const char *why;         /* without a whole answer: one sentence, the address first (port/http_fault.h); or NULL */
+  const char *why;         /* without a whole answer: one sentence, the address first (http/http_fault.h); or NULL */
 } aq_httpc_res;
 
 /* Whatever the other side sends, in whatever order: at most one head, then data, then exactly one done. Interim answers

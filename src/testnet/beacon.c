@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/hex.h"
 #include "base/log.h"
+#include "http/http.h"
 #include "testnet/beacon_internal.h"
 
 /* ---- calls ---- */

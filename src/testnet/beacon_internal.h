@@ -8,6 +8,7 @@
 #include "crypto/bls.h"
 #include "crypto/hash.h"
 #include "duty/payload.h"
+#include "http/http.h"
 #include "testnet/beacon.h"
 
 enum {

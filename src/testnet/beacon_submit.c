@@ -7,6 +7,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "eth/block.h"
+#include "http/http.h"
 #include "testnet/beacon_internal.h"
 
 static void tell_bad(aq_beacon *b, const char *why, uint64_t slot, uint64_t validator) {

@@ -6,6 +6,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "eth/block.h"
+#include "http/http.h"
 #include "testnet/vc_internal.h"
 
 typedef struct {

@@ -19,7 +19,7 @@ REACH = {
     "src/adapter/sandbox.c --no-sandbox": ["run", "validator", "beacon"],
     "src/cluster/lock_verify.c --no-verify": ["run"],  # whose start it is about
     "src/cluster/lock_verify.c --execution-client-rpc-endpoint": ["run", "create cluster"],
-    "src/port/http_fault.c --beacon-node-ca": ["run", "validator", *STORE_MOVES],
+    "src/http/http_fault.c --beacon-node-ca": ["run", "validator", *STORE_MOVES],
     "src/adapter/ca.c --beacon-node-ca": ["run", "validator", *STORE_MOVES],
     "src/cluster/lock_verify.c --testnet-*": ["run", "cluster check", "create cluster", "beacon"],
     "src/cluster/create.c --cluster-dir": ["create cluster"],

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "fake/env.h"
-#include "port/http.h"
+#include "http/http.h"
 
 enum { FAKE_HTTP_OPEN_MAX = 512, FAKE_HTTP_LOG_MAX = 4096 };
 

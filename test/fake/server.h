@@ -9,7 +9,7 @@
 
 #include "base/assert.h"
 #include "base/hex.h"
-#include "port/http.h"
+#include "http/http.h"
 
 enum { FAKE_HEADERS_MAX = 16 };
 

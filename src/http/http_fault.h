@@ -1,8 +1,8 @@
-/* port/http_fault.h - one mistake, one sentence: what an operator reads when a server cannot be asked, or answers as no
+/* http/http_fault.h - one mistake, one sentence: what an operator reads when a server cannot be asked, or answers as no
    server of its kind does. The address comes first, as scheme://host:port; never a path, a user, a query or a header.
    The HTTP client knows the fault (aq_httpc_res.why), the caller the answer's code. */
-#ifndef AQ_PORT_HTTP_FAULT_H
-#define AQ_PORT_HTTP_FAULT_H
+#ifndef AQ_HTTP_HTTP_FAULT_H
+#define AQ_HTTP_HTTP_FAULT_H
 
 #include "base/bytes.h"
 

@@ -1,4 +1,4 @@
-#include "port/http_fault.h"
+#include "http/http_fault.h"
 
 #include <stdio.h>
 

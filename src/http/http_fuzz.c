@@ -1,6 +1,6 @@
 /* Query strings, route templates, lists and header look-up against a plain reading of each. Input: three lines: the
    name, the path, header lines are made of both; the rest is the query. */
-#include "port/http.h"
+#include "http/http.h"
 
 #include <ctype.h>
 #include <stdlib.h>

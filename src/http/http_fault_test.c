@@ -1,6 +1,6 @@
 /* Goal: each mistake has a sentence of its own that begins with the address and fits a line of the log.
    Method: all faults and codes against each other. */
-#include "port/http_fault.h"
+#include "http/http_fault.h"
 
 #include "aq_test.h"
 

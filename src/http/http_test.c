@@ -1,4 +1,4 @@
-#include "port/http.h"
+#include "http/http.h"
 
 #include "aq_test.h"
 
