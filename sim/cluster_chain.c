@@ -8,7 +8,7 @@
 #include "codec/ssz.h"
 #include "crypto/hash.h"
 #include "http/http.h"
-#include "testnet/beacon_internal.h"
+#include "simchain/beacon_internal.h"
 #include "testnet/vc_internal.h"
 #include "world.h"
 

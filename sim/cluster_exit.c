@@ -6,7 +6,7 @@
 #include "base/assert.h"
 #include "base/hex.h"
 #include "codec/json.h"
-#include "testnet/beacon_internal.h"
+#include "simchain/beacon_internal.h"
 #include "world.h"
 
 enum { POSTS_MAX = 3 * SIM_NODES_MAX, TRIES_MAX = 200 };

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
-#include "testnet/beacon_internal.h"
+#include "simchain/beacon_internal.h"
 #include "world.h"
 
 /* By kind of duty: attesters, proposers. */

@@ -5,7 +5,7 @@
 #include "consensus/validity.h"
 #include "crypto/hash.h"
 #include "http/http.h"
-#include "testnet/beacon_internal.h"
+#include "simchain/beacon_internal.h"
 #include "world.h"
 
 enum { ROOM = 64 << 20 };

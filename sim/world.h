@@ -16,7 +16,7 @@
 #include "p2p/host.h"
 #include "port/timer_heap.h"
 #include "rng.h"
-#include "testnet/beacon.h"
+#include "simchain/beacon.h"
 #include "testnet/vc.h"
 
 enum {

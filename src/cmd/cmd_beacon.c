@@ -12,7 +12,7 @@
 #include "cmd/cmd.h"
 #include "cmd/network.h"
 #include "node/node.h"
-#include "testnet/beacon.h"
+#include "simchain/beacon.h"
 
 typedef struct {
   const char *listen, *genesis_version, *fork, *pubkeys_file;

@@ -5,7 +5,7 @@
 #include "fake/protection.h"
 #include "fake/vapi.h"
 #include "node/core.h"
-#include "testnet/beacon_internal.h"
+#include "simchain/beacon_internal.h"
 #include "testnet/vc.h"
 
 enum { SPE = 8 };

@@ -7,7 +7,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "cluster/create.h"
-#include "testnet/beacon.h"
+#include "simchain/beacon.h"
 #include "testnet/vc.h"
 
 enum { SLOTS_PER_EPOCH = 8, GENESIS_DELAY_S = 2 };

@@ -1,7 +1,7 @@
 /* The validator client on a chain whose duties move. */
 #include "aq_test.h"
 #include "fake/vc.h"
-#include "testnet/beacon_internal.h"
+#include "simchain/beacon_internal.h"
 
 enum { VALIDATORS = 16, SPE = 8 };
 #define GENESIS FAKE_CHAIN_GENESIS

@@ -2,7 +2,7 @@
 #include "aq_test.h"
 
 #include "fake/vc.h"
-#include "testnet/beacon_internal.h"
+#include "simchain/beacon_internal.h"
 
 enum { VALIDATORS = 4, SPE = 8 };
 

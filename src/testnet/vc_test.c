@@ -9,7 +9,7 @@
 #include "fake/bridge.h"
 #include "fake/chain.h"
 #include "fake/protection.h"
-#include "testnet/beacon.h"
+#include "simchain/beacon.h"
 #include "testnet/vc_internal.h"
 
 enum { VALIDATORS = 16, SPE = 8, LIES_MAX = 16 };

@@ -5,7 +5,7 @@
 
 #include "crypto/bls.h"
 #include "fake/env.h"
-#include "testnet/beacon.h"
+#include "simchain/beacon.h"
 
 #define FAKE_CHAIN_GENESIS AQ_SECONDS(1700000000)
 #define FAKE_CHAIN_SLOT AQ_SECONDS(12)

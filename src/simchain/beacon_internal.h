@@ -1,6 +1,6 @@
-/* testnet/beacon_internal.h - state of the simulated chain, shared by its files. */
-#ifndef AQ_TESTNET_BEACON_INTERNAL_H
-#define AQ_TESTNET_BEACON_INTERNAL_H
+/* simchain/beacon_internal.h - state of the simulated chain, shared by its files. */
+#ifndef AQ_SIMCHAIN_BEACON_INTERNAL_H
+#define AQ_SIMCHAIN_BEACON_INTERNAL_H
 
 #include "base/list.h"
 #include "base/map.h"
@@ -9,7 +9,7 @@
 #include "crypto/hash.h"
 #include "duty/payload.h"
 #include "http/http.h"
-#include "testnet/beacon.h"
+#include "simchain/beacon.h"
 
 enum {
   AQ_SIM_BODY_MAX = 64 << 20,

@@ -5,7 +5,7 @@
 #include "base/assert.h"
 #include "base/hex.h"
 #include "http/http.h"
-#include "testnet/beacon_internal.h"
+#include "simchain/beacon_internal.h"
 
 typedef unsigned long long ull;
 

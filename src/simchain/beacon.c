@@ -1,4 +1,4 @@
-#include "testnet/beacon.h"
+#include "simchain/beacon.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "http/http.h"
-#include "testnet/beacon_internal.h"
+#include "simchain/beacon_internal.h"
 
 /* ---- calls ---- */
 

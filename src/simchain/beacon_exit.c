@@ -1,6 +1,6 @@
 /* Voluntary exits. One a validator is taken; a second one is nothing new, as beacon nodes have it while the first waits
    for its block. There is no queue: who leaves attests on. Spec: consensus-specs "process_voluntary_exit", EIP-7044. */
-#include "testnet/beacon_internal.h"
+#include "simchain/beacon_internal.h"
 
 /* Apart from aq_chain_signing_root, which the nodes under test go by. */
 static void signing_root(uint8_t root[32], const aq_beacon *b, uint64_t epoch, aq_bytes message) {

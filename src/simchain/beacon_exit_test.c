@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "fake/chain.h"
 #include "fake/server.h"
-#include "testnet/beacon_internal.h"
+#include "simchain/beacon_internal.h"
 
 enum { VALIDATORS = 4, SPE = 8 };
 #define ROUTE "/eth/v1/beacon/pool/voluntary_exits"

@@ -5,7 +5,7 @@
 #include "fake/chain.h"
 #include "fake/env.h"
 #include "fake/server.h"
-#include "testnet/beacon_internal.h"
+#include "simchain/beacon_internal.h"
 
 enum { VALIDATORS = 8, SPE = 8 };
 

@@ -1,11 +1,11 @@
-/* testnet/beacon.h - the simulated chain as a core over port/http: one beacon node for a whole test network. It
+/* simchain/beacon.h - the simulated chain as a core over port/http: one beacon node for a whole test network. It
    answers what nodes and validator clients ask, verifies every signature it is sent under the validators' real keys,
    counts what was done, missed, refused and slashable, and misbehaves on request. Duties depend on a block root, as on
    the real chain: who leaves that block moves them. With a relay it takes the bids of a builder and hands out blinded
    blocks. Not a consensus client: no execution layer, no peers, empty blocks, every valid message counts. Spec:
    core.md 12 and 15, beacon-APIs, builder-specs. */
-#ifndef AQ_TESTNET_BEACON_H
-#define AQ_TESTNET_BEACON_H
+#ifndef AQ_SIMCHAIN_BEACON_H
+#define AQ_SIMCHAIN_BEACON_H
 
 #include "duty/payload.h"
 #include "port/env.h"

@@ -4,7 +4,7 @@
 
 #include "base/assert.h"
 #include "base/hex.h"
-#include "testnet/beacon_internal.h"
+#include "simchain/beacon_internal.h"
 
 uint64_t aq_sim_now_slot(const aq_beacon *b) { return aq_slot_at(&b->chain.clock, aq_now_ns(b->cfg.env)); }
 

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "eth/block.h"
 #include "http/http.h"
-#include "testnet/beacon_internal.h"
+#include "simchain/beacon_internal.h"
 
 static void tell_bad(aq_beacon *b, const char *why, uint64_t slot, uint64_t validator) {
   snprintf(b->last_bad, sizeof b->last_bad, "slot %llu validator %llu: %s", (unsigned long long)slot,

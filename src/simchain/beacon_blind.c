@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
-#include "testnet/beacon_internal.h"
+#include "simchain/beacon_internal.h"
 
 enum { PAYLOAD_MAX = 1 << 20, FIELDS_MAX = 24 };
 

@@ -6,7 +6,7 @@
 #include "fake/chain.h"
 #include "fake/env.h"
 #include "fake/server.h"
-#include "testnet/beacon_internal.h"
+#include "simchain/beacon_internal.h"
 
 enum { VALIDATORS = 16, SPE = 8 };
 #define GENESIS FAKE_CHAIN_GENESIS
