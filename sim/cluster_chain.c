@@ -9,7 +9,7 @@
 #include "crypto/hash.h"
 #include "http/http.h"
 #include "simchain/beacon_internal.h"
-#include "testnet/vc_internal.h"
+#include "vc/vc_internal.h"
 #include "world.h"
 
 /* ---- the fork on the way ---- */

@@ -17,7 +17,7 @@
 #include "port/timer_heap.h"
 #include "rng.h"
 #include "simchain/beacon.h"
-#include "testnet/vc.h"
+#include "vc/vc.h"
 
 enum {
   SIM_NODES_MAX = AQ_SIM_NODES_MAX,

@@ -45,7 +45,7 @@ except ImportError as missing:
 # What a wrong line of can cost a stake or a duty.
 PROMISE = ["src/qbft/*.c", "src/consensus/*.c", "src/tss/*.c", "src/beacon/*.c", "src/ledger/*.c", "src/schedule/*.c",
            "src/exchange/*.c", "src/flow/*.c", "src/adapter/sqlite_*.c", "src/adapter/interchange.c",
-           "src/api/vapi*.c", "src/testnet/vc*.c"]
+           "src/api/vapi*.c", "src/vc/*.c"]
 EQUIVALENT = os.path.join(ROOT, "test/mutants/equivalent")
 SIMULATORS = {"sim_qbft": "^seed ", "sim_cluster": "^seed ", "sim_exhaust": None, "sim_store": "^seed "}
 SIM_TARGETS = sorted({common.COMMANDS[s][0] for s in SIMULATORS})

@@ -11,7 +11,7 @@
 #include "cmd/cmd.h"
 #include "cmd/endpoints.h"
 #include "crypto/aead.h"
-#include "testnet/vc.h"
+#include "vc/vc.h"
 
 typedef struct {
   const char *api, *ca, *keys_dir, *data_dir;

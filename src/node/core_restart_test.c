@@ -6,7 +6,7 @@
 #include "fake/vapi.h"
 #include "node/core.h"
 #include "simchain/beacon_internal.h"
-#include "testnet/vc.h"
+#include "vc/vc.h"
 
 enum { SPE = 8 };
 #define SLOT_NS AQ_SECONDS(12)

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "cluster/create.h"
 #include "simchain/beacon.h"
-#include "testnet/vc.h"
+#include "vc/vc.h"
 
 enum { SLOTS_PER_EPOCH = 8, GENESIS_DELAY_S = 2 };
 #define SLOT_NS AQ_SECONDS(4)

@@ -9,7 +9,7 @@
 #include "fake/bridge.h"
 #include "fake/chain.h"
 #include "fake/protection.h"
-#include "testnet/vc.h"
+#include "vc/vc.h"
 
 enum { FAKE_VC_KEYS_MAX = 16 };
 

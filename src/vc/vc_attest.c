@@ -5,7 +5,7 @@
 #include "base/assert.h"
 #include "base/hex.h"
 #include "base/log.h"
-#include "testnet/vc_internal.h"
+#include "vc/vc_internal.h"
 
 typedef struct {
   aq_vc_att duty;

@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "eth/block.h"
 #include "http/http.h"
-#include "testnet/vc_internal.h"
+#include "vc/vc_internal.h"
 
 typedef struct {
   aq_vc *v;

@@ -1,8 +1,8 @@
-/* testnet/vc.h - the built-in validator client as a core: talks the beacon API to one node, signs attestations,
+/* vc/vc.h - the built-in validator client as a core: talks the beacon API to one node, signs attestations,
    blocks and RANDAO with the keys it holds, and asks its slashing protection before each. Spec: validator-api.md 15,
    16; EIP-3076 for the database. */
-#ifndef AQ_TESTNET_VC_H
-#define AQ_TESTNET_VC_H
+#ifndef AQ_VC_VC_H
+#define AQ_VC_VC_H
 
 #include "crypto/bls.h"
 #include "eth/chain.h"

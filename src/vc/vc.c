@@ -1,4 +1,4 @@
-#include "testnet/vc_internal.h"
+#include "vc/vc_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* The validator client on the simulated chain, in one process and in virtual time. */
-#include "testnet/vc.h"
+#include "vc/vc.h"
 
 #include "aq_test.h"
 
@@ -10,7 +10,7 @@
 #include "fake/chain.h"
 #include "fake/protection.h"
 #include "simchain/beacon.h"
-#include "testnet/vc_internal.h"
+#include "vc/vc_internal.h"
 
 enum { VALIDATORS = 16, SPE = 8, LIES_MAX = 16 };
 #define GENESIS FAKE_CHAIN_GENESIS

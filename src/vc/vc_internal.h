@@ -1,11 +1,11 @@
-/* testnet/vc_internal.h - the validator client's state, shared by its epoch part (vc.c) and its duty parts. */
-#ifndef AQ_TESTNET_VC_INTERNAL_H
-#define AQ_TESTNET_VC_INTERNAL_H
+/* vc/vc_internal.h - the validator client's state, shared by its epoch part (vc.c) and its duty parts. */
+#ifndef AQ_VC_VC_INTERNAL_H
+#define AQ_VC_VC_INTERNAL_H
 
 #include "beacon/bn.h"
 #include "codec/json.h"
 #include "duty/payload.h"
-#include "testnet/vc.h"
+#include "vc/vc.h"
 
 enum { AQ_VC_ANSWER_MAX = 64 << 20 };
 #define AQ_VC_WAIT_NS AQ_SECONDS(12) /* the node answers once the cluster has decided */

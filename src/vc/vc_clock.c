@@ -1,7 +1,7 @@
 /* The client's clock: steps, and how far ahead of now a mark may hold duties back (docs/decisions/008). */
 #include "base/log.h"
 #include "codec/json.h"
-#include "testnet/vc_internal.h"
+#include "vc/vc_internal.h"
 
 enum { SYNCING_MAX = 4096 }; /* of an answer that says where the chain is */
 

@@ -1,7 +1,7 @@
 /* A validator client whose node lies on one route. Input: a byte, the route; a byte, the status and content type; then
    the answer's body. Whatever it says, the client signs only what its slashing protection took first, each attestation
    and block once, and ends clean. */
-#include "testnet/vc.h"
+#include "vc/vc.h"
 
 #include "base/log.h"
 #include "base/metrics.h"
