@@ -22,7 +22,7 @@ if(AQ_COVERAGE)
   target_link_options(aq_flags INTERFACE --coverage)
 endif()
 
-set(AQ_LAYERS base crypto codec identity eth duty port http cluster beacon p2p qbft consensus tss ledger schedule exchange flow api simchain vc testnet adapter node)
+set(AQ_LAYERS base crypto codec identity eth duty port http cluster beacon p2p qbft consensus tss ledger schedule exchange flow api simchain vc adapter node lab)
 set(aq_lower aq_flags)
 foreach(layer IN LISTS AQ_LAYERS)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${layer}/*.c)

@@ -57,7 +57,7 @@ endforeach()
 if(TARGET api_vapi_steps_test AND NOT AQ_FUZZ)
   file(GLOB step_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/api/vapi*.c ${CMAKE_SOURCE_DIR}/src/schedule/scheduler*.c
     ${CMAKE_SOURCE_DIR}/src/ledger/dutydb.c ${CMAKE_SOURCE_DIR}/src/ledger/parsigdb.c ${CMAKE_SOURCE_DIR}/src/flow/workflow*.c
-    ${CMAKE_SOURCE_DIR}/src/port/http.c ${CMAKE_SOURCE_DIR}/src/codec/json.c)
+    ${CMAKE_SOURCE_DIR}/src/http/http.c ${CMAKE_SOURCE_DIR}/src/codec/json.c)
   list(FILTER step_sources EXCLUDE REGEX "_(test|fuzz)\\.c$")
   add_library(aq_steps OBJECT ${step_sources})
   target_compile_options(aq_steps PRIVATE -fsanitize-coverage=trace-pc)

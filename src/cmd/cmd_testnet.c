@@ -6,7 +6,7 @@
 #include "base/metrics.h"
 #include "cmd/cmd.h"
 #include "cmd/endpoints.h"
-#include "node/testnet.h"
+#include "lab/testnet.h"
 
 typedef struct {
   uint64_t nodes, validators, slot_ns, slots, slots_per_epoch, base_port, chaos, seed, start_timeout_ns;

@@ -32,11 +32,11 @@ REACH = {
     "src/node/node.c --monitoring": ["run"],
     "src/node/node.c --validator-api": ["run"],
     "src/node/throwaway.c --data-dir": ["run"],
-    "src/node/testnet.c --dir": ["testnet"],
-    "src/node/testnet_ready.c --start-timeout": ["testnet"],
+    "src/lab/testnet.c --dir": ["testnet"],
+    "src/lab/testnet_ready.c --start-timeout": ["testnet"],
 }
 SHARED = {"src/cmd/store_scope.c": STORE_MOVES, "src/cmd/network.c": ["run", "cluster check", "create cluster", "beacon", *STORE_MOVES]}
-CHILDREN = {"src/node/testnet.c": r"--\S+"}  # command lines of the processes that it starts: the text is one word
+CHILDREN = {"src/lab/testnet.c": r"--\S+"}  # command lines of the processes that it starts: the text is one word
 
 def flags_of(command):
     p = run(*command.split(), "--help")

@@ -1,7 +1,7 @@
 /* The live table: redrawn in place on a terminal, one plain line a slot elsewhere. */
 #include <unistd.h>
 
-#include "node/testnet_internal.h"
+#include "lab/testnet_internal.h"
 
 typedef unsigned long long ull;
 

@@ -1,7 +1,7 @@
-/* testnet/report.h - what a test network did, gathered from the nodes' verdict lines and the simulated chain's
+/* lab/report.h - what a test network did, gathered from the nodes' verdict lines and the simulated chain's
    counts. Pure. The report is the JSON of architecture.md 6. */
-#ifndef AQ_TESTNET_REPORT_H
-#define AQ_TESTNET_REPORT_H
+#ifndef AQ_LAB_REPORT_H
+#define AQ_LAB_REPORT_H
 
 #include "base/bytes.h"
 #include "duty/duty.h"

@@ -1,6 +1,6 @@
 /* The start of a test network: how long its processes take depends on the machine, so nothing is counted before all
    of them are up. Genesis is no such moment: it must be known before anybody can be ready for it. */
-#include "node/testnet_internal.h"
+#include "lab/testnet_internal.h"
 #include "port/store.h"
 
 typedef unsigned long long ull;

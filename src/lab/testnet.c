@@ -1,4 +1,4 @@
-#include "node/testnet.h"
+#include "lab/testnet.h"
 
 #include <dirent.h>
 #include <netinet/in.h>
@@ -13,7 +13,7 @@
 #include "base/assert.h"
 #include "cluster/datadir.h"
 #include "crypto/aead.h"
-#include "node/testnet_internal.h"
+#include "lab/testnet_internal.h"
 
 extern char **environ;
 

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
-#include "node/testnet_internal.h"
+#include "lab/testnet_internal.h"
 
 aq_child *aq_child_new(aq_testnet *t, const char *name, int node) {
   AQ_ASSERT(t->child_cnt < AQ_CHILDREN_MAX);

@@ -5,7 +5,7 @@
 
 #include "base/assert.h"
 #include "fake/fuzz_json.h"
-#include "testnet/report.h"
+#include "lab/report.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

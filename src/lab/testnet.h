@@ -1,7 +1,7 @@
-/* node/testnet.h - a whole test network as processes: cluster, simulated chain, nodes, validator clients; kills and
+/* lab/testnet.h - a whole test network as processes: cluster, simulated chain, nodes, validator clients; kills and
    restarts on a plan; a live table; a report. Spec: architecture.md 6. */
-#ifndef AQ_NODE_TESTNET_H
-#define AQ_NODE_TESTNET_H
+#ifndef AQ_LAB_TESTNET_H
+#define AQ_LAB_TESTNET_H
 
 #include "base/bytes.h"
 

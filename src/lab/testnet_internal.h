@@ -1,14 +1,14 @@
-/* node/testnet_internal.h - the running test network. */
-#ifndef AQ_NODE_TESTNET_INTERNAL_H
-#define AQ_NODE_TESTNET_INTERNAL_H
+/* lab/testnet_internal.h - the running test network. */
+#ifndef AQ_LAB_TESTNET_INTERNAL_H
+#define AQ_LAB_TESTNET_INTERNAL_H
 
 #include <stdio.h>
 #include <uv.h>
 
 #include "adapter/adapters.h"
 #include "base/url.h"
-#include "node/testnet.h"
-#include "testnet/report.h"
+#include "lab/report.h"
+#include "lab/testnet.h"
 
 enum { AQ_CHILD_ARGS_MAX = 40, AQ_CHILD_LINE_MAX = 16384, AQ_CHILDREN_MAX = 2 * AQ_TESTNET_NODES_MAX + 2 };
 

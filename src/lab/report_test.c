@@ -1,4 +1,4 @@
-#include "testnet/report.h"
+#include "lab/report.h"
 
 #include "aq_test.h"
 
