@@ -7,13 +7,13 @@
 #include "adapter/adapters.h"
 #include "adapter/http_answer.h"
 #include "adapter/http_parse.h"
+#include "adapter/listen.h"
 #include "base/assert.h"
 #include "base/hex.h"
 #include "base/list.h"
 #include "http/http.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -26,8 +26,6 @@
 enum {
   READ_MAX = 16 * 1024,
   SEND_MAX = 64 * 1024,
-  ACCEPT_MAX = 16, /* connections a turn */
-  BACKLOG = 128,
   HEAD_LIMIT_S = 10, /* for a whole head, from its first byte or from the connect: slow senders */
   BODY_LIMIT_S = 60, /* for a whole body */
   LINGER_S = 2,      /* for the client to read a last answer before the connection ends */
@@ -99,16 +97,13 @@ struct aq_http_server {
   aq_loop *loop;
   const aq_env *env;
   aq_http_handler handler;
-  int fd;
-  uv_poll_t listener;
+  aq_listen *listener;
   uv_timer_t sweep; /* monotonic: time limits do not care about the wall clock */
   uv_timer_t soon;  /* closes the doomed */
   unsigned handles;
   aq_list conns;
   size_t conn_cnt, held, pot;
   uint32_t idle_timeout_s, conns_max;
-  uint16_t port;
-  bool waiting; /* no place for another connection: the listener is not watched */
   bool stopping;
 };
 
@@ -149,7 +144,10 @@ static void account(conn *c) {
   c->held = held, c->drawn = drawn;
 }
 
-static void watch_listener(aq_http_server *s);
+/* One may have ended, or can give way now. */
+static void watch_listener(aq_http_server *s) {
+  if (!s->stopping) aq_listen_resume(s->listener);
+}
 
 /* Of half an answer: the client must not take it for the whole, where the connection's end means that, whoever ends
    it. The memory lives until libuv lets go of the handle: callers up the stack may still look at it. */
@@ -514,7 +512,7 @@ static void answer_sent(conn *c) {
     return;
   }
   enter(c, CONN_HEAD, c->in.len ? HEAD_LIMIT_S : c->server->idle_timeout_s);
-  watch_listener(c->server); /* it can give way now */
+  watch_listener(c->server);
 }
 
 static void flush(conn *c) {
@@ -614,7 +612,13 @@ static bool has_place(aq_http_server *s, const char *addr) {
   return own != NULL;
 }
 
-static void take_connection(aq_http_server *s, int fd, const struct sockaddr_storage *from) {
+static bool on_room(void *arg) {
+  aq_http_server *s = arg;
+  return s->conn_cnt < s->conns_max || most_idle(s, NULL);
+}
+
+static void take_connection(void *arg, int fd, const struct sockaddr_storage *from) {
+  aq_http_server *s = arg;
   static const char busy[] =
       "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\n"
       "Connection: close\r\n\r\n";
@@ -632,7 +636,7 @@ static void take_connection(aq_http_server *s, int fd, const struct sockaddr_sto
     close(fd);
     return;
   }
-  if (s->conn_cnt >= s->conns_max) drop(most_idle(s, NULL)); /* on_listener has seen that there is one */
+  if (s->conn_cnt >= s->conns_max) drop(most_idle(s, NULL)); /* on_room has seen that there is one */
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one); /* event streams to a machine that vanished */
   c->server = s, c->fd = fd;
@@ -646,29 +650,6 @@ static void take_connection(aq_http_server *s, int fd, const struct sockaddr_sto
   watch(c);
 }
 
-static void on_listener(uv_poll_t *h, int status, int events) {
-  (void)status, (void)events;
-  aq_http_server *s = h->data;
-  for (int i = 0; i < ACCEPT_MAX; i++) {
-    struct sockaddr_storage from = {0};
-    socklen_t len = sizeof from;
-    bool full = s->conn_cnt >= s->conns_max && !most_idle(s, NULL);
-    int fd = full ? -1 : accept4(s->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (full || (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)) {
-      s->waiting = true; /* until a connection ends or idles, or for out of descriptors the next sweep */
-      uv_poll_stop(&s->listener);
-    }
-    if (fd < 0) return;
-    take_connection(s, fd, &from);
-  }
-}
-
-static void watch_listener(aq_http_server *s) {
-  if (!s->waiting || s->stopping) return;
-  s->waiting = false;
-  AQ_ASSERT(uv_poll_start(&s->listener, UV_READABLE, on_listener) == 0);
-}
-
 static void on_sweep(uv_timer_t *h) {
   aq_http_server *s = h->data;
   uint64_t now = aq_mono_ns(s->env);
@@ -680,55 +661,29 @@ static void on_sweep(uv_timer_t *h) {
 
 /* ---- object ---- */
 
-static aq_status listen_on(int *fd_out, const aq_http_server_cfg *cfg, aq_err *err) {
-  char service[8];
-  struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *addrs = NULL;
-  snprintf(service, sizeof service, "%u", cfg->port);
-  int rc = getaddrinfo(cfg->host, service, &hints, &addrs), one = 1; /* at start only: may wait */
-  if (rc != 0) return aq_fail(err, AQ_E_IO, "cannot listen on %s:%u: %s", cfg->host, cfg->port, gai_strerror(rc));
-  int fd = socket(addrs->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  bool good = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
-              bind(fd, addrs->ai_addr, addrs->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0;
-  int why = errno;
-  freeaddrinfo(addrs);
-  if (good) {
-    *fd_out = fd;
-    return AQ_OK;
-  }
-  if (fd >= 0) close(fd);
-  return aq_fail(err, AQ_E_IO, "cannot listen on %s:%u: %s", cfg->host, cfg->port, strerror(why));
-}
-
-static uint16_t port_of(int fd) {
-  struct sockaddr_in6 addr = {0};
-  socklen_t len = sizeof addr;
-  _Static_assert(offsetof(struct sockaddr_in6, sin6_port) == offsetof(struct sockaddr_in, sin_port), "one place");
-  if (getsockname(fd, (struct sockaddr *)&addr, &len) != 0) return 0;
-  return ntohs(addr.sin6_port);
-}
-
 aq_status aq_http_server_new(aq_http_server **out, aq_loop *l, const aq_http_server_cfg *cfg, const aq_http_handler *h,
                              aq_err *err) {
-  int fd = -1;
-  aq_status st = listen_on(&fd, cfg, err);
-  if (st != AQ_OK) return st;
   aq_http_server *s = calloc(1, sizeof *s);
   AQ_ASSERT(s);
-  s->loop = l, s->env = aq_loop_env(l), s->handler = *h, s->fd = fd, s->port = port_of(fd);
+  aq_status st =
+      aq_listen_new(&s->listener, l, cfg->host, cfg->port, &(aq_listen_cb){s, on_room, take_connection}, err);
+  if (st != AQ_OK) {
+    free(s);
+    return st;
+  }
+  s->loop = l, s->env = aq_loop_env(l), s->handler = *h;
   s->idle_timeout_s = cfg->idle_timeout_s, s->conns_max = cfg->conns_max;
   aq_list_init(&s->conns);
-  AQ_ASSERT(uv_poll_init(aq_loop_uv(l), &s->listener, fd) == 0);
   AQ_ASSERT(uv_timer_init(aq_loop_uv(l), &s->sweep) == 0);
   AQ_ASSERT(uv_timer_init(aq_loop_uv(l), &s->soon) == 0);
-  s->listener.data = s->sweep.data = s->soon.data = s;
-  s->handles = 3;
-  AQ_ASSERT(uv_poll_start(&s->listener, UV_READABLE, on_listener) == 0);
+  s->sweep.data = s->soon.data = s;
+  s->handles = 2;
   AQ_ASSERT(uv_timer_start(&s->sweep, on_sweep, SWEEP_MS, SWEEP_MS) == 0);
   *out = s;
   return AQ_OK;
 }
 
-uint16_t aq_http_server_port(const aq_http_server *s) { return s->port; }
+uint16_t aq_http_server_port(const aq_http_server *s) { return aq_listen_port(s->listener); }
 
 size_t aq_http_server_held(const aq_http_server *s) { return s->held; }
 
@@ -736,8 +691,7 @@ void aq_http_server_free(aq_http_server *s) {
   if (!s) return;
   s->stopping = true;
   AQ_LIST_EACH(&s->conns, c, conn, node) { drop(c); }
-  uv_close((uv_handle_t *)&s->listener, on_server_handle_closed);
+  aq_listen_free(s->listener);
   uv_close((uv_handle_t *)&s->sweep, on_server_handle_closed);
   uv_close((uv_handle_t *)&s->soon, on_server_handle_closed);
-  close(s->fd);
 }

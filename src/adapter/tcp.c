@@ -1,25 +1,22 @@
 #include "adapter/adapters.h"
+#include "adapter/listen.h"
 #include "base/assert.h"
-#include "base/line_limit.h"
-#include "base/log.h"
 #include "base/map.h"
 
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <uv.h>
 
 enum {
   CONNS_MAX = 1024,
   LISTENERS_MAX = 8,
-  BACKLOG = 128,
   KEEPALIVE_S = 30,
   READ_CHUNK = 32 * 1024, /* shared: a read is handed on before the next one starts; and one is all in a turn */
-  ACCEPTS_MAX = 16,       /* a listener's in a turn: each costs a handle and the gate's look */
 };
 #define CONNECT_LIMIT_NS AQ_SECONDS(5)
-#define LISTEN_AGAIN_NS AQ_SECONDS(1)
 #define WAITING_MAX ((size_t)4 << 20) /* port/tcp.h: at most 4 MiB wait */
 
 typedef enum { HOLD_NONE, HOLD_RESOLVE, HOLD_HANDLE } hold;
@@ -43,18 +40,6 @@ typedef struct {
   aq_buf pending, flying; /* flying belongs to the write request while it is not empty */
 } conn;
 
-typedef struct {
-  uv_tcp_t h;
-  aq_uv_tcp *owner;
-  uint64_t turn; /* in which `accepts` came in */
-  uint32_t accepts;
-  aq_timer again;               /* the next turn takes the one that waits */
-  struct sockaddr_storage addr; /* with the port that it got */
-  bool shut, closed;            /* after an error: closing; closed, until it listens anew */
-  aq_timer anew;
-  aq_line_limit line;
-} listener;
-
 struct aq_uv_tcp {
   aq_loop *loop;
   const aq_env *env;
@@ -62,9 +47,8 @@ struct aq_uv_tcp {
   aq_tcp_events ev;
   aq_map conns;
   uint64_t next_id;
-  listener listener[LISTENERS_MAX];
+  aq_listen *listener[LISTENERS_MAX];
   size_t listener_cnt;
-  uint16_t bound_port;
   size_t open_handles; /* the object outlives them */
   bool freed;
   uint8_t chunk[READ_CHUNK];
@@ -312,56 +296,36 @@ static uint64_t port_dial(void *ctx, const char *host, uint16_t port) {
 
 /* ---- listening ---- */
 
-static void remote_text(char *out, size_t out_len, const uv_tcp_t *h) {
-  struct sockaddr_storage addr = {0};
-  int len = sizeof addr;
+static void remote_text(char *out, size_t out_len, const struct sockaddr_storage *addr) {
   char ip[INET6_ADDRSTRLEN] = "";
-  uint16_t port = 0;
-  if (uv_tcp_getpeername(h, (struct sockaddr *)&addr, &len) == 0 && addr.ss_family == AF_INET6) {
-    const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)&addr;
+  if (addr->ss_family == AF_INET6) {
+    const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)addr;
     uv_ip6_name(a, ip, sizeof ip);
-    port = ntohs(a->sin6_port);
     bool mapped = IN6_IS_ADDR_V4MAPPED(&a->sin6_addr);
-    snprintf(out, out_len, mapped ? "%s:%u" : "[%s]:%u", mapped ? ip + strlen("::ffff:") : ip, port);
+    snprintf(out, out_len, mapped ? "%s:%u" : "[%s]:%u", mapped ? ip + strlen("::ffff:") : ip, ntohs(a->sin6_port));
     return;
   }
-  const struct sockaddr_in *a = (const struct sockaddr_in *)&addr;
-  if (addr.ss_family == AF_INET) uv_ip4_name(a, ip, sizeof ip), port = ntohs(a->sin_port);
-  snprintf(out, out_len, "%s:%u", ip, port);
+  const struct sockaddr_in *a = (const struct sockaddr_in *)addr;
+  uv_ip4_name(a, ip, sizeof ip);
+  snprintf(out, out_len, "%s:%u", ip, ntohs(a->sin_port));
 }
 
-static void listen_anew(void *arg);
-
-static void on_listener_closed(uv_handle_t *h) {
-  listener *l = h->data;
-  l->closed = true;
-  if (!l->owner->freed) aq_timer_after(l->owner->env, &l->anew, LISTEN_AGAIN_NS, listen_anew, l);
-  handle_gone(l->owner);
-}
-
-/* libuv asks again and again, and nothing else, until the error is gone or the listener is closed. */
-static void shut(listener *l, int why) {
-  aq_uv_tcp *t = l->owner;
-  if (l->shut) return;
-  l->shut = true;
-  if (aq_line_due(&l->line, aq_mono_ns(t->env)))
-    AQ_LOG(AQ_LOG_ERROR, "accept", AQ_STR("err", uv_strerror(why)), AQ_UINT("more", l->line.more),
-           AQ_STR("note", "no connections are taken; it is tried again each second"));
-  aq_timer_cancel(t->env, &l->again);
-  uv_close((uv_handle_t *)&l->h, on_listener_closed);
-}
-
-static void take_connection(listener *l) {
-  aq_uv_tcp *t = l->owner;
+static void take_connection(void *arg, int fd, const struct sockaddr_storage *from) {
+  aq_uv_tcp *t = arg;
   char remote[INET6_ADDRSTRLEN + 16];
+  if (t->conns.cnt >= CONNS_MAX || !t->ev.accepted) {
+    close(fd);
+    return;
+  }
   conn *c = conn_new(t);
   conn_init_handle(c);
-  if (uv_accept((uv_stream_t *)&l->h, (uv_stream_t *)&c->h) != 0 || t->conns.cnt > CONNS_MAX || !t->ev.accepted) {
+  if (uv_tcp_open(&c->h, fd) != 0) {
+    close(fd);
     conn_kill(c);
     return;
   }
   conn_opened(c);
-  remote_text(remote, sizeof remote, &c->h);
+  remote_text(remote, sizeof remote, from);
   bool keep = t->ev.accepted(t->ev.arg, c->id, remote);
   if (c->dead) return;
   if (keep)
@@ -370,58 +334,12 @@ static void take_connection(listener *l) {
     conn_kill(c);
 }
 
-static void on_again(void *arg) { take_connection(arg); }
-
-/* libuv takes all that knock before it looks at anything else, unless one is left to wait. */
-static void on_connection(uv_stream_t *server, int status) {
-  listener *l = server->data;
-  if (status < 0) {
-    shut(l, status);
-    return;
-  }
-  uint64_t turn = aq_loop_turn(l->owner->loop);
-  if (l->turn != turn) l->turn = turn, l->accepts = 0;
-  if (l->accepts++ < ACCEPTS_MAX)
-    take_connection(l);
-  else
-    aq_timer_set(l->owner->env, &l->again, 0, on_again, l);
-}
-
-static int bind_and_listen(listener *l) {
-  AQ_ASSERT(uv_tcp_init(aq_loop_uv(l->owner->loop), &l->h) == 0);
-  l->h.data = l;
-  l->owner->open_handles++;
-  l->shut = l->closed = false;
-  int rc = uv_tcp_bind(&l->h, (struct sockaddr *)&l->addr, 0);
-  return rc ? rc : uv_listen((uv_stream_t *)&l->h, BACKLOG, on_connection);
-}
-
-static void listen_anew(void *arg) {
-  int rc = bind_and_listen(arg);
-  if (rc) shut(arg, rc);
-}
-
-static uint16_t port_of(const struct sockaddr_storage *addr) {
-  return ntohs(addr->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)addr)->sin6_port
-                                           : ((const struct sockaddr_in *)addr)->sin_port);
-}
-
 aq_status aq_uv_tcp_listen(aq_uv_tcp *t, const char *host, uint16_t port, aq_err *err) {
-  char service[8];
-  struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *addrs = NULL;
-  snprintf(service, sizeof service, "%u", port);
   if (t->listener_cnt == LISTENERS_MAX) return aq_fail(err, AQ_E_LIMIT, "more than %d listeners", LISTENERS_MAX);
-  int rc = getaddrinfo(host, service, &hints, &addrs); /* at start only: may wait */
-  if (rc != 0) return aq_fail(err, AQ_E_IO, "cannot listen on %s:%u: %s", host, port, gai_strerror(rc));
-  listener *l = &t->listener[t->listener_cnt++]; /* a failed one keeps its place until the object is freed */
-  l->owner = t;
-  memcpy(&l->addr, addrs->ai_addr, addrs->ai_addrlen);
-  freeaddrinfo(addrs);
-  rc = bind_and_listen(l);
-  if (rc != 0) return aq_fail(err, AQ_E_IO, "cannot listen on %s:%u: %s", host, port, uv_strerror(rc));
-  (void)uv_tcp_getsockname(&l->h, (struct sockaddr *)&l->addr, &(int){sizeof l->addr});
-  if (t->bound_port == 0) t->bound_port = port_of(&l->addr);
-  return AQ_OK;
+  aq_status st =
+      aq_listen_new(&t->listener[t->listener_cnt], t->loop, host, port, &(aq_listen_cb){t, NULL, take_connection}, err);
+  if (st == AQ_OK) t->listener_cnt++;
+  return st;
 }
 
 /* ---- object ---- */
@@ -440,19 +358,14 @@ aq_uv_tcp *aq_uv_tcp_new(aq_loop *l) {
 }
 
 const aq_tcp *aq_uv_tcp_port(aq_uv_tcp *t) { return &t->port; }
-uint16_t aq_uv_tcp_bound_port(const aq_uv_tcp *t) { return t->bound_port; }
+
+uint16_t aq_uv_tcp_bound_port(const aq_uv_tcp *t) { return t->listener_cnt ? aq_listen_port(t->listener[0]) : 0; }
 
 void aq_uv_tcp_free(aq_uv_tcp *t) {
   if (!t) return;
   t->open_handles++; /* until the end of this function */
   for (conn *c; (c = aq_map_next(&t->conns, &(size_t){0}, NULL));) conn_kill(c);
-  for (size_t i = 0; i < t->listener_cnt; i++) {
-    listener *l = &t->listener[i];
-    aq_timer_cancel(t->env, &l->again);
-    aq_timer_cancel(t->env, &l->anew);
-    if (!l->shut) uv_close((uv_handle_t *)&l->h, on_listener_closed);
-    l->shut = true;
-  }
+  for (size_t i = 0; i < t->listener_cnt; i++) aq_listen_free(t->listener[i]);
   aq_map_free(&t->conns);
   t->freed = true;
   handle_gone(t);
