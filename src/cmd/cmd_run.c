@@ -7,6 +7,7 @@
 #include "cmd/cmd.h"
 #include "cmd/endpoints.h"
 #include "cmd/network.h"
+#include "lab/throwaway.h"
 #include "node/node.h"
 
 /* Far more lines than entries are taken (AQ_NODE_LIST_MAX), so that comments have room. */
@@ -302,7 +303,7 @@ static int run(const aq_cmd_ctx *ctx, void *cfg) {
     out.data_dir = exists("/data") && !exists(".charon") ? "/data" : exists(".charon") ? ".charon" : ".aequa";
   bool named = aq_options_given(ctx->opt, "data-dir") || aq_options_given(ctx->opt, "lock-file") ||
                aq_options_given(ctx->opt, "private-key-file");
-  out.throwaway = !named && !c->p2p_enable;
+  out.stand_in = named || c->p2p_enable ? NULL : &aq_throwaway;
   aq_network network;
   aq_err err = {0};
   if (aq_network_of_flags(&out.network, &network, &c->custom, &err) != AQ_OK)

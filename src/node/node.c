@@ -422,15 +422,17 @@ static aq_status start_store(aq_node *n, aq_err *err) {
   return st;
 }
 
-/* With no cluster where one is looked for by default, a throwaway one takes its place. */
+/* With no cluster where one is looked for by default, a stand-in takes its place. */
 static aq_status find_cluster(aq_node *n, aq_err *err) {
-  if (!n->cfg->throwaway || access(n->lock_path, F_OK) == 0 || access(n->key_path, F_OK) == 0) return AQ_OK;
-  aq_status st = aq_throwaway_new(&n->throwaway, n->loop, err);
+  const aq_stand_in *s = n->cfg->stand_in;
+  aq_stand_in_place place;
+  if (!s || access(n->lock_path, F_OK) == 0 || access(n->key_path, F_OK) == 0) return AQ_OK;
+  aq_status st = s->start(&n->stand_in, &place, n->loop, err);
   if (st != AQ_OK) return st;
   n->own_cfg = *n->cfg;
-  n->own_cfg.data_dir = aq_throwaway_dir(n->throwaway);
-  n->own_cfg.network = aq_throwaway_network(n->throwaway);
-  n->own_cfg.beacon = (aq_node_list){{aq_throwaway_beacon(n->throwaway)}, 1};
+  n->own_cfg.data_dir = place.data_dir;
+  n->own_cfg.network = place.network;
+  n->own_cfg.beacon = (aq_node_list){{place.beacon}, 1};
   n->cfg = &n->own_cfg;
   paths(n);
   return AQ_OK;
@@ -462,7 +464,8 @@ static aq_status start(aq_node *n) {
   if (start_core(n, &err) != AQ_OK) return start_failed(n, "beacon", &err);
   if (start_http(n, &err) != AQ_OK) return start_failed(n, "api", &err);
   uint16_t port = aq_http_server_port(n->vapi_server);
-  if (n->throwaway && aq_throwaway_serve(n->throwaway, port, &err) != AQ_OK) return start_failed(n, "validator", &err);
+  if (n->stand_in && n->cfg->stand_in->serve(n->stand_in, port, &err) != AQ_OK)
+    return start_failed(n, "validator", &err);
   aq_node_status_start(n);
   aq_core_start(&n->core);
   return AQ_OK;
@@ -491,7 +494,7 @@ static void stop(aq_node *n) {
   aq_timer_cancel(n->env, &n->status_timer);
   aq_timer_cancel(n->env, &n->keylock_timer);
   aq_core_stop(&n->core);
-  aq_throwaway_stop(n->throwaway);
+  if (n->stand_in) n->cfg->stand_in->stop(n->stand_in);
   stop_service(n, "api", whole, stop_api);
   if (n->cfg->enable_tss && whole) service_log("tss", "stop", 0, NULL);
   /* Peers and store stop before their users go: what is under way ends with its callbacks. */
@@ -543,7 +546,7 @@ int aq_node_run(const aq_node_cfg *cfg) {
   }
   stop(n);
   aq_loop_free(n->loop);
-  aq_throwaway_free(n->throwaway);
+  if (n->stand_in) n->cfg->stand_in->free(n->stand_in);
   tell_failure(n);
   aq_lock_free(n->lock);
   aq_k1_key_free(n->key);

@@ -15,12 +15,25 @@ typedef struct {
   size_t cnt;
 } aq_node_list;
 
+/* What a node may run on where it finds no cluster (lab/throwaway.h is one). All views live until free. */
+typedef struct {
+  const char *data_dir, *beacon; /* a URL */
+  const aq_network *network;
+} aq_stand_in_place;
+typedef struct {
+  /* Makes a cluster with its chain; AQ_OK: *self is freed by `free`. */
+  aq_status (*start)(void **self, aq_stand_in_place *out, struct aq_loop *l, aq_err *err);
+  aq_status (*serve)(void *self, uint16_t vapi_port, aq_err *err); /* the validator API listens there now */
+  void (*stop)(void *self);                                        /* before the loop ends */
+  void (*free)(void *self);                                        /* nothing of it is kept */
+} aq_stand_in;
+
 /* Strings are borrowed for the whole run. */
 typedef struct {
   const char *data_dir;
   const char *private_key_file, *lock_file, *overrides_file; /* NULL: in data_dir */
   bool private_key_lock, no_verify;
-  bool throwaway;                         /* no cluster there: a throwaway one (node/throwaway.h) instead of an error */
+  const aq_stand_in *stand_in;            /* where there is no cluster; NULL: an error */
   const aq_network *network;              /* custom, NULL: the built-in ones */
   const char *validator_api, *monitoring; /* host:port */
   aq_node_list p2p_listen;                /* host:port */

@@ -13,14 +13,13 @@
 #include "node/core.h"
 #include "node/node.h"
 #include "node/ready.h"
-#include "node/throwaway.h"
 #include "p2p/host.h"
 #include "p2p/peerinfo.h"
 
 typedef struct {
   const aq_node_cfg *cfg;
-  aq_node_cfg own_cfg; /* cfg points here when a throwaway cluster changes it */
-  aq_throwaway *throwaway;
+  aq_node_cfg own_cfg; /* cfg points here when a stand-in changes it */
+  void *stand_in;      /* of cfg->stand_in; NULL: there is a cluster */
   uint64_t started_ns, started_mono_ns;
   char key_path[1024], lock_path[1024], store_path[1024];
   aq_k1_key *key;

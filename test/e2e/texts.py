@@ -31,7 +31,7 @@ REACH = {
     "src/node/node.c --p2p-tcp-address": ["run"],
     "src/node/node.c --monitoring": ["run"],
     "src/node/node.c --validator-api": ["run"],
-    "src/node/throwaway.c --data-dir": ["run"],
+    "src/lab/throwaway.c --data-dir": ["run"],
     "src/lab/testnet.c --dir": ["testnet"],
     "src/lab/testnet_ready.c --start-timeout": ["testnet"],
 }

@@ -1,9 +1,10 @@
-#include "node/throwaway.h"
+#include "lab/throwaway.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "adapter/adapters.h"
 #include "base/assert.h"
 #include "base/log.h"
 #include "cluster/create.h"
@@ -13,7 +14,7 @@
 enum { SLOTS_PER_EPOCH = 8, GENESIS_DELAY_S = 2 };
 #define SLOT_NS AQ_SECONDS(4)
 
-struct aq_throwaway {
+typedef struct {
   aq_loop *loop;
   char dir[256], node_dir[280], url[64], vapi_url[64];
   aq_network network;
@@ -24,9 +25,9 @@ struct aq_throwaway {
   aq_sqlite *protection;
   aq_curl *curl;
   aq_vc *vc;
-};
+} throwaway;
 
-static aq_status make_dir(aq_throwaway *t, aq_err *err) {
+static aq_status make_dir(throwaway *t, aq_err *err) {
   const char *const base[] = {getenv("TMPDIR"), "/data", "/tmp", "."};
   for (size_t i = 0; i < AQ_COUNT(base); i++) {
     if (!base[i] || !base[i][0]) continue;
@@ -41,7 +42,7 @@ static aq_status make_dir(aq_throwaway *t, aq_err *err) {
                  "no cluster was found, and no directory for a throwaway one can be made: mount one at /data");
 }
 
-static aq_status make_cluster(aq_throwaway *t, aq_err *err) {
+static aq_status make_cluster(throwaway *t, aq_err *err) {
   static const aq_validator_address address = {"0x0000000000000000000000000000000000000001",
                                                "0x0000000000000000000000000000000000000001"};
   char uuid[37], timestamp[40];
@@ -71,7 +72,7 @@ static aq_status make_cluster(aq_throwaway *t, aq_err *err) {
   return st;
 }
 
-static aq_status start_chain(aq_throwaway *t, aq_err *err) {
+static aq_status start_chain(throwaway *t, aq_err *err) {
   aq_beacon_cfg bc = {.env = aq_loop_env(t->loop),
                       .pubkey = (const uint8_t(*)[48])t->pubkey,
                       .validator_cnt = 1,
@@ -89,31 +90,46 @@ static aq_status start_chain(aq_throwaway *t, aq_err *err) {
   return AQ_OK;
 }
 
-aq_status aq_throwaway_new(aq_throwaway **out, aq_loop *l, aq_err *err) {
-  aq_throwaway *t = calloc(1, sizeof *t);
+static void stop(void *self) {
+  throwaway *t = self;
+  if (t->protection) aq_sqlite_close(t->protection);
+  aq_vc_free(t->vc);
+  if (t->curl) aq_curl_free(t->curl);
+  if (t->server) aq_http_server_free(t->server);
+  aq_beacon_free(t->beacon);
+  t->protection = NULL, t->vc = NULL, t->curl = NULL, t->server = NULL, t->beacon = NULL;
+}
+
+static void end(void *self) {
+  throwaway *t = self;
+  aq_cluster_free(t->cluster);
+  if (t->dir[0]) aq_dir_remove(t->dir);
+  free(t);
+}
+
+static aq_status start(void **self, aq_stand_in_place *out, aq_loop *l, aq_err *err) {
+  throwaway *t = calloc(1, sizeof *t);
   AQ_ASSERT(t);
   t->loop = l;
   aq_status st = make_dir(t, err);
   if (st == AQ_OK) st = make_cluster(t, err);
   if (st == AQ_OK) st = start_chain(t, err);
   if (st != AQ_OK) {
-    aq_throwaway_stop(t);
-    aq_throwaway_free(t);
+    stop(t);
+    end(t);
     return st;
   }
   AQ_LOG(AQ_LOG_WARN, "throwaway_cluster", AQ_STR("dir", t->dir),
          AQ_STR("note",
                 "no cluster was found: this node runs a throwaway cluster of one on a simulated chain; "
                 "mount a cluster directory or give --data-dir for a real one"));
-  *out = t;
+  *self = t;
+  *out = (aq_stand_in_place){.data_dir = t->node_dir, .beacon = t->url, .network = &t->network};
   return AQ_OK;
 }
 
-const char *aq_throwaway_dir(const aq_throwaway *t) { return t->node_dir; }
-const char *aq_throwaway_beacon(const aq_throwaway *t) { return t->url; }
-const aq_network *aq_throwaway_network(const aq_throwaway *t) { return &t->network; }
-
-aq_status aq_throwaway_serve(aq_throwaway *t, uint16_t vapi_port, aq_err *err) {
+static aq_status serve(void *self, uint16_t vapi_port, aq_err *err) {
+  throwaway *t = self;
   char path[300];
   snprintf(path, sizeof path, "%s/validator.db", t->dir);
   aq_sqlite_cfg sc = {.path = path};
@@ -134,19 +150,4 @@ aq_status aq_throwaway_serve(aq_throwaway *t, uint16_t vapi_port, aq_err *err) {
   return AQ_OK;
 }
 
-void aq_throwaway_stop(aq_throwaway *t) {
-  if (!t) return;
-  if (t->protection) aq_sqlite_close(t->protection);
-  aq_vc_free(t->vc);
-  if (t->curl) aq_curl_free(t->curl);
-  if (t->server) aq_http_server_free(t->server);
-  aq_beacon_free(t->beacon);
-  t->protection = NULL, t->vc = NULL, t->curl = NULL, t->server = NULL, t->beacon = NULL;
-}
-
-void aq_throwaway_free(aq_throwaway *t) {
-  if (!t) return;
-  aq_cluster_free(t->cluster);
-  if (t->dir[0]) aq_dir_remove(t->dir);
-  free(t);
-}
+const aq_stand_in aq_throwaway = {.start = start, .serve = serve, .stop = stop, .free = end};
