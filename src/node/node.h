@@ -4,6 +4,7 @@
 #ifndef AQ_NODE_NODE_H
 #define AQ_NODE_NODE_H
 
+#include "adapter/loop.h"
 #include "base/bytes.h"
 #include "base/log.h"
 #include "beacon/bn.h"
@@ -22,7 +23,7 @@ typedef struct {
 } aq_stand_in_place;
 typedef struct {
   /* Makes a cluster with its chain; AQ_OK: *self is freed by `free`. */
-  aq_status (*start)(void **self, aq_stand_in_place *out, struct aq_loop *l, aq_err *err);
+  aq_status (*start)(void **self, aq_stand_in_place *out, aq_loop *l, aq_err *err);
   aq_status (*serve)(void *self, uint16_t vapi_port, aq_err *err); /* the validator API listens there now */
   void (*stop)(void *self);                                        /* before the loop ends */
   void (*free)(void *self);                                        /* nothing of it is kept */
