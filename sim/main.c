@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cluster.h"
-#include "qbft_sim.h"
-#include "replay.h"
+#include "sim/cluster/cluster.h"
+#include "sim/qbft/sim.h"
+#include "sim/replay.h"
 
 int main(int argc, char **argv) {
   if (argc >= 2 && strcmp(argv[1], "qbft") == 0) return aq_qbft_sim_main(argc - 1, argv + 1);

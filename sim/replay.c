@@ -1,4 +1,4 @@
-#include "replay.h"
+#include "sim/replay.h"
 
 #include <sqlite3.h>
 #include <stdio.h>
