@@ -7,6 +7,9 @@
 #include "base/line_limit.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "http/router.h"
+
+enum { METRICS_MAX = 32 << 20 };
 
 struct aq_monitor {
   aq_monitor_cfg cfg;
@@ -30,16 +33,28 @@ static void text_answer(aq_http_res *res, const aq_http_server_vt *vt, int code,
   vt->respond(res, code, &(aq_http_headers){&h, 1}, body);
 }
 
-static void metrics(aq_monitor *m, const aq_http_req *req, aq_http_res *res, const aq_http_server_vt *vt) {
+typedef struct {
+  aq_monitor *m;
+  const aq_http_req *req;
+  aq_http_res *res;
+  const aq_http_server_vt *vt;
+} call;
+
+static void plain(const call *c, int code, const char *text) {
+  text_answer(c->res, c->vt, code, "text/plain; charset=utf-8", aq_bytes_str(text));
+}
+
+static void get_metrics(const call *c) {
+  aq_monitor *m = c->m;
   uint64_t start_ns = aq_mono_ns(m->cfg.env);
   const char *text;
   char trace_id[AQ_TRACE_ID_MAX + 1];
-  aq_trace_id(trace_id, req, aq_now_ns(m->cfg.env));
+  aq_trace_id(trace_id, c->req, aq_now_ns(m->cfg.env));
   ready(m, &text);
   aq_metric_add(AQ_M_API_REQUESTS_TOTAL, 1, AQ_LABELS("/metrics", "200"));
-  aq_buf out = AQ_BUF(32u << 20);
+  aq_buf out = AQ_BUF(METRICS_MAX);
   aq_metrics_write(&out);
-  text_answer(res, vt, 200, "text/plain; version=0.0.4", aq_buf_bytes(&out));
+  text_answer(c->res, c->vt, 200, "text/plain; version=0.0.4", aq_buf_bytes(&out));
   aq_buf_free(&out);
   double ms = (double)(aq_mono_ns(m->cfg.env) - start_ns) / 1e6;
   aq_metric_observe(AQ_M_API_LATENCY_MS, ms, AQ_LABELS("/metrics"));
@@ -49,21 +64,32 @@ static void metrics(aq_monitor *m, const aq_http_req *req, aq_http_res *res, con
          AQ_STR("trace_id", trace_id));
 }
 
+static void get_livez(const call *c) { plain(c, 200, "ok"); }
+
+static void get_readyz(const call *c) {
+  const char *text = "ok";
+  int code = ready(c->m, &text) == 1 ? 200 : 500;
+  plain(c, code, text);
+}
+
+static void get_index(const call *c) { plain(c, 200, "aequa monitoring: /metrics /livez /readyz\n"); }
+
+typedef struct {
+  aq_route route;
+  void (*handle)(const call *c);
+} row;
+static const row rows[] = {{{NULL, "/metrics"}, get_metrics},
+                           {{NULL, "/livez"}, get_livez},
+                           {{NULL, "/readyz"}, get_readyz},
+                           {{NULL, "/"}, get_index}};
+
 static void handle(void *arg, const aq_http_req *req, aq_http_res *res, const aq_http_server_vt *vt) {
-  aq_monitor *m = arg;
-  const char *text = "ok", *plain = "text/plain; charset=utf-8";
-  if (strcmp(req->path, "/metrics") == 0) {
-    metrics(m, req, res, vt);
-  } else if (strcmp(req->path, "/livez") == 0) {
-    text_answer(res, vt, 200, plain, aq_bytes_str("ok"));
-  } else if (strcmp(req->path, "/readyz") == 0) {
-    int code = ready(m, &text) == 1 ? 200 : 500;
-    text_answer(res, vt, code, plain, aq_bytes_str(text));
-  } else if (strcmp(req->path, "/") == 0) {
-    text_answer(res, vt, 200, plain, aq_bytes_str("aequa monitoring: /metrics /livez /readyz\n"));
-  } else {
-    text_answer(res, vt, 404, plain, aq_bytes_str("404 page not found\n"));
-  }
+  const call c = {arg, req, res, vt};
+  const row *r = aq_route_find(AQ_ROUTES(rows), req->method, req->path, NULL);
+  if (r)
+    r->handle(&c);
+  else
+    plain(&c, 404, "404 page not found\n");
 }
 
 aq_monitor *aq_monitor_new(const aq_monitor_cfg *cfg) {

@@ -56,7 +56,7 @@ void aq_call_done(aq_call *c, int code, const char *err) {
   double ms = (double)(aq_mono_ns(env) - c->start_ns) / 1e6;
   aq_metric_add(AQ_M_API_REQUESTS_TOTAL, 1, AQ_LABELS(c->label, code_text));
   aq_metric_observe(AQ_M_API_LATENCY_MS, ms, AQ_LABELS(c->label));
-  if (c->route && c->route->name[0] != '/') {
+  if (c->route && !(c->route->flags & AQ_ROUTE_OWN)) {
     aq_metric_observe(AQ_M_CORE_VALIDATORAPI_REQUEST_LATENCY_SECONDS, ms / 1e3, AQ_LABELS(c->route->name));
     if (code >= 400) {
       aq_metric_add(AQ_M_CORE_VALIDATORAPI_REQUEST_ERROR_TOTAL, 1, AQ_LABELS(c->route->name, code_text));
@@ -91,10 +91,8 @@ void aq_call_error(aq_call *c, int code, const char *fmt, ...) {
   va_start(args, fmt);
   vsnprintf(text, sizeof text, fmt, args);
   va_end(args);
-  aq_buf body = AQ_BUF(4096);
-  aq_buf_printf(&body, "{\"code\":%d,\"message\":", code);
-  aq_json_put_str(&body, aq_bytes_str(text));
-  aq_buf_put_u8(&body, '}');
+  aq_buf body = AQ_BUF(AQ_VAPI_ERROR_MAX);
+  aq_http_error_json(&body, code, text);
   const aq_http_header type = {"Content-Type", "application/json"};
   aq_call_answer(c, code, &(aq_http_headers){&type, 1}, aq_buf_bytes(&body), text);
   aq_buf_free(&body);
@@ -410,79 +408,70 @@ static void later(aq_call *c) {
 
 #define ETH1 "/eth/v1/"
 #define ETH2 "/eth/v2/"
-const aq_route aq_vapi_routes[] = {
-    {NULL, "/health", "/health", get_health, AQ_VAPI_SMALL_MAX},
+#define ROW(method_, path_, name_, handle_, body_, flags_) \
+  { .route = {method_, path_}, .name = name_, .handle = handle_, .body = AQ_BODY_##body_, .flags = flags_ }
+const aq_vapi_route aq_vapi_rows[] = {
+    ROW(NULL, "/health", "/health", get_health, READ, AQ_ROUTE_OWN),
     /* Over its own limit the handler answers (contract.md 4.2). */
-    {NULL, "/v1/duty", "/v1/duty", post_duty, AQ_VAPI_BODY_MAX},
-    {"GET", ETH1 "beacon/states/{}/validators", "get_validators", aq_vapi_get_validators, AQ_VAPI_READ_MAX},
-    {"POST", ETH1 "beacon/states/{}/validators", "get_validators", aq_vapi_get_validators, AQ_VAPI_BODY_MAX},
-    {"GET", ETH1 "beacon/states/{}/validators/{}", "get_validator", aq_vapi_get_validator, AQ_VAPI_READ_MAX},
-    {"POST", ETH1 "validator/duties/attester/{}", "attester_duties", aq_vapi_attester_duties, AQ_VAPI_BODY_MAX},
-    {"GET", ETH1 "validator/duties/proposer/{}", "proposer_duties", aq_vapi_proposer_duties, AQ_VAPI_READ_MAX},
-    {"GET", ETH2 "validator/duties/proposer/{}", "proposer_duties_v2", aq_vapi_proposer_duties, AQ_VAPI_READ_MAX},
-    {"POST", ETH1 "validator/duties/sync/{}", "sync_committee_duties", aq_vapi_sync_duties, AQ_VAPI_BODY_MAX},
-    {"GET", ETH1 "validator/attestation_data", "attestation_data", aq_vapi_attestation_data, AQ_VAPI_READ_MAX},
-    {"POST", ETH2 "beacon/pool/attestations", "submit_attestations_v2", aq_vapi_submit_attestations, AQ_VAPI_BODY_MAX},
-    {"POST", ETH1 "beacon/pool/attestations", "submit_attestations", aq_vapi_submit_attestations, AQ_VAPI_BODY_MAX},
-    {"GET", "/eth/v3/validator/blocks/{}", "propose_block_v3", aq_vapi_propose_block, AQ_VAPI_READ_MAX},
-    {"GET", ETH2 "validator/blocks/{}", "propose_block", aq_vapi_propose_block, AQ_VAPI_READ_MAX},
-    {"POST", ETH1 "beacon/blocks", "submit_proposal_v1", aq_vapi_submit_block, AQ_VAPI_BLOCK_MAX},
-    {"POST", ETH2 "beacon/blocks", "submit_proposal_v2", aq_vapi_submit_block, AQ_VAPI_BLOCK_MAX},
-    {"POST", ETH1 "beacon/blinded_blocks", "submit_blinded_block_v1", aq_vapi_submit_block, AQ_VAPI_BLOCK_MAX},
-    {"POST", ETH2 "beacon/blinded_blocks", "submit_blinded_block_v2", aq_vapi_submit_block, AQ_VAPI_BLOCK_MAX},
-    {"POST", ETH1 "beacon/pool/voluntary_exits", "submit_voluntary_exit", aq_vapi_submit_exit, AQ_VAPI_BODY_MAX},
-    {"POST", ETH1 "validator/register_validator", "submit_validator_registration", ignore, AQ_VAPI_BODY_MAX},
-    {"POST", ETH1 "validator/prepare_beacon_proposer", "submit_proposal_preparations", ignore, AQ_VAPI_BODY_MAX},
-    {"POST", ETH1 "validator/beacon_committee_subscriptions", "beacon_committee_subscriptions", aq_vapi_subscribe_all,
-     AQ_VAPI_BODY_MAX},
-    {"POST", ETH1 "validator/sync_committee_subscriptions", "sync_committee_subscriptions", aq_vapi_subscribe_all,
-     AQ_VAPI_BODY_MAX},
-    {"GET", ETH1 "events", "events", aq_vapi_get_events, AQ_VAPI_READ_MAX},
-    {"GET", ETH1 "node/version", "node_version", get_version, AQ_VAPI_READ_MAX},
-    {"GET", "/proposer_config", "proposer_config", retired, AQ_VAPI_READ_MAX},
-    {"GET", "/teku_proposer_config", "teku_proposer_config", retired, AQ_VAPI_READ_MAX},
-    {"GET", ETH1 "validator/blinded_blocks/{}", "propose_blinded_block", retired, AQ_VAPI_READ_MAX},
-    {"GET", ETH1 "validator/aggregate_attestation", "aggregate_attestation", retired, AQ_VAPI_READ_MAX},
-    {"POST", ETH1 "validator/aggregate_and_proofs", "submit_aggregate_and_proofs", retired, AQ_VAPI_BODY_MAX},
-    {"GET", ETH2 "validator/aggregate_attestation", "aggregate_attestation_v2", later, AQ_VAPI_READ_MAX},
-    {"GET", ETH1 "validator/sync_committee_contribution", "sync_committee_contribution", later, AQ_VAPI_READ_MAX},
+    ROW(NULL, "/v1/duty", "/v1/duty", post_duty, LIST, AQ_ROUTE_OWN),
+    ROW("GET", ETH1 "beacon/states/{}/validators", "get_validators", aq_vapi_get_validators, READ, 0),
+    ROW("POST", ETH1 "beacon/states/{}/validators", "get_validators", aq_vapi_get_validators, LIST, 0),
+    ROW("GET", ETH1 "beacon/states/{}/validators/{}", "get_validator", aq_vapi_get_validator, READ, 0),
+    ROW("POST", ETH1 "validator/duties/attester/{}", "attester_duties", aq_vapi_attester_duties, LIST, 0),
+    ROW("GET", ETH1 "validator/duties/proposer/{}", "proposer_duties", aq_vapi_proposer_duties, READ, 0),
+    ROW("GET", ETH2 "validator/duties/proposer/{}", "proposer_duties_v2", aq_vapi_proposer_duties, READ, AQ_ROUTE_V2),
+    ROW("POST", ETH1 "validator/duties/sync/{}", "sync_committee_duties", aq_vapi_sync_duties, LIST, 0),
+    ROW("GET", ETH1 "validator/attestation_data", "attestation_data", aq_vapi_attestation_data, READ, 0),
+    ROW("POST", ETH2 "beacon/pool/attestations", "submit_attestations_v2", aq_vapi_submit_attestations, LIST,
+        AQ_ROUTE_V2),
+    ROW("POST", ETH1 "beacon/pool/attestations", "submit_attestations", aq_vapi_submit_attestations, LIST, 0),
+    ROW("GET", "/eth/v3/validator/blocks/{}", "propose_block_v3", aq_vapi_propose_block, READ, 0),
+    ROW("GET", ETH2 "validator/blocks/{}", "propose_block", aq_vapi_propose_block, READ, AQ_ROUTE_V2),
+    ROW("POST", ETH1 "beacon/blocks", "submit_proposal_v1", aq_vapi_submit_block, BLOCK, 0),
+    ROW("POST", ETH2 "beacon/blocks", "submit_proposal_v2", aq_vapi_submit_block, BLOCK, AQ_ROUTE_V2),
+    ROW("POST", ETH1 "beacon/blinded_blocks", "submit_blinded_block_v1", aq_vapi_submit_block, BLOCK, 0),
+    ROW("POST", ETH2 "beacon/blinded_blocks", "submit_blinded_block_v2", aq_vapi_submit_block, BLOCK, AQ_ROUTE_V2),
+    ROW("POST", ETH1 "beacon/pool/voluntary_exits", "submit_voluntary_exit", aq_vapi_submit_exit, LIST, 0),
+    ROW("POST", ETH1 "validator/register_validator", "submit_validator_registration", ignore, LIST, 0),
+    ROW("POST", ETH1 "validator/prepare_beacon_proposer", "submit_proposal_preparations", ignore, LIST, 0),
+    ROW("POST", ETH1 "validator/beacon_committee_subscriptions", "beacon_committee_subscriptions",
+        aq_vapi_subscribe_all, LIST, 0),
+    ROW("POST", ETH1 "validator/sync_committee_subscriptions", "sync_committee_subscriptions", aq_vapi_subscribe_all,
+        LIST, 0),
+    ROW("GET", ETH1 "events", "events", aq_vapi_get_events, READ, 0),
+    ROW("GET", ETH1 "node/version", "node_version", get_version, READ, 0),
+    ROW("GET", "/proposer_config", "proposer_config", retired, READ, 0),
+    ROW("GET", "/teku_proposer_config", "teku_proposer_config", retired, READ, 0),
+    ROW("GET", ETH1 "validator/blinded_blocks/{}", "propose_blinded_block", retired, READ, 0),
+    ROW("GET", ETH1 "validator/aggregate_attestation", "aggregate_attestation", retired, READ, 0),
+    ROW("POST", ETH1 "validator/aggregate_and_proofs", "submit_aggregate_and_proofs", retired, LIST, 0),
+    ROW("GET", ETH2 "validator/aggregate_attestation", "aggregate_attestation_v2", later, READ, AQ_ROUTE_V2),
+    ROW("GET", ETH1 "validator/sync_committee_contribution", "sync_committee_contribution", later, READ, 0),
     /* A partial signature sent to a beacon node would be refused there: better to say so here. */
-    {"POST", ETH2 "validator/aggregate_and_proofs", "submit_aggregate_and_proofs_v2", later, AQ_VAPI_BODY_MAX},
-    {"POST", ETH1 "beacon/pool/sync_committees", "submit_sync_committee_messages", later, AQ_VAPI_BODY_MAX},
-    {"POST", ETH1 "validator/contribution_and_proofs", "submit_contribution_and_proofs", later, AQ_VAPI_BODY_MAX},
-    {"POST", ETH1 "validator/beacon_committee_selections", "aggregate_beacon_committee_selections", later,
-     AQ_VAPI_BODY_MAX},
-    {"POST", ETH1 "validator/sync_committee_selections", "aggregate_sync_committee_selections", later,
-     AQ_VAPI_BODY_MAX},
+    ROW("POST", ETH2 "validator/aggregate_and_proofs", "submit_aggregate_and_proofs_v2", later, LIST, AQ_ROUTE_V2),
+    ROW("POST", ETH1 "beacon/pool/sync_committees", "submit_sync_committee_messages", later, LIST, 0),
+    ROW("POST", ETH1 "validator/contribution_and_proofs", "submit_contribution_and_proofs", later, LIST, 0),
+    ROW("POST", ETH1 "validator/beacon_committee_selections", "aggregate_beacon_committee_selections", later, LIST, 0),
+    ROW("POST", ETH1 "validator/sync_committee_selections", "aggregate_sync_committee_selections", later, LIST, 0),
 };
-const size_t aq_vapi_route_cnt = AQ_COUNT(aq_vapi_routes);
+#undef ROW
+const size_t aq_vapi_row_cnt = AQ_COUNT(aq_vapi_rows);
 
 /* ---- routing ---- */
 
-/* HEAD is GET without the body, which the server leaves out. TRACE and CONNECT ask for something else than an answer:
-   no route takes them, also none that takes every method. */
-static const aq_route *find(const char *method, const char *path, char (*param)[AQ_HTTP_PARAM_MAX + 1]) {
-  if (strcmp(method, "TRACE") == 0 || strcmp(method, "CONNECT") == 0) return NULL;
-  if (strcmp(method, "HEAD") == 0) method = "GET";
-  for (size_t i = 0; i < aq_vapi_route_cnt; i++) {
-    const aq_route *r = &aq_vapi_routes[i];
-    if (r->method && strcmp(r->method, method) != 0) continue;
-    if (aq_http_match(r->path, path, param)) return r;
-  }
-  return NULL;
+static const aq_vapi_route *find(const char *method, const char *path, char (*param)[AQ_HTTP_PARAM_MAX + 1]) {
+  return aq_route_find(AQ_ROUTES(aq_vapi_rows), method, path, param);
 }
 
 void aq_call_not_allowed(aq_call *c) {
-  char allow[64] = "", text[AQ_VAPI_TEXT_MAX];
-  for (size_t i = 0; i < aq_vapi_route_cnt; i++) {
-    const aq_route *r = &aq_vapi_routes[i];
-    if (!r->method || !aq_http_match(r->path, c->path, NULL)) continue;
-    size_t len = strlen(allow);
-    snprintf(allow + len, sizeof allow - len, "%s%s", len ? ", " : "", r->method);
-  }
+  char allow[64];
+  static const char text[] = "method not allowed";
+  aq_route_allowed(AQ_ROUTES(aq_vapi_rows), c->path, allow, sizeof allow);
   const aq_http_header h[] = {{"Content-Type", "application/json"}, {"Allow", allow[0] ? allow : "GET, HEAD"}};
-  int len = snprintf(text, sizeof text, "{\"code\":405,\"message\":\"method not allowed\"}");
-  aq_call_answer(c, 405, &(aq_http_headers){h, 2}, aq_bytes_of(text, (size_t)len), "method not allowed");
+  aq_buf body = AQ_BUF(AQ_VAPI_ERROR_MAX);
+  aq_http_error_json(&body, 405, text);
+  aq_call_answer(c, 405, &(aq_http_headers){h, 2}, aq_buf_bytes(&body), text);
+  aq_buf_free(&body);
 }
 
 /* Blocks are large, and only asked back where the cluster has one: else nobody may make us hold so much. */
@@ -493,9 +482,11 @@ static bool awaits_block(const aq_vapi *v) {
 static size_t body_max(void *arg, const char *method, const char *path) {
   const aq_vapi *v = arg;
   char normal[AQ_VAPI_PATH_MAX + 1];
-  const aq_route *r = aq_vapi_normal(normal, path) ? find(method, normal, NULL) : NULL;
-  if (!r) return AQ_VAPI_READ_MAX;
-  return r->body_max == AQ_VAPI_BLOCK_MAX && !awaits_block(v) ? AQ_VAPI_BODY_MAX : r->body_max;
+  static const size_t max[AQ_BODY_CNT] = {
+      [AQ_BODY_READ] = AQ_VAPI_READ_MAX, [AQ_BODY_LIST] = AQ_VAPI_BODY_MAX, [AQ_BODY_BLOCK] = AQ_VAPI_BLOCK_MAX};
+  const aq_vapi_route *r = aq_vapi_normal(normal, path) ? find(method, normal, NULL) : NULL;
+  aq_body_class body = r ? r->body : AQ_BODY_READ;
+  return max[body == AQ_BODY_BLOCK && !awaits_block(v) ? AQ_BODY_LIST : body];
 }
 
 /* One series with the last value (validator-api.md 2.4). */
@@ -527,8 +518,8 @@ static void handle(void *arg, const aq_http_req *req, aq_http_res *res, const aq
   vt->watch(res, aq_call_gone, NULL, c);
   bool good = aq_vapi_normal(c->path, req->path);
   if (good) c->route = find(req->method, c->path, c->param);
-  bool own = c->route && c->route->name[0] == '/';
-  c->label = c->route ? c->route->path : "proxy";
+  bool own = c->route && (c->route->flags & AQ_ROUTE_OWN);
+  c->label = c->route ? c->route->route.path : "proxy";
   if (!own) {
     v->last_request_ns = aq_mono_ns(v->cfg.env);
     note_user_agent(v, req);

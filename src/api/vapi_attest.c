@@ -231,7 +231,7 @@ static void take_items(aq_call *c, yyjson_val *list, aq_fork fork) {
 void aq_vapi_submit_attestations(aq_call *c) {
   aq_fork fork;
   if (!aq_call_ready(c)) return;
-  bool v2 = strncmp(c->path, "/eth/v2/", 8) == 0;
+  bool v2 = (c->route->flags & AQ_ROUTE_V2) != 0;
   uint64_t now_slot = aq_slot_at(&c->v->cfg.chain->clock, aq_now_ns(c->v->cfg.env));
   if (!aq_call_version(c, now_slot, v2, &fork)) return;
   if (!v2 && !aq_fork_of(fork)->old_pool_routes) {

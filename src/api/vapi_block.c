@@ -119,7 +119,7 @@ void aq_vapi_propose_block(aq_call *c) {
   if (!aq_call_ready(c) || !aq_call_param_u64(c, 0, "slot", &c->slot)) return;
   const aq_clock *clock = &c->v->cfg.chain->clock;
   aq_fork fork = aq_chain_fork_at(c->v->cfg.chain, aq_epoch_of(clock, c->slot));
-  if (strncmp(c->path, "/eth/v2/", 8) == 0 && !aq_fork_of(fork)->old_block_route) {
+  if ((c->route->flags & AQ_ROUTE_V2) && !aq_fork_of(fork)->old_block_route) {
     aq_call_error(c, 404, "NotFound");
     return;
   }

@@ -10,7 +10,7 @@
 #include "base/map.h"
 #include "base/metrics.h"
 #include "codec/json.h"
-#include "http/http.h"
+#include "http/router.h"
 
 enum {
   AQ_VAPI_PATH_MAX = 1024,      /* the longest that anybody serves has a key and a peer id */
@@ -21,6 +21,7 @@ enum {
   AQ_VAPI_AGENT_MAX = 127,
   AQ_VAPI_ITEMS_MAX = AQ_VALIDATORS_MAX, /* of one submission */
   AQ_VAPI_TEXT_MAX = 256,
+  AQ_VAPI_ERROR_MAX = 4096, /* the body with such a text, each character escaped */
   AQ_VAPI_SUBMITS_MAX = 64, /* distinct slots of one submission */
   /* What one call may hold besides its request: a little, and some times what it sent. */
   AQ_VAPI_ARENA_BASE = 64 << 10,
@@ -31,13 +32,19 @@ enum {
 typedef struct aq_call aq_call;
 typedef struct aq_vapi_events aq_vapi_events; /* vapi_events.c */
 
+typedef enum { AQ_BODY_READ, AQ_BODY_LIST, AQ_BODY_BLOCK, AQ_BODY_CNT } aq_body_class; /* of requests */
+enum {
+  AQ_ROUTE_OWN = 1, /* the runbook's (contract.md 4): no validator client asks it */
+  AQ_ROUTE_V2 = 2   /* the second version of a route: what it sends or gets has its fork beside it */
+};
+
 typedef struct {
-  const char *method; /* NULL: any */
-  const char *path;   /* template: {x} matches one segment */
-  const char *name;   /* route name of validator-api.md 3, label `endpoint` */
+  aq_route route;
+  const char *name; /* route name of validator-api.md 3, label `endpoint` */
   void (*handle)(aq_call *c);
-  size_t body_max;
-} aq_route;
+  aq_body_class body;
+  unsigned flags; /* AQ_ROUTE_ */
+} aq_vapi_route;
 
 struct aq_vapi {
   aq_vapi_cfg cfg;
@@ -77,8 +84,8 @@ enum { AQ_VAPI_LEGS = 2 }; /* at once: when one is slow */
 /* One request from arrival to answer. Freed when answered or gone, and no submission is under way any more. */
 struct aq_call {
   aq_vapi *v;
-  const aq_route *route;
-  const char *label; /* label `route` of the runbook's families */
+  const aq_vapi_route *route; /* NULL: the proxy */
+  const char *label;          /* label `route` of the runbook's families */
   const aq_http_req *req;
   aq_http_res *res;
   const aq_http_server_vt *vt;
@@ -118,8 +125,8 @@ struct aq_call {
   bool ssz;           /* answer in SSZ */
 };
 
-extern const aq_route aq_vapi_routes[];
-extern const size_t aq_vapi_route_cnt;
+extern const aq_vapi_route aq_vapi_rows[];
+extern const size_t aq_vapi_row_cnt;
 
 /* ---- answers: each ends the call ---- */
 void aq_call_json(aq_call *c, int code, aq_bytes body);

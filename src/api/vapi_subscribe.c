@@ -14,7 +14,7 @@ enum {
 
 typedef struct {
   aq_list link;
-  const aq_route *route;
+  const aq_vapi_route *route;
   uint64_t id, until_ns; /* monotonic */
   bool due;
   aq_buf body;
@@ -29,12 +29,12 @@ static void drop(aq_vapi *v, kept *k) {
 }
 
 /* Over, or renewed by this one. */
-static bool gives_way(const aq_vapi *v, const kept *k, const aq_route *route, aq_bytes body) {
+static bool gives_way(const aq_vapi *v, const kept *k, const aq_vapi_route *route, aq_bytes body) {
   return aq_mono_ns(v->cfg.env) >= k->until_ns || (k->route == route && aq_bytes_eq(aq_buf_bytes(&k->body), body));
 }
 
 /* Besides those that give way the oldest go, as many as it takes. */
-static void make_room(aq_vapi *v, const aq_route *route, aq_bytes body) {
+static void make_room(aq_vapi *v, const aq_vapi_route *route, aq_bytes body) {
   size_t cnt = v->kept_cnt, bytes = v->kept_bytes;
   AQ_LIST_EACH(&v->kept, k, kept, link) {
     if (gives_way(v, k, route, body)) cnt--, bytes -= k->body.len;
@@ -47,7 +47,7 @@ static void make_room(aq_vapi *v, const aq_route *route, aq_bytes body) {
 }
 
 /* Its number; 0: it is not kept. */
-static uint64_t keep(aq_vapi *v, const aq_route *route, aq_bytes body) {
+static uint64_t keep(aq_vapi *v, const aq_vapi_route *route, aq_bytes body) {
   if (!v->cfg.chain || body.len > KEPT_BYTES_MAX) return 0;
   make_room(v, route, body);
   kept *k = calloc(1, sizeof *k);
@@ -75,10 +75,10 @@ static void subscribed(void *arg, aq_status st, const aq_bn_answer *ans) {
     aq_call_error(c, 502, "no beacon node took the subscription: %s", aq_status_text(st));
 }
 
-static uint64_t post(aq_vapi *v, const aq_route *route, aq_bytes body, aq_bn_fn fn, void *arg) {
+static uint64_t post(aq_vapi *v, const aq_vapi_route *route, aq_bytes body, aq_bn_fn fn, void *arg) {
   const aq_bn_req req = {.endpoint = route->name,
                          .method = "POST",
-                         .path = route->path,
+                         .path = route->route.path,
                          .body = body,
                          .submit = true,
                          .pool = AQ_HTTPC_PROXY};

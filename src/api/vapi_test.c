@@ -181,7 +181,7 @@ static void test_metrics(void **state) {
   assert_true(
       aq_metric_value(AQ_M_CORE_VALIDATORAPI_REQUEST_TOTAL, AQ_LABELS("propose_block_v3", "application/json")) == 1);
   assert_true(aq_metric_value(AQ_M_CORE_VALIDATORAPI_REQUEST_ERROR_TOTAL, AQ_LABELS("propose_block_v3", "400")) == 1);
-  for (size_t i = 0; i < aq_vapi_route_cnt; i++) assert_null(strchr(aq_vapi_routes[i].path, '%'));
+  for (size_t i = 0; i < aq_vapi_row_cnt; i++) assert_null(strchr(aq_vapi_rows[i].route.path, '%'));
   fv_free(f);
 }
 

@@ -40,9 +40,7 @@ void aq_sim_json(aq_sim_call *c, aq_buf *body) {
 
 void aq_sim_error(aq_sim_call *c, int code, const char *text) {
   aq_buf body = AQ_BUF(8192);
-  aq_buf_printf(&body, "{\"code\":%d,\"message\":", code);
-  aq_json_put_str(&body, aq_bytes_str(text));
-  aq_buf_put_u8(&body, '}');
+  aq_http_error_json(&body, code, text);
   aq_sim_answer(c, code, "application/json", aq_buf_bytes(&body));
   aq_buf_free(&body);
 }
@@ -52,14 +50,11 @@ void aq_sim_ok(aq_sim_call *c) { aq_sim_answer(c, 200, NULL, aq_bytes_of("", 0))
 /* ---- routing and faults ---- */
 
 static void dispatch(aq_sim_call *c) {
-  for (size_t i = 0; i < aq_sim_route_cnt; i++) {
-    const aq_sim_route *r = &aq_sim_routes[i];
-    if (strcmp(r->method, c->req->method) == 0 && aq_http_match(r->path, c->req->path, c->param)) {
-      r->handle(c);
-      return;
-    }
-  }
-  aq_sim_error(c, 404, "NotFound");
+  const aq_sim_route *r = aq_route_find(aq_sim_routes, c->req->method, c->req->path, c->param);
+  if (r)
+    r->handle(c);
+  else
+    aq_sim_error(c, 404, "NotFound");
 }
 
 static void late(void *arg) { dispatch(arg); }

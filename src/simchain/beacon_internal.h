@@ -8,7 +8,7 @@
 #include "crypto/bls.h"
 #include "crypto/hash.h"
 #include "duty/payload.h"
-#include "http/http.h"
+#include "http/router.h"
 #include "simchain/beacon.h"
 
 enum {
@@ -120,7 +120,7 @@ typedef struct aq_sim_call {
 } aq_sim_call;
 
 typedef struct {
-  const char *method, *path;
+  aq_route route;
   void (*handle)(aq_sim_call *c);
 } aq_sim_route;
 
@@ -163,8 +163,7 @@ aq_reveal aq_sim_unblind(aq_beacon *b, aq_fork fork, aq_bytes signed_blinded, aq
 void aq_sim_post_attestations(aq_sim_call *c);
 void aq_sim_post_block(aq_sim_call *c);
 void aq_sim_post_exit(aq_sim_call *c);
-extern const aq_sim_route aq_sim_routes[];
-extern const size_t aq_sim_route_cnt;
+extern const aq_routes aq_sim_routes; /* of aq_sim_route */
 void aq_sim_bad(aq_beacon *b, const char *why, uint64_t slot, uint64_t validator);
 
 #endif
