@@ -25,8 +25,7 @@ typedef enum {
   AQ_DB_SAVE,
   AQ_DB_SAVE_UNDO,
   AQ_DB_SAVE_END,
-  AQ_DB_VOTE_GET,
-  AQ_DB_VOTE_TOP,
+  AQ_DB_VOTES,
   AQ_DB_VOTE_FIND,
   AQ_DB_VOTE_NEWEST,
   AQ_DB_VOTE_PUT,
@@ -40,6 +39,7 @@ typedef enum {
   AQ_DB_ATTESTATIONS,
   AQ_DB_BLOCKS,
   AQ_DB_MARK_GET,
+  AQ_DB_MARK_PUT,
   AQ_DB_PEER_PUT,
   AQ_DB_PEER_DEL,
   AQ_DB_COUNT_PUT, /* sqlite_stamp.c */

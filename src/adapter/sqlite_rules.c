@@ -1,9 +1,10 @@
+/* The operations of a transaction: rows as the rules of journal/journal.h look at them, and what is written then. */
 #include "adapter/sqlite_db.h"
-#include "base/assert.h"
+#include "journal/journal.h"
 
 #include <stdio.h>
 
-enum { MSG_PREPARE = 2, MSG_COMMIT = 3, MSG_ROUND_CHANGE = 4, MSG_CNT = 5, MSG_DECIDED = 5 };
+enum { MSG_DECIDED = 5 };
 
 static const char *const sql[AQ_DB_STMT_CNT] = {
     [AQ_DB_BEGIN] = "BEGIN IMMEDIATE",
@@ -12,9 +13,9 @@ static const char *const sql[AQ_DB_STMT_CNT] = {
     [AQ_DB_SAVE] = "SAVEPOINT one",
     [AQ_DB_SAVE_UNDO] = "ROLLBACK TO one",
     [AQ_DB_SAVE_END] = "RELEASE one",
-    [AQ_DB_VOTE_GET] = "SELECT msg, just, value_hash FROM vote WHERE slot=?1 AND type=?2 AND msg_type=?3 AND round=?4",
-    [AQ_DB_VOTE_TOP] =
-        "SELECT msg_type, max(round), max(prepared_round) FROM vote WHERE slot=?1 AND type=?2 GROUP BY 1",
+    [AQ_DB_VOTES] =
+        "SELECT msg_type, round, prepared_round, value_hash, iif(msg_type=?3 AND round=?4, msg, NULL), "
+        "iif(msg_type=?3 AND round=?4, just, NULL) FROM vote WHERE slot=?1 AND type=?2",
     [AQ_DB_VOTE_FIND] =
         "SELECT prepared_round, value_hash, msg FROM vote WHERE slot=?1 AND type=?2 AND msg_type=?3 AND round=?4",
     [AQ_DB_VOTE_NEWEST] = "SELECT max(slot) FROM vote",
@@ -22,13 +23,21 @@ static const char *const sql[AQ_DB_STMT_CNT] = {
     [AQ_DB_BLOB_PUT] = "INSERT OR IGNORE INTO blob(slot, type, hash, value) VALUES(?1, ?2, ?3, ?4)",
     [AQ_DB_DECIDED_GET] = "SELECT hash, round FROM decided WHERE slot=?1 AND type=?2",
     [AQ_DB_DECIDED_PUT] = "INSERT INTO decided(slot, type, round, hash, commits) VALUES(?1, ?2, ?3, ?4, ?5)",
-    [AQ_DB_SIGN_GET] = "SELECT root FROM sign WHERE kind=?1 AND pubkey=?2 AND type=?3 AND slot=?4 AND sub=?5",
+    [AQ_DB_SIGN_GET] =
+        "SELECT type, slot, sub, root, source, target FROM sign "
+        "WHERE kind=?1 AND pubkey=?2 AND type=?3 AND slot=?4 AND sub=?5",
+    [AQ_DB_ATTESTATIONS] =
+        "SELECT type, slot, sub, root, source, target FROM sign "
+        "WHERE kind=?1 AND pubkey=?2 AND type=2",
+    [AQ_DB_BLOCKS] =
+        "SELECT type, slot, sub, root, source, target FROM sign "
+        "WHERE kind=?1 AND pubkey=?2 AND type IN (1, 5) AND slot=?3",
     [AQ_DB_SIGN_PUT] = "INSERT INTO sign VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     [AQ_DB_PARTIAL_PUT] = "INSERT OR IGNORE INTO partial VALUES(?1, ?2, ?3, ?4, ?5)",
     [AQ_DB_PARTIAL_DEL] = "DELETE FROM partial WHERE slot=?1 AND type=?2 AND pubkey=?3",
-    [AQ_DB_ATTESTATIONS] = "SELECT source, target FROM sign WHERE kind=?1 AND pubkey=?2 AND type=2",
-    [AQ_DB_BLOCKS] = "SELECT root FROM sign WHERE kind=?1 AND pubkey=?2 AND type IN (1, 5) AND slot=?3",
     [AQ_DB_MARK_GET] = "SELECT source, target, block_slot FROM mark WHERE kind=?1 AND pubkey=?2",
+    [AQ_DB_MARK_PUT] =
+        "INSERT OR REPLACE INTO mark(kind, pubkey, source, target, block_slot) VALUES(?1, ?2, ?3, ?4, ?5)",
     [AQ_DB_PEER_PUT] = "INSERT INTO peer(peer, addr) VALUES(?1, ?2) ON CONFLICT(peer) DO UPDATE SET addr=excluded.addr",
     [AQ_DB_PEER_DEL] = "DELETE FROM peer WHERE peer=?1",
 };
@@ -83,71 +92,97 @@ aq_status aq_db_run(aq_db *db, aq_db_stmt id) {
   return s ? finish(s) : AQ_E_IO;
 }
 
-/* Numbers that SQLite would take as negative break every comparison. */
-static bool fits(uint64_t a, uint64_t b, uint64_t c) { return a <= INT64_MAX && b <= INT64_MAX && c <= INT64_MAX; }
+/* ---- votes ---- */
 
-/* ---- votes: consensus.md 7.2 rules 3 and 4 ---- */
-
-/* AQ_OK: not there. AQ_E_DUP: there with the same content. */
-static aq_status vote_recorded(aq_db *db, const aq_store_vote *v) {
-  sqlite3_stmt *s = get(db, AQ_DB_VOTE_GET);
+static aq_status see_votes(void *ctx, const aq_store_vote *about, aq_journal_vote_fn fn, void *arg) {
+  sqlite3_stmt *s = get(ctx, AQ_DB_VOTES);
   if (!s) return AQ_E_IO;
-  bind_duty(s, v->duty);
-  bind_u64(s, 3, v->msg_type);
-  bind_u64(s, 4, v->round);
-  int rc = sqlite3_step(s);
-  aq_status st = rc == SQLITE_DONE ? AQ_OK : AQ_E_IO;
-  if (rc == SQLITE_ROW) {
-    bool equal = aq_bytes_eq(column_bytes(s, 0), v->msg) && aq_bytes_eq(column_bytes(s, 1), v->just);
-    st = equal ? AQ_E_DUP : AQ_E_SLASH;
-  }
-  sqlite3_reset(s);
-  return st;
-}
-
-/* A PREPARE of another value than the COMMIT of its round contradicts what that COMMIT rests on. */
-static aq_status prepare_fits(aq_db *db, const aq_store_vote *v) {
-  sqlite3_stmt *s = get(db, AQ_DB_VOTE_GET);
-  if (!s) return AQ_E_IO;
-  bind_duty(s, v->duty);
-  bind_u64(s, 3, MSG_COMMIT);
-  bind_u64(s, 4, v->round);
-  int rc = sqlite3_step(s);
-  aq_status st = rc == SQLITE_DONE ? AQ_OK : AQ_E_IO;
-  if (rc == SQLITE_ROW) {
-    bool equal = aq_bytes_eq(column_bytes(s, 2), aq_bytes_of(v->value_hash, sizeof v->value_hash));
-    st = equal ? AQ_OK : AQ_E_SLASH;
-  }
-  sqlite3_reset(s);
-  return st;
-}
-
-static aq_status vote_in_order(aq_db *db, const aq_store_vote *v) {
-  uint64_t top[MSG_CNT] = {0}, top_prepared = 0;
-  sqlite3_stmt *s = get(db, AQ_DB_VOTE_TOP);
-  if (!s) return AQ_E_IO;
-  bind_duty(s, v->duty);
+  bind_duty(s, about->duty);
+  bind_u64(s, 3, about->msg_type);
+  bind_u64(s, 4, about->round);
   int rc;
   while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
-    int64_t type = sqlite3_column_int64(s, 0);
-    if (type < 0 || type >= MSG_CNT) continue;
-    top[type] = (uint64_t)sqlite3_column_int64(s, 1);
-    if (type == MSG_ROUND_CHANGE) top_prepared = (uint64_t)sqlite3_column_int64(s, 2);
+    aq_store_vote v = {.duty = about->duty, .msg = column_bytes(s, 4), .just = column_bytes(s, 5)};
+    v.msg_type = (uint8_t)sqlite3_column_int(s, 0);
+    v.round = (uint64_t)sqlite3_column_int64(s, 1);
+    v.prepared_round = (uint64_t)sqlite3_column_int64(s, 2);
+    column_fixed(s, 3, v.value_hash, sizeof v.value_hash);
+    fn(arg, &v);
   }
   sqlite3_reset(s);
-  if (rc != SQLITE_DONE) return AQ_E_IO;
-  /* A COMMIT says that its round was prepared. */
-  if (top[MSG_COMMIT] > top_prepared) top_prepared = top[MSG_COMMIT];
-  bool back = false;
-  if (v->msg_type == MSG_PREPARE || v->msg_type == MSG_COMMIT) {
-    back = v->round < top[MSG_ROUND_CHANGE] || v->round < top[v->msg_type];
-    if (v->msg_type == MSG_PREPARE) back = back || v->round < top[MSG_COMMIT];
-  } else if (v->msg_type == MSG_ROUND_CHANGE) {
-    back = v->round < top[MSG_ROUND_CHANGE] || v->prepared_round < top_prepared;
-  }
-  if (back) return AQ_E_SLASH;
-  return v->msg_type == MSG_PREPARE ? prepare_fits(db, v) : AQ_OK;
+  return rc == SQLITE_DONE ? AQ_OK : AQ_E_IO;
 }
+
+static aq_status see_decided(void *ctx, aq_duty duty, bool *known, uint8_t hash[32]) {
+  sqlite3_stmt *s = get(ctx, AQ_DB_DECIDED_GET);
+  if (!s) return AQ_E_IO;
+  bind_duty(s, duty);
+  int rc = sqlite3_step(s);
+  *known = rc == SQLITE_ROW;
+  if (*known) column_fixed(s, 0, hash, 32);
+  sqlite3_reset(s);
+  return *known || rc == SQLITE_DONE ? AQ_OK : AQ_E_IO;
+}
+
+/* ---- signed roots ---- */
+
+static void bind_signer(sqlite3_stmt *s, aq_sign_kind kind, const uint8_t pubkey[48]) {
+  bind_u64(s, 1, (uint64_t)kind);
+  bind_bytes(s, 2, aq_bytes_of(pubkey, 48));
+}
+
+/* The record of its own key is among those that could contradict it. */
+static sqlite3_stmt *signs_about(aq_db *db, const aq_store_sign *r) {
+  aq_duty_slash slash = aq_duty_of(r->duty.type)->slash;
+  sqlite3_stmt *s = get(db, slash == AQ_SLASH_ATTESTATION ? AQ_DB_ATTESTATIONS
+                            : slash == AQ_SLASH_BLOCK     ? AQ_DB_BLOCKS
+                                                          : AQ_DB_SIGN_GET);
+  if (!s) return NULL;
+  bind_signer(s, r->kind, r->pubkey);
+  if (slash == AQ_SLASH_BLOCK) bind_u64(s, 3, r->duty.slot);
+  if (slash != AQ_SLASH_NONE) return s;
+  bind_u64(s, 3, (uint64_t)r->duty.type);
+  bind_u64(s, 4, r->duty.slot);
+  bind_u64(s, 5, r->sub);
+  return s;
+}
+
+static aq_status see_signs(void *ctx, const aq_store_sign *about, aq_journal_sign_fn fn, void *arg) {
+  sqlite3_stmt *s = signs_about(ctx, about);
+  if (!s) return AQ_E_IO;
+  int rc;
+  while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
+    aq_store_sign r = {.kind = about->kind};
+    memcpy(r.pubkey, about->pubkey, sizeof r.pubkey);
+    r.duty = (aq_duty){(uint64_t)sqlite3_column_int64(s, 1), (aq_duty_type)sqlite3_column_int(s, 0)};
+    r.sub = (uint32_t)sqlite3_column_int64(s, 2);
+    column_fixed(s, 3, r.root, sizeof r.root);
+    r.source_epoch = (uint64_t)sqlite3_column_int64(s, 4);
+    r.target_epoch = (uint64_t)sqlite3_column_int64(s, 5);
+    fn(arg, &r);
+  }
+  sqlite3_reset(s);
+  return rc == SQLITE_DONE ? AQ_OK : AQ_E_IO;
+}
+
+static aq_status see_mark(void *ctx, aq_sign_kind kind, const uint8_t pubkey[48], aq_journal_mark *out) {
+  sqlite3_stmt *s = get(ctx, AQ_DB_MARK_GET);
+  if (!s) return AQ_E_IO;
+  bind_signer(s, kind, pubkey);
+  int rc = sqlite3_step(s);
+  if (rc == SQLITE_ROW)
+    *out = (aq_journal_mark){.source = sqlite3_column_int64(s, 0),
+                             .target = sqlite3_column_int64(s, 1),
+                             .block_slot = sqlite3_column_int64(s, 2)};
+  sqlite3_reset(s);
+  return rc == SQLITE_DONE || rc == SQLITE_ROW ? AQ_OK : AQ_E_IO;
+}
+
+static aq_journal_view view_of(aq_db *db) {
+  return (aq_journal_view){.ctx = db, .votes = see_votes, .decided = see_decided, .signs = see_signs, .mark = see_mark};
+}
+
+/* ---- votes and decisions are written ---- */
 
 static aq_status put_blob(aq_db *db, const aq_store_blob *b) {
   if (!b) return AQ_OK;
@@ -160,10 +195,10 @@ static aq_status put_blob(aq_db *db, const aq_store_blob *b) {
 }
 
 aq_status aq_db_vote(aq_db *db, const aq_store_vote *v, const aq_store_blob *blob) {
-  if (!fits(v->duty.slot, v->round, v->prepared_round) || (blob && blob->duty.slot > INT64_MAX)) return AQ_E_LIMIT;
-  aq_status st = vote_recorded(db, v);
+  const aq_journal_view view = view_of(db);
+  if (blob && blob->duty.slot > INT64_MAX) return AQ_E_LIMIT;
+  aq_status st = aq_journal_vote(&view, v);
   if (st == AQ_E_DUP) return put_blob(db, blob);
-  if (st == AQ_OK) st = vote_in_order(db, v);
   if (st == AQ_OK) st = put_blob(db, blob);
   if (st != AQ_OK) return st;
   sqlite3_stmt *s = get(db, AQ_DB_VOTE_PUT);
@@ -179,19 +214,13 @@ aq_status aq_db_vote(aq_db *db, const aq_store_vote *v, const aq_store_blob *blo
 }
 
 aq_status aq_db_decided(aq_db *db, const aq_store_decided *d, const aq_store_blob *blob) {
-  if (!fits(d->duty.slot, d->round, blob ? blob->duty.slot : 0)) return AQ_E_LIMIT;
-  sqlite3_stmt *s = get(db, AQ_DB_DECIDED_GET);
-  if (!s) return AQ_E_IO;
-  bind_duty(s, d->duty);
-  int rc = sqlite3_step(s);
-  bool known = rc == SQLITE_ROW;
-  bool equal = known && aq_bytes_eq(column_bytes(s, 0), aq_bytes_of(d->hash, sizeof d->hash));
-  sqlite3_reset(s);
-  if (!known && rc != SQLITE_DONE) return AQ_E_IO;
-  if (known && !equal) return AQ_E_SLASH;
-  aq_status st = put_blob(db, blob);
-  if (known || st != AQ_OK) return st;
-  s = get(db, AQ_DB_DECIDED_PUT);
+  const aq_journal_view view = view_of(db);
+  if (blob && blob->duty.slot > INT64_MAX) return AQ_E_LIMIT;
+  aq_status st = aq_journal_decided(&view, d);
+  if (st == AQ_E_DUP) return put_blob(db, blob);
+  if (st == AQ_OK) st = put_blob(db, blob);
+  if (st != AQ_OK) return st;
+  sqlite3_stmt *s = get(db, AQ_DB_DECIDED_PUT);
   if (!s) return AQ_E_IO;
   bind_duty(s, d->duty);
   bind_u64(s, 3, d->round);
@@ -202,7 +231,7 @@ aq_status aq_db_decided(aq_db *db, const aq_store_decided *d, const aq_store_blo
 
 aq_status aq_db_find(aq_db *db, aq_store_vote *v) {
   bool decision = v->msg_type == MSG_DECIDED;
-  if (!fits(v->duty.slot, v->round, 0)) return AQ_E_NOTFOUND;
+  if (v->duty.slot > INT64_MAX || v->round > INT64_MAX) return AQ_E_NOTFOUND;
   sqlite3_stmt *s = get(db, decision ? AQ_DB_DECIDED_GET : AQ_DB_VOTE_FIND);
   if (!s) return AQ_E_IO;
   bind_duty(s, v->duty);
@@ -222,92 +251,7 @@ aq_status aq_db_find(aq_db *db, aq_store_vote *v) {
   return AQ_OK;
 }
 
-/* ---- signed roots: EIP-3076 ---- */
-
-static void bind_signer(sqlite3_stmt *s, const aq_store_sign *r) {
-  bind_u64(s, 1, (uint64_t)r->kind);
-  bind_bytes(s, 2, aq_bytes_of(r->pubkey, sizeof r->pubkey));
-}
-
-static aq_status refuse(aq_db *db, aq_store_refusal why) {
-  db->refusal = why;
-  return AQ_E_SLASH;
-}
-
-static bool is_block(aq_duty_type type) { return aq_duty_of(type)->slash == AQ_SLASH_BLOCK; }
-static bool is_vote(aq_duty_type type) { return aq_duty_of(type)->slash == AQ_SLASH_ATTESTATION; }
-
-static aq_status sign_recorded(aq_db *db, const aq_store_sign *r) {
-  sqlite3_stmt *s = get(db, AQ_DB_SIGN_GET);
-  if (!s) return AQ_E_IO;
-  bind_signer(s, r);
-  bind_u64(s, 3, (uint64_t)r->duty.type);
-  bind_u64(s, 4, r->duty.slot);
-  bind_u64(s, 5, r->sub);
-  int rc = sqlite3_step(s);
-  aq_status st = rc == SQLITE_DONE ? AQ_OK : AQ_E_IO;
-  if (rc == SQLITE_ROW) {
-    bool equal = aq_bytes_eq(column_bytes(s, 0), aq_bytes_of(r->root, sizeof r->root));
-    st = equal ? AQ_E_DUP : refuse(db, is_block(r->duty.type) ? AQ_REFUSAL_BLOCK : AQ_REFUSAL_ROOT);
-  }
-  sqlite3_reset(s);
-  return st;
-}
-
-/* What pruned and imported records forbid: conditions 2, 4 and 5 of EIP-3076. */
-static aq_status above_mark(aq_db *db, const aq_store_sign *r) {
-  sqlite3_stmt *s = get(db, AQ_DB_MARK_GET);
-  if (!s) return AQ_E_IO;
-  bind_signer(s, r);
-  int rc = sqlite3_step(s);
-  aq_status st = rc == SQLITE_DONE || rc == SQLITE_ROW ? AQ_OK : AQ_E_IO;
-  if (rc == SQLITE_ROW) {
-    int64_t source = sqlite3_column_int64(s, 0), target = sqlite3_column_int64(s, 1);
-    int64_t block_slot = sqlite3_column_int64(s, 2);
-    bool below = is_vote(r->duty.type) ? (int64_t)r->source_epoch < source || (int64_t)r->target_epoch <= target
-                                       : (int64_t)r->duty.slot <= block_slot;
-    if (below) st = refuse(db, AQ_REFUSAL_MARK);
-  }
-  sqlite3_reset(s);
-  return st;
-}
-
-/* A second vote for a target, or one that surrounds or is surrounded. */
-static aq_status attestation_fits(aq_db *db, const aq_store_sign *r) {
-  int64_t source = (int64_t)r->source_epoch, target = (int64_t)r->target_epoch;
-  if (source > target) return refuse(db, AQ_REFUSAL_EPOCHS);
-  sqlite3_stmt *s = get(db, AQ_DB_ATTESTATIONS);
-  if (!s) return AQ_E_IO;
-  bind_signer(s, r);
-  bool twice = false, clash = false;
-  int rc;
-  while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
-    int64_t old_source = sqlite3_column_int64(s, 0), old_target = sqlite3_column_int64(s, 1);
-    twice |= old_target == target;
-    clash |= old_source < source && target < old_target;
-    clash |= source < old_source && old_target < target;
-  }
-  sqlite3_reset(s);
-  if (rc != SQLITE_DONE) return AQ_E_IO;
-  if (twice) return refuse(db, AQ_REFUSAL_TARGET);
-  return clash ? refuse(db, AQ_REFUSAL_SURROUND) : AQ_OK;
-}
-
-/* One block a slot, whichever way it was built. */
-static aq_status block_fits(aq_db *db, const aq_store_sign *r) {
-  sqlite3_stmt *s = get(db, AQ_DB_BLOCKS);
-  if (!s) return AQ_E_IO;
-  bind_signer(s, r);
-  bind_u64(s, 3, r->duty.slot);
-  bool clash = false;
-  int rc;
-  while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
-    clash |= !aq_bytes_eq(column_bytes(s, 0), aq_bytes_of(r->root, sizeof r->root));
-  }
-  sqlite3_reset(s);
-  if (rc != SQLITE_DONE) return AQ_E_IO;
-  return clash ? refuse(db, AQ_REFUSAL_BLOCK) : AQ_OK;
-}
+/* ---- signed roots are written ---- */
 
 static aq_status put_partial(aq_db *db, const aq_store_sign *r) {
   if (r->partial.len == 0) return AQ_OK;
@@ -329,16 +273,13 @@ aq_status aq_db_over(aq_db *db, const uint8_t pubkey[48], aq_duty duty) {
 }
 
 static aq_status sign_one(aq_db *db, const aq_store_sign *r) {
-  if (!fits(r->duty.slot, r->source_epoch, r->target_epoch)) return AQ_E_LIMIT;
-  aq_status st = sign_recorded(db, r);
+  const aq_journal_view view = view_of(db);
+  aq_status st = aq_journal_sign(&view, r, &db->refusal);
   if (st == AQ_E_DUP) return put_partial(db, r);
-  if (st == AQ_OK && is_vote(r->duty.type)) st = attestation_fits(db, r);
-  if (st == AQ_OK && is_block(r->duty.type)) st = block_fits(db, r);
-  if (st == AQ_OK && (is_vote(r->duty.type) || is_block(r->duty.type))) st = above_mark(db, r);
   if (st != AQ_OK) return st;
   sqlite3_stmt *s = get(db, AQ_DB_SIGN_PUT);
   if (!s) return AQ_E_IO;
-  bind_signer(s, r);
+  bind_signer(s, r->kind, r->pubkey);
   bind_u64(s, 3, (uint64_t)r->duty.type);
   bind_u64(s, 4, r->duty.slot);
   bind_u64(s, 5, r->sub);
@@ -368,41 +309,74 @@ aq_status aq_db_peer(aq_db *db, uint32_t peer, const char *addr) {
   return finish(s);
 }
 
-/* Statements too rare to keep; :1 and up are the numbers. */
-static aq_status run_with(aq_db *db, const char *text, const int64_t *v, int cnt, aq_bytes blob) {
+/* Statements too rare to keep; ?1 is the number. */
+static aq_status run_with(aq_db *db, const char *text, int64_t v) {
   sqlite3_stmt *s = NULL;
   if (sqlite3_prepare_v2(db->h, text, -1, &s, NULL) != SQLITE_OK) return AQ_E_IO;
-  for (int i = 0; i < cnt; i++) sqlite3_bind_int64(s, i + 1, v[i]);
-  if (blob.len > 0) bind_bytes(s, cnt + 1, blob);
+  sqlite3_bind_int64(s, 1, v);
   int rc = sqlite3_step(s);
   sqlite3_finalize(s);
   return rc == SQLITE_DONE ? AQ_OK : AQ_E_IO;
 }
 
+/* Raises the validator's watermark. */
+static aq_status raise_mark(aq_db *db, aq_sign_kind kind, const uint8_t pubkey[48], const aq_journal_mark *by) {
+  aq_journal_mark m = AQ_JOURNAL_NO_MARK;
+  aq_status st = see_mark(db, kind, pubkey, &m);
+  if (st != AQ_OK) return st;
+  aq_journal_join(&m, by);
+  sqlite3_stmt *s = get(db, AQ_DB_MARK_PUT);
+  if (!s) return AQ_E_IO;
+  bind_signer(s, kind, pubkey);
+  sqlite3_bind_int64(s, 3, m.source);
+  sqlite3_bind_int64(s, 4, m.target);
+  sqlite3_bind_int64(s, 5, m.block_slot);
+  return finish(s);
+}
+
+/* Those of one signer follow each other. */
+static aq_status raise_marks(aq_db *db, sqlite3_stmt *s) {
+  aq_store_sign of = {0};
+  aq_journal_mark mark = AQ_JOURNAL_NO_MARK;
+  aq_status st = AQ_OK;
+  int rc;
+  while (st == AQ_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+    aq_store_sign r = {.kind = (aq_sign_kind)sqlite3_column_int(s, 0)};
+    column_fixed(s, 1, r.pubkey, sizeof r.pubkey);
+    r.duty = (aq_duty){(uint64_t)sqlite3_column_int64(s, 3), (aq_duty_type)sqlite3_column_int(s, 2)};
+    r.source_epoch = (uint64_t)sqlite3_column_int64(s, 4);
+    r.target_epoch = (uint64_t)sqlite3_column_int64(s, 5);
+    bool other = r.kind != of.kind || memcmp(r.pubkey, of.pubkey, sizeof r.pubkey) != 0;
+    if (other && of.kind) st = raise_mark(db, of.kind, of.pubkey, &mark);
+    if (other) of = r, mark = AQ_JOURNAL_NO_MARK;
+    aq_journal_raise(&mark, &r);
+  }
+  if (st == AQ_OK && rc != SQLITE_DONE) st = AQ_E_IO;
+  return st == AQ_OK && of.kind ? raise_mark(db, of.kind, of.pubkey, &mark) : st;
+}
+
 /* Old signed roots become the validator's watermark. Exits and registrations have no deadline and stay. */
 static aq_status compact(aq_db *db, int64_t before) {
-  static const char *const step[] = {
-      "INSERT INTO mark(kind, pubkey, source, target, block_slot) "
-      "SELECT kind, pubkey, max(iif(type=2, source, -1)), max(iif(type=2, target, -1)), max(iif(type=2, -1, slot)) "
-      "FROM sign WHERE slot<?1 AND type IN (1, 2, 5) GROUP BY kind, pubkey "
-      "ON CONFLICT(kind, pubkey) DO UPDATE SET source=max(source, excluded.source), "
-      "target=max(target, excluded.target), block_slot=max(block_slot, excluded.block_slot)",
-      "DELETE FROM sign WHERE slot<?1 AND type NOT IN (4, 6)",
-  };
-  aq_status st = AQ_OK;
-  for (size_t i = 0; i < AQ_COUNT(step) && st == AQ_OK; i++)
-    st = run_with(db, step[i], &before, 1, (aq_bytes){NULL, 0});
-  return st;
+  sqlite3_stmt *s = NULL;
+  if (sqlite3_prepare_v2(db->h,
+                         "SELECT kind, pubkey, type, slot, source, target FROM sign "
+                         "WHERE slot<?1 AND type IN (1, 2, 5) ORDER BY kind, pubkey",
+                         -1, &s, NULL) != SQLITE_OK)
+    return AQ_E_IO;
+  sqlite3_bind_int64(s, 1, before);
+  /* A table that is missing is an error now, not with the first record. */
+  aq_status st = get(db, AQ_DB_MARK_PUT) ? raise_marks(db, s) : AQ_E_IO;
+  sqlite3_finalize(s);
+  return st == AQ_OK ? run_with(db, "DELETE FROM sign WHERE slot<?1 AND type NOT IN (4, 6)", before) : st;
 }
 
 static aq_status keep_newest(aq_db *db, uint64_t *before_slot) {
   sqlite3_stmt *s = get(db, AQ_DB_VOTE_NEWEST);
   if (!s) return AQ_E_IO;
   int rc = sqlite3_step(s);
-  if (rc == SQLITE_ROW && sqlite3_column_type(s, 0) != SQLITE_NULL) {
-    uint64_t newest = (uint64_t)sqlite3_column_int64(s, 0);
-    uint64_t first = newest > AQ_STORE_KEEP_SLOTS ? newest - AQ_STORE_KEEP_SLOTS : 0;
-    if (*before_slot > first) *before_slot = first;
+  if (rc == SQLITE_ROW) {
+    bool any = sqlite3_column_type(s, 0) != SQLITE_NULL;
+    *before_slot = aq_journal_prune_to(*before_slot, any, (uint64_t)sqlite3_column_int64(s, 0));
   }
   sqlite3_reset(s);
   return rc == SQLITE_ROW ? AQ_OK : AQ_E_IO;
@@ -415,8 +389,7 @@ aq_status aq_db_prune(aq_db *db, uint64_t before_slot) {
   if (before_slot > INT64_MAX) return AQ_E_LIMIT;
   aq_status st = keep_newest(db, &before_slot);
   int64_t before = (int64_t)before_slot;
-  for (size_t i = 0; i < AQ_COUNT(step) && st == AQ_OK; i++)
-    st = run_with(db, step[i], &before, 1, (aq_bytes){NULL, 0});
+  for (size_t i = 0; i < AQ_COUNT(step) && st == AQ_OK; i++) st = run_with(db, step[i], before);
   /* It reads the whole journal: in larger steps than the rest. */
   uint64_t cutoff = before_slot > AQ_DB_JOURNAL_SLOTS ? before_slot - AQ_DB_JOURNAL_SLOTS : 0;
   if (st == AQ_OK && cutoff >= db->compacted_slot + AQ_DB_JOURNAL_SLOTS / 4) {
@@ -427,15 +400,10 @@ aq_status aq_db_prune(aq_db *db, uint64_t before_slot) {
 }
 
 aq_status aq_db_mark(aq_db *db, const uint8_t pubkey[48], int64_t source, int64_t target, int64_t block_slot) {
+  const aq_journal_mark by = {.source = source, .target = target, .block_slot = block_slot};
   aq_status st = AQ_OK;
-  for (int64_t kind = AQ_SIGN_PARTIAL; kind <= AQ_SIGN_GROUP && st == AQ_OK; kind++) {
-    const int64_t v[] = {kind, source, target, block_slot};
-    st = run_with(db,
-                  "INSERT INTO mark(kind, source, target, block_slot, pubkey) VALUES(?1, ?2, ?3, ?4, ?5) "
-                  "ON CONFLICT(kind, pubkey) DO UPDATE SET source=max(source, excluded.source), "
-                  "target=max(target, excluded.target), block_slot=max(block_slot, excluded.block_slot)",
-                  v, AQ_COUNT(v), aq_bytes_of(pubkey, 48));
-  }
+  for (int kind = AQ_SIGN_PARTIAL; kind <= AQ_SIGN_GROUP && st == AQ_OK; kind++)
+    st = raise_mark(db, (aq_sign_kind)kind, pubkey, &by);
   return st;
 }
 
