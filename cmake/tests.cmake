@@ -4,9 +4,11 @@ file(GLOB support CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/test/support/*.c)
 list(FILTER support EXCLUDE REGEX "fuzz_replay\\.c$")
 add_library(aq_test_support STATIC ${support})
 target_include_directories(aq_test_support PUBLIC ${CMAKE_SOURCE_DIR}/test/support)
-# The ports in memory (test/fake): headers, for tests, fuzzers, the simulator and the bench.
-add_library(aq_fake INTERFACE)
-target_include_directories(aq_fake INTERFACE ${CMAKE_SOURCE_DIR}/test)
+# The ports in memory (test/fake), for tests, fuzzers, the simulators and the bench.
+file(GLOB fake_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/test/fake/*.c)
+add_library(aq_fake STATIC ${fake_sources})
+target_include_directories(aq_fake PUBLIC ${CMAKE_SOURCE_DIR}/test)
+target_link_libraries(aq_fake PUBLIC aq_journal)
 target_compile_definitions(aq_test_support PUBLIC AQ_VECTORS="${CMAKE_SOURCE_DIR}/test/vectors" AQ_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
 target_link_libraries(aq_test_support PUBLIC aq_codec PkgConfig::CMOCKA)
 

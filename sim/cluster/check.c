@@ -406,7 +406,7 @@ static void check_vote(sim_node *n, aq_bytes msg) {
   aq_arena_init(&a, 1 << 20);
   if (aq_qbft_wire_read(&m, &cnt, 1, &duty, &a, w->n, raw, false) != AQ_OK)
     sim_fail(w, "node %u sent a consensus message that does not decode", n->op);
-  else if (m.from == n->op && m.type != AQ_QBFT_DECIDED && !sim_disk_has_vote(&n->disk, duty, raw))
+  else if (m.from == n->op && m.type != AQ_QBFT_DECIDED && !fake_disk_has_vote(&n->disk, duty, raw))
     sim_fail(w, "node %u sent a vote that is not on its disk: slot %llu %s type %d round %lld", n->op,
              (unsigned long long)duty.slot, aq_duty_name(duty.type), (int)m.type, (long long)m.round);
   else if (m.from == n->op && m.type != AQ_QBFT_DECIDED)
@@ -440,10 +440,10 @@ static void check_share(sim_node *n, aq_duty duty, const aq_parsigex_item *it) {
   if (!sim_chain_told(w, duty.slot, it->validator, duty.type == AQ_DUTY_ATTESTER) && !scheduled(w, SIM_BN_GARBAGE))
     sim_fail(w, "node %u sent a share for a duty that no beacon node knows: validator %u, slot %llu %s", n->op,
              it->validator, (unsigned long long)duty.slot, aq_duty_name(duty.type));
-  if (!sim_disk_has_root(&n->disk, AQ_SIGN_PARTIAL, duty, w->dist[it->validator].pubkey, it->root))
+  if (!fake_disk_sign(&n->disk, AQ_SIGN_PARTIAL, duty, w->dist[it->validator].pubkey, it->root))
     sim_fail(w, "node %u sent a share whose root is not on its disk: slot %llu %s", n->op,
              (unsigned long long)duty.slot, aq_duty_name(duty.type));
-  if (!sim_disk_has_decision(&n->disk, duty))
+  if (!fake_disk_decided(&n->disk, duty))
     sim_fail(w, "node %u sent a share for slot %llu %s whose decision is not on its disk", n->op,
              (unsigned long long)duty.slot, aq_duty_name(duty.type));
   else

@@ -247,9 +247,9 @@ void sim_exit_sent(sim_node *n, aq_duty duty, const aq_parsigex_item *it) {
   }
   root_of(root, w, epoch, AQ_CAPELLA);
   if (memcmp(root, it->root, 32) != 0) sim_fail(w, "node %u sent an exit share under another domain", n->op);
-  if (!sim_disk_has_root(&n->disk, AQ_SIGN_PARTIAL, duty, w->dist[it->validator].pubkey, root))
+  if (!fake_disk_sign(&n->disk, AQ_SIGN_PARTIAL, duty, w->dist[it->validator].pubkey, root))
     sim_fail(w, "node %u sent an exit share whose root is not on its disk", n->op);
-  if (!w->exits->seen_ns && !sim_disk_has_partial(&n->disk, duty, w->dist[it->validator].pubkey))
+  if (!w->exits->seen_ns && !fake_disk_has_partial(&n->disk, duty, w->dist[it->validator].pubkey))
     sim_fail(w, "node %u sent an exit share that it would not have after a restart", n->op);
 }
 
@@ -265,7 +265,7 @@ void sim_exit_submitted(sim_node *n, const aq_httpc_req *req) {
     aq_bytes in = aq_buf_bytes(&ssz);
     uint64_t epoch = aq_ssz_get_u64(t, in, "message.epoch");
     root_of(root, w, epoch, AQ_CAPELLA);
-    if (!sim_disk_has_root(&n->disk, AQ_SIGN_GROUP, duty_of(w, epoch), w->dist[w->exits->validator].pubkey, root))
+    if (!fake_disk_sign(&n->disk, AQ_SIGN_GROUP, duty_of(w, epoch), w->dist[w->exits->validator].pubkey, root))
       sim_fail(w, "node %u submitted an exit that is not on its disk", n->op);
   }
   yyjson_doc_free(doc);

@@ -406,10 +406,10 @@ static void begin_process(sim_world *w, sim_fault *f) {
       if (f->p & (SIM_SET_FIRST | SIM_SET_RESTART)) sim_node_kill(n, AQ_MILLIS(500));
       break;
     case SIM_OLD_STORE:
-      sim_disk_copy(&n->old, &n->disk);
+      fake_disk_copy(&n->old, &n->disk);
       n->copied_ns = w->now_ns;
       break;
-    case SIM_VC_OLD_DB: sim_disk_copy(&n->vc_old, &n->vc_disk); break;
+    case SIM_VC_OLD_DB: fake_disk_copy(&n->vc_old, &n->vc_disk); break;
     case SIM_BN_RESTART:
       sim_count_fault(w, f->kind);
       for (uint32_t op = 0; op < w->n; op++) aq_beacon_restart(w->bn[op]);
@@ -427,7 +427,7 @@ static void begin_process(sim_world *w, sim_fault *f) {
 /* The disk is again what it was when the fault began; effect: the node had written meanwhile. */
 static void put_back(sim_node *n) {
   if (!n->up || n->leaving) return;
-  n->old_back = !sim_disk_same_size(&n->old, &n->disk);
+  n->old_back = fake_disk_size(&n->old) != fake_disk_size(&n->disk);
   sim_node_kill(n, AQ_MILLIS(20));
 }
 

@@ -73,7 +73,7 @@ static void teardown(void *arg) {
 }
 
 void sim_node_lose(sim_node *n) {
-  sim_disk_lose(&n->disk, n->w->now_ns + (uint64_t)n->proc.skew_ns);
+  fake_disk_lose(&n->disk, n->w->now_ns + (uint64_t)n->proc.skew_ns);
   n->lost_ns = n->w->now_ns;
 }
 
@@ -82,7 +82,7 @@ void sim_node_start(sim_node *n) {
   if (n->leaving) aq_timer_set(&w->own.env, &n->restart, w->now_ns + AQ_NS_PER_MS, start_again, n);
   if (n->leaving || n->up) return;
   if (n->old_back) {
-    sim_disk_copy(&n->disk, &n->old);
+    fake_disk_copy(&n->disk, &n->old);
     n->old_ns[0] = n->copied_ns, n->old_ns[1] = w->now_ns;
     sim_count_fault(w, SIM_OLD_STORE);
   }
@@ -100,7 +100,7 @@ void sim_node_start(sim_node *n) {
   w->wires ? sim_wire_start(n) : sim_link_init(n);
   const aq_core_cfg cfg = {.env = &n->proc.env,
                            .net = &n->link.net,
-                           .store = &n->store.store,
+                           .store = &n->store.fake.port,
                            .http = &n->http.http,
                            .endpoints = n->endpoint,
                            .endpoint_cnt = 1 + (w->paired >> n->op & 1),
@@ -166,7 +166,7 @@ void sim_vc_start(sim_node *n) {
   sim_world *w = n->w;
   if (n->vc_up && n->vc_proc.dead) aq_timer_set(&w->own.env, &n->vc_restart, w->now_ns + AQ_NS_PER_MS, vc_again, n);
   if (n->vc_up) return;
-  if (n->vc_put_back) sim_disk_copy(&n->vc_disk, &n->vc_old);
+  if (n->vc_put_back) fake_disk_copy(&n->vc_disk, &n->vc_old);
   n->vc_put_back = false;
   sim_proc_init(&n->vc_proc, w, 100 + n->idx);
   n->vc_proc.died = vc_died, n->vc_proc.died_arg = n;
@@ -175,7 +175,7 @@ void sim_vc_start(sim_node *n) {
   n->vc_up = true;
   const aq_vc_cfg cfg = {.env = &n->vc_proc.env,
                          .http = &n->vc_http.http,
-                         .store = &n->vc_store.store,
+                         .store = &n->vc_store.fake.port,
                          .url = n->node_url,
                          .secret = (const uint8_t(*)[32])w->share_secret[n->op],
                          .key_cnt = w->validators,
@@ -197,10 +197,10 @@ sim_node *sim_instance(sim_world *w, uint32_t op, sim_nature nature) {
   sim_node *n = calloc(1, sizeof *n);
   AQ_ASSERT(n);
   n->w = w, n->idx = w->node_cnt, n->op = op, n->nature = nature;
-  sim_disk_init(&n->disk);
-  sim_disk_init(&n->old);
-  sim_disk_init(&n->vc_disk);
-  sim_disk_init(&n->vc_old);
+  fake_disk_init(&n->disk);
+  fake_disk_init(&n->old);
+  fake_disk_init(&n->vc_disk);
+  fake_disk_init(&n->vc_old);
   snprintf(n->bn_url[0], sizeof n->bn_url[0], "http://b%u", n->op);
   snprintf(n->bn_url[1], sizeof n->bn_url[1], "http://c%u", n->op);
   snprintf(n->node_url, sizeof n->node_url, "http://n%u", n->idx);
@@ -223,10 +223,10 @@ void sim_nodes_free(sim_world *w) {
   }
   for (uint32_t i = 0; i < w->node_cnt; i++) {
     cancel_timers(w->node[i]); /* one that could not start while it ended would have come back */
-    sim_disk_free(&w->node[i]->disk);
-    sim_disk_free(&w->node[i]->old);
-    sim_disk_free(&w->node[i]->vc_disk);
-    sim_disk_free(&w->node[i]->vc_old);
+    fake_disk_free(&w->node[i]->disk);
+    fake_disk_free(&w->node[i]->old);
+    fake_disk_free(&w->node[i]->vc_disk);
+    fake_disk_free(&w->node[i]->vc_old);
     sim_liar_free(w->node[i]);
     free(w->node[i]);
   }

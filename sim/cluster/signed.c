@@ -96,7 +96,7 @@ static void check_submission(sim_node *n, aq_duty duty, aq_domain_type domain, u
     return;
   }
   aq_chain_signing_root(signing, &n->core.chain, domain, epoch, is->root);
-  if (!sim_disk_has_root(&n->disk, AQ_SIGN_GROUP, duty, w->dist[validator].pubkey, signing))
+  if (!fake_disk_sign(&n->disk, AQ_SIGN_GROUP, duty, w->dist[validator].pubkey, signing))
     sim_fail(w, "node %u submitted what is not on its disk: validator %u, slot %llu %s", n->op, validator,
              (unsigned long long)duty.slot, aq_duty_name(duty.type));
   check_decided(n, "submitted a signature", duty, validator, is);

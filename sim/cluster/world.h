@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "cluster/lock.h"
 #include "exchange/parsigex.h"
+#include "fake/store.h"
 #include "node/core.h"
 #include "p2p/host.h"
 #include "port/timer_heap.h"
@@ -65,49 +66,18 @@ void sim_fail(sim_world *w, const char *fmt, ...) AQ_PRINTF(2, 3); /* the first 
 
 /* ---- disks ---- */
 
-typedef struct sim_record sim_record;
-
-/* What is left of a key's pruned records. */
 typedef struct {
-  uint8_t pubkey[48];
-  bool used;
-  int64_t source, target, block_slot; /* -1: none */
-} sim_mark;
-
-/* What survives a process. */
-typedef struct {
-  aq_list slot[SIM_SLOTS_MAX];          /* records by slot */
-  aq_list far;                          /* of slots outside */
-  sim_mark mark[2][SIM_VALIDATORS_MAX]; /* by kind - 1 */
-  uint64_t pruned;
-  bool empty_again; /* lost: found missing at the next start */
-  uint64_t since_ns;
-} sim_disk;
-
-typedef struct {
-  aq_store store;
-  sim_disk *disk;
+  fake_store fake; /* first: what its port is called with. Users get &fake.port */
+  aq_store plain;  /* its port, before the simulator's eyes */
   sim_proc *proc;
   sim_node *node;
-  bool client;   /* of a validator client */
-  aq_list queue; /* writes of this turn and the next ones, in order */
-  aq_timer commit;
+  bool client; /* of a validator client */
+  bool failed; /* the commit under way */
 } sim_store;
 
-void sim_disk_init(sim_disk *d);
-void sim_disk_free(sim_disk *d);
-void sim_disk_lose(sim_disk *d, uint64_t now_ns); /* nothing is left; the next start finds it missing at this time */
-void sim_disk_copy(sim_disk *out, const sim_disk *in);
-void sim_store_open(sim_store *s, sim_disk *d, sim_proc *proc, sim_node *node, bool client);
+void sim_store_open(sim_store *s, fake_disk *d, sim_proc *proc, sim_node *node, bool client);
 void sim_store_close(sim_store *s, bool killed); /* killed: what was on its way may be there or not, in order */
-bool sim_disk_same_size(const sim_disk *a, const sim_disk *b); /* as many records */
-/* Is this vote, or signed root, on the disk for good? */
-bool sim_disk_has_vote(const sim_disk *d, aq_duty duty, aq_bytes msg);
-bool sim_disk_has_decision(const sim_disk *d, aq_duty duty);
-bool sim_disk_decision(aq_bytes *value, const sim_disk *d, aq_duty duty); /* its bytes, while they are there */
-bool sim_disk_has_root(const sim_disk *d, aq_sign_kind kind, aq_duty duty, const uint8_t pubkey[48],
-                       const uint8_t root[32]);
-bool sim_disk_has_partial(const sim_disk *d, aq_duty duty, const uint8_t pubkey[48]);
+bool sim_disk_decision(aq_bytes *value, const fake_disk *d, aq_duty duty); /* its bytes, while they are there */
 
 /* ---- HTTP ---- */
 
@@ -159,17 +129,17 @@ struct sim_node {
   uint32_t life;
   aq_core core;
   aq_vc *vc;
-  sim_disk disk, old, vc_disk, vc_old; /* old, vc_old: copies from earlier */
-  bool old_back;                       /* old takes the place of disk at the next start */
-  uint64_t old_ns[2];                  /* the copy that was put back last: when it was made, when it came; 0: none */
-  uint64_t copied_ns;                  /* when old was made */
-  bool vc_put_back;                    /* vc_old takes the place of vc_disk at the next start */
-  bool lose_disk;                      /* the next start is a first one */
-  uint64_t lost_ns;                    /* when it lost its disk last */
-  uint64_t began_ns;                   /* this life */
-  bool misled;                         /* it learnt the chain from garbage, which holds until it is restarted */
-  const struct sim_fault *acked;       /* ACK_CRASH: the one that killed it */
-  uint64_t voted_ns;                   /* when it last voted */
+  fake_disk disk, old, vc_disk, vc_old; /* old, vc_old: copies from earlier */
+  bool old_back;                        /* old takes the place of disk at the next start */
+  uint64_t old_ns[2];                   /* the copy that was put back last: when it was made, when it came; 0: none */
+  uint64_t copied_ns;                   /* when old was made */
+  bool vc_put_back;                     /* vc_old takes the place of vc_disk at the next start */
+  bool lose_disk;                       /* the next start is a first one */
+  uint64_t lost_ns;                     /* when it lost its disk last */
+  uint64_t began_ns;                    /* this life */
+  bool misled;                          /* it learnt the chain from garbage, which holds until it is restarted */
+  const struct sim_fault *acked;        /* ACK_CRASH: the one that killed it */
+  uint64_t voted_ns;                    /* when it last voted */
   sim_store store, vc_store;
   sim_httpc http, vc_http;
   sim_link link;

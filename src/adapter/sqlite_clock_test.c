@@ -1,4 +1,4 @@
-#include "fake/store.h"
+#include "fake/store_dir.h"
 
 /* What the store does about clocks, on a thread of ours: pruning, marks, and the question what was recorded. */
 

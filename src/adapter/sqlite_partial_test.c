@@ -1,4 +1,4 @@
-#include "fake/store.h"
+#include "fake/store_dir.h"
 
 /* The bytes of partial signatures: on the disk with their record, as long as they may be of use. */
 

@@ -1,7 +1,7 @@
-/* fake/store.h - for tests: a store in a directory of its own, whose work is done on the test's thread
+/* fake/store_dir.h - for tests: a store in a directory of its own, whose work is done on the test's thread
    (`flush`). setup and teardown are the test's; `reopen` is a restart. */
-#ifndef AQ_FAKE_STORE_H
-#define AQ_FAKE_STORE_H
+#ifndef AQ_FAKE_STORE_DIR_H
+#define AQ_FAKE_STORE_DIR_H
 
 #include "adapter/sqlite_db.h"
 #include "aq_test.h"
