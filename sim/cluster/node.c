@@ -197,10 +197,11 @@ sim_node *sim_instance(sim_world *w, uint32_t op, sim_nature nature) {
   sim_node *n = calloc(1, sizeof *n);
   AQ_ASSERT(n);
   n->w = w, n->idx = w->node_cnt, n->op = op, n->nature = nature;
-  fake_disk_init(&n->disk);
-  fake_disk_init(&n->old);
-  fake_disk_init(&n->vc_disk);
-  fake_disk_init(&n->vc_old);
+  fake_disk *disk[] = {&n->disk, &n->old, &n->vc_disk, &n->vc_old};
+  for (size_t i = 0; i < AQ_COUNT(disk); i++) {
+    fake_disk_init(disk[i]);
+    disk[i]->journal_slots = 0; /* so that marks are made, and needed */
+  }
   snprintf(n->bn_url[0], sizeof n->bn_url[0], "http://b%u", n->op);
   snprintf(n->bn_url[1], sizeof n->bn_url[1], "http://c%u", n->op);
   snprintf(n->node_url, sizeof n->node_url, "http://n%u", n->idx);

@@ -2,7 +2,7 @@
    client, in virtual time. */
 #include "aq_test.h"
 #include "fake/bridge.h"
-#include "fake/protection.h"
+#include "fake/store.h"
 #include "fake/vapi.h"
 #include "node/core.h"
 #include "simchain/beacon_internal.h"
@@ -16,7 +16,8 @@ typedef struct {
   aq_beacon *b;
   aq_http_handler counting;
   fake_bridge to_bn, to_node;
-  fake_protection protection;
+  fake_disk disk;
+  fake_store protection; /* over it */
   aq_validator_address addresses[FV_VALIDATORS];
   uint8_t pubkey[FV_VALIDATORS][48];
   aq_core core;
@@ -109,10 +110,11 @@ static world *world_new(void) {
   chain_up(w);
   node_up(w);
   fake_bridge_init(&w->to_node, &w->f->env, aq_vapi_handler(w->core.vapi), AQ_MILLIS(3));
-  fake_protection_init(&w->protection, &w->f->env);
+  fake_disk_init(&w->disk);
+  fake_store_open(&w->protection, &w->disk, &w->f->env.env, NULL);
   w->vc = aq_vc_new(&(aq_vc_cfg){.env = &w->f->env.env,
                                  .http = &w->to_node.http,
-                                 .store = &w->protection.store,
+                                 .store = &w->protection.port,
                                  .url = "http://node",
                                  .secret = (const uint8_t(*)[32])w->f->secret,
                                  .key_cnt = FV_VALIDATORS});
@@ -133,6 +135,7 @@ static void world_free(world *w) {
   fake_env_run_for(&w->f->env, AQ_SECONDS(1));
   fake_bridge_check_idle(&w->to_node);
   fake_bridge_check_idle(&w->to_bn);
+  fake_disk_free(&w->disk);
   fv_free(w->f);
   free(w);
 }

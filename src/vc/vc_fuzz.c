@@ -8,7 +8,7 @@
 #include "fake/bridge.h"
 #include "fake/chain.h"
 #include "fake/fuzz_json.h"
-#include "fake/protection.h"
+#include "fake/store.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -21,7 +21,8 @@ typedef struct {
   aq_beacon *b;
   aq_http_handler liar;
   fake_bridge bridge;
-  fake_protection protection;
+  fake_disk disk;
+  fake_store protection; /* over it */
   const char *path;
   int code;
   const char *type, *version;
@@ -36,9 +37,9 @@ static void check_recorded(const world *w, const aq_http_req *req) {
   bool attestation = strstr(req->path, "/pool/attestations") != NULL;
   bool block = strstr(req->path, "/beacon/bl") != NULL;
   bool recorded = !attestation && !block;
-  for (size_t i = 0; i < w->protection.cnt; i++) {
-    recorded |= attestation && w->protection.record[i].duty.type == AQ_DUTY_ATTESTER;
-    recorded |= block && w->protection.record[i].duty.type == AQ_DUTY_PROPOSER;
+  for (fake_row *i = NULL; (i = fake_disk_next(&w->disk, i)) != NULL;) {
+    recorded |= attestation && fake_row_duty(i).type == AQ_DUTY_ATTESTER;
+    recorded |= block && fake_row_duty(i).type == AQ_DUTY_PROPOSER;
   }
   AQ_ASSERT(recorded || strcmp(req->method, "POST") != 0);
 }
@@ -65,7 +66,8 @@ static void start(world *w) {
   fake_env_init(&w->env, GENESIS - AQ_SECONDS(1));
   w->b = fake_chain_new(&w->env, w->pubkey, VALIDATORS, SPE, AQ_FULU);
   w->liar = (aq_http_handler){w, any_body, handle};
-  fake_protection_init(&w->protection, &w->env);
+  fake_disk_init(&w->disk);
+  fake_store_open(&w->protection, &w->disk, &w->env.env, NULL);
   fake_bridge_init(&w->bridge, &w->env, &w->liar, AQ_MILLIS(3));
 }
 
@@ -93,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   start(&w);
   aq_vc *vc = aq_vc_new(&(aq_vc_cfg){.env = &w.env.env,
                                      .http = &w.bridge.http,
-                                     .store = &w.protection.store,
+                                     .store = &w.protection.port,
                                      .url = "http://sim",
                                      .secret = (const uint8_t(*)[32])w.secret,
                                      .key_cnt = VALIDATORS,
@@ -106,6 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   aq_beacon_free(w.b);
   fake_env_drain(&w.env);
   AQ_ASSERT(w.env.timer_cnt == 0);
+  fake_disk_free(&w.disk);
   return 0;
 }
 

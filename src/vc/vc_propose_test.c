@@ -46,8 +46,8 @@ static void world_free(world *w) {
 /* One record a block, of what was signed. */
 static void check_records(const world *w) {
   uint32_t slots = 0;
-  for (size_t i = 0; i < w->c.protection.cnt; i++) {
-    const aq_store_sign *r = &w->c.protection.record[i];
+  for (fake_row *i = NULL; (i = fake_disk_next(&w->c.disk, i)) != NULL;) {
+    const aq_store_sign *r = &i->u.sign;
     uint64_t slot = r->duty.slot;
     uint8_t root[32];
     if (r->duty.type != AQ_DUTY_PROPOSER) continue;

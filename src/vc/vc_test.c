@@ -8,7 +8,7 @@
 #include "base/metrics.h"
 #include "fake/bridge.h"
 #include "fake/chain.h"
-#include "fake/protection.h"
+#include "fake/store.h"
 #include "simchain/beacon.h"
 #include "vc/vc_internal.h"
 
@@ -30,8 +30,9 @@ typedef struct {
   uint32_t asked_cnt;
   aq_test_rng rng;
   fake_bridge bridge;
-  fake_protection protection;
-  uint32_t failures; /* calls of the client's failed */
+  fake_disk disk;
+  fake_store protection; /* over it */
+  uint32_t failures;     /* calls of the client's failed */
   aq_vc *vc;
   uint8_t secret[VALIDATORS][32], pubkey[VALIDATORS][48];
 } world;
@@ -111,7 +112,7 @@ static void vc_failed(void *arg, const char *why) {
 static void vc_up(world *w, bool ssz) {
   w->vc = aq_vc_new(&(aq_vc_cfg){.env = &w->env.env,
                                  .http = &w->bridge.http,
-                                 .store = &w->protection.store,
+                                 .store = &w->protection.port,
                                  .url = "http://sim",
                                  .secret = (const uint8_t(*)[32])w->secret,
                                  .key_cnt = VALIDATORS,
@@ -136,7 +137,8 @@ static world *world_new(aq_fork fork) {
   w->b = fake_chain_new(&w->env, w->pubkey, VALIDATORS, SPE, fork);
   aq_test_rng_seed(&w->rng, 7);
   w->liar = (aq_http_handler){w, any_body, lie};
-  fake_protection_init(&w->protection, &w->env);
+  fake_disk_init(&w->disk);
+  fake_store_open(&w->protection, &w->disk, &w->env.env, NULL);
   fake_bridge_init(&w->bridge, &w->env, &w->liar, AQ_MILLIS(3));
   return w;
 }
@@ -148,9 +150,12 @@ static void world_free(world *w) {
   aq_beacon_free(w->b);
   fake_env_drain(&w->env);
   assert_int_equal(w->env.timer_cnt, 0);
+  fake_disk_free(&w->disk);
   aq_log_stop();
   free(w);
 }
+
+static size_t records(const world *w) { return fake_disk_cnt(&w->disk, FAKE_SIGN); }
 
 static void run_to(world *w, uint64_t slot, uint64_t after_ns) {
   fake_env_run_until(&w->env, GENESIS + slot * SLOT_NS + after_ns);
@@ -225,9 +230,9 @@ static void test_records(void **state) {
     uint32_t votes[VALIDATORS] = {0}, blocks = 0;
     vc_up(w, true);
     run_to(w, 3 * SPE, AQ_SECONDS(1));
-    assert_int_equal(w->protection.cnt, 3 * VALIDATORS + 3 * SPE);
-    for (size_t i = 0; i < w->protection.cnt; i++) {
-      const aq_store_sign *r = &w->protection.record[i];
+    assert_int_equal(records(w), 3 * VALIDATORS + 3 * SPE);
+    for (fake_row *i = NULL; (i = fake_disk_next(&w->disk, i)) != NULL;) {
+      const aq_store_sign *r = &i->u.sign;
       uint64_t epoch = r->duty.slot / SPE;
       uint32_t v = validator_of(w, r->pubkey);
       if (r->duty.type == AQ_DUTY_PROPOSER) {
@@ -241,8 +246,9 @@ static void test_records(void **state) {
         assert_false(votes[v] >> epoch & 1);
         votes[v] |= 1u << epoch;
       }
-      for (size_t k = 0; k <= i; k++) { /* all of a slot vote for the same since Electra */
-        const aq_store_sign *o = &w->protection.record[k];
+      for (fake_row *k = NULL;
+           (k = fake_disk_next(&w->disk, k)) != NULL;) { /* all of a slot vote for the same since Electra */
+        const aq_store_sign *o = &k->u.sign;
         bool same = memcmp(o->root, r->root, 32) == 0, here = aq_duty_eq(o->duty, r->duty);
         if (!here || forks[f] == AQ_FULU || k == i) assert_int_equal(same, here);
       }
@@ -264,7 +270,7 @@ static void ahead_timer_set(void *ctx, aq_timer *t, uint64_t at_ns, void (*fn)(v
 static void vc_up_ahead(world *w, const aq_env *env) {
   w->vc = aq_vc_new(&(aq_vc_cfg){.env = env,
                                  .http = &w->bridge.http,
-                                 .store = &w->protection.store,
+                                 .store = &w->protection.port,
                                  .url = "http://sim",
                                  .secret = (const uint8_t(*)[32])w->secret,
                                  .key_cnt = VALIDATORS});
@@ -519,9 +525,10 @@ static void test_lost_journal(void **state) {
     uint64_t attested = chain(w).attestations_ok;
     vc_down(w);
     fake_env_run_for(&w->env, AQ_MILLIS(5));
-    w->protection.cnt = 0;
-    w->protection.store.state = way == 1 ? AQ_STORE_MISS : way == 2 ? AQ_STORE_FALLBACK : AQ_STORE_OK;
-    w->protection.store.since_ns = way == 3 ? w->env.wall_ns : 0;
+    fake_disk_lose(&w->disk, 0);
+    fake_store_open(&w->protection, &w->disk, &w->env.env, NULL);
+    w->protection.port.state = way == 1 ? AQ_STORE_MISS : way == 2 ? AQ_STORE_FALLBACK : AQ_STORE_OK;
+    w->protection.port.since_ns = way == 3 ? w->env.wall_ns : 0;
     vc_up(w, true);
     run_to(w, SPE + 3, AQ_SECONDS(11));
     if (way == 0) {
@@ -563,18 +570,18 @@ static void test_other_chain(void **state) {
   world *w = world_new(AQ_FULU);
   vc_up(w, true);
   run_to(w, 1, AQ_SECONDS(6));
-  assert_true(w->protection.pinned && w->failures == 0 && w->protection.cnt > 0);
+  assert_true(w->disk.pinned && w->failures == 0 && records(w) > 0);
   vc_down(w);
   fake_env_run_for(&w->env, AQ_MILLIS(5));
-  size_t records = w->protection.cnt;
+  size_t before = records(w);
   uint64_t done = chain(w).attestations_ok;
-  w->protection.chain[0] ^= 1;
+  w->disk.chain[0] ^= 1;
   vc_up(w, true);
   run_to(w, SPE, AQ_SECONDS(6));
   assert_int_equal(w->failures, 1);
-  assert_true(w->protection.cnt == records && chain(w).attestations_ok == done);
+  assert_true(records(w) == before && chain(w).attestations_ok == done);
   vc_down(w);
-  w->protection.chain[0] ^= 1;
+  w->disk.chain[0] ^= 1;
   vc_up(w, true);
   run_to(w, 2 * SPE, AQ_SECONDS(6));
   assert_true(w->failures == 1 && chain(w).attestations_ok > done && chain(w).slashable == 0);
@@ -599,12 +606,12 @@ static void test_refusal_texts(void **state) {
 static void test_disk(void **state) {
   (void)state;
   world *w = world_new(AQ_FULU);
-  w->protection.disk = AQ_E_IO;
+  w->protection.fails = true;
   vc_up(w, true);
   run_to(w, SPE, 0);
   assert_true(chain(w).attestations_ok == 0 && chain(w).blocks_ok == 0 && chain(w).bad == 0);
   assert_int_equal(client(w).refused_by_protection, VALIDATORS + SPE - 1);
-  w->protection.disk = AQ_OK;
+  w->protection.fails = false;
   run_to(w, 2 * SPE, 0);
   assert_int_equal(chain(w).attestations_ok, VALIDATORS);
   world_free(w);
@@ -693,13 +700,13 @@ static void test_other_slot(void **state) {
     world *w = world_new(ssz ? AQ_FULU : AQ_CAPELLA);
     vc_up(w, ssz);
     run_to(w, SPE - 1, AQ_SECONDS(11));
-    size_t records = w->protection.cnt;
+    size_t cnt = records(w);
     aq_beacon_stats before = chain(w);
     assert_int_equal(before.attestations_ok, VALIDATORS);
     w->older = true;
     run_to(w, 2 * SPE + 1, AQ_SECONDS(11));
     assert_true(w->asked_cnt > SPE);
-    assert_int_equal(w->protection.cnt, records);
+    assert_int_equal(records(w), cnt);
     aq_beacon_stats s = chain(w);
     assert_true(s.attestations_ok == before.attestations_ok && s.blocks_ok == before.blocks_ok);
     assert_true(s.bad == 0 && s.slashable == 0);

@@ -88,7 +88,7 @@ static const aq_list *list_of(const fake_disk *d, uint64_t slot) {
 }
 
 void fake_disk_init(fake_disk *d) {
-  *d = (fake_disk){0};
+  *d = (fake_disk){.journal_slots = 1024};
   for (size_t i = 0; i <= FAKE_DISK_SLOTS; i++) aq_list_init(&d->slot[i]);
 }
 

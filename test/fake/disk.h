@@ -38,7 +38,7 @@ typedef struct {
   aq_list slot[FAKE_DISK_SLOTS + 1];
   fake_mark *mark;
   size_t mark_cnt;
-  uint64_t journal_slots; /* signed roots stay this many slots longer than the rest */
+  uint64_t journal_slots; /* signed roots stay this many slots longer than the rest: as the database, until it is set */
   uint64_t since_ns;      /* port/store.h */
   bool missing;           /* nothing is there: the next start finds no database */
   bool pinned;

@@ -8,7 +8,7 @@
 #include "base/metrics.h"
 #include "fake/bridge.h"
 #include "fake/chain.h"
-#include "fake/protection.h"
+#include "fake/store.h"
 #include "vc/vc.h"
 
 enum { FAKE_VC_KEYS_MAX = 16 };
@@ -17,7 +17,8 @@ typedef struct {
   fake_env env;
   aq_beacon *b;
   fake_bridge bridge;
-  fake_protection protection;
+  fake_disk disk;
+  fake_store protection; /* over it */
   aq_vc *vc;
   uint8_t secret[FAKE_VC_KEYS_MAX][32], pubkey[FAKE_VC_KEYS_MAX][48];
 } fake_vc;
@@ -33,11 +34,12 @@ static inline void fake_vc_up(fake_vc *w, uint8_t keys, uint64_t slots_per_epoch
   fake_env_init(&w->env, FAKE_CHAIN_GENESIS - AQ_SECONDS(5));
   fake_chain_keys(w->secret, w->pubkey, keys);
   w->b = fake_chain_with(&w->env, w->pubkey, keys, slots_per_epoch, fork, builder, watch);
-  fake_protection_init(&w->protection, &w->env);
+  fake_disk_init(&w->disk);
+  fake_store_open(&w->protection, &w->disk, &w->env.env, NULL);
   fake_bridge_init(&w->bridge, &w->env, aq_beacon_handler(w->b), AQ_MILLIS(3));
   w->vc = aq_vc_new(&(aq_vc_cfg){.env = &w->env.env,
                                  .http = &w->bridge.http,
-                                 .store = &w->protection.store,
+                                 .store = &w->protection.port,
                                  .url = "http://sim",
                                  .secret = (const uint8_t(*)[32])w->secret,
                                  .key_cnt = keys,
@@ -52,6 +54,7 @@ static inline void fake_vc_down(fake_vc *w) {
   aq_beacon_free(w->b);
   fake_env_drain(&w->env);
   AQ_ASSERT(w->env.timer_cnt == 0);
+  fake_disk_free(&w->disk);
   aq_log_stop();
 }
 
