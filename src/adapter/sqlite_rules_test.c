@@ -407,6 +407,24 @@ static void votes_of_no_kind(void **state) {
   assert_int_equal(put_vote(&(small_vote){3, 0, 2, 0}, 9), AQ_E_SLASH);
 }
 
+/* Goal: pruning leaves each signer its own watermark. Method: three keys, both kinds, two epochs each; another vote for
+   the higher of each, and one above it. */
+static void marks_of_signers(void **state) {
+  (void)state;
+  empty();
+  for (int round = 0; round < 2; round++) {
+    for (uint8_t i = 0; i < 6; i++) {
+      for (uint64_t e = 0; e < 3; e++) {
+        aq_store_sign s = attestation(9 + e, e, e + 2 + i, (uint8_t)(1 + round));
+        s.kind = i % 2 ? AQ_SIGN_GROUP : AQ_SIGN_PARTIAL;
+        s.pubkey[0] = i / 2;
+        if (e < 2 || round) assert_int_equal(sign(s), round && e < 2 ? AQ_E_SLASH : AQ_OK);
+      }
+    }
+    if (!round) assert_int_equal(aq_db_prune(&g_db, LAST), AQ_OK);
+  }
+}
+
 /* Goal: a database that does not work is AQ_E_IO for each operation, whatever it lacks, and stops nobody; what was not
    pruned is tried again. Method: each of its tables away, by itself and with all others, before any statement was made
    ready; each operation. */
@@ -448,17 +466,12 @@ static void lost_tables(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(votes),
-      cmocka_unit_test(finds),
-      cmocka_unit_test(decisions),
-      cmocka_unit_test(attestations),
-      cmocka_unit_test(blocks),
-      cmocka_unit_test(marks),
-      cmocka_unit_test(sets),
-      cmocka_unit_test(limits),
-      cmocka_unit_test(prunes),
-      cmocka_unit_test(lost_tables),
-      cmocka_unit_test(votes_of_no_kind),
+      cmocka_unit_test(votes),       cmocka_unit_test(finds),
+      cmocka_unit_test(decisions),   cmocka_unit_test(attestations),
+      cmocka_unit_test(blocks),      cmocka_unit_test(marks),
+      cmocka_unit_test(sets),        cmocka_unit_test(limits),
+      cmocka_unit_test(prunes),      cmocka_unit_test(marks_of_signers),
+      cmocka_unit_test(lost_tables), cmocka_unit_test(votes_of_no_kind),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

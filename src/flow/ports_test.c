@@ -1,26 +1,16 @@
 /* The k-th call of a port fails, for each k, in a whole attester duty of four nodes. */
 #include "fake/nodes.h"
 
-enum { ALL = 15, ATTEST_SLOT = SPE + 3, VOTES_MAX = 512, STRIDE = 3 };
+enum { ALL = 15, ATTEST_SLOT = SPE + 3, STRIDE = 3 };
 static const aq_duty attest = {ATTEST_SLOT, AQ_DUTY_ATTESTER};
 
 typedef enum { PORT_STORE, PORT_SEND, PORT_HTTP } port;
-
-/* An own consensus message and whether its journal entry was acknowledged. */
-typedef struct {
-  const void *node;
-  aq_buf msg;
-  bool durable;
-  aq_store_done done;
-  void *arg;
-} vote;
 
 static struct {
   port which;
   uint64_t fail_at, calls;
   bool failed;
-  vote vote[VOTES_MAX];
-  size_t vote_cnt;
+  aq_store plain; /* as the double has it */
 } t;
 
 static bool refuse(port which) {
@@ -29,56 +19,33 @@ static bool refuse(port which) {
   return true;
 }
 
-static void vote_done(void *arg, aq_status st) {
-  vote *v = arg;
-  v->durable = st == AQ_OK;
-  v->done(v->arg, st);
+static void spoil(void *ctx) { ((fake_store *)ctx)->next = refuse(PORT_STORE) ? AQ_E_IO : AQ_OK; }
+
+static void vote_or_fail(void *ctx, const aq_store_vote *v, const aq_store_blob *b, aq_store_done done, void *arg) {
+  spoil(ctx);
+  t.plain.vote(ctx, v, b, done, arg);
 }
 
-static void store_vote_or_fail(void *ctx, const aq_store_vote *v, const aq_store_blob *b, aq_store_done done,
-                               void *arg) {
-  node *n = ctx;
-  assert_true(t.vote_cnt < VOTES_MAX);
-  vote *own = &t.vote[t.vote_cnt++];
-  *own = (vote){.node = n, .msg = AQ_BUF(1024), .done = done, .arg = arg};
-  aq_buf_put_bytes(&own->msg, v->msg);
-  if (refuse(PORT_STORE)) {
-    commit_later(n, true, n->rec_cnt, AQ_E_IO, vote_done, own);
-  } else {
-    store_vote(n, v, b, vote_done, own);
-  }
+static void decided_or_fail(void *ctx, const aq_store_decided *d, const aq_store_blob *b, aq_store_done done,
+                            void *arg) {
+  spoil(ctx);
+  t.plain.decided(ctx, d, b, done, arg);
 }
 
-static void store_decided_or_fail(void *ctx, const aq_store_decided *d, const aq_store_blob *b, aq_store_done done,
-                                  void *arg) {
-  node *n = ctx;
-  if (refuse(PORT_STORE)) {
-    commit_later(n, true, n->rec_cnt, AQ_E_IO, done, arg);
-  } else {
-    store_decided(n, d, b, done, arg);
-  }
+static void sign_or_fail(void *ctx, const aq_store_sign *s, uint32_t cnt, aq_store_done done, void *arg) {
+  spoil(ctx);
+  t.plain.sign(ctx, s, cnt, done, arg);
 }
 
-static void store_sign_or_fail(void *ctx, const aq_store_sign *s, uint32_t cnt, aq_store_done done, void *arg) {
-  node *n = ctx;
-  if (refuse(PORT_STORE)) {
-    commit_later(n, false, n->rec_cnt, AQ_E_IO, done, arg);
-  } else {
-    store_sign(n, s, cnt, done, arg);
-  }
-}
-
-/* consensus.md 7.2: an own vote leaves only after its journal entry. Partial signatures: fake_nodes.h. */
+/* consensus.md 7.2: an own vote leaves only after its journal entry. Partial signatures: fake/nodes.h. */
 static void check_vote(const node *n, aq_bytes msg) {
   aq_arena a;
   aq_arena_init(&a, 8 << 20);
   Corepb__QBFTConsensusMsg *m = aq_pb_unpack(&a, &corepb__qbftconsensus_msg__descriptor, msg);
   assert_non_null(m);
   bool durable = m->msg->type == 5; /* DECIDED is no vote */
-  for (size_t i = 0; i < t.vote_cnt && !durable; i++) {
-    const vote *v = &t.vote[i];
-    durable = v->node == n && v->durable && memmem(msg.ptr, msg.len, v->msg.ptr, v->msg.len) != NULL;
-  }
+  for (fake_row *r = NULL; !durable && (r = fake_disk_next(&n->disk, r)) != NULL;)
+    durable = r->kind == FAKE_VOTE && memmem(msg.ptr, msg.len, r->u.vote.msg.ptr, r->u.vote.msg.len) != NULL;
   assert_true(durable);
   aq_arena_free(&a);
 }
@@ -102,16 +69,14 @@ static void http_or_fail(void *arg, fake_ex *ex) {
 
 /* false: the duty ended before the k-th call. */
 static bool run_duty(port which, uint64_t k) {
-  for (size_t i = 0; i < t.vote_cnt; i++) aq_buf_free(&t.vote[i].msg);
   memset(&t, 0, sizeof t);
   t.which = which;
   t.fail_at = k;
   world *w = world_new(ALL, 0);
   for (uint32_t i = 0; i < NODES; i++) {
     node *n = &w->node[i];
-    n->store.vote = store_vote_or_fail;
-    n->store.decided = store_decided_or_fail;
-    n->store.sign = store_sign_or_fail;
+    t.plain = n->store.port;
+    n->store.port.vote = vote_or_fail, n->store.port.decided = decided_or_fail, n->store.port.sign = sign_or_fail;
     n->net.send = send_or_fail;
     n->http.handle = http_or_fail;
   }
@@ -132,8 +97,6 @@ static void every_call(port which) {
   while (run_duty(which, k)) k += stride;
   print_message("port %d: %llu calls\n", which, (unsigned long long)t.calls);
   assert_true(k > stride);
-  for (size_t i = 0; i < t.vote_cnt; i++) aq_buf_free(&t.vote[i].msg);
-  t.vote_cnt = 0;
 }
 
 /* Goal: one failed write costs at most its node the duty, and nothing that was not recorded leaves a node.

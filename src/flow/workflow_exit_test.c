@@ -37,11 +37,7 @@ static world *signed_apart(uint32_t tss) {
   return w;
 }
 
-static size_t kept(const node *n) {
-  size_t cnt = 0;
-  for (size_t k = 0; k < n->rec_cnt; k++) cnt += n->rec[k].s.duty.type == AQ_DUTY_EXIT && n->rec[k].s.partial.len > 0;
-  return cnt;
-}
+static size_t kept(const node *n) { return signs(n, AQ_SIGN_PARTIAL, AQ_DUTY_EXIT, true); }
 
 /* Goal: operators who were cut off from one another when they signed leave all the same, without a restart, and then it
    is quiet. Method: no share gets through until all tries are used; an epoch later; two more. */

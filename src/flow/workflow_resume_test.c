@@ -52,13 +52,12 @@ static uint32_t attested(const world *w) {
 static void test_resent(void **state) {
   (void)state;
   world *w = acknowledged();
-  size_t records = w->node[0].rec_cnt;
+  size_t records = signs(&w->node[0], AQ_SIGN_PARTIAL, AQ_DUTY_ATTESTER, false);
   start_again(w, AQ_STORE_OK);
   fake_env_run_for(&w->env, AQ_SECONDS(4));
   assert_int_equal(attested(w), NODES);
   assert_int_equal(w->node[0].partials_sent, NODES - 1); /* both validators in one message each */
-  for (size_t i = 0; i < w->node[0].rec_cnt; i++)
-    assert_true(i < records || w->node[0].rec[i].s.kind == AQ_SIGN_GROUP); /* nothing was signed a second time */
+  assert_int_equal(signs(&w->node[0], AQ_SIGN_PARTIAL, AQ_DUTY_ATTESTER, false), records); /* nothing a second time */
   world_free(w);
 }
 
@@ -106,13 +105,15 @@ static void test_checked(void **state) {
   (void)state;
   for (int how = 0; how < 4; how++) {
     world *w = acknowledged();
-    for (size_t i = 0; i < w->node[0].rec_cnt; i++) {
-      record *r = &w->node[0].rec[i];
-      if (r->s.kind != AQ_SIGN_PARTIAL || r->s.duty.type != AQ_DUTY_ATTESTER) continue;
-      assert_int_equal(r->s.partial.len, 96);
-      if (how == 0) memcpy(r->kept, w->node[0].rec[i ^ 1].kept, 96);
-      if (how == 1) r->s.partial.len = 95;
-      if (how == 2) r->s.root[0] ^= 1;
+    const fake_row *last = NULL;
+    for (fake_row *r = NULL; (r = fake_disk_next(&w->node[0].disk, r)) != NULL;) {
+      aq_store_sign *s = &r->u.sign;
+      if (r->kind != FAKE_SIGN || s->kind != AQ_SIGN_PARTIAL || s->duty.type != AQ_DUTY_ATTESTER) continue;
+      assert_int_equal(s->partial.len, 96);
+      if (how == 0 && last) memcpy(r->data, last->data, 96);
+      if (how == 1) s->partial.len = 95;
+      if (how == 2) s->root[0] ^= 1;
+      last = r;
     }
     start_again(w, how == 3 ? AQ_STORE_FALLBACK : AQ_STORE_OK);
     fake_env_run_for(&w->env, AQ_SECONDS(4));
@@ -203,10 +204,7 @@ static void test_refused(void **state) {
     fake_env_run_for(&w->env, AQ_SECONDS(3));
     for (uint32_t i = 0; i < 3; i++) {
       const node *n = &w->node[i];
-      size_t kept = 0;
-      for (size_t k = 0; k < n->rec_cnt; k++)
-        kept += n->rec[k].s.duty.type == AQ_DUTY_EXIT && n->rec[k].s.partial.len > 0;
-      assert_int_equal(kept, refused);
+      assert_int_equal(signs(n, AQ_SIGN_PARTIAL, AQ_DUTY_EXIT, true), refused);
       assert_int_equal(posts(n, EXITS), !refused);
     }
   }
@@ -216,7 +214,7 @@ static void test_refused(void **state) {
 enum { RESUMED_MAX = 1 << 16 };
 
 static aq_status load_many(void *ctx, uint64_t from_slot, const aq_store_visitor *v) {
-  const node *n = ctx;
+  const node *n = AQ_CONTAINER((fake_store *)ctx, node, store);
   static const uint8_t sig[96] = {1};
   aq_store_partial p = {.duty = attest, .partial = aq_bytes_of(sig, sizeof sig)};
   (void)from_slot;
@@ -231,7 +229,7 @@ static void test_too_many(void **state) {
   (void)state;
   world *w = world_new(1, 1);
   uint32_t cnt = 0;
-  w->node[0].store.load = load_many;
+  w->node[0].store.port.load = load_many;
   assert_int_equal(aq_workflow_resume(w->node[0].workflow), AQ_OK);
   for (const aq_list *l = w->node[0].workflow->resumed.next; l != &w->node[0].workflow->resumed; l = l->next) cnt++;
   assert_int_equal(cnt, RESUMED_MAX);

@@ -102,14 +102,8 @@ static void test_proposer_values(void **state) {
 
 /* ---- records of signatures ---- */
 
-static const record *record_of(const node *n, aq_sign_kind kind, uint32_t v) {
-  for (size_t i = 0; i < n->rec_cnt; i++) {
-    const record *r = &n->rec[i];
-    if (r->durable && r->s.kind == kind && aq_duty_eq(r->s.duty, attest) &&
-        memcmp(r->s.pubkey, n->w->validator[v].pubkey, 48) == 0)
-      return r;
-  }
-  return NULL;
+static const aq_store_sign *record_of(const node *n, aq_sign_kind kind, uint32_t v) {
+  return fake_disk_sign(&n->disk, kind, attest, n->w->validator[v].pubkey, NULL);
 }
 
 static void everybody_attests(world *w) {
@@ -128,16 +122,16 @@ static void test_records(void **state) {
   everybody_attests(w);
   for (uint32_t i = 0; i < NODES; i++) {
     for (uint32_t v = 0; v < VALIDATORS; v++) {
-      const record *partial = record_of(&w->node[i], AQ_SIGN_PARTIAL, v);
-      const record *group = record_of(&w->node[i], AQ_SIGN_GROUP, v);
+      const aq_store_sign *partial = record_of(&w->node[i], AQ_SIGN_PARTIAL, v);
+      const aq_store_sign *group = record_of(&w->node[i], AQ_SIGN_GROUP, v);
       assert_true(partial && group);
-      assert_memory_equal(partial->s.root, group->s.root, 32);
+      assert_memory_equal(partial->root, group->root, 32);
       uint8_t sig[96]; /* the root that is recorded is the one that was signed */
-      aq_bls_sign(sig, w->part[v][i], partial->s.root);
-      assert_memory_equal(partial->kept, sig, sizeof sig);
-      assert_int_equal(partial->s.source_epoch, ATTEST_SLOT / SPE - 1);
-      assert_int_equal(partial->s.target_epoch, ATTEST_SLOT / SPE);
-      assert_int_equal(group->s.target_epoch, ATTEST_SLOT / SPE);
+      aq_bls_sign(sig, w->part[v][i], partial->root);
+      assert_memory_equal(partial->partial.ptr, sig, sizeof sig);
+      assert_int_equal(partial->source_epoch, ATTEST_SLOT / SPE - 1);
+      assert_int_equal(partial->target_epoch, ATTEST_SLOT / SPE);
+      assert_int_equal(group->target_epoch, ATTEST_SLOT / SPE);
     }
   }
   world_free(w);
@@ -161,9 +155,38 @@ static void test_group_journal(void **state) {
   node *n = &w->node[0];
   aq_store_sign old = {.kind = AQ_SIGN_GROUP, .duty = attest, .root = {1}};
   memcpy(old.pubkey, w->validator[1].pubkey, 48);
-  n->rec[n->rec_cnt++] = (record){.s = old, .durable = true};
+  fake_disk_put(&n->disk, fake_row_sign(&old));
   everybody_attests(w);
   for (uint32_t i = 0; i < NODES; i++) assert_int_equal(attestations(&w->node[i]), i == 0 ? 1 : VALIDATORS);
+  world_free(w);
+}
+
+/* Goal: a vote that would surround or be surrounded is neither sent nor kept, nor the group's submitted.
+   Method: nodes 0 and 1 have a record of validator 1 from another slot: of the partial, of the group. */
+static void test_surround(void **state) {
+  (void)state;
+  static const aq_duty duty = {3 * SPE + 3, AQ_DUTY_ATTESTER};
+  world *w = world_new(ALL, ALL);
+  for (uint32_t i = 0; i < 2; i++) {
+    aq_store_sign old = {
+        .kind = i ? AQ_SIGN_GROUP : AQ_SIGN_PARTIAL, .duty = {4 * SPE + 1, AQ_DUTY_ATTESTER}, .root = {1}};
+    old.source_epoch = duty.slot / SPE - 2, old.target_epoch = duty.slot / SPE + 1;
+    memcpy(old.pubkey, w->validator[1].pubkey, 48);
+    fake_disk_put(&w->node[i].disk, fake_row_sign(&old));
+  }
+  run_to(w, duty.slot, 0);
+  for (uint32_t i = 0; i < NODES; i++) {
+    for (uint32_t v = 0; v < VALIDATORS; v++) vc_wait(w, i, v, duty, v);
+  }
+  run_to(w, duty.slot + 1, 0);
+  for (uint32_t i = 0; i < NODES; i++) {
+    const node *n = &w->node[i];
+    assert_int_equal(n->call[0].answer.item[0], AQ_OK);
+    assert_int_equal(n->call[1].answer.item[0], i == 0 ? AQ_E_SLASH : AQ_OK);
+    assert_int_equal(!fake_disk_sign(&n->disk, AQ_SIGN_PARTIAL, duty, w->validator[1].pubkey, NULL), i == 0);
+    assert_int_equal(!fake_disk_sign(&n->disk, AQ_SIGN_GROUP, duty, w->validator[1].pubkey, NULL), i == 1);
+    assert_int_equal(attestations(n), i == 1 ? 1 : VALIDATORS);
+  }
   world_free(w);
 }
 
@@ -309,12 +332,7 @@ static const vc_answer *agreed_answer(world *w, aq_duty duty) {
   return &w->node[0].call[1 + (duty.type == AQ_DUTY_PROPOSER ? VALIDATORS : 0)].answer;
 }
 
-static size_t partials_of(const node *n, aq_duty duty) {
-  size_t cnt = 0;
-  for (size_t i = 0; i < n->rec_cnt; i++)
-    cnt += n->rec[i].s.kind == AQ_SIGN_PARTIAL && aq_duty_eq(n->rec[i].s.duty, duty);
-  return cnt;
-}
+static size_t partials_of(const node *n, aq_duty duty) { return signs(n, AQ_SIGN_PARTIAL, duty.type, false); }
 
 /* Goal: neither an attestation nor a block is signed for before the cluster decided, nor another than that, nor by a
    node whose records begin after the duty did. Method: each of both before the decision, after it, and on a lost
@@ -454,11 +472,17 @@ static void test_objects(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_attester_values), cmocka_unit_test(test_proposer_values),
-      cmocka_unit_test(test_records),         cmocka_unit_test(test_group_journal),
-      cmocka_unit_test(test_slashable),       cmocka_unit_test(test_all_are_shared),
-      cmocka_unit_test(test_misplaced),       cmocka_unit_test(test_self_contradiction),
-      cmocka_unit_test(test_objects),         cmocka_unit_test(test_forgotten_fee),
+      cmocka_unit_test(test_attester_values),
+      cmocka_unit_test(test_proposer_values),
+      cmocka_unit_test(test_records),
+      cmocka_unit_test(test_group_journal),
+      cmocka_unit_test(test_surround),
+      cmocka_unit_test(test_slashable),
+      cmocka_unit_test(test_all_are_shared),
+      cmocka_unit_test(test_misplaced),
+      cmocka_unit_test(test_self_contradiction),
+      cmocka_unit_test(test_objects),
+      cmocka_unit_test(test_forgotten_fee),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -233,7 +233,7 @@ static void test_journal(void **state) {
   node *n = &w->node[0];
   aq_store_sign old = {.kind = AQ_SIGN_PARTIAL, .duty = attest, .root = {1}};
   memcpy(old.pubkey, w->validator[1].pubkey, 48);
-  n->rec[n->rec_cnt++] = (record){.s = old, .durable = true};
+  fake_disk_put(&n->disk, fake_row_sign(&old));
   run_to(w, ATTEST_SLOT, SLOT_NS / 3 + AQ_SECONDS(2));
   submit_attestation(w, 1, 0, false, 0, &r);
   assert_int_equal(r.item[0], AQ_E_SLASH);

@@ -11,6 +11,7 @@
 #include "codec/pb.h"
 #include "core.pb-c.h"
 #include "fake/http.h"
+#include "fake/store.h"
 #include "flow/workflow_internal.h"
 
 enum {
@@ -19,10 +20,8 @@ enum {
   VALIDATORS = 2,
   FIRST_INDEX = 10,
   SPE = 8,
-  RECORDS_MAX = 512,
   POSTS_MAX = 64,
   VERDICTS_MAX = 64,
-  DECISIONS_MAX = 16,
   LINES_MAX = 256
 };
 #define GENESIS AQ_SECONDS(1700000000)
@@ -30,22 +29,6 @@ enum {
 #define HEAD_ROOT "0x2121212121212121212121212121212121212121212121212121212121212121"
 
 typedef struct world world;
-
-typedef struct {
-  aq_store_sign s; /* partial lies in `kept` */
-  uint8_t kept[512];
-  bool durable;
-} record;
-
-typedef struct {
-  aq_store_decided d;
-  aq_buf commits;
-} decision;
-
-typedef struct {
-  aq_store_blob b;
-  aq_buf value;
-} blob;
 
 typedef struct {
   bool called;
@@ -69,13 +52,9 @@ typedef struct {
   bool up;
   aq_net net;
   aq_net_handler handler[AQ_PROTO_CNT];
-  aq_store store;
-  record rec[RECORDS_MAX];
-  size_t rec_cnt;
-  decision decided[DECISIONS_MAX];
-  blob blob[DECISIONS_MAX];
-  size_t decided_cnt, blob_cnt;
-  bool mute; /* its partial signatures get lost */
+  fake_disk disk;
+  fake_store store; /* over it */
+  bool mute;        /* its partial signatures get lost */
   fake_http http;
   aq_bn *bn;
   aq_k1_key *key;
@@ -152,16 +131,6 @@ static inline void deliver(void *arg) {
   free(d);
 }
 
-static inline bool has_record(const node *n, const uint8_t pubkey[48], aq_duty duty) {
-  for (size_t i = 0; i < n->rec_cnt; i++) {
-    const record *r = &n->rec[i];
-    if (r->durable && r->s.kind == AQ_SIGN_PARTIAL && aq_duty_eq(r->s.duty, duty) &&
-        memcmp(r->s.pubkey, pubkey, 48) == 0)
-      return true;
-  }
-  return false;
-}
-
 /* contract.md 7.2: the record first. */
 static inline void check_partial(node *n, aq_bytes msg, bool spoil, aq_buf *out) {
   aq_arena a;
@@ -172,7 +141,8 @@ static inline void check_partial(node *n, aq_bytes msg, bool spoil, aq_buf *out)
     Corepb__ParSignedDataSetEntry *e = m->data_set->set[i];
     uint8_t key[48];
     assert_int_equal(aq_hex_decode(key, 48, aq_bytes_str(e->key), AQ_HEX_PREFIX), AQ_OK);
-    assert_true(has_record(n, key, (aq_duty){m->duty->slot, (aq_duty_type)m->duty->type}));
+    const aq_duty duty = {m->duty->slot, (aq_duty_type)m->duty->type};
+    assert_non_null(fake_disk_sign(&n->disk, AQ_SIGN_PARTIAL, duty, key, NULL));
     assert_int_equal(e->value->share_idx, n->idx + 1);
     aq_signed_data d, bad;
     assert_int_equal(
@@ -260,120 +230,6 @@ static inline void net_request(void *ctx, uint32_t peer, aq_net_proto proto, aq_
 }
 
 static inline bool net_connected(void *ctx, uint32_t peer) { return ((node *)ctx)->w->node[peer].up; }
-
-/* ---- journal ---- */
-
-typedef struct {
-  aq_timer timer;
-  node *n;
-  size_t first, cnt;
-  aq_store_done done;
-  void *arg;
-  aq_status st;
-  bool vote; /* of consensus, which expects no answer once it is gone */
-} commit;
-
-static inline void committed(void *arg) {
-  commit *c = arg;
-  for (size_t i = 0; i < c->cnt; i++) c->n->rec[c->first + i].durable = true;
-  if (c->n->up || !c->vote) c->done(c->arg, c->st);
-  free(c);
-}
-
-static inline void commit_later(node *n, bool vote, size_t first, aq_status st, aq_store_done done, void *arg) {
-  commit *c = calloc(1, sizeof *c);
-  assert_non_null(c);
-  *c = (commit){.n = n, .first = first, .cnt = n->rec_cnt - first, .vote = vote, .done = done, .arg = arg, .st = st};
-  aq_timer_after(&n->w->env.env, &c->timer, AQ_MILLIS(1), committed, c);
-}
-
-static inline void store_sign(void *ctx, const aq_store_sign *s, uint32_t cnt, aq_store_done done, void *arg) {
-  node *n = ctx;
-  size_t first = n->rec_cnt;
-  aq_status st = AQ_OK;
-  for (uint32_t k = 0; k < cnt && st == AQ_OK; k++) {
-    bool known = false;
-    for (size_t i = 0; i < n->rec_cnt; i++) {
-      const aq_store_sign *r = &n->rec[i].s;
-      if (r->kind != s[k].kind || !aq_duty_eq(r->duty, s[k].duty) || r->sub != s[k].sub ||
-          memcmp(r->pubkey, s[k].pubkey, 48) != 0)
-        continue;
-      known = true;
-      if (memcmp(r->root, s[k].root, 32) != 0) st = AQ_E_SLASH;
-    }
-    assert_true(n->rec_cnt < RECORDS_MAX);
-    if (known) continue;
-    record *r = &n->rec[n->rec_cnt++];
-    assert_true(s[k].partial.len <= sizeof r->kept);
-    if (s[k].partial.len) memcpy(r->kept, s[k].partial.ptr, s[k].partial.len);
-    r->s = s[k], r->s.partial.ptr = r->kept;
-  }
-  if (st != AQ_OK) n->rec_cnt = first;
-  commit_later(n, false, first, st, done, arg);
-}
-
-static inline void keep_blob(node *n, const aq_store_blob *b) {
-  if (!b) return;
-  assert_true(n->blob_cnt < DECISIONS_MAX);
-  blob *own = &n->blob[n->blob_cnt++];
-  *own = (blob){*b, AQ_BUF(8 << 20)};
-  aq_buf_put_bytes(&own->value, b->value);
-}
-
-/* A node that starts again knows its decisions and signatures, not its votes. */
-static inline void store_vote(void *ctx, const aq_store_vote *v, const aq_store_blob *b, aq_store_done done,
-                              void *arg) {
-  (void)v;
-  keep_blob(ctx, b);
-  commit_later(ctx, true, ((node *)ctx)->rec_cnt, AQ_OK, done, arg);
-}
-
-static inline void store_decided(void *ctx, const aq_store_decided *d, const aq_store_blob *b, aq_store_done done,
-                                 void *arg) {
-  node *n = ctx;
-  assert_true(n->decided_cnt < DECISIONS_MAX);
-  decision *own = &n->decided[n->decided_cnt++];
-  *own = (decision){*d, AQ_BUF(1 << 20)};
-  aq_buf_put_bytes(&own->commits, d->commits);
-  keep_blob(n, b);
-  commit_later(n, true, n->rec_cnt, AQ_OK, done, arg);
-}
-
-/* Nobody shows a node its own votes here. */
-static inline void store_find(void *ctx, aq_duty duty, uint8_t msg_type, uint64_t round, aq_store_found done,
-                              void *arg) {
-  (void)ctx, (void)duty, (void)msg_type, (void)round;
-  done(arg, AQ_E_NOTFOUND, NULL);
-}
-
-static inline aq_status store_load(void *ctx, uint64_t from_slot, const aq_store_visitor *v) {
-  node *n = ctx;
-  (void)from_slot;
-  for (size_t i = 0; i < n->blob_cnt && v->blob; i++) {
-    n->blob[i].b.value = aq_buf_bytes(&n->blob[i].value);
-    v->blob(v->arg, &n->blob[i].b);
-  }
-  for (size_t i = 0; i < n->decided_cnt && v->decided; i++) {
-    n->decided[i].d.commits = aq_buf_bytes(&n->decided[i].commits);
-    v->decided(v->arg, &n->decided[i].d);
-  }
-  for (size_t i = 0; i < n->rec_cnt; i++) {
-    const record *r = &n->rec[i];
-    if (!v->partial || !r->durable || r->s.partial.len == 0) continue;
-    aq_store_partial p = {.duty = r->s.duty, .sub = r->s.sub, .partial = r->s.partial};
-    memcpy(p.pubkey, r->s.pubkey, sizeof p.pubkey);
-    v->partial(v->arg, &p);
-  }
-  return AQ_OK;
-}
-
-static inline void store_over(void *ctx, const uint8_t pubkey[48], aq_duty duty) {
-  node *n = ctx;
-  for (size_t i = 0; i < n->rec_cnt; i++) {
-    aq_store_sign *s = &n->rec[i].s;
-    if (aq_duty_eq(s->duty, duty) && memcmp(s->pubkey, pubkey, 48) == 0) s->partial.len = 0;
-  }
-}
 
 /* ---- beacon node: both validators attest in slot 3 of an epoch, validator 1 proposes slot 5 ---- */
 
@@ -661,19 +517,13 @@ static inline void node_start(world *w, uint32_t i, bool tss, aq_store_state sta
                     .refuse = net_refuse,
                     .handle = net_handle,
                     .connected = net_connected};
-  n->store = (aq_store){.ctx = n,
-                        .state = state,
-                        .vote = store_vote,
-                        .decided = store_decided,
-                        .sign = store_sign,
-                        .load = store_load,
-                        .over = store_over,
-                        .find = store_find};
+  fake_store_open(&n->store, &n->disk, &w->env.env, NULL);
+  n->store.port.state = state;
   fake_http_init(&n->http, &w->env, bn_handle, n);
   n->bn = aq_bn_new(&(aq_bn_cfg){.env = &w->env.env, .http = &n->http.http, .endpoints = urls, .endpoint_cnt = 1});
   n->workflow = aq_workflow_new(&(aq_workflow_cfg){.env = &w->env.env,
                                                    .net = &n->net,
-                                                   .store = &n->store,
+                                                   .store = &n->store.port,
                                                    .bn = n->bn,
                                                    .chain = &w->chain,
                                                    .lock = &w->lock,
@@ -693,6 +543,7 @@ static inline void node_stop(world *w, uint32_t i) {
   node *n = &w->node[i];
   if (!n->up) return;
   aq_timer_cancel(&w->env.env, &n->tell_timer);
+  fake_store_close(&n->store, SIZE_MAX, FAKE_CLOSE_ANSWERS); /* as in the product, before its users go */
   aq_workflow_free(n->workflow);
   aq_bn_free(n->bn);
   fake_http_free(&n->http);
@@ -712,6 +563,7 @@ static inline world *world_new(uint32_t up, uint32_t tss) {
     w->chain.fork[i] = (aq_fork_at){i <= AQ_ELECTRA ? 0 : AQ_FAR_EPOCH, {i, 0, 0, 1}};
   make_keys(w);
   for (uint32_t i = 0; i < NODES; i++) {
+    fake_disk_init(&w->node[i].disk);
     if (up >> i & 1) node_start(w, i, tss >> i & 1, AQ_STORE_OK);
   }
   return w;
@@ -726,8 +578,7 @@ static inline void world_free(world *w) {
   assert_int_equal(w->env.timer_cnt, 0);
   for (uint32_t i = 0; i < NODES; i++) {
     for (size_t k = 0; k < w->node[i].post_cnt; k++) aq_buf_free(&w->node[i].post[k].body);
-    for (size_t k = 0; k < w->node[i].decided_cnt; k++) aq_buf_free(&w->node[i].decided[k].commits);
-    for (size_t k = 0; k < w->node[i].blob_cnt; k++) aq_buf_free(&w->node[i].blob[k].value);
+    fake_disk_free(&w->node[i].disk);
     aq_k1_key_free(w->node[i].key);
   }
   aq_log_stop();
@@ -736,6 +587,17 @@ static inline void world_free(world *w) {
 
 static inline void run_to(world *w, uint64_t slot, uint64_t after_ns) {
   fake_env_run_until(&w->env, GENESIS + slot * SLOT_NS + after_ns);
+}
+
+/* Records of a type; partials: whose partial signature is kept. */
+static inline size_t signs(const node *n, aq_sign_kind kind, aq_duty_type type, bool partials) {
+  size_t cnt = 0;
+  for (fake_row *r = NULL; (r = fake_disk_next(&n->disk, r)) != NULL;) {
+    const aq_store_sign *s = &r->u.sign;
+    bool of_type = r->kind == FAKE_SIGN && s->kind == kind && s->duty.type == type;
+    cnt += of_type && (!partials || s->partial.len > 0);
+  }
+  return cnt;
 }
 
 /* Verdict lines of a duty with the result. */

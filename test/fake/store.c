@@ -17,7 +17,7 @@ typedef struct {
   aq_store_found found;
   aq_store_done done;
   void *arg;
-  aq_status st;
+  aq_status st, spoilt; /* spoilt: what it was told to end with */
   aq_store_refusal why;
 } op;
 
@@ -30,7 +30,7 @@ static aq_status find(const fake_disk *d, aq_store_vote *v) {
 }
 
 static void apply(fake_store *s, op *o) {
-  o->st = AQ_OK;
+  o->st = o->spoilt;
   if (o->kind == FAKE_OP_FIND) o->st = find(s->disk, &o->key);
   if (o->kind == FAKE_OP_MARK) s->disk->since_ns = o->number;
   if (o->kind == FAKE_OP_OVER) fake_disk_over(s->disk, o->pubkey, o->key.duty);
@@ -83,25 +83,32 @@ static op *enqueue(fake_store *s, fake_store_op kind, aq_store_done done, void *
   return o;
 }
 
+static op *enqueue_write(fake_store *s, fake_store_op kind, aq_store_done done, void *arg) {
+  op *o = enqueue(s, kind, done, arg);
+  o->spoilt = s->next;
+  s->next = AQ_OK;
+  return o;
+}
+
 static void add(op *o, fake_row *r) { aq_list_push(&o->rows, &r->turn); }
 
 /* ---- the port ---- */
 
 static void put_vote(void *ctx, const aq_store_vote *v, const aq_store_blob *blob, aq_store_done done, void *arg) {
-  op *o = enqueue(ctx, FAKE_OP_VOTE, done, arg);
+  op *o = enqueue_write(ctx, FAKE_OP_VOTE, done, arg);
   if (blob) add(o, fake_row_blob(blob));
   add(o, fake_row_vote(v));
 }
 
 static void put_decided(void *ctx, const aq_store_decided *d, const aq_store_blob *blob, aq_store_done done,
                         void *arg) {
-  op *o = enqueue(ctx, FAKE_OP_DECIDED, done, arg);
+  op *o = enqueue_write(ctx, FAKE_OP_DECIDED, done, arg);
   if (blob) add(o, fake_row_blob(blob));
   add(o, fake_row_decided(d));
 }
 
 static void put_sign(void *ctx, const aq_store_sign *sign, uint32_t cnt, aq_store_done done, void *arg) {
-  op *o = enqueue(ctx, FAKE_OP_SIGN, done, arg);
+  op *o = enqueue_write(ctx, FAKE_OP_SIGN, done, arg);
   for (uint32_t i = 0; i < cnt; i++) add(o, fake_row_sign(&sign[i]));
 }
 

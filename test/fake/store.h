@@ -33,6 +33,7 @@ typedef struct {
   fake_disk *disk;
   fake_store_hooks hook;
   bool fails;                /* every write and look-up ends with AQ_E_IO */
+  aq_status next;            /* unless 0: what the next vote, decision or set of roots ends with, unwritten */
   aq_store_refusal refuses;  /* unless 0: what every signed root is refused with */
   uint32_t prunes, backups;  /* calls */
   uint64_t pruned_slot;      /* of the latest */
