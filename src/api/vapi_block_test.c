@@ -472,13 +472,13 @@ static void test_refusal_texts(void **state) {
   fv *f = at_proposal(AQ_CAPELLA, false);
   aq_buf value = produced(f), good = sign(f, &value, 1);
   for (size_t i = 0; i < AQ_COUNT(cases); i++) {
-    f->refuses = cases[i].why;
+    f->store.refuses = cases[i].why;
     fake_res *r = post_ssz(f, BLOCKS, "capella", &good);
     assert_non_null(strstr(aq_buf_cstr(&r->body), "refused by the journal"));
     expect(r, 400, cases[i].text);
   }
   assert_null(published(f));
-  f->refuses = 0;
+  f->store.refuses = 0;
   expect(post_ssz(f, BLOCKS, "capella", &good), 200, "");
   aq_buf_free(&value), aq_buf_free(&good);
   fv_free(f);
@@ -529,7 +529,7 @@ static void test_past_exit(void **state) {
   expect(post_exit(f, 1, FV_FIRST_INDEX, 0), 200, "");
   fake_env_run_for(&f->env, AQ_SECONDS(1));
   assert_int_equal(f->post_cnt, 1);
-  f->refuses = AQ_REFUSAL_ROOT;
+  f->store.refuses = AQ_REFUSAL_ROOT;
   expect(post_exit(f, 2, FV_FIRST_INDEX, 0), 400, "another exit of that epoch was signed before");
   fv_free(f);
 }

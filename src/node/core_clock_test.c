@@ -30,7 +30,7 @@ static uint64_t now(void) { return g.f->env.wall_ns; }
 static void open_core(uint64_t since_ns) {
   memset(&g, 0, sizeof g);
   g.f = fv_new(&(fv_cfg){.slot = SLOT});
-  g.store = g.f->store;
+  g.store = g.f->store.port;
   g.store.prune = prune, g.store.backup = backup, g.store.mark = mark, g.store.since_ns = since_ns;
   g.core.cfg = (aq_core_cfg){.env = &g.f->env.env, .store = &g.store, .enable_tss = true};
   g.core.chain = g.f->chain;

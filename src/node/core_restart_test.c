@@ -69,7 +69,7 @@ static void node_up(world *w) {
   static const char *const urls[] = {"http://bn"};
   aq_core_init(&w->core, &(aq_core_cfg){.env = &w->f->env.env,
                                         .net = &w->f->net,
-                                        .store = &w->f->store,
+                                        .store = &w->f->store.port,
                                         .http = &w->to_bn.http,
                                         .endpoints = urls,
                                         .endpoint_cnt = 1,
@@ -104,7 +104,7 @@ static world *world_new(void) {
     w->addresses[v] = (aq_validator_address){"0x1111111111111111111111111111111111111111",
                                              "0x2222222222222222222222222222222222222222"};
   }
-  w->f->store.prune = prune, w->f->store.backup = backup;
+  w->f->store.port.prune = prune, w->f->store.port.backup = backup;
   w->f->lock.def.addresses = w->addresses;
   w->f->lock.def.validator_cnt = FV_VALIDATORS;
   chain_up(w);

@@ -10,6 +10,7 @@
 #include "base/metrics.h"
 #include "fake/http.h"
 #include "fake/server.h"
+#include "fake/store.h"
 
 enum {
   FV_VALIDATORS = 2,
@@ -18,7 +19,6 @@ enum {
   FV_ATTEST = FV_SPE + 3, /* duties of epoch 1, where the tests start */
   FV_PROPOSE = FV_SPE + 5,
   FV_POSTS_MAX = 64,
-  FV_RECORDS_MAX = 512,
   FV_LINES_MAX = 64,
   FV_BUF_MAX = 64 << 20
 };
@@ -49,10 +49,8 @@ typedef struct {
   uint8_t share[FV_VALIDATORS][1][48], secret[FV_VALIDATORS][32];
   aq_k1_key *key;
   aq_net net;
-  aq_store store;
-  aq_store_sign record[FV_RECORDS_MAX];
-  size_t record_cnt;
-  aq_store_refusal refuses; /* the journal refuses everything with it, unless 0 */
+  fake_disk disk;
+  fake_store store; /* over it */
   fake_http http;
   aq_bn *bn;
   aq_workflow *workflow;
@@ -65,24 +63,22 @@ typedef struct {
   size_t line_cnt;
 } fv;
 
-/* ---- net and store ---- */
+/* ---- net ---- */
 
 typedef struct {
   aq_timer timer;
   fv *f;
   void (*net)(void *arg, aq_status st);
   aq_net_answer answer;
-  aq_store_done store;
   void *arg;
   aq_status st;
 } fv_later;
 
 static inline void fv_later_run_(void *arg) {
   fv_later *l = arg;
-  bool up = l->f->workflow != NULL; /* the net goes before the workflow, the store after it */
+  bool up = l->f->workflow != NULL;
   if (l->net && up) l->net(l->arg, l->st);
   if (l->answer && up) l->answer(l->arg, l->st, aq_bytes_of("", 0));
-  if (l->store) l->store(l->arg, l->st);
   free(l);
 }
 
@@ -109,42 +105,6 @@ static inline void fv_handle_(void *ctx, aq_net_proto proto, const aq_net_handle
 static inline bool fv_connected_(void *ctx, uint32_t peer) {
   (void)ctx, (void)peer;
   return false;
-}
-
-static inline void fv_sign_(void *ctx, const aq_store_sign *s, uint32_t cnt, aq_store_done done, void *arg) {
-  fv *f = ctx;
-  aq_status st = AQ_OK;
-  size_t first = f->record_cnt;
-  for (uint32_t k = 0; k < cnt && st == AQ_OK; k++) {
-    bool known = false;
-    for (size_t i = 0; i < f->record_cnt; i++) {
-      const aq_store_sign *r = &f->record[i];
-      if (r->kind != s[k].kind || !aq_duty_eq(r->duty, s[k].duty) || r->sub != s[k].sub ||
-          memcmp(r->pubkey, s[k].pubkey, 48) != 0)
-        continue;
-      known = true;
-      if (memcmp(r->root, s[k].root, 32) != 0) st = AQ_E_SLASH;
-    }
-    if (!known && f->record_cnt == FV_RECORDS_MAX) st = AQ_E_LIMIT;
-    if (!known && st == AQ_OK) f->record[f->record_cnt++] = s[k];
-  }
-  if (f->refuses) st = AQ_E_SLASH;
-  if (st != AQ_OK) f->record_cnt = first;
-  fv_later_(f, (fv_later){.store = done, .arg = arg, .st = st});
-}
-static inline aq_store_refusal fv_refusal_(void *ctx) { return ((fv *)ctx)->refuses; }
-static inline void fv_vote_(void *ctx, const aq_store_vote *v, const aq_store_blob *b, aq_store_done done, void *arg) {
-  (void)v, (void)b;
-  fv_later_(ctx, (fv_later){.store = done, .arg = arg});
-}
-static inline void fv_decided_(void *ctx, const aq_store_decided *d, const aq_store_blob *b, aq_store_done done,
-                               void *arg) {
-  (void)d, (void)b;
-  fv_later_(ctx, (fv_later){.store = done, .arg = arg});
-}
-static inline aq_status fv_load_(void *ctx, uint64_t from_slot, const aq_store_visitor *v) {
-  (void)ctx, (void)from_slot, (void)v;
-  return AQ_OK;
 }
 
 /* ---- the beacon node ---- */
@@ -350,7 +310,7 @@ static inline void fv_keys_(fv *f) {
 static inline void fv_workflow_(fv *f, const aq_lock *lock) {
   f->workflow = aq_workflow_new(&(aq_workflow_cfg){.env = &f->env.env,
                                                    .net = &f->net,
-                                                   .store = &f->store,
+                                                   .store = &f->store.port,
                                                    .bn = f->bn,
                                                    .chain = &f->chain,
                                                    .lock = lock,
@@ -381,13 +341,9 @@ static inline fv *fv_new(const fv_cfg *cfg) {
   fv_keys_(f);
   f->net =
       (aq_net){.ctx = f, .send = fv_send_, .request = fv_request_, .handle = fv_handle_, .connected = fv_connected_};
-  f->store = (aq_store){.ctx = f,
-                        .state = cfg->store_lost ? AQ_STORE_MISS : AQ_STORE_OK,
-                        .vote = fv_vote_,
-                        .decided = fv_decided_,
-                        .sign = fv_sign_,
-                        .load = fv_load_,
-                        .refusal = fv_refusal_};
+  fake_disk_init(&f->disk);
+  f->disk.missing = cfg->store_lost;
+  fake_store_open(&f->store, &f->disk, &f->env.env, NULL);
   fake_http_init(&f->http, &f->env, cfg->bn ? cfg->bn : fv_bn_, cfg->bn ? cfg->arg : f);
   const aq_lock *lock = cfg->lock ? cfg->lock : &f->lock;
   if (!cfg->no_bn) {
@@ -406,6 +362,7 @@ static inline fv *fv_new(const fv_cfg *cfg) {
 
 static inline void fv_free(fv *f) {
   fake_env_run_for(&f->env, AQ_MILLIS(1)); /* what the net owes is told while there is somebody to hear it */
+  fake_store_close(&f->store, SIZE_MAX, FAKE_CLOSE_ANSWERS); /* as in the product, before its users go */
   if (f->workflow) aq_workflow_free(f->workflow);
   f->workflow = NULL;
   aq_vapi_free(f->vapi);
@@ -413,6 +370,7 @@ static inline void fv_free(fv *f) {
   fake_env_run_for(&f->env, AQ_SECONDS(1));
   AQ_ASSERT(f->env.timer_cnt == 0);
   fake_http_free(&f->http);
+  fake_disk_free(&f->disk);
   for (size_t i = 0; i < f->post_cnt; i++) aq_buf_free(&f->post[i].body);
   aq_k1_key_free(f->key);
   aq_log_stop();
