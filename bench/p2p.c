@@ -96,7 +96,7 @@ static void mux_vote(void *arg) {
 
 /* ---- two hosts ---- */
 
-static fake_loop loop;
+static fake_env loop;
 static fake_net net;
 static aq_host *host[2];
 static uint32_t received;
@@ -109,7 +109,7 @@ static void on_recv(void *arg, uint32_t from, aq_bytes msg) {
 static void hosts_start(void) {
   static aq_host_peer peers[2];
   static aq_k1_key *keys[2];
-  fake_loop_init(&loop, 1);
+  fake_env_init(&loop, AQ_SECONDS(1700000000));
   fake_net_init(&net, &loop.env, 1);
   net.latency_ns = AQ_NS_PER_US;
   for (uint32_t i = 0; i < 2; i++) {
@@ -132,7 +132,7 @@ static void hosts_start(void) {
   aq_status st = aq_host_add_addr(host[0], 1, "10.0.0.2:3610", true, NULL);
   AQ_ASSERT(st == AQ_OK);
   aq_host_start(host[0]), aq_host_start(host[1]);
-  fake_loop_run(&loop, AQ_SECONDS(1));
+  fake_env_run_for(&loop, AQ_SECONDS(1));
   AQ_ASSERT(aq_host_connected(host[0]) == 1);
 }
 
@@ -140,7 +140,7 @@ static void host_message(aq_bytes msg) {
   uint32_t before = received;
   const aq_net *n = aq_host_net(host[0]);
   n->send(n->ctx, 1, AQ_PROTO_QBFT, msg, NULL, NULL);
-  while (received == before) fake_loop_run(&loop, AQ_MILLIS(1));
+  while (received == before) fake_env_run_for(&loop, AQ_MILLIS(1));
 }
 
 static void host_vote(void *arg) {
@@ -170,6 +170,6 @@ void aq_bench_p2p(aq_bench *b) {
   aq_bench_run(b, "BenchmarkHostMegabyte", host_bulk, NULL, BULK_LEN);
   aq_host_free(host[0]), aq_host_free(host[1]);
   fake_net_free(&net);
-  fake_loop_free(&loop);
+  fake_env_free(&loop);
   aq_k1_key_free(key);
 }

@@ -6,9 +6,9 @@
 #include "base/assert.h"
 #include "sim/cluster/world.h"
 
-static sim_rng stream(const sim_world *w, uint64_t of) {
-  sim_rng r;
-  sim_rng_seed(&r, w->opts.seed ^ UINT64_C(0x8f745b2f8d8c8) ^ of);
+static fake_rng stream(const sim_world *w, uint64_t of) {
+  fake_rng r;
+  fake_rng_seed(&r, w->opts.seed ^ UINT64_C(0x8f745b2f8d8c8) ^ of);
   return r;
 }
 
@@ -33,8 +33,8 @@ static bool tired(sim_world *w, uint32_t op, uint64_t slot) {
 static bool bids(void *arg, uint64_t slot) {
   const sim_seat *s = arg;
   sim_world *w = s->w;
-  sim_rng r = stream(w, (slot + 1) << 8 ^ (w->bids_differ ? s->op + 1 : 0));
-  if (sim_rng_below(&r, 1000) >= w->bid_share) return false;
+  fake_rng r = stream(w, (slot + 1) << 8 ^ (w->bids_differ ? s->op + 1 : 0));
+  if (fake_rng_below(&r, 1000) >= w->bid_share) return false;
   return !cut_off(w, s->op) && !tired(w, s->op, slot);
 }
 
@@ -51,16 +51,16 @@ static aq_reveal reveals(void *arg, uint64_t slot) {
 /* Where some beacon nodes do not know the relay, more than the cluster can spare do: a blinded block that all sign
    reaches one of them. */
 void sim_builder_shape(sim_world *w) {
-  sim_rng r = stream(w, 0);
-  if (w->opts.calm || sim_rng_below(&r, 3) > 0) return;
+  fake_rng r = stream(w, 0);
+  if (w->opts.calm || fake_rng_below(&r, 3) > 0) return;
   w->relay = aq_relay_new();
-  w->builder_api = sim_rng_below(&r, 4) > 0;
-  w->bid_share = (uint32_t)(300 + sim_rng_below(&r, 701));
-  w->bids_differ = sim_rng_below(&r, 2) > 0;
+  w->builder_api = fake_rng_below(&r, 4) > 0;
+  w->bid_share = (uint32_t)(300 + fake_rng_below(&r, 701));
+  w->bids_differ = fake_rng_below(&r, 2) > 0;
   for (uint32_t op = 0; op < w->n; op++) w->relayed |= 1u << op;
-  if (sim_rng_below(&r, 2) > 0) return;
+  if (fake_rng_below(&r, 2) > 0) return;
   for (uint32_t tries = w->n; tries > 0 && (uint32_t)__builtin_popcount(w->relayed) > w->f + 1; tries--)
-    w->relayed &= ~(1u << sim_rng_below(&r, w->n));
+    w->relayed &= ~(1u << fake_rng_below(&r, w->n));
 }
 
 const aq_beacon_builder *sim_builder_of(sim_world *w, uint32_t op) {
@@ -68,20 +68,20 @@ const aq_beacon_builder *sim_builder_of(sim_world *w, uint32_t op) {
   return w->relayed >> op & 1 ? &w->way[op] : NULL;
 }
 
-static void add(sim_world *w, sim_rng *r, sim_fault_kind k, uint64_t slots_max) {
-  uint64_t slots = (w->heal_ns - w->genesis_ns) / w->slot_ns, slot = 1 + sim_rng_below(r, slots);
-  sim_fault f = {.kind = k, .a = (uint32_t)sim_rng_below(r, w->n), .p = sim_rng_below(r, SIM_LOCAL_CNT)};
+static void add(sim_world *w, fake_rng *r, sim_fault_kind k, uint64_t slots_max) {
+  uint64_t slots = (w->heal_ns - w->genesis_ns) / w->slot_ns, slot = 1 + fake_rng_below(r, slots);
+  sim_fault f = {.kind = k, .a = (uint32_t)fake_rng_below(r, w->n), .p = fake_rng_below(r, SIM_LOCAL_CNT)};
   f.from_ns = w->genesis_ns + slot * w->slot_ns - AQ_MILLIS(1);
-  f.until_ns = f.from_ns + (1 + sim_rng_below(r, slots_max)) * w->slot_ns + AQ_MILLIS(sim_rng_below(r, 900));
+  f.until_ns = f.from_ns + (1 + fake_rng_below(r, slots_max)) * w->slot_ns + AQ_MILLIS(fake_rng_below(r, 900));
   if (f.until_ns > w->heal_ns) f.until_ns = w->heal_ns;
   if (f.until_ns > f.from_ns && w->fault_cnt < SIM_FAULTS_MAX) w->fault[w->fault_cnt++] = f;
 }
 
 void sim_builder_faults(sim_world *w) {
-  sim_rng r = stream(w, 1);
+  fake_rng r = stream(w, 1);
   if (!w->relay) return;
-  if (sim_rng_below(&r, 2) > 0) add(w, &r, SIM_WITHHOLD, 4);
-  for (uint64_t more = sim_rng_below(&r, 3); more > 0; more--) add(w, &r, SIM_BN_LOCAL, 2 * w->slots_per_epoch);
+  if (fake_rng_below(&r, 2) > 0) add(w, &r, SIM_WITHHOLD, 4);
+  for (uint64_t more = fake_rng_below(&r, 3); more > 0; more--) add(w, &r, SIM_BN_LOCAL, 2 * w->slots_per_epoch);
 }
 
 /* core.md 7.3: what a node asks for is what its operators have set. */

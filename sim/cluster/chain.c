@@ -21,17 +21,17 @@ static aq_fork fork_of_slot(const sim_world *w, uint64_t slot) {
 /* Of its own random numbers, so that the rest of a seed does not depend on it. A beacon node learns the fork at the
    latest when the question of the last slot before it can still be answered. */
 void sim_chain_shape(sim_world *w) {
-  sim_rng r;
-  sim_rng_seed(&r, w->opts.seed ^ UINT64_C(0x666f726b));
+  fake_rng r;
+  fake_rng_seed(&r, w->opts.seed ^ UINT64_C(0x666f726b));
   uint64_t epochs = w->slots / w->slots_per_epoch;
   w->fork_epoch = AQ_FAR_EPOCH;
-  if (w->opts.calm || w->fork == AQ_FULU || epochs < 3 || sim_rng_below(&r, 10) < 3) return;
+  if (w->opts.calm || w->fork == AQ_FULU || epochs < 3 || fake_rng_below(&r, 10) < 3) return;
   w->next_fork = (aq_fork)(w->fork + 1);
-  w->fork_epoch = 2 + sim_rng_below(&r, epochs - 2);
+  w->fork_epoch = 2 + fake_rng_below(&r, epochs - 2);
   uint64_t span = w->fork_epoch * w->slots_per_epoch * w->slot_ns - w->slot_ns / 2;
   for (uint32_t op = 0; op < w->n; op++) {
-    bool late = sim_rng_below(&r, 2) != 0;
-    uint64_t after = late ? span - sim_rng_below(&r, 2 * w->slot_ns) : sim_rng_below(&r, span);
+    bool late = fake_rng_below(&r, 2) != 0;
+    uint64_t after = late ? span - fake_rng_below(&r, 2 * w->slot_ns) : fake_rng_below(&r, span);
     w->learn_ns[op] = w->genesis_ns + after;
   }
 }
@@ -76,7 +76,7 @@ typedef struct {
 } gossip;
 
 static void gossip_free(gossip *g) {
-  aq_timer_cancel(&g->w->own.env, &g->timer);
+  aq_timer_cancel(&g->w->own.env.env, &g->timer);
   aq_list_remove(&g->link);
   aq_buf_free(&g->ssz);
   free(g);
@@ -128,7 +128,7 @@ static gossip *reach(sim_world *w, const aq_beacon_block *b, uint32_t op, uint64
   g->ssz = AQ_BUF(1 << 20);
   aq_buf_put_bytes(&g->ssz, b->ssz);
   aq_list_push(&w->blocks, &g->link);
-  aq_timer_set(&w->own.env, &g->timer, w->now_ns + AQ_MILLIS(ms), heard, g);
+  aq_timer_set(&w->own.env.env, &g->timer, w->time.now_ns + AQ_MILLIS(ms), heard, g);
   return g;
 }
 
@@ -144,7 +144,7 @@ static void reach_split(sim_world *w, const aq_beacon_block *b, uint32_t op, uin
   split_root(other.root, b->root);
   if (f->a % 2 == 1) reach(w, &other, op, ms);
   sim_count_fault(w, SIM_SPLIT);
-  reach(w, b, op, at_ns > w->now_ns + AQ_MILLIS(ms) ? (at_ns - w->now_ns) / AQ_NS_PER_MS : ms + 1);
+  reach(w, b, op, at_ns > w->time.now_ns + AQ_MILLIS(ms) ? (at_ns - w->time.now_ns) / AQ_NS_PER_MS : ms + 1);
 }
 
 /* A beacon node that refused the block it was sent, for want of its parent, gets it from the others as they did. */
@@ -197,8 +197,8 @@ static void foreign_block(sim_world *w, uint64_t slot) {
 
 static void slot_tick(void *arg) {
   sim_world *w = arg;
-  uint64_t slot = (w->now_ns - w->genesis_ns) / w->slot_ns;
-  aq_timer_set(&w->own.env, &w->slot_timer, w->genesis_ns + (slot + 1) * w->slot_ns, slot_tick, w);
+  uint64_t slot = (w->time.now_ns - w->genesis_ns) / w->slot_ns;
+  aq_timer_set(&w->own.env.env, &w->slot_timer, w->genesis_ns + (slot + 1) * w->slot_ns, slot_tick, w);
   sim_check_slot(w, slot);
   uint64_t epoch = slot / w->slots_per_epoch;
   if (epoch >= w->fork_epoch && slot % w->slots_per_epoch == 0 && slot < SIM_SLOTS_MAX) epoch_of_fork_begins(w, epoch);
@@ -307,7 +307,7 @@ void sim_chain_heal(sim_world *w, uint32_t op) {
 }
 
 void sim_chain_leak(sim_world *w, const sim_fault *f) {
-  uint64_t epoch_ns = w->slots_per_epoch * w->slot_ns, now = w->now_ns, until = f->until_ns;
+  uint64_t epoch_ns = w->slots_per_epoch * w->slot_ns, now = w->time.now_ns, until = f->until_ns;
   uint64_t from = now > w->genesis_ns ? (now - w->genesis_ns) / epoch_ns + 1 : 1;
   uint64_t to = until > w->genesis_ns ? (until - w->genesis_ns) / epoch_ns + 1 : 1;
   for (uint32_t op = 0; op < w->n; op++) aq_beacon_unjustified(w->bn[op], from, to);
@@ -350,7 +350,7 @@ bool sim_chain_answer(sim_world *w, uint32_t op, const aq_http_req *req, aq_buf 
 static aq_beacon *beacon_new(sim_world *w, sim_proc *proc, uint32_t id, const aq_beacon_watch *watch,
                              const aq_beacon_builder *builder) {
   sim_proc_init(proc, w, id);
-  aq_beacon_cfg cfg = {.env = &proc->env,
+  aq_beacon_cfg cfg = {.env = &proc->env.env,
                        .pubkey = (const uint8_t(*)[48])w->chain_pub,
                        .validator_cnt = w->chain_validators,
                        .genesis_ns = w->genesis_ns,
@@ -373,17 +373,18 @@ void sim_chain_start(sim_world *w) {
     w->watch[op] = (aq_beacon_watch){&w->seat[op], attested, proposed, forged, told, exited};
     w->bn[op] = beacon_new(w, &w->bn_proc[op], 200 + op, &w->watch[op], sim_builder_of(w, op));
     aq_beacon_start(w->bn[op]);
-    if (w->fork_epoch != AQ_FAR_EPOCH) aq_timer_set(&w->own.env, &w->learn[op], w->learn_ns[op], learn, &w->seat[op]);
+    if (w->fork_epoch != AQ_FAR_EPOCH)
+      aq_timer_set(&w->own.env.env, &w->learn[op], w->learn_ns[op], learn, &w->seat[op]);
   }
-  aq_timer_set(&w->own.env, &w->slot_timer, w->genesis_ns, slot_tick, w);
+  aq_timer_set(&w->own.env.env, &w->slot_timer, w->genesis_ns, slot_tick, w);
 }
 
 void sim_chain_free(sim_world *w) {
   w->over = true; /* verifications under way end, when other beacon nodes are gone already */
-  aq_timer_cancel(&w->own.env, &w->slot_timer);
+  aq_timer_cancel(&w->own.env.env, &w->slot_timer);
   AQ_LIST_EACH(&w->blocks, g, gossip, link) gossip_free(g);
   for (uint32_t op = 0; op < w->n; op++) {
-    aq_timer_cancel(&w->own.env, &w->learn[op]);
+    aq_timer_cancel(&w->own.env.env, &w->learn[op]);
     if (!w->bn[op]) continue;
     sim_http_cut(w, aq_beacon_handler(w->bn[op]));
     aq_beacon_free(w->bn[op]);

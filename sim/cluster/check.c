@@ -169,7 +169,7 @@ static void remember(aq_list *l, aq_duty duty, const uint8_t hash[32], uint32_t 
 }
 
 void sim_check_voted(sim_node *n, const aq_store_vote *v) {
-  if (v->duty.type != AQ_DUTY_INFO_SYNC) n->voted_ns = n->w->now_ns;
+  if (v->duty.type != AQ_DUTY_INFO_SYNC) n->voted_ns = n->w->time.now_ns;
   if (v->msg_type == AQ_QBFT_PRE_PREPARE) remember(&checks(n->w)->proposals, v->duty, v->value_hash, n->op);
 }
 
@@ -364,8 +364,8 @@ static void check_contradiction(sim_node *n, aq_duty duty, const aq_qbft_msg *m)
   }
   sent_vote *s = calloc(1, sizeof *s);
   AQ_ASSERT(s);
-  s->duty = duty, s->m = *m, s->sent_ns = w->now_ns;
-  s->untaken = !aq_duty_gate(&n->core.chain.clock, duty.slot, duty.type, w->now_ns);
+  s->duty = duty, s->m = *m, s->sent_ns = w->time.now_ns;
+  s->untaken = !aq_duty_gate(&n->core.chain.clock, duty.slot, duty.type, w->time.now_ns);
   s->told = w->wires != NULL; /* there a message is not followed to its end */
   s->m.raw = aq_bytes_of(NULL, 0), s->m.just = NULL, s->m.just_cnt = 0;
   aq_list_push(sent, &s->link);
@@ -462,7 +462,7 @@ static void check_share(sim_node *n, aq_duty duty, const aq_parsigex_item *it) {
 
 aq_status sim_read_shares(aq_parsigex_set *out, aq_arena *a, sim_node *n, aq_bytes msg) {
   if (!n->core.chain_known) return AQ_E_STALE;
-  const aq_parsigex_cfg peer = {.env = &n->proc.env,
+  const aq_parsigex_cfg peer = {.env = &n->proc.env.env,
                                 .net = &n->link.net,
                                 .chain = &n->core.chain,
                                 .lock = &n->w->lock,
@@ -512,18 +512,19 @@ static void check_queues(sim_node *n) {
 static void check_silent(sim_node *n) {
   sim_world *w = n->w;
   uint64_t epochs = scheduled(w, SIM_REORG) ? 3 : 2;
-  uint64_t slots = epochs * w->slots_per_epoch + GRACE_SLOTS, from_ns = w->now_ns - slots * w->slot_ns;
+  uint64_t slots = epochs * w->slots_per_epoch + GRACE_SLOTS, from_ns = w->time.now_ns - slots * w->slot_ns;
   bool special = n->nature != SIM_HONEST || n->idx >= w->n || w->doubled >> n->op & 1;
   if (special || from_ns < w->genesis_ns || !n->up || n->leaving) return;
-  if (sim_faulty_ops(w, from_ns, w->now_ns) >> n->op & 1 || n->voted_ns >= from_ns) return;
+  if (sim_faulty_ops(w, from_ns, w->time.now_ns) >> n->op & 1 || n->voted_ns >= from_ns) return;
   sim_fail(w, "node %u is silent: nothing was wrong with it for %llu slots, and it did not vote", n->op,
            (unsigned long long)slots);
 }
 
 void sim_check_slot(sim_world *w, uint64_t slot) {
-  if (w->steps_slot > SIM_STEPS_PER_SLOT_MAX)
-    sim_fail(w, "%llu steps in slot %llu: a storm", (unsigned long long)w->steps_slot, (unsigned long long)slot - 1);
-  w->steps_slot = 0;
+  uint64_t steps = w->time.fired - w->slot_fired;
+  if (steps > SIM_STEPS_PER_SLOT_MAX)
+    sim_fail(w, "%llu steps in slot %llu: a storm", (unsigned long long)steps, (unsigned long long)slot - 1);
+  w->slot_fired = w->time.fired;
   for (uint32_t i = 0; i < w->node_cnt; i++) {
     check_queues(w->node[i]);
     check_silent(w->node[i]);

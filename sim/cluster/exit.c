@@ -35,11 +35,11 @@ struct sim_exits {
   post item[POSTS_MAX];
   uint32_t cnt;
   sim_httpc http;
-  sim_rng rng;
+  fake_rng rng;
   uint64_t seen_ns; /* by the chain */
 };
 
-static uint64_t below(sim_exits *x, uint64_t n) { return sim_rng_below(&x->rng, n); }
+static uint64_t below(sim_exits *x, uint64_t n) { return fake_rng_below(&x->rng, n); }
 
 /* ---- the object ---- */
 
@@ -133,9 +133,9 @@ static void power_cut(sim_world *w) {
 
 /* Of random numbers of its own: seeds without exits stay what they were, and those of sim/seeds until now have none. */
 void sim_exits_make(sim_world *w) {
-  sim_rng r;
-  sim_rng_seed(&r, w->opts.seed ^ UINT64_C(0x6578fe88));
-  if (w->opts.calm || sim_rng_below(&r, 4) > 0) return;
+  fake_rng r;
+  fake_rng_seed(&r, w->opts.seed ^ UINT64_C(0x6578fe88));
+  if (w->opts.calm || fake_rng_below(&r, 4) > 0) return;
   sim_exits *x = w->exits = calloc(1, sizeof *x);
   AQ_ASSERT(x);
   x->rng = r;
@@ -158,7 +158,7 @@ static void send(void *arg);
 static void send_later(post *p) {
   sim_world *w = p->w;
   uint64_t after_ns = AQ_SECONDS(1) + below(w->exits, AQ_SECONDS(10));
-  if (p->tries < TRIES_MAX) aq_timer_set(&w->own.env, &p->timer, w->now_ns + after_ns, send, p);
+  if (p->tries < TRIES_MAX) aq_timer_set(&w->own.env.env, &p->timer, w->time.now_ns + after_ns, send, p);
 }
 
 static bool acked_before(const sim_world *w, const post *p) {
@@ -185,7 +185,7 @@ static void answered(void *arg, aq_status st, const aq_httpc_res *res) {
     send_later(p);
     return;
   }
-  p->acked_ns = w->now_ns;
+  p->acked_ns = w->time.now_ns;
 }
 
 static void send(void *arg) {
@@ -198,7 +198,7 @@ static void send(void *arg) {
     return;
   }
   if (!p->began_ns) {
-    p->began_ns = w->now_ns;
+    p->began_ns = w->time.now_ns;
     sign(p);
   }
   p->tries++;
@@ -215,13 +215,13 @@ void sim_exits_arm(sim_world *w) {
   sim_httpc_init(&x->http, &w->own);
   w->out->exits_asked = 1;
   for (uint32_t i = 0; i < x->cnt; i++)
-    aq_timer_set(&w->own.env, &x->item[i].timer, x->item[i].at_ns, send, &x->item[i]);
+    aq_timer_set(&w->own.env.env, &x->item[i].timer, x->item[i].at_ns, send, &x->item[i]);
 }
 
 void sim_exits_free(sim_world *w) {
   sim_exits *x = w->exits;
   if (!x) return;
-  for (uint32_t i = 0; i < x->cnt; i++) aq_timer_cancel(&w->own.env, &x->item[i].timer);
+  for (uint32_t i = 0; i < x->cnt; i++) aq_timer_cancel(&w->own.env.env, &x->item[i].timer);
   if (x->http.proc) sim_http_drop(w, &w->own);
 }
 
@@ -285,7 +285,7 @@ void sim_exit_seen(sim_world *w, uint32_t op, uint64_t validator, uint64_t epoch
     sim_fail(w, "the chain got an exit of validator %llu that %u operators signed", (unsigned long long)validator,
              signers);
   if (w->exits->seen_ns) return;
-  w->exits->seen_ns = w->now_ns;
+  w->exits->seen_ns = w->time.now_ns;
   for (uint32_t i = 0; i < w->n; i++) aq_beacon_leaves(w->bn[i], validator);
 }
 

@@ -209,11 +209,11 @@ static void shortly(const sim_world *w, sim_fault *f) {
 /* In one slot, in which the clients of as many others are down as the cluster can spare: it needs what the node had
    acknowledged. With randomness of its own, so that the rest of a seed's script stays what it was. */
 static void crash_after_ack(sim_world *w) {
-  sim_rng r;
-  sim_rng_seed(&r, w->opts.seed ^ UINT64_C(0x61636b));
-  if (w->opts.calm || sim_rng_below(&r, 3) > 0 || w->fault_cnt >= SIM_FAULTS_MAX) return;
-  uint64_t slots = (w->heal_ns - w->genesis_ns) / w->slot_ns, slot = 1 + sim_rng_below(&r, slots);
-  sim_fault f = {.kind = SIM_ACK_CRASH, .a = (uint32_t)sim_rng_below(&r, w->n), .p = 5 + sim_rng_below(&r, 300)};
+  fake_rng r;
+  fake_rng_seed(&r, w->opts.seed ^ UINT64_C(0x61636b));
+  if (w->opts.calm || fake_rng_below(&r, 3) > 0 || w->fault_cnt >= SIM_FAULTS_MAX) return;
+  uint64_t slots = (w->heal_ns - w->genesis_ns) / w->slot_ns, slot = 1 + fake_rng_below(&r, slots);
+  sim_fault f = {.kind = SIM_ACK_CRASH, .a = (uint32_t)fake_rng_below(&r, w->n), .p = 5 + fake_rng_below(&r, 300)};
   f.from_ns = w->genesis_ns + slot * w->slot_ns;
   f.until_ns = f.from_ns + w->slot_ns;
   if (w->liars >> f.a & 1) return;
@@ -229,10 +229,10 @@ static void crash_after_ack(sim_world *w) {
 
 /* At the begin of a slot: the block of that slot is the first that they make. */
 static void bn_restart(sim_world *w) {
-  sim_rng r;
-  sim_rng_seed(&r, w->opts.seed ^ UINT64_C(0x626e));
-  if (w->opts.calm || sim_rng_below(&r, 3) > 0 || w->fault_cnt >= SIM_FAULTS_MAX) return;
-  uint64_t slots = (w->heal_ns - w->genesis_ns) / w->slot_ns, slot = 1 + sim_rng_below(&r, slots);
+  fake_rng r;
+  fake_rng_seed(&r, w->opts.seed ^ UINT64_C(0x626e));
+  if (w->opts.calm || fake_rng_below(&r, 3) > 0 || w->fault_cnt >= SIM_FAULTS_MAX) return;
+  uint64_t slots = (w->heal_ns - w->genesis_ns) / w->slot_ns, slot = 1 + fake_rng_below(&r, slots);
   sim_fault f = {.kind = SIM_BN_RESTART, .from_ns = w->genesis_ns + slot * w->slot_ns - AQ_MILLIS(1)};
   f.until_ns = f.from_ns + AQ_MILLIS(1);
   w->fault[w->fault_cnt++] = f;
@@ -240,10 +240,10 @@ static void bn_restart(sim_world *w) {
 
 /* All liars, from some slot on: those that saw a proposal wait for the others, who are too few to pull them along. */
 static void show_few(sim_world *w) {
-  sim_rng r;
-  sim_rng_seed(&r, w->opts.seed ^ UINT64_C(0x66657773));
-  if (w->opts.calm || sim_rng_below(&r, 4) > 0) return;
-  uint64_t slots = (w->heal_ns - w->genesis_ns) / w->slot_ns, slot = 1 + sim_rng_below(&r, slots);
+  fake_rng r;
+  fake_rng_seed(&r, w->opts.seed ^ UINT64_C(0x66657773));
+  if (w->opts.calm || fake_rng_below(&r, 4) > 0) return;
+  uint64_t slots = (w->heal_ns - w->genesis_ns) / w->slot_ns, slot = 1 + fake_rng_below(&r, slots);
   sim_fault f = {.kind = SIM_LIE_SHOW, .from_ns = w->genesis_ns + slot * w->slot_ns, .until_ns = w->end_ns};
   for (f.a = 0; f.a < w->n && w->fault_cnt < SIM_FAULTS_MAX; f.a++) {
     if (w->liars >> f.a & 1) w->fault[w->fault_cnt++] = f;
@@ -252,41 +252,41 @@ static void show_few(sim_world *w) {
 
 /* The same, and not in the seeds of sim/seeds until now. */
 static void client_signs_other(sim_world *w) {
-  sim_rng r;
-  sim_rng_seed(&r, w->opts.seed ^ UINT64_C(0x6f748570));
-  if (w->opts.calm || sim_rng_below(&r, 4) > 0 || w->fault_cnt >= SIM_FAULTS_MAX) return;
-  uint64_t slots = (w->heal_ns - w->genesis_ns) / w->slot_ns, slot = 1 + sim_rng_below(&r, slots);
-  sim_fault f = {.kind = SIM_VC_OTHER, .a = (uint32_t)sim_rng_below(&r, w->n), .p = 300 + sim_rng_below(&r, 701)};
+  fake_rng r;
+  fake_rng_seed(&r, w->opts.seed ^ UINT64_C(0x6f748570));
+  if (w->opts.calm || fake_rng_below(&r, 4) > 0 || w->fault_cnt >= SIM_FAULTS_MAX) return;
+  uint64_t slots = (w->heal_ns - w->genesis_ns) / w->slot_ns, slot = 1 + fake_rng_below(&r, slots);
+  sim_fault f = {.kind = SIM_VC_OTHER, .a = (uint32_t)fake_rng_below(&r, w->n), .p = 300 + fake_rng_below(&r, 701)};
   f.from_ns = w->genesis_ns + slot * w->slot_ns;
-  f.until_ns = f.from_ns + (1 + sim_rng_below(&r, 2 * w->slots_per_epoch)) * w->slot_ns;
-  if (f.until_ns > w->heal_ns || sim_rng_below(&r, 2) > 0) f.until_ns = w->heal_ns;
+  f.until_ns = f.from_ns + (1 + fake_rng_below(&r, 2 * w->slots_per_epoch)) * w->slot_ns;
+  if (f.until_ns > w->heal_ns || fake_rng_below(&r, 2) > 0) f.until_ns = w->heal_ns;
   if (f.until_ns > f.from_ns) w->fault[w->fault_cnt++] = f;
 }
 
 /* All who have two at once. It troubles nobody: half of them last to the end, where nothing else is wrong. */
 static void first_of_two(sim_world *w) {
-  sim_rng r;
-  sim_rng_seed(&r, w->opts.seed ^ UINT64_C(0x74776f));
+  fake_rng r;
+  fake_rng_seed(&r, w->opts.seed ^ UINT64_C(0x74776f));
   if (!w->paired || w->fault_cnt >= SIM_FAULTS_MAX) return;
-  uint64_t slots = (w->heal_ns - w->genesis_ns) / w->slot_ns, slot = 1 + sim_rng_below(&r, slots);
-  sim_fault f = {.kind = SIM_BN_FIRST, .p = sim_rng_below(&r, SIM_FIRST_CNT)};
+  uint64_t slots = (w->heal_ns - w->genesis_ns) / w->slot_ns, slot = 1 + fake_rng_below(&r, slots);
+  sim_fault f = {.kind = SIM_BN_FIRST, .p = fake_rng_below(&r, SIM_FIRST_CNT)};
   f.from_ns = w->genesis_ns + slot * w->slot_ns;
-  f.until_ns = f.from_ns + (1 + sim_rng_below(&r, 2 * w->slots_per_epoch)) * w->slot_ns;
-  if (f.until_ns > w->end_ns || sim_rng_below(&r, 2) > 0) f.until_ns = w->end_ns;
+  f.until_ns = f.from_ns + (1 + fake_rng_below(&r, 2 * w->slots_per_epoch)) * w->slot_ns;
+  if (f.until_ns > w->end_ns || fake_rng_below(&r, 2) > 0) f.until_ns = w->end_ns;
   w->fault[w->fault_cnt++] = f;
 }
 
 /* Up to three, at any moment of a slot, also when all else is healed. Every second block that is left comes back. */
 static void reorgs(sim_world *w) {
-  sim_rng r;
-  sim_rng_seed(&r, w->opts.seed ^ UINT64_C(0x72656f7267));
-  if (w->opts.calm || sim_rng_below(&r, 2) > 0) return;
+  fake_rng r;
+  fake_rng_seed(&r, w->opts.seed ^ UINT64_C(0x72656f7267));
+  if (w->opts.calm || fake_rng_below(&r, 2) > 0) return;
   uint64_t first = w->slots_per_epoch, slots = w->slots > 2 * first ? w->slots - 2 * first : 1;
-  for (uint64_t cnt = 1 + sim_rng_below(&r, 3); cnt-- > 0 && w->fault_cnt < SIM_FAULTS_MAX;) {
-    sim_fault f = {.kind = SIM_REORG, .p = 1 + sim_rng_below(&r, 2)};
-    f.from_ns = w->genesis_ns + (first + sim_rng_below(&r, slots)) * w->slot_ns + sim_rng_below(&r, w->slot_ns);
-    bool back = sim_rng_below(&r, 2) > 0;
-    f.until_ns = back ? f.from_ns + (1 + sim_rng_below(&r, w->slots_per_epoch)) * w->slot_ns : w->end_ns + w->slot_ns;
+  for (uint64_t cnt = 1 + fake_rng_below(&r, 3); cnt-- > 0 && w->fault_cnt < SIM_FAULTS_MAX;) {
+    sim_fault f = {.kind = SIM_REORG, .p = 1 + fake_rng_below(&r, 2)};
+    f.from_ns = w->genesis_ns + (first + fake_rng_below(&r, slots)) * w->slot_ns + fake_rng_below(&r, w->slot_ns);
+    bool back = fake_rng_below(&r, 2) > 0;
+    f.until_ns = back ? f.from_ns + (1 + fake_rng_below(&r, w->slots_per_epoch)) * w->slot_ns : w->end_ns + w->slot_ns;
     w->fault[w->fault_cnt++] = f;
   }
 }
@@ -367,7 +367,7 @@ static void come_back(sim_node *n) {
 }
 
 static void vc_come_back(sim_node *n) {
-  if (n->vc_up && !n->vc_proc.dead) n->vc_proc.effects_left = UINT64_MAX;
+  if (n->vc_up && !n->vc_proc.env.dead) n->vc_proc.effects_left = UINT64_MAX;
   sim_vc_start(n);
 }
 
@@ -399,7 +399,7 @@ static void begin_process(sim_world *w, sim_fault *f) {
       sim_vc_kill(n, AQ_NEVER);
       break;
     case SIM_VC_CRASH:
-      if (n->vc_up && !n->vc_proc.dead) n->vc_proc.effects_left = f->p, sim_count_fault(w, f->kind);
+      if (n->vc_up && !n->vc_proc.env.dead) n->vc_proc.effects_left = f->p, sim_count_fault(w, f->kind);
       break;
     case SIM_SET:
       n->lose_disk = f->p & SIM_SET_FIRST;
@@ -407,7 +407,7 @@ static void begin_process(sim_world *w, sim_fault *f) {
       break;
     case SIM_OLD_STORE:
       fake_disk_copy(&n->old, &n->disk);
-      n->copied_ns = w->now_ns;
+      n->copied_ns = w->time.now_ns;
       break;
     case SIM_VC_OLD_DB: fake_disk_copy(&n->vc_old, &n->vc_disk); break;
     case SIM_BN_RESTART:
@@ -477,7 +477,7 @@ static void toggle(void *arg) {
   if (f->on && f->kind == SIM_LEAK) sim_chain_leak(w, f);
   if (f->on && f->kind == SIM_REORG) sim_chain_reorg(w, f);
   if (f->on) {
-    aq_timer_set(&w->own.env, &f->timer, f->until_ns, toggle, f);
+    aq_timer_set(&w->own.env.env, &f->timer, f->until_ns, toggle, f);
     if (f->kind == SIM_SKEW || f->kind == SIM_STEP || f->kind == SIM_SET) shift(n, f, false);
     if (f->kind == SIM_RESET) w->wires ? sim_wire_reset(w, f->a, f->b) : sim_net_reset(w, f->a, f->b);
     if (f->kind == SIM_LIE_FLOOD || f->kind == SIM_LIE_REPLAY) sim_liar_arm(n);
@@ -498,10 +498,10 @@ void sim_faults_arm(sim_world *w) {
     if (!(w->opts.keep >> i & 1)) continue;
     w->out->scheduled[f->kind]++;
     w->out->faults++;
-    aq_timer_set(&w->own.env, &f->timer, f->from_ns, toggle, f);
+    aq_timer_set(&w->own.env.env, &f->timer, f->from_ns, toggle, f);
   }
 }
 
 void sim_faults_free(sim_world *w) {
-  for (uint32_t i = 0; i < w->fault_cnt; i++) aq_timer_cancel(&w->own.env, &w->fault[i].timer);
+  for (uint32_t i = 0; i < w->fault_cnt; i++) aq_timer_cancel(&w->own.env.env, &w->fault[i].timer);
 }

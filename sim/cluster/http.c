@@ -34,8 +34,8 @@ typedef struct {
 static sim_conn *conn_of(aq_http_res *res) { return (sim_conn *)(void *)res; }
 
 static void conn_free(sim_conn *c) {
-  aq_timer_cancel(&c->w->own.env, &c->step);
-  aq_timer_cancel(&c->w->own.env, &c->limit);
+  aq_timer_cancel(&c->w->own.env.env, &c->step);
+  aq_timer_cancel(&c->w->own.env.env, &c->limit);
   aq_list_remove(&c->link);
   free(c->mem);
   aq_buf_free(&c->res_text);
@@ -46,8 +46,8 @@ static void conn_free(sim_conn *c) {
 /* The client is done with it; the handler learns it when it has not answered yet. */
 static void leave(sim_conn *c) {
   c->client_gone = true;
-  aq_timer_cancel(&c->w->own.env, &c->step);
-  aq_timer_cancel(&c->w->own.env, &c->limit);
+  aq_timer_cancel(&c->w->own.env.env, &c->step);
+  aq_timer_cancel(&c->w->own.env.env, &c->limit);
   if (c->in_handler) return;
   if (c->server && !c->ended && c->gone) c->gone(c->watch_arg);
   conn_free(c);
@@ -58,8 +58,8 @@ static void finish(sim_conn *c, aq_status st) {
   aq_http_header h[HEADERS_MAX];
   aq_httpc_res res = {0};
   c->client_gone = true;
-  aq_timer_cancel(&c->w->own.env, &c->step);
-  aq_timer_cancel(&c->w->own.env, &c->limit);
+  aq_timer_cancel(&c->w->own.env.env, &c->step);
+  aq_timer_cancel(&c->w->own.env.env, &c->limit);
   sim_trace(c->w, "answer", c->from->proc->id, (uint64_t)c->code, aq_bytes_of(&st, sizeof st));
   if (st == AQ_OK) {
     memcpy(h, c->res_header, sizeof h);
@@ -81,7 +81,7 @@ static void conn_step(void *arg);
 
 static void later(sim_conn *c, uint64_t us) {
   if (c->client_gone || c->step.pos) return;
-  aq_timer_set(&c->w->own.env, &c->step, aq_now_ns(&c->w->own.env) + us * AQ_NS_PER_US, conn_step, c);
+  aq_timer_set(&c->w->own.env.env, &c->step, aq_now_ns(&c->w->own.env.env) + us * AQ_NS_PER_US, conn_step, c);
 }
 
 /* ---- the server's side ---- */
@@ -310,7 +310,7 @@ static uint64_t start(void *ctx, const aq_httpc_req *req, const aq_httpc_cb *cb)
   sim_conn *c = calloc(1, sizeof *c);
   AQ_ASSERT(c);
   uint64_t number = strtoull(host + 4, NULL, 10);
-  *c = (sim_conn){.w = w, .id = ++w->seq, .from = h, .to_bn = host[3] != 'n', .cb = *cb};
+  *c = (sim_conn){.w = w, .id = ++w->time.seq, .from = h, .to_bn = host[3] != 'n', .cb = *cb};
   c->second = host[3] == 'c';
   c->to_node = c->to_bn ? NULL : w->node[number];
   c->op = c->to_bn ? (uint32_t)number : c->to_node->op;
@@ -326,7 +326,8 @@ static uint64_t start(void *ctx, const aq_httpc_req *req, const aq_httpc_cb *cb)
     sim_check_asked(w->node[h->proc->id], req);
   }
   later(c, us);
-  if (req->timeout_ns) aq_timer_set(&w->own.env, &c->limit, aq_now_ns(&w->own.env) + req->timeout_ns, conn_limit, c);
+  if (req->timeout_ns)
+    aq_timer_set(&w->own.env.env, &c->limit, aq_now_ns(&w->own.env.env) + req->timeout_ns, conn_limit, c);
   return c->id;
 }
 

@@ -165,14 +165,14 @@ static void act(void *arg) {
   const sim_fault *floods = sim_fault_of(w, SIM_LIE_FLOOD, n->op);
   bool repeats = sim_fault_of(w, SIM_LIE_REPLAY, n->op) != NULL;
   if (!floods && !repeats) return;
-  aq_timer_set(&w->own.env, &n->replay, w->now_ns + AQ_MILLIS(sim_between(w, 200, 900)), act, n);
+  aq_timer_set(&w->own.env.env, &n->replay, w->time.now_ns + AQ_MILLIS(sim_between(w, 200, 900)), act, n);
   if (!n->up || n->leaving) return;
   if (floods) flood(n, floods);
   if (repeats && n->memory) repeat(n);
 }
 
 void sim_liar_arm(sim_node *n) {
-  if (n->replay.pos == 0) aq_timer_set(&n->w->own.env, &n->replay, n->w->now_ns, act, n);
+  if (n->replay.pos == 0) aq_timer_set(&n->w->own.env.env, &n->replay, n->w->time.now_ns, act, n);
 }
 
 void sim_liar_free(sim_node *n) {

@@ -59,7 +59,8 @@ static uint64_t settled_at(const sim_world *w, uint64_t epoch, int kind) {
 
 void sim_moves_look(sim_world *w) {
   struct sim_duties *d = duties(w);
-  uint64_t now = w->now_ns > w->genesis_ns ? (w->now_ns - w->genesis_ns) / w->slot_ns / w->slots_per_epoch : 0;
+  uint64_t now =
+      w->time.now_ns > w->genesis_ns ? (w->time.now_ns - w->genesis_ns) / w->slot_ns / w->slots_per_epoch : 0;
   for (uint64_t epoch = now > 0 ? now - 1 : 0; epoch < now + 2 && epoch < SIM_SLOTS_MAX; epoch++) {
     for (int kind = ATTESTERS; kind <= PROPOSERS; kind++) {
       const uint8_t *root =
@@ -67,8 +68,8 @@ void sim_moves_look(sim_world *w) {
       uint64_t settled_ns = w->genesis_ns + settled_at(w, epoch, kind) * w->slot_ns;
       if (memcmp(d->root[kind][epoch], root, 32) == 0) continue;
       memcpy(d->root[kind][epoch], root, 32);
-      if (w->now_ns + HEARD_NS <= settled_ns) continue;
-      d->moved_ns[kind][epoch] = w->now_ns;
+      if (w->time.now_ns + HEARD_NS <= settled_ns) continue;
+      d->moved_ns[kind][epoch] = w->time.now_ns;
       if (kind == ATTESTERS) d->differed[epoch] = true;
     }
   }
@@ -94,7 +95,7 @@ bool sim_chain_differed(const sim_world *w, uint32_t op, uint64_t epoch) {
 /* Of the last epoch, and the duties that hang on it are the proposers' of this one and the attesters' of the next, or
    (p 2) of the one before that, and those are the attesters' of this one. */
 void sim_chain_reorg(sim_world *w, sim_fault *f) {
-  uint64_t now = (w->now_ns - w->genesis_ns) / w->slot_ns, epoch = now / w->slots_per_epoch;
+  uint64_t now = (w->time.now_ns - w->genesis_ns) / w->slot_ns, epoch = now / w->slots_per_epoch;
   if (epoch < f->p) return;
   uint64_t first = (epoch + 1 - f->p) * w->slots_per_epoch, slot = first - 1;
   while (slot > 0 && slot + w->slots_per_epoch >= first && !w->has_root[slot]) slot--;

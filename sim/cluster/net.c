@@ -25,8 +25,8 @@ typedef struct {
 static letter *letter_of(aq_net_reply *r) { return (letter *)(void *)r; }
 
 static void letter_free(letter *l) {
-  aq_timer_cancel(&l->w->own.env, &l->timer);
-  aq_timer_cancel(&l->w->own.env, &l->limit);
+  aq_timer_cancel(&l->w->own.env.env, &l->timer);
+  aq_timer_cancel(&l->w->own.env.env, &l->limit);
   aq_list_remove(&l->link);
   aq_buf_free(&l->data);
   free(l);
@@ -65,8 +65,8 @@ static void settle(letter *l, aq_status st) {
   AQ_ASSERT(l->from->link.on_way > 0);
   l->from->link.on_way--;
   if (l->waits) {
-    aq_timer_cancel(&l->w->own.env, &l->timer);
-    aq_timer_cancel(&l->w->own.env, &l->limit);
+    aq_timer_cancel(&l->w->own.env.env, &l->timer);
+    aq_timer_cancel(&l->w->own.env.env, &l->limit);
     l->from = NULL;
   } else {
     letter_free(l);
@@ -161,7 +161,7 @@ static sim_node *pick(sim_node *from, uint32_t op) {
     if (w->node[i]->op == op && w->node[i]->up && !w->node[i]->leaving) choice[cnt++] = w->node[i];
   }
   if (cnt == 0) return NULL;
-  uint64_t slot = w->now_ns / w->slot_ns;
+  uint64_t slot = w->time.now_ns / w->slot_ns;
   return choice[(from->idx + slot / 3) % cnt];
 }
 
@@ -179,7 +179,7 @@ static void post(sim_node *from, uint32_t peer, aq_net_proto proto, aq_bytes msg
   const sim_fault *loss = sim_fault_of(w, SIM_LOSS, from->op);
   l->to = pick(from, peer);
   l->to_life = l->to ? l->to->life : 0;
-  uint64_t now_ns = aq_now_ns(&w->own.env), us = sim_way_us(w, from->op, peer);
+  uint64_t now_ns = aq_now_ns(&w->own.env.env), us = sim_way_us(w, from->op, peer);
   bool lost = loss && sim_chance(w, (uint32_t)loss->p);
   if (lost) sim_count_fault(w, SIM_LOSS);
   bool hidden = sim_hides(from, peer, proto, msg);
@@ -187,11 +187,11 @@ static void post(sim_node *from, uint32_t peer, aq_net_proto proto, aq_bytes msg
     /* A stream that breaks: told sooner or later, or never known to have failed. */
     l->st = lost && !l->is_request && sim_chance(w, 500) ? AQ_OK : sim_chance(w, 500) ? AQ_E_CLOSED : AQ_E_TIMEOUT;
     uint64_t after_ns = l->st == AQ_E_TIMEOUT ? AQ_SECONDS(7) : us * AQ_NS_PER_US;
-    aq_timer_set(&w->own.env, &l->timer, now_ns + after_ns, settle_now, l);
+    aq_timer_set(&w->own.env.env, &l->timer, now_ns + after_ns, settle_now, l);
     return;
   }
-  aq_timer_set(&w->own.env, &l->timer, now_ns + us * AQ_NS_PER_US, arrive, l);
-  if (l->is_request) aq_timer_set(&w->own.env, &l->limit, now_ns + AQ_SECONDS(7), unanswered, l);
+  aq_timer_set(&w->own.env.env, &l->timer, now_ns + us * AQ_NS_PER_US, arrive, l);
+  if (l->is_request) aq_timer_set(&w->own.env.env, &l->limit, now_ns + AQ_SECONDS(7), unanswered, l);
 }
 
 static letter *letter_new(void) {
@@ -223,8 +223,8 @@ static void net_respond(void *ctx, aq_net_reply *reply, aq_bytes answer) {
   }
   if (!sim_effect(&n->proc)) return; /* never comes: the limit ends it */
   aq_buf_put_bytes(&l->data, answer);
-  aq_timer_set(&w->own.env, &l->timer, aq_now_ns(&w->own.env) + sim_way_us(w, n->op, l->from->op) * AQ_NS_PER_US,
-               answered, l);
+  aq_timer_set(&w->own.env.env, &l->timer,
+               aq_now_ns(&w->own.env.env) + sim_way_us(w, n->op, l->from->op) * AQ_NS_PER_US, answered, l);
 }
 
 static void net_refuse(void *ctx, aq_net_reply *reply) {
@@ -236,7 +236,7 @@ static void net_refuse(void *ctx, aq_net_reply *reply) {
     return;
   }
   l->st = AQ_E_CLOSED;
-  aq_timer_set(&n->w->own.env, &l->timer, aq_now_ns(&n->w->own.env) + AQ_NS_PER_MS, settle_now, l);
+  aq_timer_set(&n->w->own.env.env, &l->timer, aq_now_ns(&n->w->own.env.env) + AQ_NS_PER_MS, settle_now, l);
 }
 
 static void net_handle(void *ctx, aq_net_proto proto, const aq_net_handler *h) {
@@ -270,7 +270,7 @@ void sim_link_end(sim_node *n) {
   AQ_LIST_EACH(&w->letters, l, letter, link) {
     if (!l->from || !l->waits || l->to != n) continue;
     l->st = AQ_E_CLOSED;
-    aq_timer_set(&w->own.env, &l->timer, w->now_ns, settle_now, l);
+    aq_timer_set(&w->own.env.env, &l->timer, w->time.now_ns, settle_now, l);
   }
 }
 
@@ -288,6 +288,6 @@ void sim_net_reset(sim_world *w, uint32_t a, uint32_t b) {
     if (!between) continue;
     sim_count_fault(w, SIM_RESET);
     l->st = AQ_E_CLOSED;
-    aq_timer_set(&w->own.env, &l->timer, w->now_ns, settle_now, l);
+    aq_timer_set(&w->own.env.env, &l->timer, w->time.now_ns, settle_now, l);
   }
 }

@@ -11,7 +11,7 @@ static bool told_garbage(const sim_node *n) {
   const sim_world *w = n->w;
   for (uint32_t i = 0; i < w->fault_cnt; i++) {
     const sim_fault *f = &w->fault[i];
-    bool then = f->from_ns <= w->now_ns && f->until_ns >= n->began_ns && w->opts.keep >> i & 1;
+    bool then = f->from_ns <= w->time.now_ns && f->until_ns >= n->began_ns && w->opts.keep >> i & 1;
     if (f->kind == SIM_BN_GARBAGE && f->a == n->op && then) return true;
   }
   return false;
@@ -36,8 +36,8 @@ static void unsafe(void *arg, const char *why) {
   sim_say(n->w, "node %u stops itself: %s", n->idx, why);
   if (n->nature == SIM_HONEST && !(n->w->doubled >> n->op & 1))
     sim_fail(n->w, "node %u stopped itself without a second instance: %s", n->op, why);
-  bool over = n->w->now_ns >= n->w->heal_ns;
-  sim_node_kill(n, over ? AQ_SECONDS(5) : n->w->heal_ns - n->w->now_ns);
+  bool over = n->w->time.now_ns >= n->w->heal_ns;
+  sim_node_kill(n, over ? AQ_SECONDS(5) : n->w->heal_ns - n->w->time.now_ns);
 }
 
 /* ---- node ---- */
@@ -48,7 +48,7 @@ static void start_again(void *arg) { sim_node_start(arg); }
 static void node_died(void *arg) {
   sim_node *n = arg;
   n->leaving = true;
-  aq_timer_set(&n->w->own.env, &n->teardown, n->w->now_ns, teardown, n);
+  aq_timer_set(&n->w->own.env.env, &n->teardown, n->w->time.now_ns, teardown, n);
 }
 
 static void end_node(sim_node *n, bool killed) {
@@ -62,7 +62,7 @@ static void end_node(sim_node *n, bool killed) {
   w->wires ? sim_wire_end(n) : sim_link_drop(n);
   sim_http_drop(w, &n->proc);
   sim_proc_end(&n->proc);
-  aq_timer_cancel(&w->own.env, &n->teardown); /* it may have died while it stopped in good order */
+  aq_timer_cancel(&w->own.env.env, &n->teardown); /* it may have died while it stopped in good order */
   n->up = n->leaving = false;
 }
 
@@ -73,17 +73,17 @@ static void teardown(void *arg) {
 }
 
 void sim_node_lose(sim_node *n) {
-  fake_disk_lose(&n->disk, n->w->now_ns + (uint64_t)n->proc.skew_ns);
-  n->lost_ns = n->w->now_ns;
+  fake_disk_lose(&n->disk, n->w->time.now_ns + (uint64_t)n->proc.env.skew_ns);
+  n->lost_ns = n->w->time.now_ns;
 }
 
 void sim_node_start(sim_node *n) {
   sim_world *w = n->w;
-  if (n->leaving) aq_timer_set(&w->own.env, &n->restart, w->now_ns + AQ_NS_PER_MS, start_again, n);
+  if (n->leaving) aq_timer_set(&w->own.env.env, &n->restart, w->time.now_ns + AQ_NS_PER_MS, start_again, n);
   if (n->leaving || n->up) return;
   if (n->old_back) {
     fake_disk_copy(&n->disk, &n->old);
-    n->old_ns[0] = n->copied_ns, n->old_ns[1] = w->now_ns;
+    n->old_ns[0] = n->copied_ns, n->old_ns[1] = w->time.now_ns;
     sim_count_fault(w, SIM_OLD_STORE);
   }
   n->old_back = false;
@@ -93,12 +93,12 @@ void sim_node_start(sim_node *n) {
   n->proc.died = node_died, n->proc.died_arg = n;
   n->life++;
   n->up = true;
-  n->began_ns = w->now_ns;
+  n->began_ns = w->time.now_ns;
   sim_say(w, "node %u starts, life %u", n->idx, n->life);
   sim_store_open(&n->store, &n->disk, &n->proc, n, false);
   sim_httpc_init(&n->http, &n->proc);
   w->wires ? sim_wire_start(n) : sim_link_init(n);
-  const aq_core_cfg cfg = {.env = &n->proc.env,
+  const aq_core_cfg cfg = {.env = &n->proc.env.env,
                            .net = &n->link.net,
                            .store = &n->store.fake.port,
                            .http = &n->http.http,
@@ -109,7 +109,7 @@ void sim_node_start(sim_node *n) {
                            .lock = &w->lock,
                            .key = w->key[n->op],
                            .self = n->op,
-                           .started_ns = aq_now_ns(&n->proc.env),
+                           .started_ns = aq_now_ns(&n->proc.env.env),
                            .enable_tss = true,
                            .builder_api = w->builder_api,
                            .tss_sessions_max = 0,
@@ -130,9 +130,10 @@ void sim_node_start(sim_node *n) {
 
 void sim_node_kill(sim_node *n, uint64_t back_after_ns) {
   sim_world *w = n->w;
-  if (back_after_ns != AQ_NEVER) aq_timer_set(&w->own.env, &n->restart, w->now_ns + back_after_ns, start_again, n);
+  if (back_after_ns != AQ_NEVER)
+    aq_timer_set(&w->own.env.env, &n->restart, w->time.now_ns + back_after_ns, start_again, n);
   if (!n->up || n->leaving) return;
-  n->proc.dead = true;
+  n->proc.env.dead = true;
   node_died(n);
 }
 
@@ -151,20 +152,21 @@ static void vc_end(void *arg) {
   sim_store_close(&n->vc_store, true);
   sim_http_drop(n->w, &n->vc_proc);
   sim_proc_end(&n->vc_proc);
-  aq_timer_cancel(&n->w->own.env, &n->vc_teardown);
+  aq_timer_cancel(&n->w->own.env.env, &n->vc_teardown);
   n->vc_up = false;
 }
 
 static void vc_died(void *arg) {
   sim_node *n = arg;
-  aq_timer_set(&n->w->own.env, &n->vc_teardown, n->w->now_ns, vc_end, n);
+  aq_timer_set(&n->w->own.env.env, &n->vc_teardown, n->w->time.now_ns, vc_end, n);
 }
 
 static void vc_again(void *arg) { sim_vc_start(arg); }
 
 void sim_vc_start(sim_node *n) {
   sim_world *w = n->w;
-  if (n->vc_up && n->vc_proc.dead) aq_timer_set(&w->own.env, &n->vc_restart, w->now_ns + AQ_NS_PER_MS, vc_again, n);
+  if (n->vc_up && n->vc_proc.env.dead)
+    aq_timer_set(&w->own.env.env, &n->vc_restart, w->time.now_ns + AQ_NS_PER_MS, vc_again, n);
   if (n->vc_up) return;
   if (n->vc_put_back) fake_disk_copy(&n->vc_disk, &n->vc_old);
   n->vc_put_back = false;
@@ -173,7 +175,7 @@ void sim_vc_start(sim_node *n) {
   sim_store_open(&n->vc_store, &n->vc_disk, &n->vc_proc, n, true);
   sim_httpc_init(&n->vc_http, &n->vc_proc);
   n->vc_up = true;
-  const aq_vc_cfg cfg = {.env = &n->vc_proc.env,
+  const aq_vc_cfg cfg = {.env = &n->vc_proc.env.env,
                          .http = &n->vc_http.http,
                          .store = &n->vc_store.fake.port,
                          .url = n->node_url,
@@ -186,9 +188,10 @@ void sim_vc_start(sim_node *n) {
 
 void sim_vc_kill(sim_node *n, uint64_t back_after_ns) {
   sim_world *w = n->w;
-  if (back_after_ns != AQ_NEVER) aq_timer_set(&w->own.env, &n->vc_restart, w->now_ns + back_after_ns, vc_again, n);
-  if (!n->vc_up || n->vc_proc.dead) return;
-  n->vc_proc.dead = true;
+  if (back_after_ns != AQ_NEVER)
+    aq_timer_set(&w->own.env.env, &n->vc_restart, w->time.now_ns + back_after_ns, vc_again, n);
+  if (!n->vc_up || n->vc_proc.env.dead) return;
+  n->vc_proc.env.dead = true;
   vc_died(n);
 }
 
@@ -212,7 +215,7 @@ sim_node *sim_instance(sim_world *w, uint32_t op, sim_nature nature) {
 
 static void cancel_timers(sim_node *n) {
   aq_timer *timer[] = {&n->restart, &n->vc_restart, &n->replay, &n->teardown, &n->vc_teardown};
-  for (size_t k = 0; k < AQ_COUNT(timer); k++) aq_timer_cancel(&n->w->own.env, timer[k]);
+  for (size_t k = 0; k < AQ_COUNT(timer); k++) aq_timer_cancel(&n->w->own.env.env, timer[k]);
 }
 
 void sim_nodes_free(sim_world *w) {

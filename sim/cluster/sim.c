@@ -99,19 +99,19 @@ static void regions(sim_world *w) {
 static uint32_t operators_of(sim_world *w) {
   static const uint32_t sizes[] = {4, 4, 4, 4, 4, 3, 5, 6, 7, 7, 10};
   uint32_t n = sizes[sim_random(w, AQ_COUNT(sizes))];
-  sim_rng r;
-  sim_rng_seed(&r, w->opts.seed ^ UINT64_C(0x73697a65));
-  if (n == 7 && sim_rng_below(&r, 2) == 0) n = 8 + (uint32_t)sim_rng_below(&r, 2);
+  fake_rng r;
+  fake_rng_seed(&r, w->opts.seed ^ UINT64_C(0x73697a65));
+  if (n == 7 && fake_rng_below(&r, 2) == 0) n = 8 + (uint32_t)fake_rng_below(&r, 2);
   return n;
 }
 
 /* Of random numbers of their own too, and those of sim/seeds until now have none. */
 static void pairs(sim_world *w) {
-  sim_rng r;
-  sim_rng_seed(&r, w->opts.seed ^ UINT64_C(0x706190af));
-  if (w->opts.calm || sim_rng_below(&r, 4) > 0) return;
+  fake_rng r;
+  fake_rng_seed(&r, w->opts.seed ^ UINT64_C(0x706190af));
+  if (w->opts.calm || fake_rng_below(&r, 4) > 0) return;
   w->paired = (1u << w->n) - 1;
-  if (sim_rng_below(&r, 2) > 0) w->paired = (uint32_t)sim_rng_below(&r, UINT64_C(1) << w->n);
+  if (fake_rng_below(&r, 2) > 0) w->paired = (uint32_t)fake_rng_below(&r, UINT64_C(1) << w->n);
 }
 
 static void shape(sim_world *w) {
@@ -132,7 +132,7 @@ static void shape(sim_world *w) {
     while ((uint32_t)__builtin_popcount(w->liars) < w->f && sim_chance(w, 700)) w->liars |= 1u << sim_random(w, w->n);
   }
   w->genesis_ns = UINT64_C(1700000000) * AQ_NS_PER_SEC;
-  w->now_ns = w->genesis_ns - AQ_SECONDS(3);
+  w->time.now_ns = w->genesis_ns - AQ_SECONDS(3);
   w->heal_ns = w->genesis_ns + w->slots * 6 / 10 * w->slot_ns;
   w->end_ns = w->genesis_ns + w->slots * w->slot_ns;
   sim_chain_shape(w);
@@ -146,7 +146,7 @@ static sim_world *world_new(const aq_sim_opts *opts, aq_sim_result *out) {
   AQ_ASSERT(w);
   w->opts = *opts;
   w->out = out;
-  sim_rng_seed(&w->rng, opts->seed);
+  fake_time_init(&w->time, 0, opts->seed);
   aq_list_init(&w->conns);
   aq_list_init(&w->letters);
   aq_list_init(&w->blocks);
@@ -206,10 +206,10 @@ bool aq_sim_cluster_run(const aq_sim_opts *opts, aq_sim_result *out) {
   }
   sim_faults_arm(w);
   sim_exits_arm(w);
-  while (!out->why[0] && (opts->until == 0 || w->steps < opts->until) && sim_step(w)) {
+  while (!out->why[0] && (opts->until == 0 || w->time.fired < opts->until) && sim_step(w)) {
   }
   if (!out->why[0]) sim_check_end(w);
-  out->steps = w->steps;
+  out->steps = w->time.fired;
   world_free(w);
   aq_log_stop();
   return !out->why[0];

@@ -50,14 +50,14 @@ static void applied(void *arg, fake_store_op op, const aq_list *rows, aq_status 
 
 static void put_vote(void *ctx, const aq_store_vote *v, const aq_store_blob *blob, aq_store_done done, void *arg) {
   sim_store *s = ctx;
-  if (!s->proc->dead) sim_check_voted(s->node, v);
+  if (!s->proc->env.dead) sim_check_voted(s->node, v);
   s->plain.vote(ctx, v, blob, done, arg);
 }
 
 static void put_decided(void *ctx, const aq_store_decided *d, const aq_store_blob *blob, aq_store_done done,
                         void *arg) {
   sim_store *s = ctx;
-  if (!s->proc->dead) sim_check_decided(s->node, d);
+  if (!s->proc->env.dead) sim_check_decided(s->node, d);
   s->plain.decided(ctx, d, blob, done, arg);
 }
 
@@ -70,7 +70,7 @@ static void put_over(void *ctx, const uint8_t pubkey[48], aq_duty duty) {
 void sim_store_open(sim_store *s, fake_disk *d, sim_proc *proc, sim_node *node, bool client) {
   *s = (sim_store){.proc = proc, .node = node, .client = client};
   fake_store_open(
-      &s->fake, d, &proc->env,
+      &s->fake, d, &proc->env.env,
       &(fake_store_hooks){.arg = s, .delay_ns = delay_ns, .commit = commit, .wrote = wrote, .applied = applied});
   s->plain = s->fake.port;
   s->fake.port.vote = put_vote, s->fake.port.decided = put_decided, s->fake.port.over = put_over;

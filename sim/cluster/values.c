@@ -271,7 +271,7 @@ bool sim_lie_values(sim_node *n, aq_bytes msg, aq_buf *out) {
   if (!n->core.chain_known || (!n->lies && !sim_fault_of(w, SIM_LIE_VALUES, n->op))) return false;
   aq_arena a;
   aq_arena_init(&a, 2 * msg.len + (64 << 20));
-  const aq_qbft_wire_ctx ctx = {w->n, &n->core.chain, aq_now_ns(&n->proc.env)};
+  const aq_qbft_wire_ctx ctx = {w->n, &n->core.chain, aq_now_ns(&n->proc.env.env)};
   aq_qbft_wire m;
   lie *l = NULL;
   if (aq_qbft_wire_decode(&m, &a, &ctx, msg) == AQ_QBFT_WIRE_OK && m.msg.from == n->op) {

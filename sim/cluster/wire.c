@@ -45,8 +45,8 @@ static void net_send(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg,
   const aq_net *net = aq_host_net(wire_of(n)->host);
   aq_buf changed = AQ_BUF(64u << 20);
   n->w->out->messages++;
-  if (!n->proc.dead && n->nature == SIM_HONEST) sim_check_sent(n, peer, proto, msg);
-  if (!n->proc.dead) sim_trace(n->w, "send", n->idx, peer, msg);
+  if (!n->proc.env.dead && n->nature == SIM_HONEST) sim_check_sent(n, peer, proto, msg);
+  if (!n->proc.env.dead) sim_trace(n->w, "send", n->idx, peer, msg);
   if (n->nature == SIM_LIAR && sim_lie(n, proto, msg, &changed)) msg = aq_buf_bytes(&changed);
   net->send(net->ctx, peer, proto, msg, done, arg);
   aq_buf_free(&changed);
@@ -112,7 +112,7 @@ void sim_wire_reset(sim_world *w, uint32_t a, uint32_t b) {
 void sim_wire_init(sim_world *w) {
   w->wires = calloc(1, sizeof *w->wires);
   AQ_ASSERT(w->wires);
-  fake_net_init(&w->wires->net, &w->own.env, w->opts.seed);
+  fake_net_init(&w->wires->net, &w->own.env.env, w->opts.seed);
   w->wires->net.latency_ns = AQ_NS_PER_MS / 5;
   w->wires->net.chunk_max = sim_chance(w, 300) ? 700 : 0;
   w->wires->net.bytes_per_ms = sim_chance(w, 300) ? 200 : 0;
@@ -136,7 +136,7 @@ void sim_wire_start(sim_node *n) {
   w->wires->of[n->idx] = x;
   x->tcp = (aq_tcp){n, tcp_events, tcp_dial, tcp_write, tcp_close};
   fake_net_up(&w->wires->net, n->idx);
-  const aq_host_cfg cfg = {.env = &n->proc.env,
+  const aq_host_cfg cfg = {.env = &n->proc.env.env,
                            .tcp = &x->tcp,
                            .key = w->key[n->op],
                            .self = n->op,
@@ -153,7 +153,7 @@ void sim_wire_start(sim_node *n) {
     snprintf(addr, sizeof addr, "10.0.0.%u:%d", op + 1, FAKE_PORT);
     if (op != n->op) AQ_ASSERT(aq_host_add_addr(x->host, (int)op, addr, true, NULL) == AQ_OK);
   }
-  aq_peerinfo_cfg info = {.env = &n->proc.env,
+  aq_peerinfo_cfg info = {.env = &n->proc.env.env,
                           .net = aq_host_net(x->host),
                           .self = n->op,
                           .peer_cnt = w->n,

@@ -11,12 +11,11 @@
 #include "base/list.h"
 #include "cluster/lock.h"
 #include "exchange/parsigex.h"
+#include "fake/env.h"
 #include "fake/store.h"
 #include "node/core.h"
 #include "p2p/host.h"
-#include "port/timer_heap.h"
 #include "sim/cluster/cluster.h"
-#include "sim/rng.h"
 #include "simchain/beacon.h"
 #include "vc/vc.h"
 
@@ -41,14 +40,10 @@ typedef struct sim_node sim_node;
 typedef struct {
   sim_world *w;
   uint32_t id;
-  aq_env env;
-  int64_t skew_ns;       /* its clock minus the world's */
-  bool dead;             /* whatever it does now has no effect */
+  fake_env env;          /* of the world's time; dead: whatever it does now has no effect */
   uint64_t effects_left; /* dies at the effect that makes this 0; UINT64_MAX: lives on */
   void (*died)(void *arg);
   void *died_arg;
-  aq_timer_heap timers; /* by own time */
-  aq_list jobs;
 } sim_proc;
 
 /* cluster_env.c */
@@ -359,12 +354,10 @@ typedef struct {
 struct sim_world {
   aq_sim_opts opts;
   aq_sim_result *out;
-  sim_rng rng;
-  uint64_t now_ns, seq, genesis_ns, heal_ns, end_ns;
-  uint64_t steps, steps_slot;
-  sim_proc own; /* of the world: what is on its way between processes */
-  sim_proc *proc[3 * SIM_INSTANCES_MAX + 2];
-  uint32_t proc_cnt;
+  fake_time time;
+  uint64_t genesis_ns, heal_ns, end_ns;
+  uint64_t slot_fired; /* timers that had fired when the slot began */
+  sim_proc own;        /* of the world: what is on its way between processes */
 
   uint32_t n, threshold, f;
   uint32_t validators, chain_validators;

@@ -13,7 +13,7 @@ enum { CANARY = 64, CANARY_BYTE = 0xa5, EVENTS_MAX = 4000000 };
 
 /* ---- randomness ---- */
 
-uint64_t world_random(world *w, uint64_t below) { return sim_rng_below(&w->rng, below); }
+uint64_t world_random(world *w, uint64_t below) { return fake_rng_below(&w->rng, below); }
 bool world_chance(world *w, uint32_t pct) { return world_random(w, 100) < pct; }
 
 /* ---- small things ---- */
@@ -379,20 +379,20 @@ static void dispatch(world *w, const event *e) {
 static uint32_t size_of(world *w, uint64_t seed) {
   static const uint32_t sizes[] = {4, 4, 4, 7, 7, 10, 3, 1}, between[] = {5, 6, 8, 9};
   uint32_t n = sizes[world_random(w, AQ_COUNT(sizes))];
-  sim_rng r;
-  sim_rng_seed(&r, seed ^ UINT64_C(0x73697a65));
-  return sim_rng_below(&r, 4) ? n : between[sim_rng_below(&r, AQ_COUNT(between))];
+  fake_rng r;
+  fake_rng_seed(&r, seed ^ UINT64_C(0x73697a65));
+  return fake_rng_below(&r, 4) ? n : between[fake_rng_below(&r, AQ_COUNT(between))];
 }
 
 /* Nodes that are down for good: no more than leave a quorum of honest ones, which has to be enough. Of random numbers
    of their own, and after the liars. */
 static void leave_out(world *w, uint64_t seed) {
-  sim_rng r;
-  sim_rng_seed(&r, seed ^ UINT64_C(0x61776179));
+  fake_rng r;
+  fake_rng_seed(&r, seed ^ UINT64_C(0x61776179));
   uint32_t most = w->n - w->quorum > w->liars ? w->n - w->quorum - w->liars : 0;
-  if (most == 0 || sim_rng_below(&r, 3) > 0) return;
-  for (w->away = 1 + (uint32_t)sim_rng_below(&r, most), most = w->away; most > 0;) {
-    node *n = &w->node[sim_rng_below(&r, w->n)];
+  if (most == 0 || fake_rng_below(&r, 3) > 0) return;
+  for (w->away = 1 + (uint32_t)fake_rng_below(&r, most), most = w->away; most > 0;) {
+    node *n = &w->node[fake_rng_below(&r, w->n)];
     if (n->liar || n->away) continue;
     n->away = true;
     most--;
@@ -401,7 +401,7 @@ static void leave_out(world *w, uint64_t seed) {
 
 /* Thresholds of our own: the product's may be wrong. */
 static void set_up(world *w, uint64_t seed, uint32_t nodes) {
-  sim_rng_seed(&w->rng, seed);
+  fake_rng_seed(&w->rng, seed);
   w->n = size_of(w, seed);
   if (nodes) w->n = nodes;
   for (w->quorum = 1; 3 * w->quorum < 2 * w->n;) w->quorum++;

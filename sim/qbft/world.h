@@ -5,7 +5,7 @@
 
 #include "qbft/qbft.h"
 #include "sim/qbft/sim.h"
-#include "sim/rng.h"
+#include "fake/rng.h"
 
 enum {
   WORLD_NODES_MAX = AQ_QBFT_SIM_NODES_MAX,
@@ -75,7 +75,7 @@ typedef struct {
 } lock;
 
 typedef struct {
-  sim_rng rng;
+  fake_rng rng;
   bool trace;
   uint32_t n, quorum, faulty, away, shift; /* leader(r) = (shift + r) mod n */
   uint64_t now, seq, heal_at, end_at;

@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   fake_req q;
   char *text = fake_read(&q, data, len), id[AQ_TRACE_ID_MAX + 1];
   const aq_http_req req = {.method = q.method, .path = "/", .headers = {q.header, q.header_cnt}};
-  aq_trace_id(id, &req, env.wall_ns);
+  aq_trace_id(id, &req, fake_env_now(&env));
   AQ_ASSERT(*id && strlen(id) <= AQ_TRACE_ID_MAX);
   for (const char *p = id; *p; p++) AQ_ASSERT(*p > ' ' && *p < 0x7f);
   fake_res *r = fake_send(aq_monitor_handler(m), &q);

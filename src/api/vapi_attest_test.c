@@ -182,18 +182,18 @@ static void test_data_timeout(void **state) {
 static void test_client_gone(void **state) {
   (void)state;
   fv *f = fv_new(&(fv_cfg){.fork = AQ_ELECTRA});
-  size_t timers = f->env.timer_cnt;
+  size_t timers = f->env.timers.cnt;
   fake_res *early = fv_send(f, "GET", DATA "0", NULL, NULL, aq_bytes_of("", 0)); /* the epoch is not resolved */
-  assert_true(f->env.timer_cnt > timers);
+  assert_true(f->env.timers.cnt > timers);
   fake_res_free(early);
-  assert_int_equal(f->env.timer_cnt, timers);
+  assert_int_equal(f->env.timers.cnt, timers);
   fv_run_to(f, FV_ATTEST, 0);
   fake_res *r[8];
-  timers = f->env.timer_cnt;
+  timers = f->env.timers.cnt;
   for (size_t i = 0; i < AQ_COUNT(r); i++) r[i] = fv_send(f, "GET", DATA "0", NULL, NULL, aq_bytes_of("", 0));
-  assert_int_equal(f->env.timer_cnt, timers + AQ_COUNT(r));
+  assert_int_equal(f->env.timers.cnt, timers + AQ_COUNT(r));
   for (size_t i = 0; i + 1 < AQ_COUNT(r); i++) fake_res_free(r[i]);
-  assert_int_equal(f->env.timer_cnt, timers + 1);
+  assert_int_equal(f->env.timers.cnt, timers + 1);
   expect(fv_wait(f, fv_wait(f, fv_wait(f, r[AQ_COUNT(r) - 1]))), 200, "\"slot\":\"11\"");
   /* A submission under way outlives its client. */
   aq_att_data d = agreed(f, 0);

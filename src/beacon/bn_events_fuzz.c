@@ -58,6 +58,7 @@ static seen run(const uint8_t *data, size_t len, size_t chunk) {
     ex->cb.data(ex->cb.arg, aq_bytes_of(data + at, len - at < chunk ? len - at : chunk));
   aq_bn_free(bn);
   fake_http_free(&http);
+  fake_env_free(&env);
   return s;
 }
 

@@ -76,7 +76,7 @@ static void open_fixture(fixture *f, size_t primaries, size_t fallbacks) {
 static void close_fixture(fixture *f) {
   aq_bn_free(f->bn);
   assert_int_equal(fake_http_open_cnt(&f->http), 0);
-  assert_null(fake_env_first_timer(&f->env));
+  fake_env_free(&f->env);
   fake_http_free(&f->http);
 }
 
@@ -245,6 +245,7 @@ static void silence_cancel_and_free(void **state) {
   assert_int_equal(f.calls, 2);
   assert_int_equal(f.st, AQ_E_CLOSED);
   fake_http_free(&f.http);
+  fake_env_free(&f.env);
   open_fixture(&f, 0, 0);
   get(&f, "/x");
   assert_int_equal(f.calls, 0);

@@ -171,7 +171,7 @@ static void watch(fixture *f) {
 static void done(fixture *f) {
   aq_bn_free(f->bn);
   assert_int_equal(fake_http_open_cnt(&f->http), 0);
-  assert_null(fake_env_first_timer(&f->env));
+  fake_env_free(&f->env);
   fake_http_free(&f->http);
   aq_log_stop();
 }

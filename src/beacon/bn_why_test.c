@@ -62,7 +62,7 @@ static fixture *open_nodes(size_t cnt) {
 
 static void close_nodes(fixture *f) {
   aq_bn_free(f->bn);
-  assert_null(fake_env_first_timer(&f->env));
+  fake_env_free(&f->env);
   fake_http_free(&f->http);
   aq_log_stop();
 }

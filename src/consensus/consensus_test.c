@@ -251,7 +251,7 @@ static void failing_store(void **state) {
     if (i != 1) expect_decided(&s, i, "V0", 140);
   }
   s.w->node[1].store_fails = false;
-  fake_run_until(s.w, s.w->now_ns + AQ_SECONDS(2));
+  fake_run_until(s.w, fake_cluster_now(s.w) + AQ_SECONDS(2));
   expect_decided(&s, 1, "V0", 4000);
   finish(&s, doc);
 }
@@ -274,7 +274,7 @@ static void lost_journal(void **state) {
   s.duty.slot += 3;
   fake_run_until(s.w, aq_duty_start_ns(&s.w->chain, s.duty));
   assert_int_equal(aq_consensus_participate(s.w->node[1].c, s.duty), AQ_OK);
-  fake_run_until(s.w, s.w->now_ns + AQ_SECONDS(2));
+  fake_run_until(s.w, fake_cluster_now(s.w) + AQ_SECONDS(2));
   assert_true(s.w->node[1].sends > 0);
   finish(&s, doc);
 }
@@ -325,7 +325,7 @@ static fake_verdict fail_at_first(fake_cluster *w, uint32_t from, uint32_t to, c
                                   uint64_t *extra) {
   (void)m, (void)out, (void)extra, (void)from;
   uint64_t start = aq_duty_start_ns(&w->chain, running->duty);
-  return to == 3 && w->now_ns < start + AQ_MILLIS(150) ? FAKE_ERROR : FAKE_PASS;
+  return to == 3 && fake_cluster_now(w) < start + AQ_MILLIS(150) ? FAKE_ERROR : FAKE_PASS;
 }
 
 /* Goal: a send that failed is repeated to that peer, so the round is not lost (consensus.md 8.5). Method: every stream
@@ -352,7 +352,7 @@ static void info_sync_of_a_charon_leader(void **state) {
   aq_buf bytes = aq_test_hex_of(yyjson_doc_get_root(doc), "result_proto");
   fake_cluster *w = fake_cluster_new(4, AQ_CAPELLA);
   aq_duty duty = {31, AQ_DUTY_INFO_SYNC};
-  w->now_ns = aq_duty_start_ns(&w->chain, duty) + AQ_MILLIS(200);
+  fake_hold_until(w, aq_duty_start_ns(&w->chain, duty) + AQ_MILLIS(200));
   for (uint32_t i = 0; i < 4; i++) {
     if (i != 1) fake_boot(w, i, AQ_STORE_OK);
   }
@@ -361,7 +361,7 @@ static void info_sync_of_a_charon_leader(void **state) {
   for (uint32_t i = 0; i < 4; i++) {
     if (i != 1) inject(w, 1, i, duty, &pp, aq_buf_bytes(&bytes));
   }
-  fake_run_until(w, w->now_ns + AQ_MILLIS(100));
+  fake_run_until(w, fake_cluster_now(w) + AQ_MILLIS(100));
   for (uint32_t i = 0; i < 4; i++) {
     if (i == 1) continue;
     const fake_decision *d = fake_decision_of(w, i, duty);
@@ -442,13 +442,13 @@ static void abstention_outlives_a_flood(void **state) {
   aq_qbft_msg foreign = {.type = AQ_QBFT_PREPARE, .from = 0, .round = 1, .value = {{9}}}, junk = foreign;
   junk.from = 3;
   inject(w, 2, 0, duty, &foreign, aq_bytes_of(NULL, 0));
-  fake_run_until(w, w->now_ns + AQ_MILLIS(20));
+  fake_run_until(w, fake_cluster_now(w) + AQ_MILLIS(20));
   assert_true(aq_instance_find(w->node[0].c, duty)->abstain);
   for (uint64_t slot = duty.slot; slot <= duty.slot + AQ_INST_WAITING_PER_PEER; slot++)
     inject(w, 3, 0, (aq_duty){slot, AQ_DUTY_ATTESTER}, &junk, aq_bytes_of(NULL, 0));
   fake_run_until(w, aq_duty_start_ns(&w->chain, duty));
   assert_int_equal(aq_consensus_participate(w->node[0].c, duty), AQ_OK);
-  fake_run_until(w, w->now_ns + AQ_SECONDS(5)); /* its rounds end */
+  fake_run_until(w, fake_cluster_now(w) + AQ_SECONDS(5)); /* its rounds end */
   assert_int_equal(w->node[0].sends, 0);
   fake_cluster_free(w);
 }
@@ -463,15 +463,15 @@ static void deadline(void **state) {
   fake_run_until(w, aq_duty_start_ns(&w->chain, duty));
   assert_int_equal(aq_consensus_participate(w->node[0].c, duty), AQ_OK);
   assert_int_equal(aq_consensus_participate(w->node[0].c, duty), AQ_E_EXISTS);
-  fake_run_until(w, w->now_ns + AQ_MILLIS(4990));
+  fake_run_until(w, fake_cluster_now(w) + AQ_MILLIS(4990));
   assert_int_equal(w->node[0].failures, 0);
-  fake_run_until(w, w->now_ns + AQ_MILLIS(20));
+  fake_run_until(w, fake_cluster_now(w) + AQ_MILLIS(20));
   assert_int_equal(w->node[0].failures, 1);
   assert_non_null(strstr(w->node[0].why, "insufficient round-changes, missing 1,2,3"));
   assert_int_equal(aq_consensus_instances(w->node[0].c), 0);
   assert_int_equal(aq_consensus_participate(w->node[0].c, duty), AQ_E_STALE);
-  fake_run_until(w, w->now_ns + AQ_SECONDS(20));
-  assert_int_equal(w->timer_cnt, 1); /* of what it tells its peers each slot */
+  fake_run_until(w, fake_cluster_now(w) + AQ_SECONDS(20));
+  assert_int_equal(w->node[0].env.timers.cnt + w->between.timers.cnt, 1); /* of what it tells its peers each slot */
   fake_cluster_free(w);
 }
 
@@ -486,7 +486,7 @@ static void decision_survives_a_kill(void **state) {
   for (uint32_t i = 0; i < 3; i++) fake_kill(s.w, i);
   fake_boot(s.w, 0, AQ_STORE_OK);
   fake_boot(s.w, 3, AQ_STORE_OK);
-  fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(10));
+  fake_run_until(s.w, fake_cluster_now(s.w) + AQ_MILLIS(10));
   assert_int_equal(fake_decision_of(s.w, 0, s.duty)->times, 2);
   assert_int_equal(aq_consensus_participate(s.w->node[3].c, s.duty), AQ_OK);
   fake_run_until(s.w, s.start_ns + AQ_MILLIS(1100));

@@ -19,7 +19,7 @@ static void foreign_vote(scenario *s, uint64_t slot) {
   fake_run_until(s->w, aq_duty_start_ns(&s->w->chain, duty) + AQ_MILLIS(10));
   aq_qbft_msg m = {.type = AQ_QBFT_PREPARE, .from = 0, .round = 1, .value = {{9}}};
   inject(s->w, 2, 0, duty, &m, aq_bytes_of(NULL, 0));
-  fake_run_until(s->w, s->w->now_ns + AQ_MILLIS(10));
+  fake_run_until(s->w, fake_cluster_now(s->w) + AQ_MILLIS(10));
 }
 
 static yyjson_doc *watched(scenario *s, uint64_t up_slots) {
@@ -29,7 +29,8 @@ static yyjson_doc *watched(scenario *s, uint64_t up_slots) {
   doubles = 0;
   c->cfg.live_double = on_double;
   aq_consensus_chain_heard(c);
-  c->started_mono_ns = fake_mono(&s->w->node[0]) - (s->w->now_ns - aq_slot_start_ns(&s->w->chain.clock, s->duty.slot)) -
+  c->started_mono_ns = aq_mono_ns(&s->w->node[0].env.env) -
+                       (fake_cluster_now(s->w) - aq_slot_start_ns(&s->w->chain.clock, s->duty.slot)) -
                        up_slots * s->w->chain.clock.slot_ns;
   return doc;
 }
@@ -62,19 +63,19 @@ static void old_duty_silences_once(void **state) {
   aq_consensus *c = s.w->node[0].c;
   const aq_duty old = {s.duty.slot - 1, AQ_DUTY_ATTESTER}, next = {s.duty.slot + 1, AQ_DUTY_ATTESTER};
   fake_run_until(s.w, aq_duty_start_ns(&s.w->chain, s.duty));
-  c->started_mono_ns = fake_mono(&s.w->node[0]);
+  c->started_mono_ns = aq_mono_ns(&s.w->node[0].env.env);
   aq_qbft_msg m = {.type = AQ_QBFT_PREPARE, .from = 0, .round = 1, .value = {{9}}};
   inject(s.w, 2, 0, old, &m, aq_bytes_of(NULL, 0));
-  fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(10));
+  fake_run_until(s.w, fake_cluster_now(s.w) + AQ_MILLIS(10));
   uint64_t until_ns = c->abstain_until_ns;
   assert_true(until_ns > 0 && aq_consensus_must_abstain(c, s.duty));
   fake_run_until(s.w, aq_duty_start_ns(&s.w->chain, next));
   for (uint32_t i = 0; i < 4; i++) fake_value_propose(s.w, i, next, i);
   for (m.round = 2; m.round < 6; m.round++) {
     inject(s.w, 2, 0, old, &m, aq_bytes_of(NULL, 0));
-    fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(1));
+    fake_run_until(s.w, fake_cluster_now(s.w) + AQ_MILLIS(1));
   }
-  fake_run_until(s.w, s.w->now_ns + AQ_SECONDS(3));
+  fake_run_until(s.w, fake_cluster_now(s.w) + AQ_SECONDS(3));
   assert_int_equal(c->abstain_until_ns, until_ns);
   assert_false(aq_instance_find(c, next)->abstain);
   assert_non_null(fake_decision_of(s.w, 0, next));
@@ -110,12 +111,12 @@ static void earlier_runs_stop_nobody(void **state) {
     scenario s;
     yyjson_doc *doc = watched(&s, 0);
     aq_consensus *c = s.w->node[0].c;
-    uint64_t slot = s.duty.slot, gate_ns = aq_duty_gate_end_ns(&s.w->chain.clock, s.w->now_ns);
+    uint64_t slot = s.duty.slot, gate_ns = aq_duty_gate_end_ns(&s.w->chain.clock, fake_cluster_now(s.w));
     uint64_t gate = aq_slot_at(&s.w->chain.clock, gate_ns);
     if (which == 0) c->chain_heard = false;
     if (which == 1) (void)aq_consensus_clock(c, gate_ns - c->made_ns, UINT64_MAX);
-    if (which == 2) c->mark_ns = s.w->now_ns;
-    if (which == 3) c->votes.stale_ns = s.w->now_ns;
+    if (which == 2) c->mark_ns = fake_cluster_now(s.w);
+    if (which == 3) c->votes.stale_ns = fake_cluster_now(s.w);
     for (uint64_t i = 1; i <= 3; i++) foreign_vote(&s, slot + i);
     assert_int_equal(c->abstain_until_ns >= gate_ns, which != 0);
     foreign_vote(&s, gate - 1);
@@ -149,11 +150,11 @@ static void own_votes_come_back(void **state) {
   aq_consensus_chain_heard(c);
   c->started_mono_ns -= AQ_SECONDS(20); /* as if the duty were new */
   for (int i = 0; i < 3; i++) inject(s.w, 1, 0, s.duty, &m, aq_bytes_of(NULL, 0));
-  fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(10));
+  fake_run_until(s.w, fake_cluster_now(s.w) + AQ_MILLIS(10));
   assert_int_equal(doubles, 0);
   m.value.b[0] ^= 1;
   inject(s.w, 1, 0, s.duty, &m, aq_bytes_of(NULL, 0));
-  fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(10));
+  fake_run_until(s.w, fake_cluster_now(s.w) + AQ_MILLIS(10));
   assert_int_equal(doubles, 1);
   finish(&s, doc);
 }
@@ -179,7 +180,7 @@ static void replay_own(scenario *s) {
     m.just = NULL, m.just_cnt = 0, m.raw = aq_bytes_of(NULL, 0);
     inject(s->w, 1, 0, s->duty, &m, aq_bytes_of(NULL, 0));
   }
-  fake_run_until(s->w, s->w->now_ns + AQ_MILLIS(20));
+  fake_run_until(s->w, fake_cluster_now(s->w) + AQ_MILLIS(20));
 }
 
 /* Goal: what was forgotten when its time was over stays over when the clock is set back: own votes that come back then
@@ -195,14 +196,14 @@ static void clock_set_back(void **state) {
     aq_consensus *c = s.w->node[0].c;
     assert_null(aq_instance_find(c, s.duty));
     fake_step(s.w, -(int64_t)AQ_SECONDS(back_s[i]));
-    assert_true(s.w->now_ns < aq_duty_deadline_ns(&s.w->chain, s.duty));
+    assert_true(fake_cluster_now(s.w) < aq_duty_deadline_ns(&s.w->chain, s.duty));
     assert_int_equal(aq_consensus_participate(c, s.duty), AQ_E_STALE); /* also before anybody brings votes back */
     replay_own(&s);
     assert_int_equal(doubles, 0);
     assert_int_equal(c->abstain_until_ns, 0);
     uint32_t sends = s.w->node[0].sends;
     assert_int_equal(aq_consensus_participate(c, s.duty), AQ_E_STALE);
-    fake_run_until(s.w, s.w->now_ns + AQ_SECONDS(2));
+    fake_run_until(s.w, fake_cluster_now(s.w) + AQ_SECONDS(2));
     assert_int_equal(s.w->node[0].sends, sends);
     finish(&s, doc);
   }
@@ -217,7 +218,7 @@ static void journal_is_asked(void **state) {
   yyjson_doc *doc = decided_and_watched(&s);
   fake_node *n = &s.w->node[0];
   aq_consensus *c = n->c;
-  c->started_mono_ns = fake_mono(n) - AQ_SECONDS(60);
+  c->started_mono_ns = aq_mono_ns(&n->env.env) - AQ_SECONDS(60);
   aq_instance_close(aq_instance_find(c, s.duty));
   replay_own(&s);
   assert_int_equal(doubles, 0);
@@ -232,18 +233,18 @@ static void journal_is_asked(void **state) {
   }
   memset(c->ended, 0, sizeof c->ended);
   inject(s.w, 1, 0, s.duty, &prepare, aq_bytes_of(NULL, 0));
-  fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(20));
+  fake_run_until(s.w, fake_cluster_now(s.w) + AQ_MILLIS(20));
   assert_int_equal(c->abstain_until_ns, 0);
   memset(c->ended, 0, sizeof c->ended);
   prepare.value.b[0] ^= 1;
   n->store_fails = true;
   inject(s.w, 1, 0, s.duty, &prepare, aq_bytes_of(NULL, 0));
-  fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(20));
+  fake_run_until(s.w, fake_cluster_now(s.w) + AQ_MILLIS(20));
   assert_int_equal(doubles, 0);
   assert_true(c->abstain_until_ns > 0);
   n->store_fails = false;
   inject(s.w, 1, 0, s.duty, &prepare, aq_bytes_of(NULL, 0));
-  fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(20));
+  fake_run_until(s.w, fake_cluster_now(s.w) + AQ_MILLIS(20));
   assert_int_equal(doubles, 1);
   finish(&s, doc);
 }
@@ -272,7 +273,7 @@ static void votes_are_compared_whole(void **state) {
     fake_record *r = fake_record_add(n, 1, s.duty, vote, aq_bytes_of(NULL, 0));
     r->vote = (aq_store_vote){.duty = s.duty, .msg_type = (uint8_t)m.type, .round = 4, .prepared_round = 2};
     r->durable = !decided; /* the decision itself is there */
-    n->c->started_mono_ns = fake_mono(n) - AQ_SECONDS(60);
+    n->c->started_mono_ns = aq_mono_ns(&n->env.env) - AQ_SECONDS(60);
     aq_instance_close(aq_instance_find(n->c, s.duty));
     memset(n->c->ended, 0, sizeof n->c->ended);
     if (together) inject(s.w, 1, 0, s.duty, &m, aq_bytes_of(NULL, 0));
@@ -284,7 +285,7 @@ static void votes_are_compared_whole(void **state) {
     of.slot += differs == DUTY;
     inject(s.w, 1, 0, of, &m, aq_bytes_of(NULL, 0));
     assert_int_equal(n->c->ask_cnt, 1 + (together && differs != SAME));
-    fake_run_until(s.w, s.w->now_ns + AQ_MILLIS(20));
+    fake_run_until(s.w, fake_cluster_now(s.w) + AQ_MILLIS(20));
     assert_int_equal(n->c->ask_cnt, 0);
     assert_int_equal(doubles, is_double);
     assert_int_equal(n->c->abstain_until_ns > 0, is_double);
@@ -333,10 +334,10 @@ static void pruned_duties_are_over(void **state) {
       fake_record *r = &n->rec[i];
       r->duty.slot += later, r->vote.duty = r->blob.duty = r->decided.duty = r->duty;
     }
-    fake_step(s.w, (int64_t)(aq_duty_start_ns(&s.w->chain, s.duty) - AQ_SECONDS(5)) - (int64_t)s.w->now_ns);
+    fake_step(s.w, (int64_t)(aq_duty_start_ns(&s.w->chain, s.duty) - AQ_SECONDS(5)) - (int64_t)fake_cluster_now(s.w));
     if (restart) fake_boot(s.w, 0, AQ_STORE_OK);
     n->c->cfg.live_double = on_double;
-    n->c->started_mono_ns = fake_mono(n);
+    n->c->started_mono_ns = aq_mono_ns(&n->env.env);
     aq_consensus_chain_heard(n->c);
     uint32_t sends = n->sends;
     replay_own(&s);
@@ -345,7 +346,7 @@ static void pruned_duties_are_over(void **state) {
     assert_int_equal(aq_consensus_participate(n->c, s.duty), AQ_E_STALE);
     assert_int_equal(aq_consensus_participate(n->c, (aq_duty){s.duty.slot, AQ_DUTY_PROPOSER}),
                      restart ? AQ_E_STALE : AQ_OK); /* this process forgot none of them */
-    fake_run_until(s.w, s.w->now_ns + AQ_SECONDS(2));
+    fake_run_until(s.w, fake_cluster_now(s.w) + AQ_SECONDS(2));
     assert_int_equal(n->sends, sends);
     finish(&s, doc);
   }
@@ -360,7 +361,7 @@ static void what_is_over_is_bounded(void **state) {
   scenario_run(&s, 0);
   aq_consensus *c = s.w->node[0].c;
   const aq_clock *clock = &s.w->chain.clock;
-  uint64_t limit_ns = aq_duty_gate_end_ns(clock, s.w->now_ns), limit = aq_slot_at(clock, limit_ns);
+  uint64_t limit_ns = aq_duty_gate_end_ns(clock, fake_cluster_now(s.w)), limit = aq_slot_at(clock, limit_ns);
   aq_consensus_ended_before(c, AQ_DUTY_ATTESTER, limit + 1000000);
   (void)aq_consensus_clock(c, AQ_SECONDS(31536000), UINT64_MAX);
   assert_true(aq_consensus_has_ended(c, (aq_duty){limit, AQ_DUTY_ATTESTER}));

@@ -16,7 +16,7 @@ static fake_cluster *cluster(uint32_t away) {
   return fake_cluster_before(NODES, away, duty);
 }
 
-static void run_ms(fake_cluster *w, uint64_t ms) { fake_run_until(w, w->now_ns + AQ_MILLIS(ms)); }
+static void run_ms(fake_cluster *w, uint64_t ms) { fake_run_until(w, fake_cluster_now(w) + AQ_MILLIS(ms)); }
 
 static fake_record *record_of(fake_node *n, int kind, int type) {
   for (size_t i = 0; i < n->rec_cnt; i++) {
@@ -78,13 +78,10 @@ static void nothing_after_the_deadline(void **state) {
   fake_cluster *w = cluster(0);
   fake_value_propose(w, 1, duty, 1);
   assert_true(w->event_cnt > 0);
-  for (size_t i = 0; i < w->event_cnt; i++) assert_int_equal(w->event[i].kind, 3);
-  w->now_ns = aq_duty_deadline_ns(&w->chain, duty);
-  for (fake_event e; w->event_cnt > 0 && w->event[0].kind == 3;) {
-    e = w->event[0];
-    w->event[0] = w->event[--w->event_cnt];
-    fake_fire(w, &e);
-  }
+  AQ_LIST_EACH(&w->events, e, fake_event, node) assert_int_equal(e->kind, 3);
+  fake_hold_until(w, aq_duty_deadline_ns(&w->chain, duty));
+  for (fake_event *e; w->event_cnt > 0 && (e = AQ_CONTAINER(w->events.next, fake_event, node))->kind == 3;)
+    fake_event_due(e);
   assert_int_equal(w->node[1].sends, 0);
   fake_cluster_free(w);
 }

@@ -13,7 +13,7 @@ static const aq_duty duty = {SLOT, AQ_DUTY_ATTESTER};
 
 static fake_cluster *cluster(uint32_t away) { return fake_cluster_before(NODES, away, duty); }
 
-static void run_ms(fake_cluster *w, uint64_t ms) { fake_run_until(w, w->now_ns + AQ_MILLIS(ms)); }
+static void run_ms(fake_cluster *w, uint64_t ms) { fake_run_until(w, fake_cluster_now(w) + AQ_MILLIS(ms)); }
 
 /* ---- what a filter saw ---- */
 
@@ -31,7 +31,7 @@ static fake_verdict note_times(fake_cluster *w, uint32_t from, uint32_t to, cons
   (void)out, (void)extra_ns;
   bool wanted = from == seen_what.from && to == seen_what.to && m->msg.type == seen_what.type &&
                 (seen_what.round == 0 || m->msg.round == seen_what.round);
-  if (wanted && seen_cnt < SEEN_MAX) seen_at[seen_cnt++] = w->now_ns;
+  if (wanted && seen_cnt < SEEN_MAX) seen_at[seen_cnt++] = fake_cluster_now(w);
   return FAKE_PASS;
 }
 
@@ -122,13 +122,13 @@ static void late_timers(void **state) {
   for (int late = 0; late < 2; late++) {
     int64_t round = aq_qbft_round(in->q);
     fake_run_until(w, in->timer_at_ns - 1);
-    w->now_ns = in->timer_at_ns + AQ_MILLIS(late ? 20 : 5);
+    fake_hold_until(w, in->timer_at_ns + AQ_MILLIS(late ? 20 : 5));
     void (*fire)(void *) = in->round_timer.fn;
-    fake_timer_cancel(&w->node[0], &in->round_timer);
+    aq_timer_cancel(&w->node[0].env.env, &in->round_timer);
     fire(in);
     assert_int_equal(aq_qbft_round(in->q), late ? round : round + 1);
     if (!late) continue;
-    assert_true(in->round_timer.pos != 0 && in->round_timer.at_ns <= w->now_ns);
+    assert_true(in->round_timer.pos != 0 && in->round_timer.at_ns <= fake_cluster_now(w));
     run_ms(w, 1);
     assert_int_equal(aq_qbft_round(in->q), round + 1);
   }

@@ -154,7 +154,7 @@ static void trouble(fake_node *n, uint8_t what) {
   switch (what % 5) {
     case 0: n->store_fails = !n->store_fails; break;
     case 1: n->always_reject = !n->always_reject; break;
-    case 2: fake_run_until(g.w, g.w->now_ns + AQ_SECONDS(what)); break;
+    case 2: fake_run_until(g.w, fake_cluster_now(g.w) + AQ_SECONDS(what)); break;
     default:
       if (n->up) (void)!aq_consensus_participate(n->c, g.duty);
       break;
@@ -167,7 +167,7 @@ static void step(void) {
   if (op < 120) {
     lie();
   } else if (op < 200) {
-    fake_run_until(g.w, g.w->now_ns + AQ_MILLIS(20) * (1 + op % 64));
+    fake_run_until(g.w, fake_cluster_now(g.w) + AQ_MILLIS(20) * (1 + op % 64));
   } else if (op < 225) {
     propose(node, op % VALUES);
   } else if (op < 235) {
@@ -233,7 +233,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   memset(g.lost, 0, sizeof g.lost);
   g.w = fake_cluster_new(N, AQ_ELECTRA);
   g.w->filter = on_send;
-  g.w->now_ns = aq_duty_start_ns(&g.w->chain, g.duty) - AQ_SECONDS(3);
+  fake_hold_until(g.w, aq_duty_start_ns(&g.w->chain, g.duty) - AQ_SECONDS(3));
   for (uint32_t i = 0; i < N; i++) fake_boot(g.w, i, AQ_STORE_OK);
   fake_run_until(g.w, aq_duty_start_ns(&g.w->chain, g.duty));
   for (uint32_t i = 0; i < N; i++) {
@@ -241,7 +241,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     if (i != g.liar && !late) (void)!aq_consensus_participate(g.w->node[i].c, g.duty);
   }
   for (int i = 0; i < STEPS_MAX && g.in.left && g.w->event_cnt < FAKE_EVENTS_MAX / 2; i++) step();
-  fake_run_until(g.w, g.w->now_ns + AQ_SECONDS(2));
+  fake_run_until(g.w, fake_cluster_now(g.w) + AQ_SECONDS(2));
   check();
   fake_cluster_free(g.w);
   return 0;

@@ -102,18 +102,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   if (len == 0) return 0;
   aq_rd in = aq_rd_of(aq_bytes_of(data + 1, len - 1));
   fake_cluster *w = fake_cluster_new(N, AQ_ELECTRA);
-  w->now_ns = aq_duty_start_ns(&w->chain, duty) + AQ_MILLIS(10) * data[0];
+  fake_hold_until(w, aq_duty_start_ns(&w->chain, duty) + AQ_MILLIS(10) * data[0]);
   for (int i = 0; i < ROWS_MAX && in.left >= 3; i++) row(w, &in);
   fake_boot(w, SELF, AQ_STORE_OK);
   (void)!aq_consensus_participate(w->node[SELF].c, duty);
-  fake_run_until(w, w->now_ns + AQ_SECONDS(1));
+  fake_run_until(w, fake_cluster_now(w) + AQ_SECONDS(1));
   aq_arena a;
   aq_arena_init(&a, 1 << 20);
   aq_unsigned_set set;
   AQ_ASSERT(aq_value_decode(&set, &a, aq_buf_bytes(&value[0])) == AQ_OK);
   (void)!aq_consensus_propose(w->node[SELF].c, duty, &set);
   aq_arena_free(&a);
-  fake_run_until(w, w->now_ns + AQ_SECONDS(12));
+  fake_run_until(w, fake_cluster_now(w) + AQ_SECONDS(12));
   fake_cluster_free(w);
   return 0;
 }

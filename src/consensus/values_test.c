@@ -26,7 +26,7 @@ static fake_cluster *cluster(void) {
   return cluster_of(NODES);
 }
 
-static void run_ms(fake_cluster *w, uint64_t ms) { fake_run_until(w, w->now_ns + AQ_MILLIS(ms)); }
+static void run_ms(fake_cluster *w, uint64_t ms) { fake_run_until(w, fake_cluster_now(w) + AQ_MILLIS(ms)); }
 
 static size_t votes(const fake_node *n, aq_qbft_type type, int64_t round) {
   size_t cnt = 0;

@@ -25,7 +25,7 @@ static void propose(fake_cluster *w, uint32_t node, aq_duty of) {
   aq_buf_free(&data);
 }
 
-static void run_ms(fake_cluster *w, uint64_t ms) { fake_run_until(w, w->now_ns + AQ_MILLIS(ms)); }
+static void run_ms(fake_cluster *w, uint64_t ms) { fake_run_until(w, fake_cluster_now(w) + AQ_MILLIS(ms)); }
 
 /* COMMITs reach their receivers but for node 0's quorum: nobody decides. */
 static fake_verdict no_decision(fake_cluster *w, uint32_t from, uint32_t to, const aq_qbft_wire *m, aq_buf *out,
@@ -115,10 +115,10 @@ static void what_was_noticed_stays(void **state) {
   fake_cluster_free(w);
   w = rolled_back(true, 1u << 1 | 1u << 2);
   n = &w->node[0];
-  n->store.since_ns = w->now_ns + AQ_SECONDS(100);
+  n->store.since_ns = fake_cluster_now(w) + AQ_SECONDS(100);
   run_ms(w, 1000);
   assert_true(aq_instance_find(n->c, duty)->abstain);
-  assert_int_equal(n->store.since_ns, w->now_ns + AQ_SECONDS(99));
+  assert_int_equal(n->store.since_ns, fake_cluster_now(w) + AQ_SECONDS(99));
   fake_cluster_free(w);
 }
 
@@ -243,7 +243,8 @@ static void an_old_hello_hides_nobody(void **state) {
     fake_cluster *w = fake_cluster_new(NODES, AQ_DENEB);
     for (uint32_t i = 0; i < NODES; i++) fake_boot(w, i, AQ_STORE_OK);
     fake_node *n = &w->node[0], *liar = &w->node[3];
-    aq_votes_hello old = {.id = {9}, .started_ns = UINT64_MAX / 2}, h = {.id = {5}, .started_ns = w->now_ns + 1};
+    aq_votes_hello old = {.id = {9}, .started_ns = UINT64_MAX / 2},
+                   h = {.id = {5}, .started_ns = fake_cluster_now(w) + 1};
     aq_votes_hello_sign(&old, n->key, n->c->votes.cluster);
     lie = AQ_BUF(AQ_VOTES_ANSWER_MAX);
     aq_votes_put_answer(&lie, &old, 0);
@@ -270,7 +271,7 @@ static void one_of_two_processes_stops(void **state) {
   for (int later = 0; later < 3; later++) {
     fake_cluster *w = fake_cluster_new(NODES, AQ_DENEB);
     for (uint32_t i = 0; i < NODES; i++) fake_boot(w, i, AQ_STORE_OK);
-    aq_votes_hello h = {.id = {5}, .started_ns = w->now_ns + (later == 1)};
+    aq_votes_hello h = {.id = {5}, .started_ns = fake_cluster_now(w) + (later == 1)};
     if (later != 1) h.started_ns = 1;
     w->node[0].c->cfg.live_double = on_double;
     stopped = 0;
@@ -298,7 +299,7 @@ static void clocks_do_not_say_who_is_later(void **state) {
     fake_node *n = &w->node[0];
     for (uint32_t i = 1; i < NODES; i++) fake_boot(w, i, AQ_STORE_OK);
     run_ms(w, 100);
-    uint64_t ahead = w->now_ns + AQ_SECONDS(31536000);
+    uint64_t ahead = fake_cluster_now(w) + AQ_SECONDS(31536000);
     aq_votes_hello h = {.id = {5}, .started_ns = was_first ? ahead : 1 | AQ_VOTES_AFTER};
     if (was_first) other_says_hello(w, &h);
     if (which == 2) w->delay_ns[0][1] = AQ_SECONDS(60);

@@ -42,14 +42,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   }
   if (len < HEAD_LEN) return 0;
   uint64_t slot = aq_le64_get(data + 1) & 0xffffffff;
-  env.wall_ns = GENESIS + slot * SLOT_NS;
+  fake_env_set(&env, GENESIS + slot * SLOT_NS);
   const aq_parsigex_cfg cfg = {&env.env, NULL, &chain, &lock, SELF, NULL, on_received};
   aq_parsigex_set set;
   aq_arena a;
   aq_arena_init(&a, 4 << 20);
   if (aq_parsigex_decode(&set, &a, &cfg, &keys, data[0], aq_bytes_of(data + HEAD_LEN, len - HEAD_LEN)) == AQ_OK) {
     AQ_ASSERT(set.cnt > 0 && set.cnt <= V && set.share == data[0] + 1u && data[0] != SELF);
-    AQ_ASSERT(aq_parsigex_travels(set.duty.type) && aq_duty_deadline_ns(&chain, set.duty) > env.wall_ns);
+    AQ_ASSERT(aq_parsigex_travels(set.duty.type) && aq_duty_deadline_ns(&chain, set.duty) > fake_env_now(&env));
     for (uint32_t i = 0; i < set.cnt; i++) {
       AQ_ASSERT(set.item[i].validator < V && (i == 0 || set.item[i - 1].validator < set.item[i].validator));
       AQ_ASSERT(set.item[i].sub < 4 && aq_parsigex_belongs(&chain, set.duty, set.item[i].data));

@@ -103,6 +103,7 @@ static void open_px(fixture *f, yyjson_val *vectors) {
 static void close_px(fixture *f) {
   aq_parsigex_free(f->px);
   aq_map_free(&f->keys);
+  fake_env_free(&f->env);
   for (uint32_t i = 0; i < f->sent_cnt; i++) aq_buf_free(&f->sent[i].msg);
 }
 
@@ -117,7 +118,7 @@ static aq_buf message_of(yyjson_val *m) {
   return all;
 }
 
-static void at_slot(fixture *f, uint64_t slot) { f->env.wall_ns = GENESIS + slot * SLOT_NS; }
+static void at_slot(fixture *f, uint64_t slot) { fake_env_set(&f->env, GENESIS + slot * SLOT_NS); }
 
 static aq_status decode(fixture *f, uint32_t from, aq_bytes msg, aq_parsigex_item *item, uint32_t *cnt) {
   aq_arena a;
@@ -446,10 +447,10 @@ static void test_limit(void **state) {
   assert_int_equal(f.fault, AQ_E_LIMIT);
   assert_int_equal(f.faults, 2001 - f.received);
   assert_int_equal(g_lines, 1);
-  f.env.mono_ns += SLOT_NS / 2;
+  fake_env_hold(&f.env, SLOT_NS / 2);
   for (int i = 0; i < 100; i++) f.handler.recv(f.handler.arg, 1, aq_buf_bytes(&msg));
   assert_int_equal(f.received, (8 * 2 + 512 + 32) / 2);
-  f.env.mono_ns += SLOT_NS;
+  fake_env_hold(&f.env, SLOT_NS);
   for (int i = 0; i < 50; i++) f.handler.recv(f.handler.arg, 1, aq_bytes_str("junk"));
   assert_int_equal(f.fault, AQ_E_FORMAT);
   assert_int_equal(g_lines, 2);

@@ -86,7 +86,8 @@ static void run(world *w, aq_duty_type duty, bool blinded) {
   for (uint32_t i = 0; i < cnt; i++) AQ_ASSERT(w->ended[i] == 1 || (endless && w->ended[i] == 0));
   aq_broadcaster_free(b);
   aq_bn_free(bn);
-  AQ_ASSERT(fake_http_open_cnt(&w->http) == 0 && !fake_env_first_timer(&w->env));
+  AQ_ASSERT(fake_http_open_cnt(&w->http) == 0);
+  fake_env_free(&w->env);
   fake_http_free(&w->http);
   aq_buf_free(&value);
 }

@@ -111,7 +111,7 @@ static void failed(void *arg, aq_duty duty, aq_status st, const char *why, bool 
   fixture *f = arg;
   (void)duty;
   assert_true(f->failures < 64);
-  f->failed_ns[f->failures++] = f->env.wall_ns;
+  f->failed_ns[f->failures++] = fake_env_now(&f->env);
   f->finals += final;
   f->st = st;
   snprintf(f->why, sizeof f->why, "%s", why);
@@ -160,7 +160,7 @@ static void close_fixture(fixture *f) {
   aq_aggsigdb_free(f->aggsigdb);
   aq_dutydb_free(f->dutydb);
   assert_int_equal(fake_http_open_cnt(&f->http), 0);
-  assert_null(fake_env_first_timer(&f->env));
+  fake_env_free(&f->env);
   fake_http_free(&f->http);
   for (size_t i = 0; i < f->set_cnt; i++) {
     for (uint32_t k = 0; k < f->set[i].cnt; k++) aq_buf_free(&f->set[i].data[k]);

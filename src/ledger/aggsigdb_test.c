@@ -37,8 +37,8 @@ static void test_store_and_wait(void **state) {
   aq_aggsigdb_waiter w = {.key = {.duty = duty, .validator = 1}, .fn = on_answer, .arg = &a};
   aq_aggsigdb_waiter other = {.key = {.duty = duty, .validator = 2}, .fn = on_answer, .arg = &b};
   aq_aggsigdb_waiter sub = {.key = {.duty = duty, .validator = 1, .sub = 1}, .fn = on_answer, .arg = &c};
-  aq_aggsigdb_await(db, &w, env.wall_ns + AQ_SECONDS(5));
-  aq_aggsigdb_await(db, &other, env.wall_ns + AQ_SECONDS(5));
+  aq_aggsigdb_await(db, &w, fake_env_now(&env) + AQ_SECONDS(5));
+  aq_aggsigdb_await(db, &other, fake_env_now(&env) + AQ_SECONDS(5));
   aq_aggsigdb_await(db, &sub, AQ_NEVER - 1);
   aq_signed_data one = selection(320, 1), two = selection(320, 2);
   assert_int_equal(aq_aggsigdb_store(db, &w.key, &one), AQ_OK);
@@ -46,17 +46,17 @@ static void test_store_and_wait(void **state) {
   assert_int_equal(aq_aggsigdb_store(db, &w.key, &one), AQ_OK);
   assert_int_equal(aq_aggsigdb_store(db, &w.key, &two), AQ_E_EXISTS);
   aq_aggsigdb_waiter later = {.key = {.duty = duty, .validator = 1}, .fn = on_answer, .arg = &d};
-  aq_aggsigdb_await(db, &later, env.wall_ns);
+  aq_aggsigdb_await(db, &later, fake_env_now(&env));
   assert_true(d.calls == 1 && d.sig0 == 1);
   fake_env_run_for(&env, AQ_SECONDS(6));
   assert_true(b.calls == 1 && b.st == AQ_E_TIMEOUT);
   fake_env_run_for(&env, AQ_SECONDS(12 * 65));
   assert_int_equal(aq_aggsigdb_store(db, &w.key, &one), AQ_E_STALE);
-  aq_aggsigdb_await(db, &later, env.wall_ns + 1);
+  aq_aggsigdb_await(db, &later, fake_env_now(&env) + 1);
   assert_int_equal(d.calls, 1); /* gone at the deadline */
   aq_aggsigdb_free(db);
   assert_true(c.calls == 1 && c.st == AQ_E_CLOSED && d.calls == 2 && d.st == AQ_E_CLOSED);
-  assert_int_equal(env.timer_cnt, 0);
+  fake_env_free(&env);
 }
 
 /* Goal: exits, which never expire, do not pile up. Method: more than the cap; the oldest is gone. */
@@ -77,7 +77,7 @@ static void test_exempt(void **state) {
   assert_true(a.calls == 0 && b.calls == 1);
   aq_aggsigdb_cancel(&old);
   aq_aggsigdb_free(db);
-  assert_int_equal(env.timer_cnt, 0);
+  fake_env_free(&env);
 }
 
 int main(void) {

@@ -29,7 +29,7 @@ static void open_db(fixture *f, uint64_t slot) {
 
 static void close_db(fixture *f) {
   aq_dutydb_free(f->db);
-  assert_int_equal(f->env.timer_cnt, 0);
+  fake_env_free(&f->env);
 }
 
 static void on_answer(void *arg, aq_status st, const aq_unsigned_data *d, const uint8_t *pubkey) {
@@ -91,8 +91,8 @@ static void test_attester(void **state) {
   answer a3 = {0}, a0 = {0}, late = {0};
   aq_dutydb_waiter w3 = {.kind = AQ_DUTY_ATTESTER, .slot = 320, .index = 3, .fn = on_answer, .arg = &a3};
   aq_dutydb_waiter w0 = {.kind = AQ_DUTY_ATTESTER, .slot = 320, .index = 0, .fn = on_answer, .arg = &a0};
-  aq_dutydb_await(f.db, &w3, f.env.wall_ns + AQ_SECONDS(10));
-  aq_dutydb_await(f.db, &w0, f.env.wall_ns + AQ_SECONDS(10));
+  aq_dutydb_await(f.db, &w3, fake_env_now(&f.env) + AQ_SECONDS(10));
+  aq_dutydb_await(f.db, &w0, fake_env_now(&f.env) + AQ_SECONDS(10));
   assert_int_equal(a3.calls + a0.calls, 0);
   assert_int_equal(store(&f, duty, 1, attester(320, 1, 3, 0, 7, 1)), AQ_OK);
   assert_true(a3.calls == 1 && a3.st == AQ_OK && a3.first[16] == 7);
@@ -123,7 +123,7 @@ static void test_attester(void **state) {
   key_of(want, 1);
   assert_memory_equal(aq_dutydb_attester(f.db, 320, 3, 101).pubkey, want, 48);
   aq_dutydb_waiter wl = {.kind = AQ_DUTY_ATTESTER, .slot = 320, .index = 2, .fn = on_answer, .arg = &late};
-  aq_dutydb_await(f.db, &wl, f.env.wall_ns + AQ_SECONDS(10));
+  aq_dutydb_await(f.db, &wl, fake_env_now(&f.env) + AQ_SECONDS(10));
   assert_true(late.calls == 1 && late.first[16] == 9);
   close_db(&f);
 }
@@ -141,7 +141,7 @@ static void test_sets(void **state) {
   item[0].data = aq_buf_bytes(&a), item[1].data = aq_buf_bytes(&b);
   assert_int_equal(aq_dutydb_store(f.db, duty, &(aq_unsigned_set){item, 2}), AQ_E_EXISTS);
   assert_int_equal(aq_dutydb_attestation(f.db, 320, 5).len, 0);
-  assert_int_equal(f.env.timer_cnt, 0); /* nothing waits for its deadline */
+  assert_int_equal(f.env.timers.cnt, 0); /* nothing waits for its deadline */
   key_of(item[1].pubkey, 3);
   item[1].data = aq_buf_bytes(&c);
   assert_int_equal(aq_dutydb_store(f.db, duty, &(aq_unsigned_set){item, 2}), AQ_OK);
@@ -185,7 +185,7 @@ static void test_proposal(void **state) {
   aq_duty duty = {320, AQ_DUTY_PROPOSER};
   answer a = {0};
   aq_dutydb_waiter w = {.kind = AQ_DUTY_PROPOSER, .slot = 320, .fn = on_answer, .arg = &a};
-  aq_dutydb_await(f.db, &w, f.env.wall_ns + AQ_SECONDS(1));
+  aq_dutydb_await(f.db, &w, fake_env_now(&f.env) + AQ_SECONDS(1));
   assert_int_equal(store(&f, duty, 4, proposal(320, 1)), AQ_OK);
   assert_true(a.calls == 1 && a.st == AQ_OK && aq_le64_get(a.first) == 320);
   assert_int_equal(store(&f, duty, 4, proposal(320, 1)), AQ_OK);
@@ -226,7 +226,7 @@ static void test_contributions(void **state) {
   answer a = {0};
   aq_dutydb_waiter w = {
       .kind = AQ_DUTY_SYNC_CONTRIBUTION, .slot = 320, .index = 3, .root = {9}, .fn = on_answer, .arg = &a};
-  aq_dutydb_await(f.db, &w, f.env.wall_ns);
+  aq_dutydb_await(f.db, &w, fake_env_now(&f.env));
   assert_true(a.calls == 1 && a.st == AQ_OK);
   assert_memory_equal(a.first, two.ptr, 160);
   aq_buf_free(&one), aq_buf_free(&two);
@@ -268,10 +268,10 @@ static void test_aggregates(void **state) {
   aq_ssz_root(w.root, &aq_t_attestation_data, aq_bytes_of(data, 128));
   aq_dutydb_waiter other = w;
   other.index = 5, other.arg = &b;
-  aq_dutydb_await(f.db, &w, f.env.wall_ns);
+  aq_dutydb_await(f.db, &w, fake_env_now(&f.env));
   assert_int_equal(a.calls, 1);
   assert_int_equal(a.first[4 + 128], 2); /* the signature follows the offset and the data */
-  aq_dutydb_await(f.db, &other, f.env.wall_ns + 1);
+  aq_dutydb_await(f.db, &other, fake_env_now(&f.env) + 1);
   assert_int_equal(b.calls, 0);
   fake_env_run_for(&f.env, 2);
   assert_true(b.calls == 1 && b.st == AQ_E_TIMEOUT);
@@ -295,7 +295,7 @@ static void test_expiry(void **state) {
   aq_dutydb_waiter w[3] = {{.kind = AQ_DUTY_PROPOSER, .slot = 360, .fn = on_answer, .arg = &a},
                            {.kind = AQ_DUTY_PROPOSER, .slot = 360, .fn = on_answer, .arg = &b},
                            {.kind = AQ_DUTY_PROPOSER, .slot = 360, .fn = on_answer, .arg = &c}};
-  for (int i = 0; i < 3; i++) aq_dutydb_await(f.db, &w[i], f.env.wall_ns + AQ_SECONDS(10 * (i + 1)));
+  for (int i = 0; i < 3; i++) aq_dutydb_await(f.db, &w[i], fake_env_now(&f.env) + AQ_SECONDS(10 * (i + 1)));
   aq_dutydb_cancel(&w[1]);
   aq_dutydb_cancel(&w[1]);
   fake_env_run_for(&f.env, AQ_SECONDS(11));

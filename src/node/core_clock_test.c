@@ -24,7 +24,7 @@ static void mark(void *ctx, uint64_t since_ns) { (void)ctx, g.store.since_ns = s
 
 static uint64_t start_of(uint64_t slot) { return aq_slot_start_ns(&g.f->chain.clock, slot); }
 static uint64_t epochs(uint64_t n) { return n * FV_SPE * AQ_SECONDS(12); }
-static uint64_t now(void) { return g.f->env.wall_ns; }
+static uint64_t now(void) { return fake_env_now(&g.f->env); }
 
 /* A core around the workflow; its store was made at this time, and what the workflow holds back goes by it. */
 static void open_core(uint64_t since_ns) {
@@ -56,7 +56,7 @@ static void pass(uint64_t slots, uint64_t *true_slot) {
   }
 }
 
-static void step_s(int64_t s) { fake_env_jump(&g.f->env, now() + (uint64_t)s * AQ_NS_PER_SEC); }
+static void step_s(int64_t s) { fake_env_set(&g.f->env, now() + (uint64_t)s * AQ_NS_PER_SEC); }
 
 static aq_core_clock clock_of(void) {
   aq_core_clock c;

@@ -77,7 +77,7 @@ static void node_up(world *w) {
                                         .beacon_submit_timeout_ns = AQ_SECONDS(2),
                                         .lock = &w->f->lock,
                                         .key = w->f->key,
-                                        .started_ns = w->f->env.wall_ns,
+                                        .started_ns = fake_env_now(&w->f->env),
                                         .enable_tss = true,
                                         .version = "v9.9.9-test",
                                         .arg = w,
@@ -91,14 +91,14 @@ static void node_up(world *w) {
 
 /* In the middle of the slot: duties are done. */
 static void run_to(world *w, uint64_t slot) {
-  fake_env_run_for(&w->f->env, w->genesis_ns + slot * SLOT_NS + SLOT_NS / 2 - w->f->env.wall_ns);
+  fake_env_run_for(&w->f->env, w->genesis_ns + slot * SLOT_NS + SLOT_NS / 2 - fake_env_now(&w->f->env));
 }
 
 static world *world_new(void) {
   world *w = calloc(1, sizeof *w);
   assert_non_null(w);
   w->f = fv_new(&(fv_cfg){.no_bn = true});
-  w->genesis_ns = w->f->env.wall_ns + AQ_SECONDS(5);
+  w->genesis_ns = fake_env_now(&w->f->env) + AQ_SECONDS(5);
   for (uint32_t v = 0; v < FV_VALIDATORS; v++) {
     memcpy(w->pubkey[v], w->f->validator[v].pubkey, 48);
     w->addresses[v] = (aq_validator_address){"0x1111111111111111111111111111111111111111",

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   aq_rd in = aq_rd_of(aq_bytes_of(data, len));
   uint8_t ping[12] = {0, 2, 0, 1};
   fuzz_host_feed(&w, aq_bytes_of(ping, sizeof ping)); /* the host sees that yamux runs */
-  fake_loop_run(&w.loop, AQ_MILLIS(5));
+  fake_env_run_for(&w.loop, AQ_MILLIS(5));
   while (in.left > 1 && !w.closed) {
     uint8_t n = aq_rd_u8(&in);
     if (n == 0) {
@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
       continue;
     }
     fuzz_host_feed(&w, aq_rd_bytes(&in, n < in.left ? n : in.left));
-    fake_loop_run(&w.loop, AQ_MILLIS(2));
+    fake_env_run_for(&w.loop, AQ_MILLIS(2));
   }
   fuzz_host_end(&w);
   return 0;

@@ -74,7 +74,7 @@ static void step(fuzz_host *w, aq_rd *in) {
     case 12: frame(w, WINDOW, SYN, mine, 0x40000, aq_bytes_of(NULL, 0)); break;
     default: fuzz_host_pass(w, which); break;
   }
-  fake_loop_run(&w->loop, AQ_MILLIS(1));
+  fake_env_run_for(&w->loop, AQ_MILLIS(1));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
@@ -82,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   fuzz_host_start(&w);
   aq_rd in = aq_rd_of(aq_bytes_of(data, len));
   frame(&w, PING, SYN, 0, 0, aq_bytes_of(NULL, 0)); /* the host sees that yamux runs */
-  fake_loop_run(&w.loop, AQ_MILLIS(5));
+  fake_env_run_for(&w.loop, AQ_MILLIS(5));
   for (int i = 0; i < STEPS_MAX && in.left > 1 && !w.closed; i++) step(&w, &in);
   fuzz_host_end(&w);
   return 0;

@@ -20,7 +20,7 @@ static void handle(void *ctx, aq_net_proto proto, const aq_net_handler *h) { (vo
 
 /* An answer of a peer, taken twice; and as a version text. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
-  static fake_loop loop;
+  static fake_env loop;
   static captured c;
   static aq_net net;
   static aq_peerinfo *p;
@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   if (!p) {
     aq_log_start(AQ_LOG_ERROR, NULL, NULL);
     aq_metrics_init();
-    fake_loop_init(&loop, 1);
+    fake_env_init(&loop, AQ_SECONDS(1700000000));
     net = (aq_net){.ctx = &c, .request = request, .handle = handle};
     aq_peerinfo_cfg cfg = {.env = &loop.env,
                            .net = &net,
@@ -39,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
                            .nickname = ""};
     p = aq_peerinfo_new(&cfg);
     aq_peerinfo_start(p);
-    fake_loop_run(&loop, AQ_SECONDS(60));
+    fake_env_run_for(&loop, AQ_SECONDS(60));
   }
   aq_wire_version own = {1, 11};
   (void)aq_wire_version_ok(&own, aq_bytes_of(data, len));

@@ -9,7 +9,7 @@
 
 /* A net that records what peerinfo does with it. */
 typedef struct {
-  fake_loop loop;
+  fake_env loop;
   aq_net net;
   aq_net_handler handler;
   aq_buf asked, answered;
@@ -47,8 +47,7 @@ static const char *const names[] = {"me", "other"};
 static void world_init(world *w, uint64_t now_ns) {
   memset(w, 0, sizeof *w);
   aq_metrics_init();
-  fake_loop_init(&w->loop, 1);
-  w->loop.now_ns = now_ns;
+  fake_env_init(&w->loop, now_ns);
   w->net = (aq_net){.ctx = w, .request = net_request, .respond = net_respond, .handle = net_handle};
   w->asked = w->answered = AQ_BUF(65536);
   aq_peerinfo_cfg cfg = {.env = &w->loop.env,
@@ -71,7 +70,7 @@ static void world_init(world *w, uint64_t now_ns) {
 static void world_free(world *w) {
   aq_peerinfo_free(w->p);
   aq_buf_free(&w->asked), aq_buf_free(&w->answered);
-  fake_loop_free(&w->loop);
+  fake_env_free(&w->loop);
 }
 
 static aq_buf vector(size_t idx) {
@@ -88,7 +87,7 @@ static void answer(void **state) {
   (void)state;
   world w;
   world_init(&w, UINT64_C(1763890000) * AQ_NS_PER_SEC + 2);
-  w.loop.now_ns = UINT64_C(1763900000) * AQ_NS_PER_SEC + 1;
+  fake_env_set(&w.loop, UINT64_C(1763900000) * AQ_NS_PER_SEC + 1);
   aq_buf want = vector(2);
   w.handler.serve(w.handler.arg, 1, aq_bytes_of(NULL, 0), NULL);
   assert_bytes(aq_buf_bytes(&w.answered), aq_buf_bytes(&want));
@@ -104,11 +103,11 @@ static void asking(void **state) {
   (void)state;
   world w;
   world_init(&w, UINT64_C(1763900000) * AQ_NS_PER_SEC - AQ_SECONDS(60));
-  fake_loop_run(&w.loop, AQ_SECONDS(60) - 1);
+  fake_env_run_for(&w.loop, AQ_SECONDS(60) - 1);
   assert_int_equal(w.requests, 0);
-  fake_loop_run(&w.loop, 1);
+  fake_env_run_for(&w.loop, 1);
   assert_int_equal(w.requests, 1);
-  w.loop.now_ns += AQ_MILLIS(200); /* round trip */
+  fake_env_hold(&w.loop, AQ_MILLIS(200)); /* round trip */
   aq_buf msg = vector(1);
   w.fn(w.fn_arg, AQ_OK, aq_buf_bytes(&msg));
   aq_buf_free(&msg);
@@ -120,12 +119,12 @@ static void asking(void **state) {
   assert_true(aq_metric_value(AQ_M_APP_PEERINFO_START_TIME_SECS, AQ_LABELS("other")) == 1763890000);
   double offset = aq_metric_value(AQ_M_APP_PEERINFO_CLOCK_OFFSET_SECONDS, AQ_LABELS("other"));
   assert_true(offset > 0.0233 && offset < 0.0236); /* 123.456789 ms ahead, half of 200 ms under way */
-  fake_loop_run(&w.loop, AQ_SECONDS(60));
+  fake_env_run_for(&w.loop, AQ_SECONDS(60));
   assert_int_equal(w.requests, 2);
-  fake_loop_run(&w.loop, AQ_SECONDS(180));
+  fake_env_run_for(&w.loop, AQ_SECONDS(180));
   assert_int_equal(w.requests, 2); /* one at a time */
   w.fn(w.fn_arg, AQ_E_TIMEOUT, aq_bytes_of(NULL, 0));
-  fake_loop_run(&w.loop, AQ_SECONDS(60));
+  fake_env_run_for(&w.loop, AQ_SECONDS(60));
   assert_int_equal(w.requests, 3);
   aq_buf again = vector(2);
   w.fn(w.fn_arg, AQ_OK, aq_buf_bytes(&again));
@@ -141,7 +140,7 @@ static void broken_answers(void **state) {
   (void)state;
   world w;
   world_init(&w, UINT64_C(1763900000) * AQ_NS_PER_SEC);
-  fake_loop_run(&w.loop, AQ_SECONDS(60));
+  fake_env_run_for(&w.loop, AQ_SECONDS(60));
   aq_buf msg = vector(1);
   for (size_t len = 0; len < msg.len; len++) w.fn(w.fn_arg, AQ_OK, aq_bytes_of(msg.ptr, len));
   for (size_t i = 0; i < msg.len; i++) {

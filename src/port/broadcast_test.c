@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "fake/env.h"
 
 static char lines[2000];
 
@@ -14,19 +15,19 @@ static void take(void *arg, const char *line, size_t len) {
   memcpy(lines + have, line, len);
 }
 
-static uint64_t mono(void *ctx) { return *(const uint64_t *)ctx; }
-
 /* Goal: a broadcast moves its two families and leaves one line with the contract's fields.
    Method: one that went well after 2.5 ms, one that failed. */
 static void test_note(void **state) {
   (void)state;
-  uint64_t now = 4500000;
-  const aq_env env = {.ctx = &now, .mono_ns = mono};
+  fake_env env;
+  fake_env_init(&env, AQ_SECONDS(1700000000));
+  const uint64_t now_ns = fake_env_mono(&env);
   aq_metrics_init();
   aq_log_start(AQ_LOG_DEBUG, take, NULL);
-  aq_broadcast_note(&env, "aequa/qbft/v1", 2000000, 3, NULL);
-  aq_broadcast_note(&env, "aequa/parsigex/v1", now, 0, "too long");
+  aq_broadcast_note(&env.env, "aequa/qbft/v1", now_ns - 2500000, 3, NULL);
+  aq_broadcast_note(&env.env, "aequa/parsigex/v1", now_ns, 0, "too long");
   aq_log_stop();
+  fake_env_free(&env);
   assert_true(aq_metric_value(AQ_M_P2P_MESSAGES_TOTAL, AQ_LABELS("broadcast")) == 2);
   assert_true(aq_metric_value(AQ_M_P2P_BROADCAST_MS, AQ_LABELS("broadcast")) == 2.5);
   assert_non_null(strstr(lines,

@@ -71,6 +71,7 @@ static void close_fixture(fixture *f) {
   aq_scheduler_free(f->s);
   aq_bn_free(f->bn);
   fake_http_free(&f->http);
+  fake_env_free(&f->env);
   aq_log_stop();
 }
 

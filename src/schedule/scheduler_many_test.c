@@ -70,6 +70,7 @@ static void many_by_get(void **state) {
   aq_scheduler_free(s);
   aq_bn_free(bn);
   fake_http_free(&http);
+  fake_env_free(&env);
   aq_log_stop();
 }
 

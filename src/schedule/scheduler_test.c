@@ -96,7 +96,7 @@ static void proposers_json(aq_buf *out, uint64_t epoch) {
 }
 
 static uint64_t now_epoch(const fixture *f) {
-  return aq_epoch_of(&f->chain.clock, aq_slot_at(&f->chain.clock, f->env.wall_ns));
+  return aq_epoch_of(&f->chain.clock, aq_slot_at(&f->chain.clock, fake_env_now(&f->env)));
 }
 
 /* What no beacon node may say of validator 1. */
@@ -177,7 +177,7 @@ static void on_trigger(void *arg, aq_duty duty, const aq_duty_defs *defs) {
   fixture *f = arg;
   assert_true(f->fired_cnt < TRIGGERS_MAX && defs->cnt > 0 && defs->cnt <= 4);
   fired *t = &f->fired[f->fired_cnt++];
-  *t = (fired){.duty = duty, .at_ns = f->env.wall_ns, .cnt = defs->cnt};
+  *t = (fired){.duty = duty, .at_ns = fake_env_now(&f->env), .cnt = defs->cnt};
   memcpy(t->def, defs->item, defs->cnt * sizeof *defs->item);
 }
 
@@ -211,7 +211,7 @@ static void close_fixture(fixture *f) {
   aq_scheduler_free(f->s);
   aq_bn_free(f->bn);
   assert_int_equal(fake_http_open_cnt(&f->http), 0);
-  assert_null(fake_env_first_timer(&f->env));
+  fake_env_free(&f->env);
   fake_http_free(&f->http);
 }
 
@@ -438,18 +438,18 @@ static void clock_jumps(void **state) {
   open_fixture(&f, start_of(0), BOTH);
   aq_scheduler_start(f.s);
   fake_env_run_until(&f.env, start_of(2));
-  fake_env_jump(&f.env, start_of(12));
+  fake_env_set(&f.env, start_of(12));
   fake_env_run_for(&f.env, SLOT / 4);
   assert_int_equal(f.slots[f.slot_cnt - 1], 12);
   assert_true(aq_metric_value(AQ_M_CORE_SCHEDULER_SKIPPED_SLOTS_TOTAL, AQ_NO_LABELS) == 9);
-  fake_env_jump(&f.env, start_of(7));
+  fake_env_set(&f.env, start_of(7));
   fake_env_run_for(&f.env, SLOT / 4);
   assert_int_equal(f.slots[f.slot_cnt - 1], 7);
   assert_int_equal(aq_scheduler_slot(f.s), 7);
   fake_env_run_until(&f.env, start_of(9) + AQ_SECONDS(1));
   assert_non_null(find(&f, 8, AQ_DUTY_ATTESTER));
   size_t slots = f.slot_cnt;
-  fake_env_jump(&f.env, start_of(9) - AQ_SECONDS(1));
+  fake_env_set(&f.env, start_of(9) - AQ_SECONDS(1));
   fake_env_run_until(&f.env, start_of(10) - 1);
   assert_int_equal(f.slot_cnt, slots);
   fake_env_run_until(&f.env, start_of(14) + AQ_SECONDS(2));
@@ -470,10 +470,10 @@ static void clock_jumps(void **state) {
 
 /* Ahead by so many slots for two slots, then right: the duties of the next whole epoch. Ends in the one behind it. */
 static uint64_t ahead_and_back(fixture *f, uint64_t slot, uint64_t ahead) {
-  fake_env_jump(&f->env, start_of(slot + ahead));
+  fake_env_set(&f->env, start_of(slot + ahead));
   fake_env_run_for(&f->env, 2 * SLOT + 1);
   slot += 2;
-  fake_env_jump(&f->env, start_of(slot));
+  fake_env_set(&f->env, start_of(slot));
   slot = (slot / SPE + 2) * SPE;
   f->fired_cnt = f->slot_cnt = 0;
   fake_env_run_until(&f->env, start_of(slot) + SLOT / 2);
@@ -521,14 +521,14 @@ static void told_ahead_is_forgotten(void **state) {
   aq_scheduler_start(f.s);
   fake_env_run_for(&f.env, AQ_SECONDS(1));
   assert_int_equal(aq_scheduler_defs(f.s, next, &defs), AQ_OK);
-  fake_env_jump(&f.env, start_of(4 * SPE + 6));
+  fake_env_set(&f.env, start_of(4 * SPE + 6));
   fake_env_run_for(&f.env, SLOT);
   assert_int_equal(aq_scheduler_defs(f.s, then, &defs), AQ_OK);
   size_t asked = fake_http_count(&f.http, question);
   aq_scheduler_duties(f.s, AQ_DUTIES_ATTESTER, 5, count_answer, &answers);
   fake_env_run_for(&f.env, AQ_SECONDS(1));
   assert_int_equal(fake_http_count(&f.http, question), asked);
-  fake_env_jump(&f.env, start_of(SPE + 7));
+  fake_env_set(&f.env, start_of(SPE + 7));
   fake_env_run_for(&f.env, SLOT / 2);
   assert_int_equal(aq_scheduler_defs(f.s, then, &defs), AQ_E_AGAIN);
   assert_int_equal(aq_scheduler_defs(f.s, next, &defs), AQ_OK);

@@ -51,6 +51,7 @@ static void world_init(world *w, aq_fork fork) {
 static void world_free(world *w) {
   aq_beacon_free(w->b);
   fake_env_drain(&w->env);
+  fake_env_free(&w->env);
 }
 
 static void run_to(world *w, uint64_t epoch) {

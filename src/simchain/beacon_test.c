@@ -33,7 +33,7 @@ static world *world_new(aq_fork fork) {
 static void world_free(world *w) {
   aq_beacon_free(w->b);
   fake_env_drain(&w->env);
-  assert_int_equal(w->env.timer_cnt, 0);
+  fake_env_free(&w->env);
   free(w);
 }
 
@@ -551,7 +551,7 @@ static void test_late_start(void **state) {
   (void)state;
   world *w = world_new(AQ_FULU);
   aq_timer_cancel(&w->env.env, &w->b->slot_timer);
-  fake_env_jump(&w->env, GENESIS + 100 * SLOT_NS + 1);
+  fake_env_set(&w->env, GENESIS + 100 * SLOT_NS + 1);
   aq_beacon_start(w->b);
   run_to(w, 101, 0);
   assert_true(stats(w).attestations_missed == 0 && stats(w).blocks_missed == 0);

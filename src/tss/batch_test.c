@@ -49,11 +49,11 @@ static void test_order(void **state) {
       ready(w, (aq_sign_key){.duty = {100 + (k & 1), type}, .validator = k >> 2 & 1, .sub = k >> 3}, 0x7);
     }
     const tss_batch *last = newest(w);
-    while (newest(w) == last) assert_true(test_env_job(&w->env));
+    while (newest(w) == last) assert_true(fake_env_job_step(&w->env));
     const tss_batch *b = newest(w);
     assert_int_equal(b->cnt, 16);
     for (uint32_t i = 1; i < b->cnt; i++) assert_int_equal(order(&b->item[i - 1].key, &b->item[i].key), -1);
-    test_env_jobs(&w->env);
+    fake_env_jobs(&w->env);
     world_free(w);
   }
 }
@@ -101,7 +101,7 @@ static void test_cheapest(void **state) {
         least = cost < least ? cost : least;
       }
       assert_true(weight(set, own, t) == least);
-      test_env_jobs(&w->env);
+      fake_env_jobs(&w->env);
     }
   }
   world_free(w);
@@ -117,12 +117,12 @@ static void test_proved(void **state) {
   ready(w, key, 0x3);
   corrupt(w, &bad, NEGATED, 1);
   assert_int_equal(remote(w, &bad), AQ_OK);
-  test_env_jobs(&w->env);
+  fake_env_jobs(&w->env);
   assert_int_equal(w->blame_cnt, 1);
   tss_distrust(w->tss, 2);
   assert_int_equal(remote(w, &last), AQ_OK);
   assert_true(w->tss->check_cnt == 0 && w->tss->batch_cnt == 1);
-  test_env_jobs(&w->env);
+  fake_env_jobs(&w->env);
   assert_int_equal(w->sig_cnt, 1);
   want_group_sig(w, 0, 1);
   world_free(w);
@@ -143,9 +143,9 @@ static void test_session_line(void **state) {
   for (uint32_t v = 0; v < V; v++) {
     char want[64], hex[97];
     uint8_t pk[48];
-    uint64_t slot = aq_slot_at(&the_chain.clock, w->env.now_ns);
+    uint64_t slot = aq_slot_at(&the_chain.clock, fake_env_now(&w->env));
     ready(w, key_of(slot, AQ_DUTY_SYNC_MESSAGE, v), 0x3);
-    test_env_until(&w->env, w->env.now_ns + 4 * the_chain.clock.slot_ns);
+    fake_env_run_until(&w->env, fake_env_now(&w->env) + 4 * the_chain.clock.slot_ns);
     aq_bls_secret_to_pubkey(pk, w->secret[v]);
     aq_hex_encode(hex, aq_bytes_of(pk, 48));
     snprintf(want, sizeof want, "\"id\":\"sync_message/%u/%.7s\"", (unsigned)slot, hex);

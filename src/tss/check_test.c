@@ -22,13 +22,13 @@ static void test_verify_local(void **state) {
   local_result r = {0};
   aq_tss_verify_local(&w->env.env, &w->cluster, set, V, on_verified, &r);
   assert_false(r.called);
-  test_env_jobs(&w->env);
+  fake_env_jobs(&w->env);
   assert_true(r.called && r.cnt == 0);
   corrupt(w, &set[2], NEGATED, 0);
   corrupt(w, &set[7], OFF_SUBGROUP, 0);
   r.called = false;
   aq_tss_verify_local(&w->env.env, &w->cluster, set, V, on_verified, &r);
-  test_env_jobs(&w->env);
+  fake_env_jobs(&w->env);
   assert_true(r.called && r.cnt == 2 && r.bad[2] && r.bad[7] && !r.bad[0]);
   world_free(w);
 }
@@ -50,7 +50,7 @@ static void test_verify_local_pairs(void **state) {
       add_point(set[b].sig, x);
       w->env.zero_random = a == 0 && b == 1;
       aq_tss_verify_local(&w->env.env, &w->cluster, set, V, on_verified, &r);
-      test_env_jobs(&w->env);
+      fake_env_jobs(&w->env);
       assert_true(r.called);
       assert_int_equal(r.cnt, w->env.zero_random ? 0 : 2);
       for (uint32_t v = 0; v < V; v++) assert_int_equal(r.bad[v], r.cnt && (v == a || v == b));
@@ -61,19 +61,10 @@ static void test_verify_local_pairs(void **state) {
 
 /* The clock passes the session's end while its job is still to come, and is set back. */
 static void end_and_set_back(world *w) {
-  uint64_t now_ns = w->env.now_ns;
-  w->env.now_ns += 2 * the_chain.clock.slot_ns;
-  for (size_t i = 0; i < w->env.timer_cnt;) {
-    aq_timer *t = w->env.timer[i];
-    if (t->at_ns > w->env.now_ns) {
-      i++;
-      continue;
-    }
-    test_env_cancel(&w->env, t);
-    t->fn(t->arg);
-    i = 0;
-  }
-  w->env.now_ns = now_ns;
+  int64_t ahead_ns = 2 * (int64_t)the_chain.clock.slot_ns;
+  fake_env_shift(&w->env, ahead_ns);
+  while (fake_env_timer_step(&w->env)) continue;
+  fake_env_shift(&w->env, -ahead_ns);
 }
 
 /* Goal: what comes back late from a worker is not taken for the session that has the same duty now.
@@ -100,7 +91,7 @@ static void test_late_results(void **state) {
     }
     assert_int_equal(w->end_cnt, 1);
     assert_int_equal(w->sig_cnt, 0);
-    test_env_jobs(&w->env);
+    fake_env_jobs(&w->env);
     assert_int_equal(w->sig_cnt, 1);
     want_group_sig(w, 0, 2);
     assert_int_equal(w->end_cnt, 2);
@@ -121,7 +112,7 @@ static void all_signed(world *w, uint64_t slot) {
         assert_int_equal(remote(w, &p), AQ_OK);
     }
   }
-  test_env_jobs(&w->env);
+  fake_env_jobs(&w->env);
   assert_int_equal(w->tss->audit_cnt, 0);
 }
 
@@ -147,7 +138,7 @@ static void test_audit_batch(void **state) {
       else
         assert_int_equal(remote(w, &p), AQ_OK);
     }
-    while (busy && w->tss->batch_cnt == 0) assert_true(test_env_job(&w->env));
+    while (busy && w->tss->batch_cnt == 0) assert_true(fake_env_job_step(&w->env));
     for (uint64_t slot = 100; slot < 108; slot++) {
       for (uint32_t v = 0; v < V; v++) {
         aq_tss_partial p = sign(w, key_of(slot, AQ_DUTY_ATTESTER, v), 4, slot);
@@ -161,7 +152,7 @@ static void test_audit_batch(void **state) {
     assert_int_equal(w->tss->check_cnt, !busy);
     assert_int_equal(w->tss->audit_cnt, busy ? cnt : 0);
     assert_int_equal(w->blame_cnt, 0);
-    test_env_jobs(&w->env);
+    fake_env_jobs(&w->env);
     assert_int_equal(w->tss->audit_cnt, 0);
     assert_int_equal(w->blame_cnt, 1);
     assert_true(w->blame[0].share == 4 && w->blame[0].key.validator == 0 && w->blame[0].why == AQ_BLAME_SIGNATURE);
@@ -183,11 +174,11 @@ static void test_audit_age(void **state) {
     aq_tss_partial p = sign(w, key_of(100, AQ_DUTY_ATTESTER, 0), 4, 100);
     corrupt(w, &p, NEGATED, 100);
     assert_int_equal(remote(w, &p), AQ_OK);
-    test_env_jobs(&w->env);
+    fake_env_jobs(&w->env);
     assert_int_equal(w->tss->audit_cnt, 1);
-    w->env.now_ns += (uint64_t)(row[i].slots * (int64_t)the_chain.clock.slot_ns + row[i].ns);
+    fake_env_hold(&w->env, (uint64_t)(row[i].slots * (int64_t)the_chain.clock.slot_ns + row[i].ns));
     aq_tss_local(w->tss, NULL, 0);
-    test_env_jobs(&w->env);
+    fake_env_jobs(&w->env);
     assert_int_equal(w->blame_cnt, row[i].looked);
     assert_int_equal(w->tss->audit_cnt, row[i].waits);
     world_free(w);
@@ -214,14 +205,14 @@ static void test_check_order(void **state) {
     assert_int_equal(remote(w, &p), AQ_OK);
   }
   while (w->tss->check_cnt == 0 || AQ_CONTAINER(w->tss->checks.next, tss_check, link)->cnt == 1)
-    assert_true(test_env_job(&w->env));
+    assert_true(fake_env_job_step(&w->env));
   const tss_check *c = AQ_CONTAINER(w->tss->checks.next, tss_check, link);
   assert_int_equal(c->cnt, 3 * V);
   for (uint32_t i = 1; i < c->cnt; i++) {
     const tss_check_item *a = &c->item[i - 1], *b = &c->item[i];
     assert_true(a->share < b->share || (a->share == b->share && a->root <= b->root));
   }
-  test_env_jobs(&w->env);
+  fake_env_jobs(&w->env);
   assert_int_equal(w->sig_cnt, V);
   world_free(w);
 }

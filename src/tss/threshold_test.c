@@ -39,7 +39,7 @@ static void give(world *w, const keys *k, const aq_tss_partial *p) {
     aq_tss_local(w->tss, p, 1);
   else
     assert_int_equal(remote(w, p), AQ_OK);
-  test_env_jobs(&w->env);
+  fake_env_jobs(&w->env);
 }
 
 /* Quorum, all, and f+1: with fewer nothing is promised. */
@@ -85,14 +85,14 @@ static void conflict_needs_the_threshold(void **state) {
       uint32_t t = threshold_of(n, kind);
       if (t < 2) continue;
       deal(w, &k, n, t);
-      uint64_t slot = aq_slot_at(&the_chain.clock, w->env.now_ns) + 1;
+      uint64_t slot = aq_slot_at(&the_chain.clock, fake_env_now(&w->env)) + 1;
       for (uint32_t cnt = t - 1; cnt <= t; cnt++, slot++) {
         for (uint32_t i = 0; i < cnt; i++) {
           aq_tss_partial p = part_of(&k, slot, (k.own - 1 + i) % n + 1, i == 0);
           give(w, &k, &p);
         }
       }
-      test_env_until(&w->env, w->env.now_ns + 4 * the_chain.clock.slot_ns);
+      fake_env_run_until(&w->env, fake_env_now(&w->env) + 4 * the_chain.clock.slot_ns);
       assert_int_equal(w->sig_cnt, 0);
       assert_int_equal(w->end_cnt, 2);
       for (uint32_t i = 0; i < 2; i++) {

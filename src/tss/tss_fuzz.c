@@ -2,7 +2,7 @@
    group signature. */
 #include "base/assert.h"
 #include "base/log.h"
-#include "fake/tss_env.h"
+#include "fake/env.h"
 #include "tss/internal.h"
 
 enum { N = 4, T = 3, V = 2, ROOTS = 2, EVENTS_MAX = 48, SLOTS = 3 };
@@ -61,7 +61,7 @@ static void on_end(void *arg, const aq_sign_key *key, aq_tss_result result, uint
 }
 
 /* One event: what, who, how spoilt. */
-static void event(aq_tss *s, test_env *env, const uint8_t e[4], uint64_t slot) {
+static void event(aq_tss *s, fake_env *env, const uint8_t e[4], uint64_t slot) {
   uint32_t v = e[1] & 1, r = e[1] >> 1 & 1, share = (e[1] >> 2 & 3) + 1;
   aq_tss_partial p = {
       .key = {.duty = {slot + (e[1] >> 4 & 1), e[1] & 0x20 ? AQ_DUTY_RANDAO : AQ_DUTY_SYNC_MESSAGE}, .validator = v},
@@ -78,8 +78,8 @@ static void event(aq_tss *s, test_env *env, const uint8_t e[4], uint64_t slot) {
       aq_tss_local(s, &p, 1);
       break;
     case 1: aq_tss_agreed(s, &p.key, p.root); break;
-    case 2: (void)test_env_job(env); break;
-    case 3: test_env_until(env, env->now_ns + e[2] * AQ_MILLIS(50)); break;
+    case 2: (void)fake_env_job_step(env); break;
+    case 3: fake_env_run_until(env, fake_env_now(env) + e[2] * AQ_MILLIS(50)); break;
     default: (void)!aq_tss_remote(s, &p, 1); break;
   }
   opened += aq_tss_open(s) + ended - before;
@@ -88,11 +88,11 @@ static void event(aq_tss *s, test_env *env, const uint8_t e[4], uint64_t slot) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   static const aq_chain chain = {
       .clock = {.genesis_ns = AQ_SECONDS(1000), .slot_ns = AQ_SECONDS(12), .slots_per_epoch = 32}};
-  test_env env;
+  fake_env env;
   if (!k.made) make_keys();
   if (len < 1) return 0;
   const aq_tss_cluster cluster = {N, T, 0, V, k.group, k.share};
-  test_env_init(&env, chain.clock.genesis_ns + 100 * chain.clock.slot_ns);
+  fake_env_init(&env, chain.clock.genesis_ns + 100 * chain.clock.slot_ns);
   env.reverse_jobs = data[0] & 1;
   opened = ended = 0;
   aq_tss *s = aq_tss_new(&(aq_tss_cfg){.env = &env.env,
@@ -104,10 +104,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
                                        .end = on_end});
   AQ_ASSERT(s);
   for (size_t i = 0; i < EVENTS_MAX && 1 + 4 * i + 4 <= len; i++)
-    event(s, &env, data + 1 + 4 * i, aq_slot_at(&chain.clock, env.now_ns));
-  test_env_jobs(&env);
+    event(s, &env, data + 1 + 4 * i, aq_slot_at(&chain.clock, fake_env_now(&env)));
+  fake_env_jobs(&env);
   aq_tss_free(s);
   AQ_ASSERT(opened == ended);
-  test_env_free(&env);
+  fake_env_free(&env);
   return 0;
 }

@@ -40,7 +40,7 @@ static void test_vectors(void **state) {
           else
             assert_int_equal(aq_tss_remote(w->tss, &p, 1), AQ_OK);
         }
-        test_env_jobs(&w->env);
+        fake_env_jobs(&w->env);
         assert_int_equal(w->sig_cnt, 1);
         assert_bytes(aq_bytes_of(w->sig[0], 96), aq_buf_bytes(&want));
         assert_int_equal(w->blame_cnt, 0);
@@ -77,14 +77,14 @@ static void test_corruption(void **state) {
         if (share == bad) corrupt(w, &set[m - 1], (corruption)kind, 5);
         assert_int_equal(aq_tss_remote(w->tss, set, m), AQ_OK);
       }
-      test_env_jobs(&w->env);
+      fake_env_jobs(&w->env);
       assert_int_equal(w->sig_cnt, m - 1);
       for (uint32_t share = 1; share <= N; share++) {
         if (share == own) continue;
         p = sign(w, key_of(100, AQ_DUTY_ATTESTER, m - 1), share, 5);
         if (share != bad) (void)remote(w, &p);
       }
-      test_env_jobs(&w->env);
+      fake_env_jobs(&w->env);
       assert_int_equal(w->sig_cnt, m);
       for (uint32_t i = 0; i < m; i++) want_group_sig(w, i, 5);
       assert_int_equal(w->blame_cnt, 1);
@@ -106,10 +106,10 @@ static void test_swapped(void **state) {
   aq_tss_local(w->tss, &own, 1);
   assert_int_equal(remote(w, &a), AQ_OK);
   assert_int_equal(remote(w, &b), AQ_OK);
-  test_env_jobs(&w->env);
+  fake_env_jobs(&w->env);
   assert_int_equal(w->blame_cnt, 2);
   assert_int_equal(remote(w, &c), AQ_OK);
-  test_env_until(&w->env, w->env.now_ns + 40 * the_chain.clock.slot_ns);
+  fake_env_run_until(&w->env, fake_env_now(&w->env) + 40 * the_chain.clock.slot_ns);
   assert_int_equal(w->sig_cnt, 0);
   assert_int_equal(w->end_cnt, 1);
   assert_int_equal(w->end[0].result, AQ_TSS_INVALID);
@@ -134,12 +134,12 @@ static void test_cancelling_pair(void **state) {
     aq_tss_local(w->tss, &own, 1);
     assert_int_equal(remote(w, &p), AQ_OK);
     assert_int_equal(remote(w, &q), AQ_OK);
-    test_env_until(&w->env, w->env.now_ns + the_chain.clock.slot_ns);
+    fake_env_run_until(&w->env, fake_env_now(&w->env) + the_chain.clock.slot_ns);
     assert_int_equal(w->sig_cnt, 1);
     want_group_sig(w, 0, slot);
-    test_env_until(&w->env, the_chain.clock.genesis_ns + (slot + 1) * the_chain.clock.slot_ns);
+    fake_env_run_until(&w->env, the_chain.clock.genesis_ns + (slot + 1) * the_chain.clock.slot_ns);
     aq_tss_local(w->tss, &own, 1); /* an event: the audit starts between others */
-    test_env_jobs(&w->env);
+    fake_env_jobs(&w->env);
     for (uint32_t i = 0; i < w->blame_cnt; i++) seen[w->blame[i].share] = true;
   }
   assert_true(seen[1] && seen[2] && !seen[3] && !seen[4]);
@@ -170,7 +170,7 @@ static void test_batch_soundness(void **state) {
       assert_int_equal(aq_tss_remote(w->tss, set, 2), AQ_OK);
     }
     aq_tss_local(w->tss, own, 2);
-    test_env_jobs(&w->env);
+    fake_env_jobs(&w->env);
     assert_int_equal(w->sig_cnt, random ? 0 : 2);
     assert_int_equal(w->blame_cnt, random ? 2 : 0);
     if (random) assert_int_equal(w->blame[0].share, 3);
@@ -201,7 +201,7 @@ static void test_results(void **state) {
     p = sign(w, key_of(slot, AQ_DUTY_SYNC_MESSAGE, 3), share, 3);
     assert_int_equal(remote(w, &p), AQ_OK);
   }
-  test_env_jobs(&w->env);
+  fake_env_jobs(&w->env);
   assert_int_equal(w->sig_cnt, 0);
   root_of(root, 3);
   aq_sign_key key = key_of(slot, AQ_DUTY_SYNC_MESSAGE, 3);
@@ -212,7 +212,7 @@ static void test_results(void **state) {
   }
   key = key_of(slot, AQ_DUTY_SYNC_MESSAGE, 4);
   aq_tss_agreed(w->tss, &key, root);
-  test_env_until(&w->env, w->env.now_ns + 2 * the_chain.clock.slot_ns);
+  fake_env_run_until(&w->env, fake_env_now(&w->env) + 2 * the_chain.clock.slot_ns);
   static const aq_tss_result want[] = {AQ_TSS_TIMEOUT, AQ_TSS_UNARMED, AQ_TSS_CONFLICT, AQ_TSS_OK, AQ_TSS_CONFLICT};
   assert_int_equal(w->end_cnt, 5);
   for (uint32_t i = 0; i < 5; i++) assert_int_equal(w->end[i].result, want[w->end[i].key.validator]);
@@ -243,7 +243,7 @@ static void test_wrong_lock(void **state) {
     }
   }
   aq_tss_local(w->tss, own, 3);
-  test_env_until(&w->env, w->env.now_ns + 2 * the_chain.clock.slot_ns);
+  fake_env_run_until(&w->env, fake_env_now(&w->env) + 2 * the_chain.clock.slot_ns);
   assert_int_equal(w->sig_cnt, 2);
   for (uint32_t i = 0; i < 2; i++) want_group_sig(w, i, w->sig_key[i].validator);
   assert_int_equal(w->blame_cnt, 0);
@@ -268,7 +268,7 @@ static void test_repeats(void **state) {
   assert_int_equal(w->blame[0].why, AQ_BLAME_CONFLICT);
   aq_tss_local(w->tss, &own, 1);
   assert_int_equal(remote(w, &c), AQ_OK);
-  test_env_jobs(&w->env);
+  fake_env_jobs(&w->env);
   assert_int_equal(w->sig_cnt, 1);
   assert_int_equal(w->end[0].partials, 3);
   assert_int_equal(remote(w, &d), AQ_OK);
@@ -290,7 +290,7 @@ static void test_suspect(void **state) {
   (void)state;
   world *w = world_new(0, 8);
   for (uint64_t slot = 100; slot < 120; slot++) {
-    test_env_until(&w->env, the_chain.clock.genesis_ns + slot * the_chain.clock.slot_ns);
+    fake_env_run_until(&w->env, the_chain.clock.genesis_ns + slot * the_chain.clock.slot_ns);
     for (uint32_t share = 1; share <= N; share++) {
       aq_tss_partial set[V];
       for (uint32_t v = 0; v < V; v++) {
@@ -301,7 +301,7 @@ static void test_suspect(void **state) {
         aq_tss_local(w->tss, set, V);
       else
         assert_int_equal(aq_tss_remote(w->tss, set, V), AQ_OK);
-      test_env_jobs(&w->env);
+      fake_env_jobs(&w->env);
     }
     assert_int_equal(w->sig_cnt, (slot - 99) * V);
   }
@@ -309,7 +309,7 @@ static void test_suspect(void **state) {
   assert_true(failed == 1);
   assert_true(metric(AQ_M_TSS_PEER_SUSPECT, "2") == 1 && metric(AQ_M_TSS_PEER_SUSPECT, "3") == 0);
   for (uint32_t i = 0; i < w->blame_cnt; i++) assert_int_equal(w->blame[i].share, 2);
-  test_env_until(&w->env, w->env.now_ns + 70 * the_chain.clock.slot_ns);
+  fake_env_run_until(&w->env, fake_env_now(&w->env) + 70 * the_chain.clock.slot_ns);
   assert_true(metric(AQ_M_TSS_PEER_SUSPECT, "2") == 0);
   world_free(w);
 }
@@ -327,16 +327,16 @@ static void test_verified_before_counting(void **state) {
     corrupt(w, &a, FLIP, 1);
     aq_tss_local(w->tss, &own, 1);
     assert_int_equal(remote(w, &a) | remote(w, &b), AQ_OK);
-    test_env_jobs(&w->env);
+    fake_env_jobs(&w->env);
     assert_int_equal(remote(w, &c), AQ_OK);
-    test_env_jobs(&w->env);
+    fake_env_jobs(&w->env);
     assert_int_equal(w->sig_cnt, 1);
     assert_int_equal(w->blame_cnt, 1);
     key.duty.slot = 101;
     own = sign(w, key, 1, 2), a = sign(w, key, 2, 2), c = sign(w, key, 4, 2);
     assert_int_equal(remote(w, &a) | remote(w, &c), AQ_OK);
     aq_tss_local(w->tss, &own, 1);
-    test_env_jobs(&w->env);
+    fake_env_jobs(&w->env);
     assert_int_equal(w->sig_cnt, 2);
     want_group_sig(w, 1, 2);
     double failed = metric(AQ_M_TSS_BATCH_FAILED_TOTAL, "encoding") + metric(AQ_M_TSS_BATCH_FAILED_TOTAL, "subgroup") +
@@ -390,7 +390,7 @@ static void test_flood(void **state) {
   aq_tss_partial set[V + 1];
   for (uint32_t i = 0; i <= V; i++) set[i] = sign(w, key_of(100, AQ_DUTY_RANDAO, i % V), 3, 1);
   assert_int_equal(aq_tss_remote(w->tss, set, V + 1), AQ_E_LIMIT);
-  test_env_until(&w->env, w->env.now_ns + the_chain.clock.slot_ns);
+  fake_env_run_until(&w->env, fake_env_now(&w->env) + the_chain.clock.slot_ns);
   for (uint32_t i = 0; i < 40; i++) {
     p.key = key_of(300000 + i, AQ_DUTY_ATTESTER, 0);
     took += remote(w, &p) == AQ_OK;
@@ -404,9 +404,10 @@ static void test_flood(void **state) {
     p = sign(w, key, share, 4);
     assert_int_equal(remote(w, &p), AQ_OK);
   }
-  test_env_jobs(&w->env);
+  fake_env_jobs(&w->env);
   assert_int_equal(w->sig_cnt, 1);
-  test_env_until(&w->env, w->env.now_ns + 100 * the_chain.clock.slot_ns); /* as many as at first, not more */
+  fake_env_run_until(&w->env,
+                     fake_env_now(&w->env) + 100 * the_chain.clock.slot_ns); /* as many as at first, not more */
   took = 0;
   for (uint32_t i = 0; i < 400; i++) {
     p.key = key_of(400000 + i, AQ_DUTY_ATTESTER, 0);
@@ -431,7 +432,7 @@ static void test_exempt(void **state) {
   aq_tss_partial own = sign(w, key_of(32 * 5, AQ_DUTY_EXIT, 0), 1, 5), c = sign(w, own.key, 3, 5);
   aq_tss_local(w->tss, &own, 1);
   assert_int_equal(remote(w, &c), AQ_OK);
-  test_env_until(&w->env, w->env.now_ns + 200 * the_chain.clock.slot_ns);
+  fake_env_run_until(&w->env, fake_env_now(&w->env) + 200 * the_chain.clock.slot_ns);
   assert_int_equal(w->sig_cnt, 1);
   assert_int_equal(aq_tss_open(w->tss), 9);
   world_free(w);
@@ -448,7 +449,7 @@ static void test_random_events(void **state) {
     w->env.reverse_jobs = seed % 2 == 0;
     restart(w);
     for (int step = 0; step < 250; step++) {
-      uint64_t slot = aq_slot_at(&the_chain.clock, w->env.now_ns), r = aq_test_rng_next(&w->rng);
+      uint64_t slot = aq_slot_at(&the_chain.clock, fake_env_now(&w->env)), r = aq_test_rng_next(&w->rng);
       aq_sign_key key =
           key_of(slot + (r & 1), (r & 2) ? AQ_DUTY_SYNC_MESSAGE : AQ_DUTY_PROPOSER, (uint32_t)(r >> 2) % 3);
       uint32_t share = (uint32_t)(r >> 8) % N + 1;
@@ -463,8 +464,9 @@ static void test_random_events(void **state) {
         root_of(p.root, slot * 4);
         aq_tss_agreed(w->tss, &key, p.root);
       }
-      if ((r >> 28) % 3 == 0) (void)test_env_job(&w->env);
-      if ((r >> 32) % 16 == 0) test_env_until(&w->env, w->env.now_ns + (r >> 36) % (2 * the_chain.clock.slot_ns));
+      if ((r >> 28) % 3 == 0) (void)fake_env_job_step(&w->env);
+      if ((r >> 32) % 16 == 0)
+        fake_env_run_until(&w->env, fake_env_now(&w->env) + (r >> 36) % (2 * the_chain.clock.slot_ns));
       if ((r >> 40) % 101 == 0) restart(w);
     }
     restart(w);
@@ -505,7 +507,7 @@ static void test_batches(void **state) {
     else
       assert_int_equal(remote(w, &p), AQ_OK);
   }
-  test_env_jobs(&w->env);
+  fake_env_jobs(&w->env);
   assert_int_equal(w->sig_cnt, V + 1);
   assert_int_equal(w->sig_key[0].duty.type, AQ_DUTY_PROPOSER);
   for (uint32_t i = 1; i <= V; i++) want_group_sig(w, i, w->sig_key[i].validator % 3);
@@ -518,7 +520,7 @@ static void test_selftest(void **state) {
   (void)state;
   world *w = world_new(0, 15);
   aq_buf before = AQ_BUF(1 << 20), after = AQ_BUF(1 << 20);
-  test_env_until(&w->env, w->env.now_ns + AQ_SECONDS(95));
+  fake_env_run_until(&w->env, fake_env_now(&w->env) + AQ_SECONDS(95));
   aq_metrics_write(&after);
   assert_non_null(strstr(aq_buf_cstr(&after), "service_op_ms_count{op=\"selftest\",service=\"tss\"} 3"));
   aq_buf_free(&before), aq_buf_free(&after);
@@ -543,7 +545,7 @@ static void test_free_in_flight(void **state) {
     assert_int_equal(strict ? w->tss->check_cnt : w->tss->batch_cnt, 1);
     tss_selftest_start(w->tss);
     restart(w);
-    test_env_jobs(&w->env);
+    fake_env_jobs(&w->env);
     assert_int_equal(w->sig_cnt, 0);
     assert_int_equal(w->end[0].result, AQ_TSS_CANCELLED);
     world_free(w);

@@ -17,7 +17,7 @@ enum { VALIDATORS = 16, SPE = 8, LIES_MAX = 16 };
 #define SLOT_NS FAKE_CHAIN_SLOT
 
 typedef struct {
-  fake_env env;
+  fake_env env, own; /* own: of the client, by whose clock it may be another time */
   aq_beacon *b;
   aq_http_handler liar;
   uint32_t lie_percent, lie_cnt; /* lie_cnt: so many answers on lie_path are lie_text */
@@ -110,7 +110,7 @@ static void vc_failed(void *arg, const char *why) {
 }
 
 static void vc_up(world *w, bool ssz) {
-  w->vc = aq_vc_new(&(aq_vc_cfg){.env = &w->env.env,
+  w->vc = aq_vc_new(&(aq_vc_cfg){.env = &w->own.env,
                                  .http = &w->bridge.http,
                                  .store = &w->protection.port,
                                  .url = "http://sim",
@@ -133,6 +133,7 @@ static world *world_new(aq_fork fork) {
   aq_metrics_init();
   aq_log_start(AQ_LOG_ERROR, quiet, NULL);
   fake_env_init(&w->env, GENESIS - AQ_SECONDS(5));
+  fake_env_join(&w->own, w->env.time, w->env.skew_ns);
   fake_chain_keys(w->secret, w->pubkey, VALIDATORS);
   w->b = fake_chain_new(&w->env, w->pubkey, VALIDATORS, SPE, fork);
   aq_test_rng_seed(&w->rng, 7);
@@ -149,7 +150,8 @@ static void world_free(world *w) {
   fake_bridge_check_idle(&w->bridge);
   aq_beacon_free(w->b);
   fake_env_drain(&w->env);
-  assert_int_equal(w->env.timer_cnt, 0);
+  fake_env_free(&w->own);
+  fake_env_free(&w->env);
   fake_disk_free(&w->disk);
   aq_log_stop();
   free(w);
@@ -259,29 +261,7 @@ static void test_records(void **state) {
 
 /* ---- a clock of its own ---- */
 
-static uint64_t g_ahead_ns;
-
-static uint64_t ahead_now(void *ctx) { return fake_env_now_(ctx) + g_ahead_ns; }
-
-static void ahead_timer_set(void *ctx, aq_timer *t, uint64_t at_ns, void (*fn)(void *arg), void *arg) {
-  fake_env_timer_set_(ctx, t, at_ns > g_ahead_ns ? at_ns - g_ahead_ns : 0, fn, arg);
-}
-
-static void vc_up_ahead(world *w, const aq_env *env) {
-  w->vc = aq_vc_new(&(aq_vc_cfg){.env = env,
-                                 .http = &w->bridge.http,
-                                 .store = &w->protection.port,
-                                 .url = "http://sim",
-                                 .secret = (const uint8_t(*)[32])w->secret,
-                                 .key_cnt = VALIDATORS});
-  aq_vc_start(w->vc);
-}
-
-static aq_env ahead_env(const world *w) {
-  aq_env env = w->env.env;
-  env.now_ns = ahead_now, env.timer_set = ahead_timer_set;
-  return env;
-}
+static void own_ahead(world *w, uint64_t ns) { fake_env_set(&w->own, fake_env_now(&w->env) + ns); }
 
 /* Goal: a clock that was ahead when the client started costs no duty of the time after it was set right.
    Method: ahead by some slots, an hour and a year for some slots, then right; the epochs after the running one. */
@@ -291,11 +271,10 @@ static void test_clock_that_was_ahead(void **state) {
   for (size_t i = 0; i < AQ_COUNT(ahead_s); i++) {
     world *w = world_new(AQ_FULU);
     run_to(w, 1, 0);
-    aq_env env = ahead_env(w);
-    g_ahead_ns = AQ_SECONDS(ahead_s[i]);
-    vc_up_ahead(w, &env);
+    own_ahead(w, AQ_SECONDS(ahead_s[i]));
+    vc_up(w, false);
     run_to(w, SPE + 2, AQ_SECONDS(1));
-    g_ahead_ns = 0;
+    own_ahead(w, 0);
     run_to(w, 2 * SPE, 0);
     uint64_t ok = chain(w).attestations_ok;
     run_to(w, 4 * SPE, 0);
@@ -312,15 +291,13 @@ static void test_answer_of_another_time(void **state) {
   static const char *const paths[] = {"duties/attester", "duties/proposer"};
   (void)state;
   world *w = world_new(AQ_FULU);
-  aq_env env = ahead_env(w);
-  g_ahead_ns = 0;
-  vc_up_ahead(w, &env);
+  vc_up(w, false);
   run_to(w, SPE / 2, 0);
   for (size_t i = 0; i < AQ_COUNT(paths); i++) fault(w, paths[i], "late", 4000, 1);
   fake_env_run_for(&w->env, AQ_MILLIS(100)); /* epoch 1 is asked for */
-  g_ahead_ns = 2 * SPE * SLOT_NS;
+  own_ahead(w, 2 * SPE * SLOT_NS);
   fake_env_run_for(&w->env, AQ_SECONDS(5));
-  g_ahead_ns = 0;
+  own_ahead(w, 0);
   run_to(w, 4 * SPE, 0);
   uint64_t ok = chain(w).attestations_ok;
   run_to(w, 6 * SPE, 0);
@@ -337,7 +314,7 @@ static void test_head_asked_once(void **state) {
   vc_up(w, false);
   run_to(w, 2, AQ_MILLIS(100));
   assert_int_equal(w->vc->head_call, 0);
-  w->vc->unproven_ns = w->env.wall_ns + 10 * SPE * SLOT_NS;
+  w->vc->unproven_ns = fake_env_now(&w->env) + 10 * SPE * SLOT_NS;
   aq_vc_clock(w->vc);
   uint64_t call = w->vc->head_call;
   assert_true(call != 0);
@@ -345,7 +322,7 @@ static void test_head_asked_once(void **state) {
   assert_int_equal(w->vc->head_call, call);
   fake_env_run_for(&w->env, AQ_MILLIS(100));
   assert_int_equal(w->vc->head_call, 0);
-  assert_true(w->vc->unproven_ns < w->env.wall_ns + 9 * SPE * SLOT_NS);
+  assert_true(w->vc->unproven_ns < fake_env_now(&w->env) + 9 * SPE * SLOT_NS);
   aq_vc_clock(w->vc);
   assert_int_equal(w->vc->head_call, 0);
   world_free(w);
@@ -359,15 +336,14 @@ static void test_clock_that_had_duties(void **state) {
   (void)state;
   for (int running = 0; running < 2; running++) {
     world *w = world_new(AQ_FULU);
-    aq_env env = ahead_env(w);
     run_to(w, 1, 0);
-    g_ahead_ns = running ? 0 : SPE * SLOT_NS;
-    vc_up_ahead(w, &env);
+    own_ahead(w, running ? 0 : SPE * SLOT_NS);
+    vc_up(w, false);
     for (uint64_t epoch = 0; epoch < 8; epoch += 4) {
       run_to(w, epoch * SPE + 2, AQ_SECONDS(1));
-      g_ahead_ns = SPE * SLOT_NS;
+      own_ahead(w, SPE * SLOT_NS);
       run_to(w, (epoch + 1) * SPE, 0);
-      g_ahead_ns = 0;
+      own_ahead(w, 0);
       aq_beacon_stats before = chain(w);
       uint32_t copies = w->protection.backups;
       run_to(w, (epoch + 3) * SPE, 0);
@@ -395,13 +371,12 @@ static void test_learnt_ahead(void **state) {
     w->lie_cnt = UINT32_MAX;
     w->lie_path = keys ? "states/head/validators" : "validator/duties/";
     w->lie_text = keys ? text : "{\"data\":[]}";
-    aq_env env = ahead_env(w);
     run_to(w, 1, 0);
-    g_ahead_ns = 10 * SPE * SLOT_NS;
-    vc_up_ahead(w, &env);
+    own_ahead(w, 10 * SPE * SLOT_NS);
+    vc_up(w, false);
     run_to(w, 2 * SPE, AQ_SECONDS(1));
     w->lie_cnt = 0;
-    g_ahead_ns = 0;
+    own_ahead(w, 0);
     run_to(w, 3 * SPE, 0);
     uint64_t ok = chain(w).attestations_ok;
     run_to(w, 5 * SPE, 0);
@@ -528,7 +503,7 @@ static void test_lost_journal(void **state) {
     fake_disk_lose(&w->disk, 0);
     fake_store_open(&w->protection, &w->disk, &w->env.env, NULL);
     w->protection.port.state = way == 1 ? AQ_STORE_MISS : way == 2 ? AQ_STORE_FALLBACK : AQ_STORE_OK;
-    w->protection.port.since_ns = way == 3 ? w->env.wall_ns : 0;
+    w->protection.port.since_ns = way == 3 ? fake_env_now(&w->env) : 0;
     vc_up(w, true);
     run_to(w, SPE + 3, AQ_SECONDS(11));
     if (way == 0) {

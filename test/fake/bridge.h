@@ -32,8 +32,8 @@ struct fake_bridge {
 };
 
 static inline void bridge_close_(bridge_conn *c) {
-  fake_env_timer_cancel_(c->bridge->env, &c->step);
-  fake_env_timer_cancel_(c->bridge->env, &c->limit);
+  aq_timer_cancel(&c->bridge->env->env, &c->step);
+  aq_timer_cancel(&c->bridge->env->env, &c->limit);
   fake_res_free(c->res);
   free(c->method), free(c->target);
   aq_buf_free(&c->headers);
@@ -51,8 +51,8 @@ static inline void bridge_end_(bridge_conn *c, aq_status st) {
   bridge_conn was = *c;
   aq_http_header h[FAKE_HEADERS_MAX * 4];
   aq_httpc_res res = {0};
-  fake_env_timer_cancel_(c->bridge->env, &c->step);
-  fake_env_timer_cancel_(c->bridge->env, &c->limit);
+  aq_timer_cancel(&c->bridge->env->env, &c->step);
+  aq_timer_cancel(&c->bridge->env->env, &c->limit);
   was.step = was.limit = (aq_timer){0};
   memset(c, 0, sizeof *c);
   if (st == AQ_OK) {

@@ -11,9 +11,10 @@
 #include "base/assert.h"
 #include "base/time.h"
 #include "consensus/consensus.h"
+#include "fake/env.h"
 #include "qbft/qbft_wire.h"
 
-enum { FAKE_NODES_MAX = 10, FAKE_TIMERS_MAX = 8192, FAKE_EVENTS_MAX = 8192, FAKE_RECORDS_MAX = 4096 };
+enum { FAKE_NODES_MAX = 10, FAKE_EVENTS_MAX = 8192, FAKE_RECORDS_MAX = 4096 };
 
 typedef struct fake_cluster fake_cluster;
 
@@ -38,7 +39,7 @@ typedef struct {
   fake_cluster *w;
   uint32_t idx, life;
   bool up;
-  aq_env env;
+  fake_env env; /* of the cluster's time; jobs run at once and are told of next */
   aq_net net;
   aq_store store;
   aq_net_handler handler, votes;
@@ -60,9 +61,10 @@ typedef struct {
 typedef enum { FAKE_PASS, FAKE_DROP, FAKE_REPLACE, FAKE_ERROR } fake_verdict;
 
 typedef struct {
-  uint64_t at_ns, seq;
-  /* 1 message, 2 network answer, 3 store answer, 4 end of a job, 5 request, 6 answer to it, 7 store looked up */
-  int kind;
+  aq_list node;
+  fake_cluster *w;
+  aq_timer timer;
+  int kind; /* 1 message, 2 network answer, 3 store answer, 5 request, 6 answer to it, 7 store looked up */
   uint32_t from, to, life;
   aq_buf bytes;
   void (*done)(void *arg, aq_status st);
@@ -76,16 +78,14 @@ typedef struct {
 
 struct fake_cluster {
   uint32_t n;
-  uint64_t now_ns, seq, commit_ns;
-  uint64_t slept_ns; /* the wall clock minus what passed */
+  fake_time time;
+  fake_env between; /* what is on its way */
+  uint64_t commit_ns;
   uint64_t delay_ns[FAKE_NODES_MAX][FAKE_NODES_MAX];
   fake_node node[FAKE_NODES_MAX];
   uint8_t pubkey[FAKE_NODES_MAX][33];
   aq_chain chain;
-  aq_timer *timer[FAKE_TIMERS_MAX];
-  uint32_t timer_owner[FAKE_TIMERS_MAX];
-  size_t timer_cnt;
-  fake_event event[FAKE_EVENTS_MAX];
+  aq_list events; /* under way, in the order of their making */
   size_t event_cnt;
   fake_verdict (*filter)(fake_cluster *w, uint32_t from, uint32_t to, const aq_qbft_wire *m, aq_buf *out,
                          uint64_t *extra_ns);
@@ -99,55 +99,29 @@ struct fake_cluster {
   aq_arena arena;
 };
 
-static inline uint64_t fake_now(void *ctx) { return ((fake_node *)ctx)->w->now_ns; }
-static inline uint64_t fake_mono(void *ctx) {
-  const fake_cluster *w = ((fake_node *)ctx)->w;
-  return w->now_ns - w->slept_ns;
-}
-static inline void fake_random(void *ctx, void *out, size_t len) { /* never twice the same */
-  fake_node *n = ctx;
-  memset(out, 7, len);
-  n->w->seq++;
-  memcpy(out, &n->w->seq, len < sizeof n->w->seq ? len : sizeof n->w->seq);
-}
+static inline uint64_t fake_cluster_now(const fake_cluster *w) { return fake_env_now(&w->between); }
 
-static inline void fake_timer_cancel(void *ctx, aq_timer *t) {
-  fake_cluster *w = ((fake_node *)ctx)->w;
-  if (t->pos == 0) return;
-  size_t at = t->pos - 1, last = --w->timer_cnt;
-  w->timer[at] = w->timer[last];
-  w->timer_owner[at] = w->timer_owner[last];
-  w->timer[at]->pos = at + 1;
-  t->pos = 0;
-}
-
-static inline void fake_timer_set(void *ctx, aq_timer *t, uint64_t at_ns, void (*fn)(void *), void *arg) {
-  fake_node *n = ctx;
-  fake_timer_cancel(ctx, t);
-  AQ_ASSERT(n->w->timer_cnt < FAKE_TIMERS_MAX);
-  t->fn = fn, t->arg = arg, t->at_ns = at_ns, t->seq = ++n->w->seq, t->span = false;
-  n->w->timer_owner[n->w->timer_cnt] = n->idx;
-  n->w->timer[n->w->timer_cnt++] = t;
-  t->pos = n->w->timer_cnt;
-}
+static inline void fake_event_due(void *arg);
 
 static inline fake_event *fake_event_add(fake_cluster *w, int kind, uint64_t after_ns) {
-  AQ_ASSERT(w->event_cnt < FAKE_EVENTS_MAX);
-  fake_event *e = &w->event[w->event_cnt++];
-  *e = (fake_event){.at_ns = w->now_ns + after_ns, .seq = ++w->seq, .kind = kind};
+  fake_event *e = calloc(1, sizeof *e);
+  AQ_ASSERT(e && w->event_cnt < FAKE_EVENTS_MAX);
+  e->w = w, e->kind = kind;
+  aq_list_push(&w->events, &e->node);
+  w->event_cnt++;
+  aq_timer_after(&w->between.env, &e->timer, after_ns, fake_event_due, e);
   return e;
 }
 
-/* ---- jobs: run at once, told next ---- */
-
-static inline void fake_work(void *ctx, aq_job *job) {
-  job->run(job);
-  fake_event_add(((fake_node *)ctx)->w, 4, 0)->arg = job;
+static inline void fake_event_take(fake_event *e) {
+  aq_timer_cancel(&e->w->between.env, &e->timer);
+  aq_list_remove(&e->node);
+  e->w->event_cnt--;
 }
 
-static inline void fake_job_end(const fake_event *e) {
-  aq_job *job = e->arg;
-  job->done(job);
+static inline void fake_event_free(fake_event *e) {
+  aq_buf_free(&e->bytes);
+  free(e);
 }
 
 /* ---- net ---- */
@@ -190,7 +164,7 @@ static inline void fake_send(void *ctx, uint32_t peer, aq_net_proto proto, aq_by
   fake_node *n = ctx;
   fake_cluster *w = n->w;
   AQ_ASSERT(proto == AQ_PROTO_QBFT && peer < w->n && peer != n->idx);
-  aq_qbft_wire_ctx wc = {w->n, &w->chain, w->now_ns};
+  aq_qbft_wire_ctx wc = {w->n, &w->chain, fake_cluster_now(w)};
   aq_qbft_wire m;
   aq_arena_reset(&w->arena);
   AQ_ASSERT(aq_qbft_wire_decode(&m, &w->arena, &wc, msg) == AQ_QBFT_WIRE_OK);
@@ -416,7 +390,7 @@ static inline void fake_on_decided(void *arg, aq_duty duty, const aq_unsigned_se
     return;
   }
   AQ_ASSERT(n->decision_cnt < 64);
-  n->decision[n->decision_cnt++] = (fake_decision){duty, hash, round, n->w->now_ns, set->cnt, 1};
+  n->decision[n->decision_cnt++] = (fake_decision){duty, hash, round, fake_cluster_now(n->w), set->cnt, 1};
 }
 
 static inline void fake_on_failed(void *arg, aq_duty duty, const char *why) {
@@ -429,7 +403,6 @@ static inline void fake_on_failed(void *arg, aq_duty duty, const char *why) {
 static inline void fake_boot(fake_cluster *w, uint32_t i, aq_store_state state) {
   fake_node *n = &w->node[i];
   n->up = true;
-  n->env = (aq_env){n, fake_now, fake_mono, fake_random, fake_timer_set, fake_timer_cancel, fake_work};
   n->net = (aq_net){.ctx = n,
                     .send = fake_send,
                     .request = fake_request,
@@ -445,7 +418,7 @@ static inline void fake_boot(fake_cluster *w, uint32_t i, aq_store_state state) 
                         .find = fake_store_find,
                         .mark = fake_store_mark,
                         .since_ns = n->since_ns};
-  aq_consensus_cfg cfg = {.env = &n->env,
+  aq_consensus_cfg cfg = {.env = &n->env.env,
                           .net = &n->net,
                           .store = &n->store,
                           .chain = &w->chain,
@@ -453,7 +426,7 @@ static inline void fake_boot(fake_cluster *w, uint32_t i, aq_store_state state) 
                           .n = w->n,
                           .self = i,
                           .peer_pubkey = (const uint8_t(*)[33])w->pubkey,
-                          .started_ns = w->now_ns,
+                          .started_ns = fake_cluster_now(w),
                           .eager_timer = true,
                           .proposal_timeout = true,
                           .arg = n,
@@ -471,10 +444,8 @@ static inline void fake_kill(fake_cluster *w, uint32_t i) {
   if (!n->c) return;
   aq_consensus_free(n->c);
   n->c = NULL;
-  /* A timer that is left would run on freed memory. */
-  for (size_t k = 0; k < w->timer_cnt; k++) AQ_ASSERT(w->timer_owner[k] != i);
-  for (size_t k = 0; k < w->event_cnt; k++) { /* as a host that stops */
-    fake_event *e = &w->event[k];
+  AQ_ASSERT(n->env.timers.cnt == fake_env_untold(&n->env)); /* another one would run on freed memory */
+  AQ_LIST_EACH(&w->events, e, fake_event, node) {           /* as a host that stops */
     if (e->answer && e->from == i) e->answer(e->arg, AQ_E_CLOSED, aq_bytes_of(NULL, 0));
     if (e->from == i) e->answer = NULL;
   }
@@ -501,19 +472,28 @@ static inline void fake_forget(fake_cluster *w, uint32_t i) {
   n->rec_cnt = 0;
 }
 
+static inline uint64_t fake_cluster_job_ns(void *arg) {
+  (void)arg;
+  return 0;
+}
+
 static inline fake_cluster *fake_cluster_new(uint32_t n, aq_fork fork) {
   fake_cluster *w = calloc(1, sizeof *w);
   AQ_ASSERT(w && n <= FAKE_NODES_MAX);
   w->n = n;
   w->chain.clock = (aq_clock){.genesis_ns = AQ_SECONDS(1000000), .slot_ns = AQ_SECONDS(12), .slots_per_epoch = 32};
   for (int f = 0; f < AQ_FORK_CNT; f++) w->chain.fork[f].epoch = f <= (int)fork ? 0 : AQ_FAR_EPOCH;
-  w->now_ns = w->chain.clock.genesis_ns;
+  fake_time_init(&w->time, w->chain.clock.genesis_ns, 1);
+  fake_env_join(&w->between, &w->time, 0);
+  aq_list_init(&w->events);
   aq_arena_init(&w->arena, 8 << 20);
   for (uint32_t i = 0; i < n; i++) {
     uint8_t secret[32];
     memset(secret, (int)i + 1, sizeof secret);
     w->node[i].w = w;
     w->node[i].idx = i;
+    fake_env_join(&w->node[i].env, &w->time, 0);
+    w->node[i].env.job_ns = fake_cluster_job_ns;
     w->node[i].rec = calloc(FAKE_RECORDS_MAX, sizeof *w->node[i].rec);
     AQ_ASSERT(w->node[i].rec && aq_k1_key_new(&w->node[i].key, secret) == AQ_OK);
     aq_k1_pubkey(w->pubkey[i], w->node[i].key);
@@ -526,13 +506,15 @@ static inline void fake_cluster_free(fake_cluster *w) {
   for (uint32_t i = 0; i < w->n; i++) {
     fake_kill(w, i);
     fake_forget(w, i);
+    fake_env_free(&w->node[i].env);
     aq_k1_key_free(w->node[i].key);
     free(w->node[i].rec);
   }
-  for (size_t i = 0; i < w->event_cnt; i++) {
-    if (w->event[i].kind == 4) fake_job_end(&w->event[i]);
-    aq_buf_free(&w->event[i].bytes);
+  AQ_LIST_EACH(&w->events, e, fake_event, node) {
+    fake_event_take(e);
+    fake_event_free(e);
   }
+  fake_env_free(&w->between);
   aq_arena_free(&w->arena);
   free(w);
 }
@@ -556,14 +538,15 @@ static inline void fake_store_answer(fake_cluster *w, fake_event *e) {
   e->done(e->arg, st);
 }
 
-static inline void fake_fire(fake_cluster *w, fake_event *e) {
+static inline void fake_event_due(void *arg) {
+  fake_event *e = arg;
+  fake_cluster *w = e->w;
+  fake_event_take(e);
   if (e->kind == 1) {
     fake_node *n = &w->node[e->to];
     if (n->up) n->handler.recv(n->handler.arg, e->from, aq_buf_bytes(&e->bytes));
   } else if (e->kind == 2) {
     if (w->node[e->from].life == e->life && e->done) e->done(e->arg, e->st);
-  } else if (e->kind == 4) {
-    fake_job_end(e);
   } else if (e->kind == 5) {
     fake_serve(w, e);
   } else if (e->kind == 6) {
@@ -573,49 +556,20 @@ static inline void fake_fire(fake_cluster *w, fake_event *e) {
   } else {
     fake_store_answer(w, e);
   }
-  aq_buf_free(&e->bytes);
+  fake_event_free(e);
 }
 
-static inline void fake_run_until(fake_cluster *w, uint64_t until_ns) {
-  for (;;) {
-    size_t ev = w->event_cnt, tm = w->timer_cnt;
-    uint64_t at = until_ns, seq = UINT64_MAX;
-    for (size_t i = 0; i < w->event_cnt; i++) {
-      const fake_event *e = &w->event[i];
-      if (e->at_ns < at || (e->at_ns == at && e->seq < seq)) at = e->at_ns, seq = e->seq, ev = i;
-    }
-    for (size_t i = 0; i < w->timer_cnt; i++) {
-      const aq_timer *t = w->timer[i];
-      uint64_t t_at = t->at_ns > w->now_ns ? t->at_ns : w->now_ns;
-      if (t_at < at || (t_at == at && t->seq < seq)) at = t_at, seq = t->seq, tm = i, ev = w->event_cnt;
-    }
-    if (seq == UINT64_MAX) break;
-    w->now_ns = at;
-    if (tm < w->timer_cnt && ev == w->event_cnt) {
-      aq_timer *t = w->timer[tm];
-      fake_timer_cancel(&w->node[w->timer_owner[tm]], t);
-      t->fn(t->arg);
-    } else {
-      fake_event e = w->event[ev];
-      w->event[ev] = w->event[--w->event_cnt];
-      fake_fire(w, &e);
-    }
-  }
-  w->now_ns = until_ns;
+static inline void fake_run_until(fake_cluster *w, uint64_t until_ns) { fake_env_run_until(&w->between, until_ns); }
+
+/* Time passes while all processes stand still. */
+static inline void fake_hold_until(fake_cluster *w, uint64_t until_ns) {
+  AQ_ASSERT(until_ns >= fake_cluster_now(w));
+  fake_env_hold(&w->between, until_ns - fake_cluster_now(w));
 }
 
 /* Ends all jobs; no time passes. */
 static inline void fake_jobs_end(fake_cluster *w) {
-  for (size_t i = 0; i < w->event_cnt;) {
-    if (w->event[i].kind != 4) {
-      i++;
-      continue;
-    }
-    fake_event e = w->event[i];
-    w->event[i] = w->event[--w->event_cnt];
-    fake_job_end(&e);
-    i = 0;
-  }
+  for (uint32_t i = 0; i < w->n; i++) fake_env_jobs(&w->node[i].env);
 }
 
 /* A message by hand: no time passes, its signatures are known afterwards. */
@@ -627,12 +581,8 @@ static inline void fake_hand_over(fake_cluster *w, uint32_t to, uint32_t from, a
 
 /* Everybody's wall clock jumps; what is on its way keeps what is left. */
 static inline void fake_step(fake_cluster *w, int64_t step_ns) {
-  w->now_ns += (uint64_t)step_ns;
-  w->slept_ns += (uint64_t)step_ns;
-  for (size_t i = 0; i < w->event_cnt; i++) w->event[i].at_ns += (uint64_t)step_ns;
-  for (size_t i = 0; i < w->timer_cnt; i++) {
-    if (w->timer[i]->span) w->timer[i]->at_ns += (uint64_t)step_ns;
-  }
+  fake_env_shift(&w->between, step_ns);
+  for (uint32_t i = 0; i < w->n; i++) fake_env_shift(&w->node[i].env, step_ns);
 }
 
 static inline const fake_decision *fake_decision_of(const fake_cluster *w, uint32_t node, aq_duty duty) {
@@ -652,7 +602,7 @@ static inline fake_cluster *fake_cluster_before(uint32_t n, uint32_t away, aq_du
     fake_boot(w, i, AQ_STORE_OK);
     AQ_ASSERT(aq_consensus_participate(w->node[i].c, duty) == AQ_OK);
   }
-  fake_run_until(w, w->now_ns + AQ_MILLIS(50)); /* the peers' first answers */
+  fake_run_until(w, fake_cluster_now(w) + AQ_MILLIS(50)); /* the peers' first answers */
   return w;
 }
 

@@ -1,135 +1,85 @@
-/* fake/env.h - environment of tests: a virtual clock, timers in order, jobs run one after another when the test
-   drains. Nothing happens by itself: only fake_env_drain and fake_env_run_* call back. Header only; used by *_test.c
-   and *_fuzz.c. */
+/* fake/env.h - the environment of port/env.h in memory: virtual time, timers, seeded randomness, workers. Nothing
+   happens by itself: only the functions below that say so call back.
+
+   A fake_time is what several environments share (the nodes of a cluster, each with a wall clock of its own): the
+   time that passes, one order of all timers, one source of numbers. An environment that stands alone has its own.
+
+   Timers are never early. Those that are due fire by their time, then in the order of arming, across all environments
+   of a time; one armed for the past counts as armed for now. Waiting jobs come before timers.
+
+   Faults are fields and calls: a clock that is off or jumps, a thread that is held up, numbers that are all 0, workers
+   that finish in another order or late, a process that is dead.
+
+   Does not: run anything in parallel, copy timers or jobs (they stay their owners'). Limit: FAKE_STEPS_MAX callbacks at
+   one moment; more is a loop that never ends, and fails. */
 #ifndef AQ_FAKE_ENV_H
 #define AQ_FAKE_ENV_H
 
 #include "base/assert.h"
+#include "base/list.h"
+#include "fake/rng.h"
 #include "port/env.h"
+#include "port/timer_heap.h"
 
-enum { FAKE_ENV_TIMERS_MAX = 8192, FAKE_ENV_STEPS_MAX = 1000000 };
+enum { FAKE_STEPS_MAX = 1000000 };
+
+typedef struct {
+  uint64_t now_ns; /* monotonic */
+  uint64_t seq;    /* of what was armed last; others may take numbers of it for an order of their own */
+  uint64_t fired;  /* timers so far */
+  fake_rng rng;
+  aq_list envs;       /* private, as the rest */
+  uint32_t waiting;   /* jobs that no worker has taken */
+  uint64_t moment_ns; /* steps were taken at it: so many */
+  uint32_t steps;
+} fake_time;
 
 typedef struct {
   aq_env env; /* pass &fake.env to the code under test */
-  uint64_t wall_ns, mono_ns;
-  uint64_t seq, rng;
-  aq_timer *timer[FAKE_ENV_TIMERS_MAX];
-  size_t timer_cnt;
-  aq_job *job[AQ_JOB_PRIORITIES], **job_end[AQ_JOB_PRIORITIES];
+  fake_time *time;
+  int64_t skew_ns;  /* wall clock minus monotonic time; change it by the calls below, so that spans keep their length */
+  bool dead;        /* arms no timer and fires none */
+  bool zero_random; /* all numbers are 0 */
+  bool reverse_jobs; /* of one priority the newest waiting job runs first */
+  /* NULL: jobs wait, by priority, until a step takes one. Else each runs at once, and its end is told after so long. */
+  uint64_t (*job_ns)(void *arg);
+  void *job_arg;
+  aq_timer_heap timers; /* to read: what is armed, by own wall clock */
+  fake_time own;        /* private, as the rest */
+  aq_list node, untold; /* untold: jobs that ran */
+  aq_job *job[AQ_JOB_PRIORITIES];
 } fake_env;
 
-static inline uint64_t fake_env_now_(void *ctx) { return ((fake_env *)ctx)->wall_ns; }
-static inline uint64_t fake_env_mono_(void *ctx) { return ((fake_env *)ctx)->mono_ns; }
+void fake_time_init(fake_time *t, uint64_t now_ns, uint64_t seed);
+bool fake_time_step(fake_time *t, uint64_t until_ns); /* one job, or one timer due until then; false: neither */
 
-static inline void fake_env_random_(void *ctx, void *out, size_t len) {
-  fake_env *f = ctx;
-  uint8_t *p = out;
-  for (size_t i = 0; i < len; i++) {
-    f->rng = f->rng * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    p[i] = (uint8_t)(f->rng >> 56);
-  }
-}
+/* Alone: a time of its own that has run for 1,000 s, numbers of seed 1, queued jobs. */
+void fake_env_init(fake_env *f, uint64_t wall_ns);
+/* On a time that outlives it; its wall clock is skew_ns ahead. */
+void fake_env_join(fake_env *f, fake_time *t, int64_t skew_ns);
+/* Ends the jobs under way, as environments do; how many timers are still armed then, which is a fault of their owners.
+   Not to be used afterwards. */
+AQ_NODISCARD size_t fake_env_end(fake_env *f);
+void fake_env_free(fake_env *f); /* the same where no timer may be armed */
 
-static inline void fake_env_timer_cancel_(void *ctx, aq_timer *t) {
-  fake_env *f = ctx;
-  if (t->pos == 0) return;
-  AQ_ASSERT(t->pos <= f->timer_cnt && f->timer[t->pos - 1] == t);
-  aq_timer *last = f->timer[--f->timer_cnt];
-  f->timer[t->pos - 1] = last;
-  last->pos = t->pos;
-  t->pos = 0;
-}
-
-static inline void fake_env_timer_set_(void *ctx, aq_timer *t, uint64_t at_ns, void (*fn)(void *), void *arg) {
-  fake_env *f = ctx;
-  fake_env_timer_cancel_(ctx, t);
-  AQ_ASSERT(f->timer_cnt < FAKE_ENV_TIMERS_MAX);
-  t->fn = fn, t->arg = arg, t->at_ns = at_ns, t->seq = ++f->seq, t->span = false;
-  f->timer[f->timer_cnt++] = t;
-  t->pos = f->timer_cnt;
-}
-
-static inline void fake_env_work_(void *ctx, aq_job *job) {
-  fake_env *f = ctx;
-  AQ_ASSERT(job->priority < AQ_JOB_PRIORITIES);
-  job->next = NULL;
-  *f->job_end[job->priority] = job;
-  f->job_end[job->priority] = &job->next;
-}
-
-static inline void fake_env_init(fake_env *f, uint64_t now_ns) {
-  memset(f, 0, sizeof *f);
-  f->wall_ns = now_ns, f->mono_ns = AQ_SECONDS(1000), f->rng = 1;
-  for (size_t i = 0; i < AQ_JOB_PRIORITIES; i++) f->job_end[i] = &f->job[i];
-  f->env = (aq_env){.ctx = f,
-                    .now_ns = fake_env_now_,
-                    .mono_ns = fake_env_mono_,
-                    .random = fake_env_random_,
-                    .timer_set = fake_env_timer_set_,
-                    .timer_cancel = fake_env_timer_cancel_,
-                    .work = fake_env_work_};
-}
-
-/* Runs the most urgent waiting job; false when there is none. */
-static inline bool fake_env_job_step(fake_env *f) {
-  for (size_t i = 0; i < AQ_JOB_PRIORITIES; i++) {
-    aq_job *j = f->job[i];
-    if (!j) continue;
-    f->job[i] = j->next;
-    if (!j->next) f->job_end[i] = &f->job[i];
-    j->next = NULL;
-    j->run(j);
-    j->done(j);
-    return true;
-  }
-  return false;
-}
-
+uint64_t fake_env_now(const fake_env *f);  /* wall clock */
+uint64_t fake_env_mono(const fake_env *f); /* monotonic */
 /* The armed timer that fires first, NULL when none is armed. */
-static inline aq_timer *fake_env_first_timer(const fake_env *f) {
-  aq_timer *best = NULL;
-  for (size_t i = 0; i < f->timer_cnt; i++) {
-    aq_timer *t = f->timer[i];
-    if (!best || t->at_ns < best->at_ns || (t->at_ns == best->at_ns && t->seq < best->seq)) best = t;
-  }
-  return best;
-}
+aq_timer *fake_env_first_timer(const fake_env *f);
+size_t fake_env_untold(const fake_env *f); /* jobs that ran and whose end is still to be told: a timer each */
 
-/* One job or one due timer; false when nothing is left to do now. */
-static inline bool fake_env_step(fake_env *f) {
-  if (fake_env_job_step(f)) return true;
-  aq_timer *t = fake_env_first_timer(f);
-  if (!t || t->at_ns > f->wall_ns) return false;
-  fake_env_timer_cancel_(f, t);
-  t->fn(t->arg);
-  return true;
-}
+/* These call back. */
+bool fake_env_job_step(fake_env *f);   /* the most urgent waiting job, else the end of one that ran; false: none */
+void fake_env_jobs(fake_env *f);       /* all of them, and what they start; no timer */
+bool fake_env_timer_step(fake_env *f); /* one timer that is due by the own clock; false: there is none */
+bool fake_env_step(fake_env *f);       /* one job or due timer of the time; false: nothing is left to do now */
+void fake_env_drain(fake_env *f);      /* everything that is due at this moment */
+void fake_env_run_until(fake_env *f, uint64_t wall_ns); /* lets time pass up to a moment, inclusive */
+void fake_env_run_for(fake_env *f, uint64_t ns);
 
-/* Everything that is due at this moment. */
-static inline void fake_env_drain(fake_env *f) {
-  for (size_t i = 0; fake_env_step(f); i++) AQ_ASSERT(i < FAKE_ENV_STEPS_MAX);
-}
-
-/* Lets time pass up to a moment (inclusive), firing timers at their exact time. */
-static inline void fake_env_run_until(fake_env *f, uint64_t at_ns) {
-  for (;;) {
-    fake_env_drain(f);
-    aq_timer *t = fake_env_first_timer(f);
-    uint64_t next_ns = t && t->at_ns < at_ns ? t->at_ns : at_ns;
-    if (next_ns <= f->wall_ns) return;
-    f->mono_ns += next_ns - f->wall_ns;
-    f->wall_ns = next_ns;
-  }
-}
-
-static inline void fake_env_run_for(fake_env *f, uint64_t ns) { fake_env_run_until(f, f->wall_ns + ns); }
-
-/* The wall clock jumps (a machine that slept, NTP): no timer fires before the next drain or run. */
-static inline void fake_env_jump(fake_env *f, uint64_t wall_ns) {
-  for (size_t i = 0; i < f->timer_cnt; i++) {
-    if (f->timer[i]->span) f->timer[i]->at_ns += wall_ns - f->wall_ns;
-  }
-  f->wall_ns = wall_ns;
-}
+/* These do not: what became due fires with the next call of the above. */
+void fake_env_hold(fake_env *f, uint64_t ns);      /* time passes while the thread is held up */
+void fake_env_set(fake_env *f, uint64_t wall_ns);  /* the wall clock is set (NTP, a hand, a machine that slept) */
+void fake_env_shift(fake_env *f, int64_t step_ns); /* the same by a difference */
 
 #endif

@@ -47,7 +47,7 @@ static inline char *fake_http_dup_(const char *s) {
 }
 
 static inline void fake_http_release_(fake_ex *ex) {
-  fake_env_timer_cancel_(ex->h->env, &ex->timer);
+  aq_timer_cancel(&ex->h->env->env, &ex->timer);
   free(ex->method), free(ex->url), free(ex->accept), free(ex->content_type), free(ex->version), free(ex->res_body);
   for (size_t i = 0; i < ex->res_header_cnt; i++) free(ex->res_header[i][0]), free(ex->res_header[i][1]);
   aq_buf_free(&ex->body);

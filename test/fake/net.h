@@ -1,8 +1,7 @@
-/* fake/net.h - sockets in memory for tests and simulators: many nodes, one aq_tcp each, over any environment
-   that keeps virtual time. Every direction of a connection has a latency, a rate and a buffer; bytes arrive in
-   pieces, cut at random when asked. Faults: cut links (dials hang, bytes wait), crashed nodes, resets. Callbacks
-   come from timers only, never from inside a call, as with real sockets. Also a small environment of its own,
-   fake_loop. Header only; used by *_test.c, *_fuzz.c and sim. */
+/* fake/net.h - sockets in memory for tests and simulators: many nodes, one aq_tcp each, over any environment of virtual
+   time. Every direction of a connection has a latency, a rate and a buffer; bytes arrive in pieces, cut at random when
+   asked. Faults: cut links (dials hang, bytes wait), crashed nodes, resets. Callbacks come from timers only,
+   never from inside a call, as with real sockets. Header only. */
 #ifndef AQ_FAKE_NET_H
 #define AQ_FAKE_NET_H
 
@@ -11,72 +10,8 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "fake/env.h"
 #include "p2p/host.h"
-#include "port/timer_heap.h"
-
-/* ---- an environment with virtual time ---- */
-
-typedef struct {
-  aq_env env; /* hand &loop.env to the code under test; its functions want the loop as ctx */
-  uint64_t now_ns, seq, rng;
-  aq_timer_heap timers;
-} fake_loop;
-
-static inline uint64_t fake_rng(uint64_t *state) { /* splitmix64 */
-  uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-  return z ^ (z >> 31);
-}
-
-static inline uint64_t fake_loop_now(void *ctx) { return ((fake_loop *)ctx)->now_ns; }
-
-static inline void fake_loop_random(void *ctx, void *out, size_t len) {
-  uint8_t *p = out;
-  for (size_t i = 0; i < len; i++) p[i] = (uint8_t)fake_rng(&((fake_loop *)ctx)->rng);
-}
-
-static inline void fake_timer_cancel(void *ctx, aq_timer *t) { aq_timer_heap_remove(&((fake_loop *)ctx)->timers, t); }
-
-static inline void fake_timer_set(void *ctx, aq_timer *t, uint64_t at_ns, void (*fn)(void *), void *arg) {
-  fake_loop *l = ctx;
-  fake_timer_cancel(l, t);
-  *t = (aq_timer){.fn = fn, .arg = arg, .at_ns = at_ns < l->now_ns ? l->now_ns : at_ns, .seq = ++l->seq};
-  aq_timer_heap_add(&l->timers, t);
-}
-
-static inline void fake_loop_work(void *ctx, aq_job *job) {
-  (void)ctx;
-  job->run(job); /* hosts have no jobs; whoever needs them at a later time brings another environment */
-  job->done(job);
-}
-
-static inline void fake_loop_init(fake_loop *l, uint64_t seed) {
-  *l = (fake_loop){.now_ns = UINT64_C(1700000000) * AQ_NS_PER_SEC, .rng = seed};
-  l->env =
-      (aq_env){l, fake_loop_now, fake_loop_now, fake_loop_random, fake_timer_set, fake_timer_cancel, fake_loop_work};
-}
-
-static inline void fake_loop_free(fake_loop *l) { aq_timer_heap_free(&l->timers); }
-
-/* The next timer, if it is due until then. */
-static inline bool fake_loop_step(fake_loop *l, uint64_t until_ns) {
-  aq_timer *t = aq_timer_heap_first(&l->timers);
-  if (!t || t->at_ns > until_ns) return false;
-  l->now_ns = t->at_ns;
-  fake_timer_cancel(l, t);
-  t->fn(t->arg);
-  return true;
-}
-
-static inline void fake_loop_run(fake_loop *l, uint64_t ns) {
-  uint64_t until = l->now_ns + ns;
-  while (fake_loop_step(l, until)) {
-  }
-  l->now_ns = until;
-}
-
-/* ---- sockets ---- */
 
 enum { FAKE_NODES_MAX = 64, FAKE_PORT = 3610 };
 #define FAKE_WAITING_MAX ((size_t)4 << 20) /* p2p/host.h: what write takes before it says no */
@@ -319,7 +254,7 @@ static inline size_t fake_tcp_write(void *ctx, uint64_t id, aq_bytes out) {
   if (taken < out.len) e->short_write = true;
   bool idle = aq_list_empty(&o->in);
   for (size_t off = 0; off < taken;) {
-    size_t max = n->chunk_max ? 1 + fake_rng(&n->rng) % n->chunk_max : 65536;
+    size_t max = n->chunk_max ? 1 + fake_splitmix(&n->rng) % n->chunk_max : 65536;
     size_t len = taken - off < max ? taken - off : max;
     fake_segment *s = malloc(sizeof *s + len);
     AQ_ASSERT(s);

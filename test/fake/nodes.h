@@ -436,7 +436,7 @@ static inline void vc_wait(world *w, uint32_t n, uint32_t v, aq_duty duty, uint6
   vc_call *c = &w->node[n].call[v + (duty.type == AQ_DUTY_PROPOSER ? VALIDATORS : 0)];
   *c = (vc_call){.w = w, .node = n, .validator = v};
   c->wait = (aq_dutydb_waiter){.kind = duty.type, .slot = duty.slot, .index = index, .fn = vc_agreed, .arg = c};
-  aq_dutydb_await(aq_workflow_dutydb(w->node[n].workflow), &c->wait, w->env.wall_ns + AQ_SECONDS(20));
+  aq_dutydb_await(aq_workflow_dutydb(w->node[n].workflow), &c->wait, fake_env_now(&w->env) + AQ_SECONDS(20));
 }
 
 static inline void vc_randao(world *w, uint32_t n, uint64_t slot, vc_answer *answer) {
@@ -529,7 +529,7 @@ static inline void node_start(world *w, uint32_t i, bool tss, aq_store_state sta
                                                    .lock = &w->lock,
                                                    .key = n->key,
                                                    .self = i,
-                                                   .started_ns = w->env.wall_ns,
+                                                   .started_ns = fake_env_now(&w->env),
                                                    .enable_tss = tss,
                                                    .builder_api = w->builder_api,
                                                    .arg = n,
@@ -575,7 +575,7 @@ static inline void world_free(world *w) {
     fake_env_drain(&w->env);
   }
   fake_env_run_for(&w->env, AQ_SECONDS(1));
-  assert_int_equal(w->env.timer_cnt, 0);
+  fake_env_free(&w->env);
   for (uint32_t i = 0; i < NODES; i++) {
     for (size_t k = 0; k < w->node[i].post_cnt; k++) aq_buf_free(&w->node[i].post[k].body);
     fake_disk_free(&w->node[i].disk);

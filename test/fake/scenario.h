@@ -116,7 +116,7 @@ static inline void propose(scenario *s, uint32_t node) {
 /* One pass of the clock in steps of a millisecond, with the scenario's own inputs at their times. */
 static inline void scenario_run(scenario *s, int64_t until_ms) {
   fake_cluster *w = s->w;
-  w->now_ns = s->start_ns - AQ_SECONDS(3);
+  fake_hold_until(w, s->start_ns - AQ_SECONDS(3));
   for (uint32_t i = 0; i < w->n; i++) {
     if (!s->offline[i]) fake_boot(w, i, s->store_state[i]);
   }

@@ -6,7 +6,7 @@
 
 #include "base/hex.h"
 #include "base/metrics.h"
-#include "fake/tss_env.h"
+#include "fake/env.h"
 #include "tss/internal.h"
 
 enum { N = 4, T = 3, V = 8, LOG_MAX = 4096 };
@@ -27,7 +27,7 @@ typedef struct {
 } end_row;
 
 typedef struct {
-  test_env env;
+  fake_env env;
   aq_tss_cluster cluster;
   aq_bls_pk group[V], share[V * N];
   uint8_t secret[V][32], part[V][N][32];
@@ -80,7 +80,7 @@ static inline world *world_new(uint32_t self, uint64_t seed) {
   assert_non_null(w);
   aq_metrics_init();
   aq_test_rng_seed(&w->rng, seed);
-  test_env_init(&w->env, the_chain.clock.genesis_ns + 100 * the_chain.clock.slot_ns);
+  fake_env_init(&w->env, the_chain.clock.genesis_ns + 100 * the_chain.clock.slot_ns);
   w->sig = sigs, w->root = roots, w->sig_key = keys;
   w->cluster = (aq_tss_cluster){N, T, self, V, w->group, w->share};
   for (uint32_t v = 0; v < V; v++) {
@@ -109,7 +109,7 @@ static inline world *world_new(uint32_t self, uint64_t seed) {
 static inline void world_free(world *w) {
   aq_tss_free(w->tss);
   assert_true(aq_metric_value(AQ_M_TSS_SESSIONS_OPEN, AQ_NO_LABELS) == 0);
-  test_env_free(&w->env);
+  fake_env_free(&w->env);
   free(w);
 }
 

@@ -315,7 +315,7 @@ static inline void fv_workflow_(fv *f, const aq_lock *lock) {
                                                    .chain = &f->chain,
                                                    .lock = lock,
                                                    .key = f->key,
-                                                   .started_ns = f->env.wall_ns,
+                                                   .started_ns = fake_env_now(&f->env),
                                                    .enable_tss = !f->cfg.tss_off});
   aq_err err = {0};
   AQ_ASSERT(f->workflow && aq_workflow_start(f->workflow, &err) == AQ_OK);
@@ -368,7 +368,7 @@ static inline void fv_free(fv *f) {
   aq_vapi_free(f->vapi);
   if (f->bn) aq_bn_free(f->bn);
   fake_env_run_for(&f->env, AQ_SECONDS(1));
-  AQ_ASSERT(f->env.timer_cnt == 0);
+  fake_env_free(&f->env);
   fake_http_free(&f->http);
   fake_disk_free(&f->disk);
   for (size_t i = 0; i < f->post_cnt; i++) aq_buf_free(&f->post[i].body);

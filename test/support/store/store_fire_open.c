@@ -191,7 +191,7 @@ static bool compare(fire *f, const holding *h) {
 /* contract.md 7.1 and 13.6: the state says how the database was found, and the time covers what it cannot prove. */
 static bool check_state(fire *f, uint64_t first_ns, bool shaken) {
   aq_store_state state = f->port->state;
-  uint64_t now = f->env.wall_ns, until = aq_store_unproven_until_ns(f->port, now), margin = AQ_SECONDS(2);
+  uint64_t now = fake_env_now(&f->env), until = aq_store_unproven_until_ns(f->port, now), margin = AQ_SECONDS(2);
   bool lost = f->fresh || f->damaged;
   if (lost) f->restored = f->damaged && !f->fresh, f->restored_ns = now, f->lost_ns = first_ns;
   if (lost) f->lost_until_ns = now + margin;
@@ -269,7 +269,7 @@ bool fire_open(fire *f) {
     if (lied(f)) f->uncertain = true;
   }
   fake_env_run_for(&f->env, AQ_SECONDS(1 + (fire_one_in(f, 3) ? fire_below(f, 1200) : 0)));
-  uint64_t first_ns = f->env.wall_ns;
+  uint64_t first_ns = fake_env_now(&f->env);
   if (f->damaged || f->fresh) f->lost_ns = first_ns;
   for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     aq_err err = {0};
