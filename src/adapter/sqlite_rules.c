@@ -20,7 +20,9 @@ static const char *const sql[AQ_DB_STMT_CNT] = {
         "SELECT prepared_round, value_hash, msg FROM vote WHERE slot=?1 AND type=?2 AND msg_type=?3 AND round=?4",
     [AQ_DB_VOTE_NEWEST] = "SELECT max(slot) FROM vote",
     [AQ_DB_VOTE_PUT] = "INSERT INTO vote VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    [AQ_DB_BLOB_PUT] = "INSERT OR IGNORE INTO blob(slot, type, hash, value) VALUES(?1, ?2, ?3, ?4)",
+    [AQ_DB_BLOB_PUT] =
+        "INSERT INTO blob(slot, type, hash, value) VALUES(?1, ?2, ?3, ?4) "
+        "ON CONFLICT(slot, type, hash) DO UPDATE SET value=excluded.value WHERE value<>excluded.value",
     [AQ_DB_DECIDED_GET] = "SELECT hash, round FROM decided WHERE slot=?1 AND type=?2",
     [AQ_DB_DECIDED_PUT] = "INSERT INTO decided(slot, type, round, hash, commits) VALUES(?1, ?2, ?3, ?4, ?5)",
     [AQ_DB_SIGN_GET] =

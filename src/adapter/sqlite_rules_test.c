@@ -172,8 +172,8 @@ static void on_decided(void *arg, const aq_store_decided *d) {
   g_decided++;
 }
 
-/* Goal: one decision a duty, with the bytes that come with it or later, found again at the next start.
-   Method: equal and other ones, with bytes and without. */
+/* Goal: one decision a duty, with the bytes that come with it or later, found again at the next start; bytes that the
+   disk damaged are mended by those that come. Method: equal and other ones, with bytes and without. */
 static void decisions(void **state) {
   (void)state;
   empty();
@@ -186,6 +186,11 @@ static void decisions(void **state) {
   assert_int_equal(decide(7, 3, 1, &blob), AQ_OK); /* of a later round: the first stays, the bytes come */
   assert_int_equal(decide(7, 2, 2, NULL), AQ_E_SLASH);
   assert_int_equal(decide(8, 2, 2, NULL), AQ_OK);
+  g_blobs = g_decided = 0;
+  assert_int_equal(aq_db_load(&g_db, 0, &all), AQ_OK);
+  assert_true(g_blobs == 1 && g_decided == 2);
+  assert_int_equal(sqlite3_exec(g_db.h, "UPDATE blob SET value=x'61'", NULL, NULL, NULL), SQLITE_OK); /* damage */
+  assert_int_equal(decide(7, 2, 1, &blob), AQ_OK);
   g_blobs = g_decided = 0;
   assert_int_equal(aq_db_load(&g_db, 0, &all), AQ_OK);
   assert_true(g_blobs == 1 && g_decided == 2);

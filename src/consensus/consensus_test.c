@@ -243,14 +243,14 @@ static void failing_store(void **state) {
   (void)state;
   scenario s;
   yyjson_doc *doc = happy(&s);
-  s.w->node[1].store_fails = true;
+  s.w->node[1].disk.fails = true;
   scenario_run(&s, 2000);
   assert_int_equal(s.w->node[1].sends, 0);
   assert_null(fake_decision_of(s.w, 1, s.duty));
   for (uint32_t i = 0; i < 4; i++) {
     if (i != 1) expect_decided(&s, i, "V0", 140);
   }
-  s.w->node[1].store_fails = false;
+  s.w->node[1].disk.fails = false;
   fake_run_until(s.w, fake_cluster_now(s.w) + AQ_SECONDS(2));
   expect_decided(&s, 1, "V0", 4000);
   finish(&s, doc);

@@ -228,8 +228,9 @@ static void journal_is_asked(void **state) {
     if (s.w->shown[i].node == 0 && s.w->shown[i].m.type == AQ_QBFT_PREPARE) prepare = s.w->shown[i].m;
   }
   assert_int_equal(prepare.type, AQ_QBFT_PREPARE);
-  for (size_t i = 0; i < n->rec_cnt; i++) {
-    if (n->rec[i].kind == 1 && n->rec[i].vote.msg_type == AQ_QBFT_PREPARE) n->rec[i].kind = 0;
+  for (fake_row *r = fake_disk_next(&n->disk, NULL), *after; r; r = after) {
+    after = fake_disk_next(&n->disk, r);
+    if (r->kind == FAKE_VOTE && r->u.vote.msg_type == AQ_QBFT_PREPARE) fake_disk_drop(r);
   }
   memset(c->ended, 0, sizeof c->ended);
   inject(s.w, 1, 0, s.duty, &prepare, aq_bytes_of(NULL, 0));
@@ -237,12 +238,12 @@ static void journal_is_asked(void **state) {
   assert_int_equal(c->abstain_until_ns, 0);
   memset(c->ended, 0, sizeof c->ended);
   prepare.value.b[0] ^= 1;
-  n->store_fails = true;
+  n->disk.fails = true;
   inject(s.w, 1, 0, s.duty, &prepare, aq_bytes_of(NULL, 0));
   fake_run_until(s.w, fake_cluster_now(s.w) + AQ_MILLIS(20));
   assert_int_equal(doubles, 0);
   assert_true(c->abstain_until_ns > 0);
-  n->store_fails = false;
+  n->disk.fails = false;
   inject(s.w, 1, 0, s.duty, &prepare, aq_bytes_of(NULL, 0));
   fake_run_until(s.w, fake_cluster_now(s.w) + AQ_MILLIS(20));
   assert_int_equal(doubles, 1);
@@ -270,9 +271,9 @@ static void votes_are_compared_whole(void **state) {
     bool is_double = differs != SAME && (!decided || differs == VALUE || differs == TYPE || differs == DUTY);
     m.value = m.prepared_value = fake_decision_of(s.w, 0, s.duty)->hash;
     aq_bytes vote = aq_bytes_of(raw, aq_qbft_wire_sign(raw, n->key, s.duty, &m));
-    fake_record *r = fake_record_add(n, 1, s.duty, vote, aq_bytes_of(NULL, 0));
-    r->vote = (aq_store_vote){.duty = s.duty, .msg_type = (uint8_t)m.type, .round = 4, .prepared_round = 2};
-    r->durable = !decided; /* the decision itself is there */
+    const aq_store_vote own = {
+        .duty = s.duty, .msg_type = (uint8_t)m.type, .round = 4, .prepared_round = 2, .msg = vote};
+    if (!decided) fake_disk_put(&n->disk, fake_row_vote(&own)); /* the decision itself is there */
     n->c->started_mono_ns = aq_mono_ns(&n->env.env) - AQ_SECONDS(60);
     aq_instance_close(aq_instance_find(n->c, s.duty));
     memset(n->c->ended, 0, sizeof n->c->ended);
@@ -330,10 +331,18 @@ static void pruned_duties_are_over(void **state) {
     for (uint64_t i = 1; i <= AQ_INST_ENDED_MAX; i++)
       aq_consensus_ended(n->c, (aq_duty){s.duty.slot + i, AQ_DUTY_ATTESTER});
     if (restart) fake_kill(s.w, 0);
-    for (size_t i = 0; i < n->rec_cnt; i++) { /* by their keys: the bytes then fit no duty */
-      fake_record *r = &n->rec[i];
-      r->duty.slot += later, r->vote.duty = r->blob.duty = r->decided.duty = r->duty;
+    fake_disk moved; /* by their keys: the bytes then fit no duty */
+    fake_disk_init(&moved);
+    for (fake_row *r; (r = fake_disk_next(&n->disk, NULL)) != NULL;) {
+      aq_duty *at = r->kind == FAKE_VOTE   ? &r->u.vote.duty
+                    : r->kind == FAKE_BLOB ? &r->u.blob.duty
+                                           : &r->u.decided.duty;
+      aq_list_remove(&r->link);
+      at->slot += later;
+      fake_disk_put(&moved, r);
     }
+    fake_disk_copy(&n->disk, &moved);
+    fake_disk_free(&moved);
     fake_step(s.w, (int64_t)(aq_duty_start_ns(&s.w->chain, s.duty) - AQ_SECONDS(5)) - (int64_t)fake_cluster_now(s.w));
     if (restart) fake_boot(s.w, 0, AQ_STORE_OK);
     n->c->cfg.live_double = on_double;

@@ -18,12 +18,20 @@ static fake_cluster *cluster(uint32_t away) {
 
 static void run_ms(fake_cluster *w, uint64_t ms) { fake_run_until(w, fake_cluster_now(w) + AQ_MILLIS(ms)); }
 
-static fake_record *record_of(fake_node *n, int kind, int type) {
-  for (size_t i = 0; i < n->rec_cnt; i++) {
-    if (n->rec[i].kind == kind && n->rec[i].durable && (kind != 1 || n->rec[i].vote.msg_type == type))
-      return &n->rec[i];
+static fake_row *record_of(fake_node *n, fake_row_kind kind, int type) {
+  for (fake_row *r = NULL; (r = fake_disk_next(&n->disk, r)) != NULL;) {
+    if (r->kind == kind && (kind != FAKE_VOTE || r->u.vote.msg_type == type)) return r;
   }
   return NULL;
+}
+
+/* The vote with other bytes. */
+static void rewrite(const fake_row *r, aq_bytes msg, aq_bytes just) {
+  aq_store_vote v = r->u.vote;
+  v.msg = msg, v.just = just;
+  fake_row *n = fake_row_vote(&v);
+  aq_list_push((aq_list *)(uintptr_t)&r->link, &n->link);
+  fake_disk_drop((fake_row *)(uintptr_t)r);
 }
 
 /* Goal: one refusal of the journal ends the voting of its instance, though the journal works again (consensus.md 7.2).
@@ -31,16 +39,16 @@ static fake_record *record_of(fake_node *n, int kind, int type) {
 static void one_refusal_ends_voting(void **state) {
   (void)state;
   fake_cluster *w = cluster(0);
-  w->node[2].store_fails = true;
+  w->node[2].disk.fails = true;
   fake_value_propose(w, 1, duty, 1);
   run_ms(w, 14);
   assert_non_null(aq_instance_find(w->node[2].c, duty));
   assert_true(aq_instance_find(w->node[2].c, duty)->abstain);
-  w->node[2].store_fails = false;
+  w->node[2].disk.fails = false;
   run_ms(w, 1000);
   for (uint32_t i = 0; i < NODES; i++) assert_non_null(fake_decision_of(w, i, duty));
-  assert_null(record_of(&w->node[2], 1, AQ_QBFT_COMMIT));
-  assert_non_null(record_of(&w->node[1], 1, AQ_QBFT_COMMIT));
+  assert_null(record_of(&w->node[2], FAKE_VOTE, AQ_QBFT_COMMIT));
+  assert_non_null(record_of(&w->node[1], FAKE_VOTE, AQ_QBFT_COMMIT));
   fake_cluster_free(w);
 }
 
@@ -54,15 +62,15 @@ static void failed_write_brings_nothing(void **state) {
   aq_instance *in = aq_instance_find(w->node[2].c, duty);
   for (int ms = 0; ms < 200 && aq_qbft_phase_of(in->q) != AQ_QBFT_PREPARED; ms++) run_ms(w, 1);
   assert_int_equal(aq_qbft_phase_of(in->q), AQ_QBFT_PREPARED);
-  w->node[2].store_fails = true;
+  w->node[2].disk.fails = true;
   for (int ms = 0; ms < 200 && !in->abstain; ms++) run_ms(w, 1);
   assert_true(in->abstain);
-  assert_null(record_of(&w->node[2], 1, AQ_QBFT_COMMIT));
-  w->node[2].store_fails = false;
+  assert_null(record_of(&w->node[2], FAKE_VOTE, AQ_QBFT_COMMIT));
+  w->node[2].disk.fails = false;
   AQ_LIST_EACH(&in->sent, s, aq_inst_sent, node) assert_int_not_equal(s->type, AQ_QBFT_COMMIT);
   run_ms(w, 1000);
-  assert_non_null(record_of(&w->node[2], 3, 0));
-  assert_non_null(record_of(&w->node[2], 2, 0));
+  assert_non_null(record_of(&w->node[2], FAKE_DECIDED, 0));
+  assert_non_null(record_of(&w->node[2], FAKE_BLOB, 0));
   fake_kill(w, 2);
   w->node[2].decision_cnt = 0;
   fake_boot(w, 2, AQ_STORE_OK);
@@ -77,20 +85,11 @@ static void nothing_after_the_deadline(void **state) {
   (void)state;
   fake_cluster *w = cluster(0);
   fake_value_propose(w, 1, duty, 1);
-  assert_true(w->event_cnt > 0);
-  AQ_LIST_EACH(&w->events, e, fake_event, node) assert_int_equal(e->kind, 3);
+  assert_true(w->event_cnt == 0 && fake_store_waiting(&w->node[1].store) > 0);
   fake_hold_until(w, aq_duty_deadline_ns(&w->chain, duty));
-  for (fake_event *e; w->event_cnt > 0 && (e = AQ_CONTAINER(w->events.next, fake_event, node))->kind == 3;)
-    fake_event_due(e);
+  fake_store_commit(&w->node[1].store);
   assert_int_equal(w->node[1].sends, 0);
   fake_cluster_free(w);
-}
-
-static void store_contradicts(void *ctx, const aq_store_decided *d, const aq_store_blob *blob, aq_store_done done,
-                              void *arg) {
-  fake_node *n = ctx;
-  (void)d, (void)blob;
-  fake_commit(n, n->rec_cnt, AQ_E_SLASH, done, arg);
 }
 
 /* Goal: a decision that contradicts the recorded one is never used (consensus.md S5).
@@ -98,7 +97,7 @@ static void store_contradicts(void *ctx, const aq_store_decided *d, const aq_sto
 static void contradicting_decision(void **state) {
   (void)state;
   fake_cluster *w = cluster(0);
-  w->node[2].store.decided = store_contradicts;
+  w->node[2].store.ends[FAKE_OP_DECIDED] = AQ_E_SLASH;
   double refused = aq_metric_value(AQ_M_STATE_REFUSED_TOTAL, AQ_LABELS("decision"));
   fake_value_propose(w, 1, duty, 1);
   run_ms(w, 5000);
@@ -111,18 +110,12 @@ static void contradicting_decision(void **state) {
   fake_cluster_free(w);
 }
 
-static void store_refuses(void *ctx, const aq_store_vote *v, const aq_store_blob *blob, aq_store_done done, void *arg) {
-  fake_node *n = ctx;
-  (void)v, (void)blob;
-  fake_commit(n, n->rec_cnt, AQ_E_SLASH, done, arg);
-}
-
 /* Goal: a vote that the journal takes for a contradiction does not leave, nor any after it (consensus.md 7.2).
    Method: node 2's store says so from the first vote on. */
 static void contradicting_votes(void **state) {
   (void)state;
   fake_cluster *w = cluster(0);
-  w->node[2].store.vote = store_refuses;
+  w->node[2].store.ends[FAKE_OP_VOTE] = AQ_E_SLASH;
   double refused = aq_metric_value(AQ_M_STATE_REFUSED_TOTAL, AQ_LABELS("vote"));
   double drops = aq_metric_value(AQ_M_QBFT_WAL_GUARD_DROPS_TOTAL, AQ_NO_LABELS);
   fake_value_propose(w, 1, duty, 1);
@@ -244,83 +237,97 @@ static void untouched(fake_cluster *w, fake_node *n) { (void)w, (void)n; }
 /* Its write failed, the one behind it did not. */
 static void prepare_not_written(fake_cluster *w, fake_node *n) {
   (void)w;
-  record_of(n, 1, AQ_QBFT_PREPARE)->kind = 0;
+  fake_disk_drop(record_of(n, FAKE_VOTE, AQ_QBFT_PREPARE));
 }
 
 static void foreign_vote(fake_cluster *w, fake_node *n) {
-  fake_record *r = record_of(n, 1, AQ_QBFT_PREPARE);
+  const fake_row *r = record_of(n, FAKE_VOTE, AQ_QBFT_PREPARE);
   aq_qbft_msg m = {.type = AQ_QBFT_PREPARE, .from = 3, .round = 1};
-  memcpy(m.value.b, r->vote.value_hash, 32);
-  sign(&r->a, &w->node[3], duty, &m);
+  memcpy(m.value.b, r->u.vote.value_hash, 32);
+  aq_buf vote = AQ_BUF(AQ_QBFT_RAW_MAX);
+  sign(&vote, &w->node[3], duty, &m);
+  rewrite(r, aq_buf_bytes(&vote), r->u.vote.just);
+  aq_buf_free(&vote);
 }
 
 static void vote_of_another_duty(fake_cluster *w, fake_node *n) {
   (void)w;
-  fake_record *r = record_of(n, 1, AQ_QBFT_PREPARE);
+  const fake_row *r = record_of(n, FAKE_VOTE, AQ_QBFT_PREPARE);
   aq_qbft_msg m = {.type = AQ_QBFT_PREPARE, .from = 2, .round = 1};
-  memcpy(m.value.b, r->vote.value_hash, 32);
-  sign(&r->a, n, (aq_duty){SLOT + 1, AQ_DUTY_ATTESTER}, &m);
+  memcpy(m.value.b, r->u.vote.value_hash, 32);
+  aq_buf vote = AQ_BUF(AQ_QBFT_RAW_MAX);
+  sign(&vote, n, (aq_duty){SLOT + 1, AQ_DUTY_ATTESTER}, &m);
+  rewrite(r, aq_buf_bytes(&vote), r->u.vote.just);
+  aq_buf_free(&vote);
 }
 
 static void vote_of_another_round(fake_cluster *w, fake_node *n) {
   (void)w;
-  record_of(n, 1, AQ_QBFT_PREPARE)->vote.round = 2;
+  record_of(n, FAKE_VOTE, AQ_QBFT_PREPARE)->u.vote.round = 2;
 }
 
 static void vote_of_another_kind(fake_cluster *w, fake_node *n) {
   (void)w;
-  record_of(n, 1, AQ_QBFT_PREPARE)->vote.msg_type = AQ_QBFT_PRE_PREPARE;
+  record_of(n, FAKE_VOTE, AQ_QBFT_PREPARE)->u.vote.msg_type = AQ_QBFT_PRE_PREPARE;
 }
 
 static void proof_of_another_duty(fake_cluster *w, fake_node *n) {
-  fake_record *r = record_of(n, 1, AQ_QBFT_COMMIT);
-  aq_buf_reset(&r->b);
+  const fake_row *r = record_of(n, FAKE_VOTE, AQ_QBFT_COMMIT);
+  aq_buf just = AQ_BUF(1 << 12);
   for (uint32_t i = 0; i < 3; i++) {
     aq_qbft_msg p = {.type = AQ_QBFT_PREPARE, .from = i, .round = 1};
-    memcpy(p.value.b, r->vote.value_hash, 32);
-    aq_qbft_wire_put_just(&r->b, w->node[i].key, (aq_duty){SLOT + 1, AQ_DUTY_ATTESTER}, &p);
+    memcpy(p.value.b, r->u.vote.value_hash, 32);
+    aq_qbft_wire_put_just(&just, w->node[i].key, (aq_duty){SLOT + 1, AQ_DUTY_ATTESTER}, &p);
   }
+  rewrite(r, r->u.vote.msg, aq_buf_bytes(&just));
+  aq_buf_free(&just);
 }
 
 static void no_proof_but_bytes(fake_cluster *w, fake_node *n) {
   (void)w;
-  aq_buf_put_u8(&record_of(n, 1, AQ_QBFT_PREPARE)->b, 1);
+  const fake_row *r = record_of(n, FAKE_VOTE, AQ_QBFT_PREPARE);
+  rewrite(r, r->u.vote.msg, aq_bytes_of("\1", 1));
 }
 
 static void half_a_vote(fake_cluster *w, fake_node *n) {
   (void)w;
-  record_of(n, 1, AQ_QBFT_PREPARE)->a.len /= 2;
+  record_of(n, FAKE_VOTE, AQ_QBFT_PREPARE)->u.vote.msg.len /= 2;
 }
 
 static void half_a_proof(fake_cluster *w, fake_node *n) {
   (void)w;
-  record_of(n, 1, AQ_QBFT_COMMIT)->b.len -= 1;
+  record_of(n, FAKE_VOTE, AQ_QBFT_COMMIT)->u.vote.just.len -= 1;
 }
 
 static void proof(fake_cluster *w, fake_node *n, int64_t round, const uint32_t by[3]) {
-  fake_record *r = record_of(n, 1, AQ_QBFT_COMMIT);
+  const fake_row *r = record_of(n, FAKE_VOTE, AQ_QBFT_COMMIT);
   aq_hash value;
-  memcpy(value.b, r->vote.value_hash, 32);
-  put_proof(&r->b, w, round, &value, by);
+  memcpy(value.b, r->u.vote.value_hash, 32);
+  aq_buf just = AQ_BUF(1 << 12);
+  put_proof(&just, w, round, &value, by);
+  rewrite(r, r->u.vote.msg, aq_buf_bytes(&just));
+  aq_buf_free(&just);
 }
 
 static void proof_of_another_round(fake_cluster *w, fake_node *n) { proof(w, n, 2, (const uint32_t[]){0, 1, 2}); }
 static void proof_by_one(fake_cluster *w, fake_node *n) { proof(w, n, 1, (const uint32_t[]){0, 1, 1}); }
 
 static void proof_of_another_kind(fake_cluster *w, fake_node *n) {
-  fake_record *r = record_of(n, 1, AQ_QBFT_COMMIT);
-  aq_buf_reset(&r->b);
+  const fake_row *r = record_of(n, FAKE_VOTE, AQ_QBFT_COMMIT);
+  aq_buf just = AQ_BUF(1 << 12);
   for (uint32_t i = 0; i < 3; i++) {
     aq_qbft_msg p = {.type = AQ_QBFT_COMMIT, .from = i, .round = 1};
-    memcpy(p.value.b, r->vote.value_hash, 32);
-    aq_qbft_wire_put_just(&r->b, w->node[i].key, duty, &p);
+    memcpy(p.value.b, r->u.vote.value_hash, 32);
+    aq_qbft_wire_put_just(&just, w->node[i].key, duty, &p);
   }
+  rewrite(r, r->u.vote.msg, aq_buf_bytes(&just));
+  aq_buf_free(&just);
 }
 
 static void other_value(fake_cluster *w, fake_node *n) {
   (void)w;
-  fake_record *r = record_of(n, 2, 0);
-  r->a.ptr[r->a.len - 1] ^= 1;
+  fake_row *r = record_of(n, FAKE_BLOB, 0);
+  r->data[r->u.blob.value.len - 1] ^= 1;
 }
 
 /* Goal: a node whose journal of a duty is damaged votes no more in it, and takes nothing out of it; a sound one goes on
@@ -351,8 +358,8 @@ static void damaged_journals(void **state) {
     w->filter = lose_commits;
     fake_value_propose(w, 1, duty, 1);
     run_ms(w, 100);
-    assert_non_null(record_of(n, 1, AQ_QBFT_COMMIT));
-    assert_non_null(record_of(n, 2, 0));
+    assert_non_null(record_of(n, FAKE_VOTE, AQ_QBFT_COMMIT));
+    assert_non_null(record_of(n, FAKE_BLOB, 0));
     fake_kill(w, 2);
     t[i].fn(w, n);
     w->filter = lose_all;
@@ -384,11 +391,11 @@ static void record_vote(fake_cluster *w, aq_duty of, const aq_qbft_msg *m, aq_du
     aq_qbft_msg p = {.type = AQ_QBFT_PREPARE, .from = by[i], .round = proof_round, .value = *value};
     aq_qbft_wire_put_just(&just, w->node[by[i]].key, of, &p);
   }
-  fake_record *r = fake_record_add(n, 1, key, aq_buf_bytes(&vote), aq_buf_bytes(&just));
-  r->vote = (aq_store_vote){.duty = key, .msg_type = (uint8_t)m->type, .round = (uint64_t)key_round};
-  r->vote.prepared_round = (uint64_t)m->prepared_round;
-  memcpy(r->vote.value_hash, m->value.b, 32);
-  r->durable = true;
+  aq_store_vote v = {.duty = key, .msg_type = (uint8_t)m->type, .round = (uint64_t)key_round};
+  v.prepared_round = (uint64_t)m->prepared_round;
+  v.msg = aq_buf_bytes(&vote), v.just = aq_buf_bytes(&just);
+  memcpy(v.value_hash, m->value.b, 32);
+  fake_disk_put(&n->disk, fake_row_vote(&v));
   aq_buf_free(&vote), aq_buf_free(&just);
 }
 

@@ -79,12 +79,15 @@ static void gives_up(void **state) {
   fake_cluster_free(w);
 }
 
+static aq_store plain;
+
+/* Later writes wait with it. */
 static void slow_decided(void *ctx, const aq_store_decided *d, const aq_store_blob *blob, aq_store_done done,
                          void *arg) {
-  fake_cluster *w = ((fake_node *)ctx)->w;
+  fake_cluster *w = AQ_CONTAINER((fake_store *)ctx, fake_node, store)->w;
   uint64_t usual = w->commit_ns;
   w->commit_ns = AQ_MILLIS(200);
-  fake_store_decided(ctx, d, blob, done, arg);
+  plain.decided(ctx, d, blob, done, arg);
   w->commit_ns = usual;
 }
 
@@ -93,7 +96,8 @@ static void slow_decided(void *ctx, const aq_store_decided *d, const aq_store_bl
 static void answers_once_recorded(void **state) {
   (void)state;
   fake_cluster *w = cluster(1u << 3);
-  w->node[0].store.decided = slow_decided;
+  plain = w->node[0].store.port;
+  w->node[0].store.port.decided = slow_decided;
   note(w, 0, 3, AQ_QBFT_DECIDED, 0);
   fake_value_propose(w, 1, duty, 1);
   const aq_instance *in = aq_instance_find(w->node[0].c, duty);
@@ -167,24 +171,17 @@ static void why_it_failed(void **state) {
   }
 }
 
-static void failing_decided(void *ctx, const aq_store_decided *d, const aq_store_blob *blob, aq_store_done done,
-                            void *arg) {
-  fake_node *n = ctx;
-  (void)d, (void)blob;
-  n->store.decided = fake_store_decided;
-  fake_commit(n, n->rec_cnt, AQ_E_IO, done, arg);
-}
-
 /* Goal: a decision that the journal did not take is tried again, and nobody is asked for bytes that are here.
-   Method: node 0's first record fails; its ROUND-CHANGEs, which ask, are counted. */
+   Method: node 0's record fails for a while; its ROUND-CHANGEs, which ask, are counted. */
 static void a_record_is_tried_again(void **state) {
   (void)state;
   fake_cluster *w = cluster(0);
-  w->node[0].store.decided = failing_decided;
+  w->node[0].store.ends[FAKE_OP_DECIDED] = AQ_E_IO;
   note(w, 0, 2, AQ_QBFT_ROUND_CHANGE, 0);
   fake_value_propose(w, 1, duty, 1);
   run_ms(w, 900);
   assert_null(fake_decision_of(w, 0, duty));
+  w->node[0].store.ends[FAKE_OP_DECIDED] = AQ_OK;
   run_ms(w, 2000);
   assert_non_null(fake_decision_of(w, 0, duty));
   assert_int_equal(seen_cnt, 0);

@@ -152,7 +152,7 @@ static void propose(uint32_t node, uint32_t v) {
 /* Disks that fail, values that the node will not prepare, late starts, the end of the duty. */
 static void trouble(fake_node *n, uint8_t what) {
   switch (what % 5) {
-    case 0: n->store_fails = !n->store_fails; break;
+    case 0: n->disk.fails = !n->disk.fails; break;
     case 1: n->always_reject = !n->always_reject; break;
     case 2: fake_run_until(g.w, fake_cluster_now(g.w) + AQ_SECONDS(what)); break;
     default:

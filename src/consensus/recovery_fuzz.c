@@ -67,30 +67,26 @@ static void row(fake_cluster *w, aq_rd *in) {
     if (how & 0x40) j = (aq_qbft_msg){.type = AQ_QBFT_COMMIT, .from = from, .round = m.round, .value = m.value};
     aq_qbft_wire_put_just(&just, w->node[from].key, duty, &j);
   }
-  fake_record *r;
-  const aq_bytes none = {NULL, 0};
-  if (how % 4 == 2) {
-    r = fake_record_add(n, 2, duty, aq_buf_bytes(&value[m.round % VALUES]), none);
-    r->blob = (aq_store_blob){.duty = duty};
-    memcpy(r->blob.hash, hash[how & 0x80 ? 0 : m.round % VALUES].b, 32);
-  } else if (how % 4 == 3) {
-    for (size_t i = 0; i < n->rec_cnt; i++) {
-      if (n->rec[i].kind == 3) how = 0; /* one a duty: it is the key */
-    }
-    if (how == 0) goto out;
-    r = fake_record_add(n, 3, duty, aq_buf_bytes(&just), none);
-    r->decided = (aq_store_decided){.duty = duty, .round = (uint64_t)m.round};
-    memcpy(r->decided.hash, m.value.b, 32);
-  } else {
-    r = fake_record_add(n, 1, duty, aq_bytes_of(raw, len), aq_buf_bytes(&just));
-    r->vote = (aq_store_vote){.duty = duty, .msg_type = (uint8_t)m.type, .round = (uint64_t)m.round};
-    r->vote.prepared_round = (uint64_t)m.prepared_round;
-    memcpy(r->vote.value_hash, m.value.b, 32);
-  }
-  r->durable = true;
-  if (how & 0x80 && in->left >= 2) spoil(how & 0x40 ? &r->b : &r->a, in);
-out:
-  aq_buf_free(&just);
+  bool is_blob = how % 4 == 2, is_decided = how % 4 == 3;
+  aq_buf a = AQ_BUF(OUT_MAX), b = AQ_BUF(OUT_MAX);
+  aq_buf_put_bytes(&a, is_blob      ? aq_buf_bytes(&value[m.round % VALUES])
+                       : is_decided ? aq_buf_bytes(&just)
+                                    : aq_bytes_of(raw, len));
+  if (!is_blob && !is_decided) aq_buf_put_bytes(&b, aq_buf_bytes(&just));
+  bool second = is_decided && fake_disk_decided(&n->disk, duty); /* one a duty: it is the key */
+  if (!second && how & 0x80 && in->left >= 2) spoil(how & 0x40 ? &b : &a, in);
+  aq_store_blob blob = {.duty = duty, .value = aq_buf_bytes(&a)};
+  aq_store_decided decided = {.duty = duty, .round = (uint64_t)m.round, .commits = aq_buf_bytes(&a)};
+  aq_store_vote vote = {.duty = duty, .msg_type = (uint8_t)m.type, .round = (uint64_t)m.round};
+  vote.prepared_round = (uint64_t)m.prepared_round, vote.msg = aq_buf_bytes(&a), vote.just = aq_buf_bytes(&b);
+  memcpy(blob.hash, hash[how & 0x80 ? 0 : m.round % VALUES].b, 32);
+  memcpy(decided.hash, m.value.b, 32);
+  memcpy(vote.value_hash, m.value.b, 32);
+  if (!second)
+    fake_disk_put(&n->disk, is_blob      ? fake_row_blob(&blob)
+                            : is_decided ? fake_row_decided(&decided)
+                                         : fake_row_vote(&vote));
+  aq_buf_free(&just), aq_buf_free(&a), aq_buf_free(&b);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
@@ -104,6 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   fake_cluster *w = fake_cluster_new(N, AQ_ELECTRA);
   fake_hold_until(w, aq_duty_start_ns(&w->chain, duty) + AQ_MILLIS(10) * data[0]);
   for (int i = 0; i < ROWS_MAX && in.left >= 3; i++) row(w, &in);
+  w->node[SELF].foreign_rows = true;
   fake_boot(w, SELF, AQ_STORE_OK);
   (void)!aq_consensus_participate(w->node[SELF].c, duty);
   fake_run_until(w, fake_cluster_now(w) + AQ_SECONDS(1));

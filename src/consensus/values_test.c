@@ -30,8 +30,8 @@ static void run_ms(fake_cluster *w, uint64_t ms) { fake_run_until(w, fake_cluste
 
 static size_t votes(const fake_node *n, aq_qbft_type type, int64_t round) {
   size_t cnt = 0;
-  for (size_t i = 0; i < n->rec_cnt; i++)
-    cnt += n->rec[i].kind == 1 && n->rec[i].vote.msg_type == (int)type && n->rec[i].vote.round == (uint64_t)round;
+  for (fake_row *r = NULL; (r = fake_disk_next(&n->disk, r)) != NULL;)
+    cnt += r->kind == FAKE_VOTE && r->u.vote.msg_type == (int)type && r->u.vote.round == (uint64_t)round;
   return cnt;
 }
 

@@ -35,8 +35,8 @@ static fake_verdict no_decision(fake_cluster *w, uint32_t from, uint32_t to, con
 }
 
 static bool has(const fake_node *n, uint8_t type) {
-  for (size_t i = 0; i < n->rec_cnt; i++) {
-    if (n->rec[i].kind == 1 && n->rec[i].durable && n->rec[i].vote.msg_type == type) return true;
+  for (fake_row *r = NULL; (r = fake_disk_next(&n->disk, r)) != NULL;) {
+    if (r->kind == FAKE_VOTE && r->u.vote.msg_type == type) return true;
   }
   return false;
 }
@@ -55,15 +55,15 @@ static fake_cluster *rolled_back(bool put_back, uint32_t mute) {
   propose(w, 1, duty);
   fake_node *n = &w->node[0];
   for (int ms = 0; ms < 200 && !has(n, AQ_QBFT_PREPARE); ms++) run_ms(w, 1);
-  size_t copy = n->rec_cnt;
+  fake_disk old;
+  fake_disk_init(&old);
+  fake_disk_copy(&old, &n->disk);
   for (int ms = 0; ms < 200 && !has(n, AQ_QBFT_COMMIT); ms++) run_ms(w, 1);
   assert_true(has(n, AQ_QBFT_COMMIT) && !has(n, AQ_QBFT_ROUND_CHANGE));
   run_ms(w, 50);
   fake_kill(w, 0);
-  while (put_back && n->rec_cnt > copy) {
-    fake_record *r = &n->rec[--n->rec_cnt];
-    aq_buf_free(&r->a), aq_buf_free(&r->b);
-  }
+  if (put_back) fake_disk_copy(&n->disk, &old);
+  fake_disk_free(&old);
   for (uint32_t i = 0; i < NODES; i++) w->node[i].mute = mute >> i & 1;
   n->sends = 0;
   fake_boot(w, 0, AQ_STORE_OK);
@@ -104,7 +104,7 @@ static void what_was_noticed_stays(void **state) {
   fake_node *n = &w->node[0];
   run_ms(w, 1000);
   assert_true(aq_instance_find(n->c, duty)->abstain);
-  assert_true(n->since_ns + AQ_STORE_MARGIN_NS >= n->c->cfg.started_ns);
+  assert_true(n->disk.since_ns + AQ_STORE_MARGIN_NS >= n->c->cfg.started_ns);
   fake_kill(w, 0);
   for (uint32_t i = 0; i < NODES; i++) w->node[i].mute = true;
   fake_boot(w, 0, AQ_STORE_OK);
@@ -115,10 +115,10 @@ static void what_was_noticed_stays(void **state) {
   fake_cluster_free(w);
   w = rolled_back(true, 1u << 1 | 1u << 2);
   n = &w->node[0];
-  n->store.since_ns = fake_cluster_now(w) + AQ_SECONDS(100);
+  n->store.port.since_ns = fake_cluster_now(w) + AQ_SECONDS(100);
   run_ms(w, 1000);
   assert_true(aq_instance_find(n->c, duty)->abstain);
-  assert_int_equal(n->store.since_ns, fake_cluster_now(w) + AQ_SECONDS(99));
+  assert_int_equal(n->store.port.since_ns, fake_cluster_now(w) + AQ_SECONDS(99));
   fake_cluster_free(w);
 }
 

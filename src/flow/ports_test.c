@@ -19,21 +19,21 @@ static bool refuse(port which) {
   return true;
 }
 
-static void spoil(void *ctx) { ((fake_store *)ctx)->next = refuse(PORT_STORE) ? AQ_E_IO : AQ_OK; }
+static void spoil(void *ctx, fake_store_op op) { ((fake_store *)ctx)->ends[op] = refuse(PORT_STORE) ? AQ_E_IO : AQ_OK; }
 
 static void vote_or_fail(void *ctx, const aq_store_vote *v, const aq_store_blob *b, aq_store_done done, void *arg) {
-  spoil(ctx);
+  spoil(ctx, FAKE_OP_VOTE);
   t.plain.vote(ctx, v, b, done, arg);
 }
 
 static void decided_or_fail(void *ctx, const aq_store_decided *d, const aq_store_blob *b, aq_store_done done,
                             void *arg) {
-  spoil(ctx);
+  spoil(ctx, FAKE_OP_DECIDED);
   t.plain.decided(ctx, d, b, done, arg);
 }
 
 static void sign_or_fail(void *ctx, const aq_store_sign *s, uint32_t cnt, aq_store_done done, void *arg) {
-  spoil(ctx);
+  spoil(ctx, FAKE_OP_SIGN);
   t.plain.sign(ctx, s, cnt, done, arg);
 }
 

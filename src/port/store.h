@@ -29,6 +29,8 @@ typedef struct aq_store_vote {
   aq_bytes just; /* encoded justification, opaque to the store */
 } aq_store_vote;
 
+/* Key: (duty, hash). Other bytes take the place of those under the key: these were damaged, since both are to have the
+   hash. */
 typedef struct {
   aq_duty duty;
   uint8_t hash[32];

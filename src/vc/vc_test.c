@@ -581,12 +581,12 @@ static void test_refusal_texts(void **state) {
 static void test_disk(void **state) {
   (void)state;
   world *w = world_new(AQ_FULU);
-  w->protection.fails = true;
+  w->disk.fails = true;
   vc_up(w, true);
   run_to(w, SPE, 0);
   assert_true(chain(w).attestations_ok == 0 && chain(w).blocks_ok == 0 && chain(w).bad == 0);
   assert_int_equal(client(w).refused_by_protection, VALIDATORS + SPE - 1);
-  w->protection.fails = false;
+  w->disk.fails = false;
   run_to(w, 2 * SPE, 0);
   assert_int_equal(chain(w).attestations_ok, VALIDATORS);
   world_free(w);

@@ -12,21 +12,12 @@
 #include "base/time.h"
 #include "consensus/consensus.h"
 #include "fake/env.h"
+#include "fake/store.h"
 #include "qbft/qbft_wire.h"
 
-enum { FAKE_NODES_MAX = 10, FAKE_EVENTS_MAX = 8192, FAKE_RECORDS_MAX = 4096 };
+enum { FAKE_NODES_MAX = 10, FAKE_EVENTS_MAX = 8192, FAKE_SHOWN_MAX = 4096 };
 
 typedef struct fake_cluster fake_cluster;
-
-typedef struct {
-  aq_duty duty;
-  aq_store_vote vote;
-  aq_store_blob blob;
-  aq_store_decided decided;
-  int kind; /* 1 vote, 2 blob, 3 decided */
-  bool durable;
-  aq_buf a, b;
-} fake_record;
 
 typedef struct {
   aq_duty duty;
@@ -41,20 +32,20 @@ typedef struct {
   bool up;
   fake_env env; /* of the cluster's time; jobs run at once and are told of next */
   aq_net net;
-  aq_store store;
+  fake_disk disk;
+  fake_store store;  /* over it */
+  bool foreign_rows; /* a test wrote its journal: the guard may have something to refuse */
+  bool brought;      /* the set that is written has bytes that were not there */
   aq_net_handler handler, votes;
   bool mute; /* does not answer for votes, as peers of another make do not */
   aq_consensus *c;
   aq_k1_key *key;
-  fake_record *rec;
-  size_t rec_cnt;
-  bool store_fails, always_reject, always_waits, trusts_prepared, doubts;
+  bool always_reject, always_waits, trusts_prepared, doubts;
   aq_value_case asked[64]; /* what `valid` was asked */
   size_t asked_cnt;
   fake_decision decision[64];
   size_t decision_cnt;
   uint32_t failures, sends;
-  uint64_t since_ns; /* the store's mark */
   char why[160];
 } fake_node;
 
@@ -64,16 +55,13 @@ typedef struct {
   aq_list node;
   fake_cluster *w;
   aq_timer timer;
-  int kind; /* 1 message, 2 network answer, 3 store answer, 5 request, 6 answer to it, 7 store looked up */
+  int kind; /* 1 message, 2 network answer, 5 request, 6 answer to it */
   uint32_t from, to, life;
   aq_buf bytes;
   void (*done)(void *arg, aq_status st);
   aq_net_answer answer;
-  aq_store_found found;
-  aq_store_vote key;
   void *arg;
   aq_status st;
-  size_t first_rec, rec_cnt;
 } fake_event;
 
 struct fake_cluster {
@@ -93,7 +81,7 @@ struct fake_cluster {
     uint32_t node;
     aq_duty duty;
     aq_qbft_msg m;
-  } shown[FAKE_RECORDS_MAX];
+  } shown[FAKE_SHOWN_MAX];
   size_t shown_cnt;
   bool (*scheduled)(void *arg, aq_duty duty); /* NULL: any duty */
   aq_arena arena;
@@ -134,27 +122,18 @@ static inline bool fake_same_msg(const aq_qbft_msg *a, const aq_qbft_msg *b) {
 static inline void fake_check_send(fake_node *n, const aq_qbft_wire *m) {
   fake_cluster *w = n->w;
   if (m->msg.type == AQ_QBFT_DECIDED) {
-    bool found = false;
-    for (size_t i = 0; i < n->rec_cnt; i++) {
-      found |= n->rec[i].kind == 3 && n->rec[i].durable && aq_duty_eq(n->rec[i].duty, m->duty);
-    }
-    AQ_ASSERT(found);
+    AQ_ASSERT(fake_disk_decided(&n->disk, m->duty));
     return;
   }
-  bool durable = false;
-  for (size_t i = 0; i < n->rec_cnt; i++) {
-    const fake_record *r = &n->rec[i];
-    durable |= r->kind == 1 && r->durable && aq_duty_eq(r->duty, m->duty) && r->vote.msg_type == m->msg.type &&
-               r->vote.round == (uint64_t)m->msg.round && aq_bytes_eq(aq_buf_bytes(&r->a), m->msg.raw);
-  }
-  AQ_ASSERT(durable); /* consensus.md I8 */
+  const aq_store_vote *v = fake_disk_vote(&n->disk, m->duty, (uint8_t)m->msg.type, (uint64_t)m->msg.round);
+  AQ_ASSERT(v && aq_bytes_eq(v->msg, m->msg.raw)); /* consensus.md I8 */
   for (size_t i = 0; i < w->shown_cnt; i++) {
     if (w->shown[i].node != n->idx || !aq_duty_eq(w->shown[i].duty, m->duty)) continue;
     if (w->shown[i].m.type != m->msg.type || w->shown[i].m.round != m->msg.round) continue;
     AQ_ASSERT(fake_same_msg(&w->shown[i].m, &m->msg)); /* consensus.md S1 */
     return;
   }
-  AQ_ASSERT(w->shown_cnt < FAKE_RECORDS_MAX);
+  AQ_ASSERT(w->shown_cnt < FAKE_SHOWN_MAX);
   w->shown[w->shown_cnt].node = n->idx;
   w->shown[w->shown_cnt].duty = m->duty;
   w->shown[w->shown_cnt++].m = m->msg;
@@ -228,125 +207,29 @@ static inline bool fake_connected(void *ctx, uint32_t peer) { return ((fake_node
 
 /* ---- store ---- */
 
-static inline fake_record *fake_record_add(fake_node *n, int kind, aq_duty duty, aq_bytes a, aq_bytes b) {
-  AQ_ASSERT(n->rec_cnt < FAKE_RECORDS_MAX);
-  fake_record *r = &n->rec[n->rec_cnt++];
-  *r = (fake_record){.kind = kind, .duty = duty, .a = AQ_BUF(AQ_QBFT_MSG_MAX), .b = AQ_BUF(AQ_QBFT_MSG_MAX)};
-  aq_buf_put_bytes(&r->a, a);
-  aq_buf_put_bytes(&r->b, b);
-  return r;
+static inline uint64_t fake_commit_ns(void *arg) { return ((fake_node *)arg)->w->commit_ns; }
+
+static inline bool fake_has_bytes(const fake_node *n, aq_duty duty, const uint8_t hash[32]) {
+  const aq_store_blob *b = fake_disk_blob(&n->disk, duty, hash);
+  uint8_t check[32];
+  if (b) aq_merkle_bytes(check, b->value, -1);
+  return b && memcmp(check, hash, 32) == 0;
 }
 
-/* The rules of port/store.h. */
-static inline aq_status fake_vote_check(const fake_node *n, const aq_store_vote *v) {
-  for (size_t i = 0; i < n->rec_cnt; i++) {
-    const fake_record *r = &n->rec[i];
-    if (r->kind != 1 || !aq_duty_eq(r->duty, v->duty)) continue;
-    if (r->vote.msg_type == v->msg_type && r->vote.round == v->round) {
-      return aq_bytes_eq(aq_buf_bytes(&r->a), v->msg) ? AQ_E_EXISTS : AQ_E_SLASH;
-    }
-    bool vote = v->msg_type == AQ_QBFT_PREPARE || v->msg_type == AQ_QBFT_COMMIT;
-    bool after = v->msg_type == AQ_QBFT_PREPARE && r->vote.msg_type == AQ_QBFT_COMMIT;
-    bool other = v->round == r->vote.round && memcmp(v->value_hash, r->vote.value_hash, 32) != 0;
-    if (after && (v->round < r->vote.round || other)) return AQ_E_SLASH;
-    if (vote && r->vote.msg_type == AQ_QBFT_ROUND_CHANGE && v->round < r->vote.round) return AQ_E_SLASH;
-    if (r->vote.msg_type == v->msg_type && v->round < r->vote.round) return AQ_E_SLASH;
-    if (r->vote.msg_type == v->msg_type && v->prepared_round < r->vote.prepared_round) return AQ_E_SLASH;
-  }
-  return AQ_OK;
+static inline void fake_wrote(void *arg, const fake_row *r, bool fresh) {
+  fake_node *n = arg;
+  if (r->kind == FAKE_BLOB) n->brought = fresh;
+  if (r->kind != FAKE_DECIDED) return;
+  AQ_ASSERT(fake_has_bytes(n, r->u.decided.duty, r->u.decided.hash)); /* with its bytes, or worth nothing */
+  AQ_ASSERT(fresh || n->brought);                                     /* again only for bytes that were missing */
 }
 
-static inline void fake_commit(fake_node *n, size_t first, aq_status st, aq_store_done done, void *arg) {
-  if (st == AQ_E_EXISTS) st = AQ_OK;
-  fake_event *e = fake_event_add(n->w, 3, n->w->commit_ns);
-  e->from = n->idx, e->life = n->life, e->done = done, e->arg = arg, e->st = st;
-  e->first_rec = first, e->rec_cnt = n->rec_cnt - first;
-}
-
-static inline void fake_put_blob(fake_node *n, const aq_store_blob *blob) {
-  if (blob) fake_record_add(n, 2, blob->duty, blob->value, aq_bytes_of(NULL, 0))->blob = *blob;
-}
-
-static inline void fake_store_vote(void *ctx, const aq_store_vote *v, const aq_store_blob *blob, aq_store_done done,
-                                   void *arg) {
-  fake_node *n = ctx;
-  size_t first = n->rec_cnt;
-  aq_status st = fake_vote_check(n, v);
-  AQ_ASSERT(st != AQ_E_SLASH); /* no test wants our own code to run into the guard */
-  if (st == AQ_OK) fake_record_add(n, 1, v->duty, v->msg, v->just)->vote = *v;
-  fake_put_blob(n, blob);
-  fake_commit(n, first, st, done, arg);
-}
-
-static inline bool fake_has_blob(const fake_node *n, aq_duty duty, const uint8_t hash[32]) {
-  for (size_t i = 0; i < n->rec_cnt; i++) {
-    const fake_record *r = &n->rec[i];
-    uint8_t check[32];
-    if (r->kind != 2 || !r->durable || !aq_duty_eq(r->duty, duty) || memcmp(r->blob.hash, hash, 32) != 0) continue;
-    aq_merkle_bytes(check, aq_buf_bytes(&r->a), -1);
-    if (memcmp(check, hash, 32) == 0) return true;
-  }
-  return false;
-}
-
-static inline void fake_store_decided(void *ctx, const aq_store_decided *d, const aq_store_blob *blob,
-                                      aq_store_done done, void *arg) {
-  fake_node *n = ctx;
-  size_t first = n->rec_cnt;
-  for (size_t i = 0; i < n->rec_cnt; i++) {
-    if (n->rec[i].kind != 3 || !aq_duty_eq(n->rec[i].duty, d->duty)) continue;
-    AQ_ASSERT(memcmp(n->rec[i].decided.hash, d->hash, 32) == 0); /* consensus.md S4, S5 */
-    AQ_ASSERT(!fake_has_blob(n, d->duty, d->hash));              /* again only for bytes that were missing */
-  }
-  fake_record_add(n, 3, d->duty, d->commits, aq_bytes_of(NULL, 0))->decided = *d;
-  fake_put_blob(n, blob);
-  fake_commit(n, first, AQ_OK, done, arg);
-}
-
-static inline aq_status fake_store_load(void *ctx, uint64_t from_slot, const aq_store_visitor *v) {
-  fake_node *n = ctx;
-  for (size_t i = 0; i < n->rec_cnt; i++) {
-    fake_record *r = &n->rec[i];
-    if (!r->durable || r->duty.slot < from_slot) continue;
-    aq_bytes a = aq_buf_bytes(&r->a);
-    r->vote.msg = a, r->vote.just = aq_buf_bytes(&r->b);
-    r->blob.value = a, r->decided.commits = a;
-    if (r->kind == 1) v->vote(v->arg, &r->vote);
-    if (r->kind == 2) v->blob(v->arg, &r->blob);
-    if (r->kind == 3) v->decided(v->arg, &r->decided);
-  }
-  return AQ_OK;
-}
-
-static inline void fake_store_mark(void *ctx, uint64_t since_ns) {
-  fake_node *n = ctx;
-  n->since_ns = n->store.since_ns = since_ns;
-}
-
-static inline void fake_store_find(void *ctx, aq_duty duty, uint8_t msg_type, uint64_t round, aq_store_found done,
-                                   void *arg) {
-  fake_node *n = ctx;
-  fake_event *e = fake_event_add(n->w, 7, n->w->commit_ns);
-  e->from = n->idx, e->life = n->life, e->found = done, e->arg = arg;
-  e->key = (aq_store_vote){.duty = duty, .msg_type = msg_type, .round = round};
-}
-
-static inline void fake_found(fake_cluster *w, const fake_event *e) {
-  fake_node *n = &w->node[e->from];
-  aq_store_vote v = e->key;
-  aq_status st = n->store_fails ? AQ_E_IO : AQ_E_NOTFOUND;
-  if (n->life != e->life) return;
-  for (size_t i = 0; i < n->rec_cnt && st == AQ_E_NOTFOUND; i++) {
-    const fake_record *r = &n->rec[i];
-    if (!r->durable || !aq_duty_eq(r->duty, v.duty)) continue;
-    bool vote = r->kind == 1 && r->vote.msg_type == v.msg_type && r->vote.round == v.round;
-    bool decided = r->kind == 3 && v.msg_type == AQ_QBFT_DECIDED;
-    if (!vote && !decided) continue;
-    st = AQ_OK;
-    if (vote) v = r->vote, v.msg = aq_buf_bytes(&r->a);
-    if (decided) memcpy(v.value_hash, r->decided.hash, 32), v.round = r->decided.round;
-  }
-  e->found(e->arg, st, st == AQ_OK ? &v : NULL);
+/* No test wants our own code to run into the guard (consensus.md S4, S5). */
+static inline void fake_applied(void *arg, fake_store_op op, const aq_list *rows, aq_status st) {
+  fake_node *n = arg;
+  (void)op, (void)rows;
+  n->brought = false;
+  AQ_ASSERT(st != AQ_E_SLASH || n->foreign_rows);
 }
 
 /* ---- nodes ---- */
@@ -376,13 +259,8 @@ static inline void fake_on_decided(void *arg, aq_duty duty, const aq_unsigned_se
   if (set->cnt) AQ_ASSERT(aq_qbft_value_encode(&bytes, &hash, &a, set) == AQ_OK);
   aq_arena_free(&a);
   aq_buf_free(&bytes);
-  bool durable = false;
-  for (size_t i = 0; i < n->rec_cnt; i++) {
-    const fake_record *r = &n->rec[i];
-    durable |= r->kind == 3 && r->durable && aq_duty_eq(r->duty, duty) &&
-               (set->cnt == 0 || memcmp(r->decided.hash, hash.b, 32) == 0);
-  }
-  AQ_ASSERT(durable);
+  const aq_store_decided *d = fake_disk_decided(&n->disk, duty);
+  AQ_ASSERT(d && (set->cnt == 0 || memcmp(d->hash, hash.b, 32) == 0));
   for (size_t i = 0; i < n->decision_cnt; i++) {
     if (!aq_duty_eq(n->decision[i].duty, duty)) continue;
     AQ_ASSERT(aq_hash_eq(&n->decision[i].hash, &hash)); /* consensus.md S5 */
@@ -410,17 +288,13 @@ static inline void fake_boot(fake_cluster *w, uint32_t i, aq_store_state state) 
                     .refuse = fake_refuse,
                     .handle = fake_handle,
                     .connected = fake_connected};
-  n->store = (aq_store){.ctx = n,
-                        .state = state,
-                        .vote = fake_store_vote,
-                        .decided = fake_store_decided,
-                        .load = fake_store_load,
-                        .find = fake_store_find,
-                        .mark = fake_store_mark,
-                        .since_ns = n->since_ns};
+  fake_store_open(
+      &n->store, &n->disk, &n->env.env,
+      &(fake_store_hooks){.arg = n, .delay_ns = fake_commit_ns, .wrote = fake_wrote, .applied = fake_applied});
+  n->store.port.state = state;
   aq_consensus_cfg cfg = {.env = &n->env.env,
                           .net = &n->net,
-                          .store = &n->store,
+                          .store = &n->store.port,
                           .chain = &w->chain,
                           .key = n->key,
                           .n = w->n,
@@ -443,6 +317,7 @@ static inline void fake_kill(fake_cluster *w, uint32_t i) {
   fake_node *n = &w->node[i];
   if (!n->c) return;
   aq_consensus_free(n->c);
+  fake_store_close(&n->store, 0, FAKE_CLOSE_SILENT);
   n->c = NULL;
   AQ_ASSERT(n->env.timers.cnt == fake_env_untold(&n->env)); /* another one would run on freed memory */
   AQ_LIST_EACH(&w->events, e, fake_event, node) {           /* as a host that stops */
@@ -451,25 +326,11 @@ static inline void fake_kill(fake_cluster *w, uint32_t i) {
   }
   n->up = false;
   n->life++;
-  size_t kept = 0;
-  for (size_t k = 0; k < n->rec_cnt; k++) {
-    if (n->rec[k].durable) {
-      n->rec[kept++] = n->rec[k];
-    } else {
-      aq_buf_free(&n->rec[k].a);
-      aq_buf_free(&n->rec[k].b);
-    }
-  }
-  n->rec_cnt = kept;
 }
 
 static inline void fake_forget(fake_cluster *w, uint32_t i) {
-  fake_node *n = &w->node[i];
-  for (size_t k = 0; k < n->rec_cnt; k++) {
-    aq_buf_free(&n->rec[k].a);
-    aq_buf_free(&n->rec[k].b);
-  }
-  n->rec_cnt = 0;
+  fake_disk *d = &w->node[i].disk;
+  for (fake_row *r; (r = fake_disk_next(d, NULL)) != NULL;) fake_disk_drop(r);
 }
 
 static inline uint64_t fake_cluster_job_ns(void *arg) {
@@ -494,8 +355,8 @@ static inline fake_cluster *fake_cluster_new(uint32_t n, aq_fork fork) {
     w->node[i].idx = i;
     fake_env_join(&w->node[i].env, &w->time, 0);
     w->node[i].env.job_ns = fake_cluster_job_ns;
-    w->node[i].rec = calloc(FAKE_RECORDS_MAX, sizeof *w->node[i].rec);
-    AQ_ASSERT(w->node[i].rec && aq_k1_key_new(&w->node[i].key, secret) == AQ_OK);
+    fake_disk_init(&w->node[i].disk);
+    AQ_ASSERT(aq_k1_key_new(&w->node[i].key, secret) == AQ_OK);
     aq_k1_pubkey(w->pubkey[i], w->node[i].key);
     for (uint32_t k = 0; k < n; k++) w->delay_ns[i][k] = AQ_MILLIS(10);
   }
@@ -505,10 +366,9 @@ static inline fake_cluster *fake_cluster_new(uint32_t n, aq_fork fork) {
 static inline void fake_cluster_free(fake_cluster *w) {
   for (uint32_t i = 0; i < w->n; i++) {
     fake_kill(w, i);
-    fake_forget(w, i);
+    fake_disk_free(&w->node[i].disk);
     fake_env_free(&w->node[i].env);
     aq_k1_key_free(w->node[i].key);
-    free(w->node[i].rec);
   }
   AQ_LIST_EACH(&w->events, e, fake_event, node) {
     fake_event_take(e);
@@ -521,23 +381,6 @@ static inline void fake_cluster_free(fake_cluster *w) {
 
 /* ---- time ---- */
 
-static inline void fake_store_answer(fake_cluster *w, fake_event *e) {
-  fake_node *n = &w->node[e->from];
-  if (n->life != e->life) return;
-  aq_status st = n->store_fails ? AQ_E_IO : e->st;
-  for (size_t i = 0; i < e->rec_cnt; i++) {
-    if (st == AQ_OK)
-      n->rec[e->first_rec + i].durable = true;
-    else
-      n->rec[e->first_rec + i].kind = 0;
-  }
-  for (size_t i = 0; st == AQ_OK && i < e->rec_cnt; i++) {
-    const fake_record *r = &n->rec[e->first_rec + i];
-    if (r->kind == 3) AQ_ASSERT(fake_has_blob(n, r->duty, r->decided.hash)); /* with its bytes, or worth nothing */
-  }
-  e->done(e->arg, st);
-}
-
 static inline void fake_event_due(void *arg) {
   fake_event *e = arg;
   fake_cluster *w = e->w;
@@ -549,12 +392,8 @@ static inline void fake_event_due(void *arg) {
     if (w->node[e->from].life == e->life && e->done) e->done(e->arg, e->st);
   } else if (e->kind == 5) {
     fake_serve(w, e);
-  } else if (e->kind == 6) {
-    if (e->answer) e->answer(e->arg, e->st, aq_buf_bytes(&e->bytes));
-  } else if (e->kind == 7) {
-    fake_found(w, e);
-  } else {
-    fake_store_answer(w, e);
+  } else if (e->answer) {
+    e->answer(e->arg, e->st, aq_buf_bytes(&e->bytes));
   }
   fake_event_free(e);
 }

@@ -101,13 +101,15 @@ void fake_disk_free(fake_disk *d) {
   for (uint64_t i = 0; i <= FAKE_DISK_SLOTS; i++) EACH_OF(d, i, r) fake_disk_drop(r);
   free(d->mark);
   d->mark = NULL;
+  d->mark_cnt = 0;
 }
 
 void fake_disk_lose(fake_disk *d, uint64_t now_ns) {
   uint64_t journal_slots = d->journal_slots;
+  bool fails = d->fails;
   fake_disk_free(d);
   fake_disk_init(d);
-  d->journal_slots = journal_slots;
+  d->journal_slots = journal_slots, d->fails = fails;
   d->missing = true;
   d->since_ns = now_ns;
 }
@@ -246,15 +248,29 @@ static aq_list *bucket(fake_disk *d, const fake_row *r) {
 
 void fake_disk_put(fake_disk *d, fake_row *r) { aq_list_push(bucket(d, r), &r->link); }
 
+static bool known_bytes(const fake_disk *d, const aq_store_blob *b) {
+  const aq_store_blob *o = fake_disk_blob(d, b->duty, b->hash);
+  return o && aq_bytes_eq(o->value, b->value);
+}
+
 static aq_status check(fake_disk *d, const fake_row *r, aq_store_refusal *why) {
   const aq_journal_view view = {d, see_votes, see_decided, see_signs, see_mark};
   switch (r->kind) {
     case FAKE_VOTE: return aq_journal_vote(&view, &r->u.vote);
     case FAKE_DECIDED: return aq_journal_decided(&view, &r->u.decided);
     case FAKE_SIGN: return aq_journal_sign(&view, &r->u.sign, why);
-    case FAKE_BLOB: return fake_disk_blob(d, r->u.blob.duty, r->u.blob.hash) ? AQ_E_DUP : AQ_OK;
+    case FAKE_BLOB: return known_bytes(d, &r->u.blob) ? AQ_E_DUP : AQ_OK;
   }
   return AQ_E_FORMAT;
+}
+
+/* Bytes take the place of damaged ones. */
+static void replace_blob(fake_disk *d, const fake_row *n) {
+  EACH_OF(d, n->u.blob.duty.slot, r) {
+    const aq_store_blob *o = &r->u.blob, *b = &n->u.blob;
+    if (r != n && r->kind == FAKE_BLOB && aq_duty_eq(o->duty, b->duty) && memcmp(o->hash, b->hash, 32) == 0)
+      fake_disk_drop(r);
+  }
 }
 
 /* A repetition takes the place of a record whose partial is missing. */
@@ -284,6 +300,7 @@ aq_status fake_disk_write(fake_disk *d, aq_list *rows, aq_store_refusal *why, fa
       aq_list_remove(&r->link);
       continue;
     }
+    if (fresh && r->kind == FAKE_BLOB) replace_blob(d, r);
     if (wrote) wrote(arg, r, fresh);
     if (fresh || brings_partial(d, r)) aq_list_remove(&r->turn);
   }

@@ -1,6 +1,6 @@
 /* fake/disk.h - the rows of a store in memory: a disk that outlives the process that wrote on it. What it takes and
-   refuses is the journal's (journal/journal.h), as with the database; faults belong to who writes (fake/store.h) or to
-   the test, which may look at rows, change and remove them. Addresses of peers are not kept. One thread. */
+   refuses is the journal's (journal/journal.h), as with the database. It may fail; a test may look at rows, change and
+   remove them. Addresses of peers are not kept. One thread. */
 #ifndef AQ_FAKE_DISK_H
 #define AQ_FAKE_DISK_H
 
@@ -40,6 +40,7 @@ typedef struct {
   size_t mark_cnt;
   uint64_t journal_slots; /* signed roots stay this many slots longer than the rest: as the database, until it is set */
   uint64_t since_ns;      /* port/store.h */
+  bool fails;             /* every write and look-up ends with AQ_E_IO */
   bool missing;           /* nothing is there: the next start finds no database */
   bool pinned;
   uint8_t chain[32]; /* when pinned */

@@ -58,17 +58,22 @@ static void tell(fake_store *s, op *o, aq_status st) {
 
 static void commit(void *arg) {
   fake_store *s = arg;
-  bool fails = s->fails;
+  bool fails = s->disk->fails;
   if (s->hook.commit && !s->hook.commit(s->hook.arg, &fails)) return;
   aq_list done;
   aq_list_init(&done);
   AQ_LIST_EACH(&s->queue_, o, op, link) {
     fails ? (void)(o->st = AQ_E_IO) : apply(s, o);
-    if (s->hook.applied) s->hook.applied(s->hook.arg, o->kind, &o->rows, o->st);
+    if (s->hook.applied && o->spoilt == AQ_OK) s->hook.applied(s->hook.arg, o->kind, &o->rows, o->st);
     aq_list_remove(&o->link);
     aq_list_push(&done, &o->link);
   }
   AQ_LIST_EACH(&done, o, op, link) { tell(s, o, o->st); }
+}
+
+void fake_store_commit(fake_store *s) {
+  aq_timer_cancel(s->env, &s->commit_);
+  commit(s);
 }
 
 static op *enqueue(fake_store *s, fake_store_op kind, aq_store_done done, void *arg) {
@@ -85,8 +90,7 @@ static op *enqueue(fake_store *s, fake_store_op kind, aq_store_done done, void *
 
 static op *enqueue_write(fake_store *s, fake_store_op kind, aq_store_done done, void *arg) {
   op *o = enqueue(s, kind, done, arg);
-  o->spoilt = s->next;
-  s->next = AQ_OK;
+  o->spoilt = s->ends[kind];
   return o;
 }
 

@@ -24,7 +24,8 @@ typedef struct {
   uint64_t (*delay_ns)(void *arg); /* from the first of a queue to its commit; AQ_NEVER: none comes. NULL: 1 ms */
   bool (*commit)(void *arg, bool *fails); /* before it. False: the process ends here, and nothing is written */
   fake_wrote_fn wrote;
-  void (*applied)(void *arg, fake_store_op op, const aq_list *rows, aq_status st); /* before its answer; rows by turn */
+  /* Before an answer; rows by turn. Not of what `ends` ends. */
+  void (*applied)(void *arg, fake_store_op op, const aq_list *rows, aq_status st);
 } fake_store_hooks;
 
 typedef struct {
@@ -32,12 +33,11 @@ typedef struct {
   aq_env *env;
   fake_disk *disk;
   fake_store_hooks hook;
-  bool fails;                /* every write and look-up ends with AQ_E_IO */
-  aq_status next;            /* unless 0: what the next vote, decision or set of roots ends with, unwritten */
-  aq_store_refusal refuses;  /* unless 0: what every signed root is refused with */
-  uint32_t prunes, backups;  /* calls */
-  uint64_t pruned_slot;      /* of the latest */
-  aq_store_refusal refusal_; /* of the answer that is being given */
+  aq_status ends[FAKE_OP_SIGN + 1]; /* by operation; unless 0: what each that is called now will end with, unwritten */
+  aq_store_refusal refuses;         /* unless 0: what every signed root is refused with */
+  uint32_t prunes, backups;         /* calls */
+  uint64_t pruned_slot;             /* of the latest */
+  aq_store_refusal refusal_;        /* of the answer that is being given */
   aq_list queue_;
   aq_timer commit_;
 } fake_store;
@@ -45,6 +45,7 @@ typedef struct {
 /* As a process finds its database: the state is what the disk says. hooks may be NULL. All borrowed but hooks. */
 void fake_store_open(fake_store *s, fake_disk *d, aq_env *env, const fake_store_hooks *hooks);
 size_t fake_store_waiting(const fake_store *s);
+void fake_store_commit(fake_store *s); /* now */
 
 /* The process ends: of what waits the first `written` operations are on the disk. */
 typedef enum {

@@ -104,7 +104,9 @@ static bool bytes_eq(world_bytes a, world_bytes b) { return a.seed == b.seed && 
 static void put_blob(world *w, const world_op *op) {
   if (!op->has_blob) return;
   for (uint32_t i = 0; i < w->blobs; i++) {
-    if (aq_duty_eq(w->blob[i].duty, op->blob.duty) && w->blob[i].hash == op->blob.hash) return;
+    if (!aq_duty_eq(w->blob[i].duty, op->blob.duty) || w->blob[i].hash != op->blob.hash) continue;
+    w->blob[i] = op->blob;
+    return;
   }
   AQ_ASSERT(w->blobs < WORLD_BLOBS);
   w->blob[w->blobs++] = op->blob;
