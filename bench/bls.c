@@ -27,8 +27,8 @@ static void prepare(void) {
     aq_bls_secret_reduce(d.sk[i], d.wide);
     aq_bls_secret_to_pubkey(d.pub[i], d.sk[i]);
     aq_bls_sign(d.sig[i], d.sk[i], d.root);
-    AQ_ASSERT(aq_bls_pk_decode(&d.pk[i], d.pub[i]) == AQ_OK);
-    AQ_ASSERT(aq_bls_sig_decode(&d.point[i], d.sig[i], true) == AQ_OK);
+    AQ_MUST(aq_bls_pk_decode(&d.pk[i], d.pub[i]) == AQ_OK);
+    AQ_MUST(aq_bls_sig_decode(&d.point[i], d.sig[i], true) == AQ_OK);
     d.items[i] = (aq_bls_item){&d.pk[i], &d.hash, &d.point[i]};
   }
 }
@@ -49,25 +49,25 @@ static void op_hash(void *arg) {
   aq_bls_hash(&d.hash, d.root);
 }
 
-static void op_decode(void *arg) { AQ_ASSERT(aq_bls_sig_decode(&d.point[0], d.sig[0], arg != NULL) == AQ_OK); }
+static void op_decode(void *arg) { AQ_MUST(aq_bls_sig_decode(&d.point[0], d.sig[0], arg != NULL) == AQ_OK); }
 
 static void op_verify_bytes(void *arg) {
   (void)arg;
-  AQ_ASSERT(aq_bls_verify(d.pub[1], d.root, d.sig[1]) == AQ_OK);
+  AQ_MUST(aq_bls_verify(d.pub[1], d.root, d.sig[1]) == AQ_OK);
 }
 
 static void op_verify_cached(void *arg) {
   (void)arg;
-  AQ_ASSERT(aq_bls_sig_decode(&d.point[1], d.sig[1], true) == AQ_OK);
-  AQ_ASSERT(aq_bls_verify_points(&d.pk[1], &d.hash, &d.point[1]));
+  AQ_MUST(aq_bls_sig_decode(&d.point[1], d.sig[1], true) == AQ_OK);
+  AQ_MUST(aq_bls_verify_points(&d.pk[1], &d.hash, &d.point[1]));
 }
 
-static void op_batch_points(void *arg) { AQ_ASSERT(aq_bls_verify_batch(d.items, *(size_t *)arg, d.rnd)); }
+static void op_batch_points(void *arg) { AQ_MUST(aq_bls_verify_batch(d.items, *(size_t *)arg, d.rnd)); }
 
 static void op_batch_bytes(void *arg) {
   size_t cnt = *(size_t *)arg;
-  for (size_t i = 0; i < cnt; i++) AQ_ASSERT(aq_bls_sig_decode(&d.point[i], d.sig[i], true) == AQ_OK);
-  AQ_ASSERT(aq_bls_verify_batch(d.items, cnt, d.rnd));
+  for (size_t i = 0; i < cnt; i++) AQ_MUST(aq_bls_sig_decode(&d.point[i], d.sig[i], true) == AQ_OK);
+  AQ_MUST(aq_bls_verify_batch(d.items, cnt, d.rnd));
 }
 
 typedef struct {
@@ -76,10 +76,10 @@ typedef struct {
 } subset;
 
 static void prepare_shares(const subset *s) {
-  AQ_ASSERT(aq_tbls_split(d.shares, d.sk[0], (const uint8_t(*)[32])(d.sk + 1), s->t, s->n) == AQ_OK);
+  AQ_MUST(aq_tbls_split(d.shares, d.sk[0], (const uint8_t(*)[32])(d.sk + 1), s->t, s->n) == AQ_OK);
   for (unsigned i = 0; i < s->t; i++) {
     aq_bls_sign(d.partial[i], d.shares[s->idx[i] - 1], d.root);
-    AQ_ASSERT(aq_bls_sig_decode(&d.partials[i], d.partial[i], false) == AQ_OK);
+    AQ_MUST(aq_bls_sig_decode(&d.partials[i], d.partial[i], false) == AQ_OK);
   }
 }
 
@@ -93,9 +93,9 @@ static void op_combine(void *arg) {
 static void op_session(void *arg) {
   const subset *s = arg;
   aq_bls_point out;
-  for (unsigned i = 0; i < s->t; i++) AQ_ASSERT(aq_bls_sig_decode(&d.partials[i], d.partial[i], false) == AQ_OK);
+  for (unsigned i = 0; i < s->t; i++) AQ_MUST(aq_bls_sig_decode(&d.partials[i], d.partial[i], false) == AQ_OK);
   aq_tbls_combine(&out, d.partials, s->idx, s->t);
-  AQ_ASSERT(aq_bls_in_subgroup(&out) && aq_bls_verify_points(&d.pk[0], &d.hash, &out));
+  AQ_MUST(aq_bls_in_subgroup(&out) && aq_bls_verify_points(&d.pk[0], &d.hash, &out));
 }
 
 static void bench_combine(aq_bench *b) {

@@ -36,7 +36,7 @@ static void put_list(aq_buf *out, aq_bytes elem, size_t cnt) {
 
 static void replace(sample *s, const char *path, aq_bytes value) {
   aq_buf next = AQ_BUF(OUT_MAX);
-  AQ_ASSERT(aq_ssz_with(&next, s->type, aq_buf_bytes(&s->ssz), path, value) == AQ_OK);
+  AQ_MUST(aq_ssz_with(&next, s->type, aq_buf_bytes(&s->ssz), path, value) == AQ_OK);
   aq_buf_free(&s->ssz);
   s->ssz = next;
 }
@@ -52,20 +52,20 @@ static void make_block(sample *s) {
   uint8_t tx[TX_LEN];
   for (size_t i = 0; i < sizeof tx; i++) tx[i] = (uint8_t)(i * 7);
   *s = (sample){aq_t_block(AQ_ELECTRA), AQ_BUF(OUT_MAX), AQ_BUF(OUT_MAX), AQ_BUF(OUT_MAX)};
-  AQ_ASSERT(aq_ssz_default(&s->ssz, s->type) == AQ_OK);
+  AQ_MUST(aq_ssz_default(&s->ssz, s->type) == AQ_OK);
   put_list(&list, aq_bytes_of(tx, TX_LEN), TXS);
   replace(s, "body.execution_payload.transactions", aq_buf_bytes(&list));
   aq_buf_reset(&list);
-  AQ_ASSERT(aq_buf_extend(&list, (size_t)WITHDRAWALS * 44));
+  AQ_MUST(aq_buf_extend(&list, (size_t)WITHDRAWALS * 44));
   replace(s, "body.execution_payload.withdrawals", aq_buf_bytes(&list));
   aq_buf_reset(&list);
-  AQ_ASSERT(aq_buf_extend(&list, (size_t)BLOBS * 48));
+  AQ_MUST(aq_buf_extend(&list, (size_t)BLOBS * 48));
   replace(s, "body.blob_kzg_commitments", aq_buf_bytes(&list));
   aq_buf_reset(&list);
-  AQ_ASSERT(aq_ssz_default(&elem, &aq_t_attestation_electra) == AQ_OK);
+  AQ_MUST(aq_ssz_default(&elem, &aq_t_attestation_electra) == AQ_OK);
   tx[ATT_LEN - 1] = 1;
-  AQ_ASSERT(aq_ssz_with(&att, &aq_t_attestation_electra, aq_buf_bytes(&elem), "aggregation_bits",
-                        aq_bytes_of(tx, ATT_LEN)) == AQ_OK);
+  AQ_MUST(aq_ssz_with(&att, &aq_t_attestation_electra, aq_buf_bytes(&elem), "aggregation_bits",
+                      aq_bytes_of(tx, ATT_LEN)) == AQ_OK);
   put_list(&list, aq_buf_bytes(&att), ATTESTATIONS);
   replace(s, "body.attestations", aq_buf_bytes(&list));
   finish(s);
@@ -77,9 +77,9 @@ static void make_block(sample *s) {
 static void make_contents(sample *s, const sample *block) {
   aq_buf blobs = AQ_BUF(OUT_MAX);
   *s = (sample){aq_t_block_contents(AQ_ELECTRA), AQ_BUF(OUT_MAX), AQ_BUF(OUT_MAX), AQ_BUF(OUT_MAX)};
-  AQ_ASSERT(aq_buf_extend(&blobs, (size_t)BLOBS * BLOB_LEN));
+  AQ_MUST(aq_buf_extend(&blobs, (size_t)BLOBS * BLOB_LEN));
   aq_bytes part[] = {aq_buf_bytes(&block->ssz), aq_bytes_of(blobs.ptr, (size_t)BLOBS * 48), aq_buf_bytes(&blobs)};
-  AQ_ASSERT(aq_ssz_pack(&s->ssz, s->type, part, 3) == AQ_OK);
+  AQ_MUST(aq_ssz_pack(&s->ssz, s->type, part, 3) == AQ_OK);
   finish(s);
   aq_buf_free(&blobs);
 }
@@ -104,7 +104,7 @@ static void op_from_json(void *arg) {
   sample *s = arg;
   aq_buf_reset(&s->scratch);
   yyjson_doc *doc = aq_json_parse(aq_buf_bytes(&s->json), OUT_MAX, NULL);
-  AQ_ASSERT(doc && aq_ssz_from_json(&s->scratch, s->type, yyjson_doc_get_root(doc), NULL) == AQ_OK);
+  AQ_MUST(doc && aq_ssz_from_json(&s->scratch, s->type, yyjson_doc_get_root(doc), NULL) == AQ_OK);
   yyjson_doc_free(doc);
 }
 

@@ -80,7 +80,7 @@ static sim_checks *checks(sim_world *w) {
   aq_list_init(&w->checks->block_shares);
   aq_map_init(&w->checks->validators, 48, SIM_VALIDATORS_MAX, NULL);
   for (uint32_t v = 0; v < w->validators; v++)
-    AQ_ASSERT(aq_map_put(&w->checks->validators, w->dist[v].pubkey, &w->lock.validators[v]) == AQ_OK);
+    AQ_MUST(aq_map_put(&w->checks->validators, w->dist[v].pubkey, &w->lock.validators[v]) == AQ_OK);
   return w->checks;
 }
 
@@ -130,7 +130,7 @@ static void check_fee(sim_world *w, const aq_beacon_block *b) {
   if (b->blinded && !w->builder_api)
     sim_fail(w, "the block of slot %llu is blinded although the builder is off", (unsigned long long)b->slot);
   if (b->ssz.len == 0 || w->builder_api) return; /* consensus.md 5.1: not judged either */
-  AQ_ASSERT(aq_address_parse(want, w->addresses[b->proposer].fee_recipient) == AQ_OK);
+  AQ_MUST(aq_address_parse(want, w->addresses[b->proposer].fee_recipient) == AQ_OK);
   aq_bytes got = aq_ssz_get(t, b->ssz, "message.body.execution_payload.fee_recipient");
   if (!aq_bytes_eq(got, aq_bytes_of(want, sizeof want)))
     sim_fail(w, "the block of slot %llu pays a stranger", (unsigned long long)b->slot);

@@ -34,7 +34,7 @@ static void make_validator(sim_world *w, uint32_t v) {
     secret_of(wide + 32, w->opts.seed, 'd', v * 64 + i);
     aq_bls_secret_reduce(coeff[i], wide);
   }
-  AQ_ASSERT(aq_tbls_split(share, secret, (const uint8_t(*)[32])coeff, w->threshold, w->n) == AQ_OK);
+  AQ_MUST(aq_tbls_split(share, secret, (const uint8_t(*)[32])coeff, w->threshold, w->n) == AQ_OK);
   for (uint32_t i = 0; i < w->n; i++) {
     memcpy(w->share_secret[i][v], share[i], 32);
     aq_bls_secret_to_pubkey(w->share_pub[v][i], share[i]);
@@ -49,7 +49,7 @@ static void make_lock(sim_world *w) {
   for (uint32_t i = 0; i < w->n; i++) {
     uint8_t secret[32];
     secret_of(secret, w->opts.seed, 'k', i);
-    AQ_ASSERT(aq_k1_key_new(&w->key[i], secret) == AQ_OK);
+    AQ_MUST(aq_k1_key_new(&w->key[i], secret) == AQ_OK);
     aq_k1_pubkey(w->operators[i].pubkey, w->key[i]);
     w->operators[i].address = w->operators[i].enr = "";
     snprintf(w->name[i], sizeof w->name[i], "node-%u", i);

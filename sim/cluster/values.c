@@ -164,11 +164,11 @@ static void write_votes(aq_buf *out, aq_hash *hash, aq_arena *a, const votes *v)
     aq_att_data_put(ssz, &v->item[i].data);
     aq_unsigned_data d = {.duty = AQ_DUTY_ATTESTER, .value = aq_bytes_of(ssz, sizeof ssz), .attester = v->item[i].duty};
     data[i] = AQ_BUF(4096);
-    AQ_ASSERT(aq_unsigned_encode(&data[i], &d) == AQ_OK);
+    AQ_MUST(aq_unsigned_encode(&data[i], &d) == AQ_OK);
     memcpy(item[i].pubkey, v->item[i].pubkey, 48);
     item[i].data = aq_buf_bytes(&data[i]);
   }
-  AQ_ASSERT(aq_qbft_value_encode(out, hash, a, &(aq_unsigned_set){item, v->cnt}) == AQ_OK);
+  AQ_MUST(aq_qbft_value_encode(out, hash, a, &(aq_unsigned_set){item, v->cnt}) == AQ_OK);
   for (uint32_t i = 0; i < v->cnt; i++) aq_buf_free(&data[i]);
 }
 

@@ -151,7 +151,7 @@ void sim_wire_start(sim_node *n) {
   for (uint32_t op = 0; op < w->n; op++) {
     char addr[32];
     snprintf(addr, sizeof addr, "10.0.0.%u:%d", op + 1, FAKE_PORT);
-    if (op != n->op) AQ_ASSERT(aq_host_add_addr(x->host, (int)op, addr, true, NULL) == AQ_OK);
+    if (op != n->op) AQ_MUST(aq_host_add_addr(x->host, (int)op, addr, true, NULL) == AQ_OK);
   }
   aq_peerinfo_cfg info = {.env = &n->proc.env.env,
                           .net = aq_host_net(x->host),

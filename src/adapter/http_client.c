@@ -505,7 +505,7 @@ static CURLM *multi_of(aq_curl *c, aq_httpc_pool which) {
   AQ_ASSERT(which < AQ_HTTPC_POOLS);
   pool *p = &c->pool[which];
   if (p->multi) return p->multi;
-  AQ_ASSERT(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
+  AQ_MUST(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
   p->multi = curl_multi_init();
   AQ_ASSERT(p->multi);
   curl_multi_setopt(p->multi, CURLMOPT_SOCKETFUNCTION, on_socket_wanted);
@@ -569,11 +569,11 @@ aq_curl *aq_curl_new(aq_loop *l) {
   c->ca = AQ_BUF(2 * AQ_CA_FILE_MAX + 2);
   aq_list_init(&c->requests);
   for (size_t i = 0; i < AQ_HTTPC_POOLS; i++) {
-    AQ_ASSERT(uv_timer_init(aq_loop_uv(l), &c->pool[i].timer) == 0);
-    AQ_ASSERT(uv_idle_init(aq_loop_uv(l), &c->pool[i].now) == 0);
+    AQ_MUST(uv_timer_init(aq_loop_uv(l), &c->pool[i].timer) == 0);
+    AQ_MUST(uv_idle_init(aq_loop_uv(l), &c->pool[i].now) == 0);
     c->pool[i].owner = c, c->pool[i].timer.data = c->pool[i].now.data = &c->pool[i];
   }
-  AQ_ASSERT(uv_timer_init(aq_loop_uv(l), &c->limits) == 0);
+  AQ_MUST(uv_timer_init(aq_loop_uv(l), &c->limits) == 0);
   c->limits.data = c;
   return c;
 }

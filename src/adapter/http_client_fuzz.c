@@ -90,7 +90,8 @@ static void once(void) {
 
 static void head(void *arg, int code, const aq_http_headers *h) {
   call *c = arg;
-  AQ_ASSERT(!c->over && c->heads++ == 0 && code >= 200 && code <= 599);
+  AQ_ASSERT(!c->over && c->heads == 0 && code >= 200 && code <= 599);
+  c->heads++;
   for (size_t i = 0; i < h->cnt; i++) AQ_ASSERT(h->item[i].name && h->item[i].value);
 }
 
@@ -102,7 +103,8 @@ static bool data_cb(void *arg, aq_bytes chunk) {
 
 static void done(void *arg, aq_status st, const aq_httpc_res *res) {
   call *c = arg;
-  AQ_ASSERT(!c->over && c->dones++ == 0);
+  AQ_ASSERT(!c->over && c->dones == 0);
+  c->dones++;
   AQ_ASSERT(st == AQ_OK || st == AQ_E_CLOSED || st == AQ_E_LIMIT || st == AQ_E_FORMAT);
   AQ_ASSERT(st != AQ_OK || (c->streamed ? c->heads == 1 : res->code >= 200 && res->code <= 599));
   AQ_ASSERT(st == AQ_OK ? res->body.len <= ANSWER_MAX : res->code == 0 && res->body.len == 0);

@@ -212,7 +212,7 @@ static void watch(conn *c) {
   int events = wanted[c->state] | (c->out.len > c->sent ? UV_WRITABLE : 0);
   if (events == c->events) return;
   c->events = events;
-  AQ_ASSERT(uv_poll_start(&c->poll, events, on_poll) == 0);
+  AQ_MUST(uv_poll_start(&c->poll, events, on_poll) == 0);
 }
 
 static void enter(conn *c, conn_state state, uint64_t limit_s) {
@@ -674,11 +674,11 @@ aq_status aq_http_server_new(aq_http_server **out, aq_loop *l, const aq_http_ser
   s->loop = l, s->env = aq_loop_env(l), s->handler = *h;
   s->idle_timeout_s = cfg->idle_timeout_s, s->conns_max = cfg->conns_max;
   aq_list_init(&s->conns);
-  AQ_ASSERT(uv_timer_init(aq_loop_uv(l), &s->sweep) == 0);
-  AQ_ASSERT(uv_timer_init(aq_loop_uv(l), &s->soon) == 0);
+  AQ_MUST(uv_timer_init(aq_loop_uv(l), &s->sweep) == 0);
+  AQ_MUST(uv_timer_init(aq_loop_uv(l), &s->soon) == 0);
   s->sweep.data = s->soon.data = s;
   s->handles = 2;
-  AQ_ASSERT(uv_timer_start(&s->sweep, on_sweep, SWEEP_MS, SWEEP_MS) == 0);
+  AQ_MUST(uv_timer_start(&s->sweep, on_sweep, SWEEP_MS, SWEEP_MS) == 0);
   *out = s;
   return AQ_OK;
 }

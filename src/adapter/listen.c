@@ -32,7 +32,7 @@ void aq_listen_resume(aq_listen *l) {
   if (!l->waiting) return;
   l->waiting = false;
   aq_timer_cancel(l->env, &l->again);
-  AQ_ASSERT(uv_poll_start(&l->poll, UV_READABLE, on_ready) == 0);
+  AQ_MUST(uv_poll_start(&l->poll, UV_READABLE, on_ready) == 0);
 }
 
 static void on_again(void *arg) { aq_listen_resume(arg); }
@@ -107,9 +107,9 @@ aq_status aq_listen_new(aq_listen **out, aq_loop *loop, const char *host, uint16
   AQ_ASSERT(l);
   int bound = port_of(fd);
   l->env = aq_loop_env(loop), l->cb = *cb, l->fd = fd, l->port = bound < 0 ? port : (uint16_t)bound;
-  AQ_ASSERT(uv_poll_init(aq_loop_uv(loop), &l->poll, fd) == 0);
+  AQ_MUST(uv_poll_init(aq_loop_uv(loop), &l->poll, fd) == 0);
   l->poll.data = l;
-  AQ_ASSERT(uv_poll_start(&l->poll, UV_READABLE, on_ready) == 0);
+  AQ_MUST(uv_poll_start(&l->poll, UV_READABLE, on_ready) == 0);
   *out = l;
   return AQ_OK;
 }

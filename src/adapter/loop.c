@@ -59,7 +59,7 @@ struct aq_loop {
 
 static uint64_t clock_ns(clockid_t id) {
   struct timespec t;
-  AQ_ASSERT(clock_gettime(id, &t) == 0);
+  AQ_MUST(clock_gettime(id, &t) == 0);
   return (uint64_t)t.tv_sec * AQ_NS_PER_SEC + (uint64_t)t.tv_nsec;
 }
 
@@ -129,7 +129,7 @@ static void arm_plain(aq_loop *l) {
   else if (first && first->at_ns - now_ns < wait_ns)
     wait_ns = first->at_ns - now_ns;
   uv_update_time(&l->uv);
-  AQ_ASSERT(uv_timer_start(&l->plain, on_plain, (wait_ns + AQ_NS_PER_MS - 1) / AQ_NS_PER_MS, 0) == 0);
+  AQ_MUST(uv_timer_start(&l->plain, on_plain, (wait_ns + AQ_NS_PER_MS - 1) / AQ_NS_PER_MS, 0) == 0);
 }
 
 static void no_tick(aq_loop *l, int why) {
@@ -226,7 +226,7 @@ static void on_first_signal(uv_signal_t *h, int signo) {
 void aq_loop_on_signal(aq_loop *l, void (*fn)(void *arg, int signo), void *arg) {
   static const int signo[] = {SIGINT, SIGTERM};
   l->on_signal = fn, l->signal_arg = arg;
-  for (size_t i = 0; i < AQ_COUNT(signo); i++) AQ_ASSERT(uv_signal_start(&l->sig[i], on_first_signal, signo[i]) == 0);
+  for (size_t i = 0; i < AQ_COUNT(signo); i++) AQ_MUST(uv_signal_start(&l->sig[i], on_first_signal, signo[i]) == 0);
 }
 
 /* ---- life ---- */
@@ -237,8 +237,8 @@ static void start_tick(aq_loop *l) {
     no_tick(l, errno);
     return;
   }
-  AQ_ASSERT(uv_poll_init(&l->uv, &l->tick, l->tick_fd) == 0);
-  AQ_ASSERT(uv_poll_start(&l->tick, UV_READABLE, on_tick) == 0);
+  AQ_MUST(uv_poll_init(&l->uv, &l->tick, l->tick_fd) == 0);
+  AQ_MUST(uv_poll_start(&l->tick, UV_READABLE, on_tick) == 0);
 }
 
 /* What nothing here works without: too few descriptors, or a container that forbids epoll or eventfd. */
@@ -259,17 +259,17 @@ aq_loop *aq_loop_new(uint32_t workers) {
   uv_os_setenv("UV_THREADPOOL_SIZE", "2"); /* libuv's threads only resolve names here */
   mallopt(M_ARENA_MAX, 2);                 /* else every thread brings an arena of its own */
   need(uv_loop_init(&l->uv));
-  AQ_ASSERT(uv_loop_configure(&l->uv, UV_METRICS_IDLE_TIME) == 0);
+  AQ_MUST(uv_loop_configure(&l->uv, UV_METRICS_IDLE_TIME) == 0);
   need(uv_async_init(&l->uv, &l->async, on_async));
-  AQ_ASSERT(uv_timer_init(&l->uv, &l->plain) == 0);
-  AQ_ASSERT(uv_prepare_init(&l->uv, &l->prepare) == 0);
+  AQ_MUST(uv_timer_init(&l->uv, &l->plain) == 0);
+  AQ_MUST(uv_prepare_init(&l->uv, &l->prepare) == 0);
   l->async.data = l->tick.data = l->plain.data = l->prepare.data = l;
   start_tick(l);
   for (size_t i = 0; i < AQ_COUNT(l->sig); i++) {
     need(uv_signal_init(&l->uv, &l->sig[i]));
     l->sig[i].data = l;
   }
-  AQ_ASSERT(uv_prepare_start(&l->prepare, on_prepare) == 0);
+  AQ_MUST(uv_prepare_start(&l->prepare, on_prepare) == 0);
   pthread_mutex_init(&l->post_lock, NULL);
   l->post_tail = &l->post_head;
   if (workers == 0) {

@@ -206,13 +206,13 @@ static conn *conn_new(aq_uv_tcp *t) {
   c->owner = t, c->id = ++t->next_id;
   aq_buf_init(&c->pending, WAITING_MAX);
   aq_buf_init(&c->flying, WAITING_MAX);
-  AQ_ASSERT(aq_map_put(&t->conns, &c->id, c) == AQ_OK);
+  AQ_MUST(aq_map_put(&t->conns, &c->id, c) == AQ_OK);
   t->open_handles++;
   return c;
 }
 
 static void conn_init_handle(conn *c) {
-  AQ_ASSERT(uv_tcp_init(aq_loop_uv(c->owner->loop), &c->h) == 0);
+  AQ_MUST(uv_tcp_init(aq_loop_uv(c->owner->loop), &c->h) == 0);
   c->h.data = c;
   c->hold = HOLD_HANDLE;
 }

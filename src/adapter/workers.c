@@ -77,7 +77,7 @@ static void start_worker(aq_workers *w) {
   pthread_attr_t attr;
   sigset_t all, old;
   sigfillset(&all);
-  AQ_ASSERT(pthread_attr_init(&attr) == 0 && pthread_attr_setstacksize(&attr, AQ_WORKER_STACK) == 0);
+  AQ_MUST(pthread_attr_init(&attr) == 0 && pthread_attr_setstacksize(&attr, AQ_WORKER_STACK) == 0);
   pthread_sigmask(SIG_SETMASK, &all, &old);
   int rc = pthread_create(&w->thread[w->started], &attr, worker_main, w);
   pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -118,7 +118,7 @@ static void put_value(line *l, const aq_log_field *f) {
 static void format_time(char out[40], uint64_t unix_ns) {
   time_t sec = (time_t)(unix_ns / AQ_NS_PER_SEC);
   struct tm tm;
-  AQ_ASSERT(gmtime_r(&sec, &tm));
+  AQ_MUST(gmtime_r(&sec, &tm));
   size_t len = strftime(out, 24, "%Y-%m-%dT%H:%M:%S", &tm);
   snprintf(out + len, 40 - len, ".%09uZ", (unsigned)(unix_ns % AQ_NS_PER_SEC));
 }

@@ -256,7 +256,7 @@ static void preset_list(family *f, const char *text) {
   size_t cnt[AQ_METRIC_LABELS_MAX] = {0}, at[AQ_METRIC_LABELS_MAX] = {0};
   while (next_word(part, sizeof part, &text, ";")) {
     const char *p = part;
-    AQ_ASSERT(next_word(name, sizeof name, &p, "="));
+    AQ_MUST(next_word(name, sizeof name, &p, "="));
     size_t i = 0;
     while (i < f->label_cnt && strcmp(f->label[i], name) != 0) i++;
     AQ_ASSERT(i < f->label_cnt);

@@ -12,7 +12,7 @@
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void init(void) {
-  AQ_ASSERT(sodium_init() >= 0);
+  AQ_MUST(sodium_init() >= 0);
   aq_zero_hash(0);
   aq_k1_ctx();
 }
@@ -30,7 +30,7 @@ bool aq_ct_eq(const void *a, const void *b, size_t len) {
 void aq_system_random(void *out, size_t len) { randombytes_buf(out, len); }
 
 void aq_x25519_base(uint8_t pub[32], const uint8_t secret[32]) {
-  AQ_ASSERT(crypto_scalarmult_curve25519_base(pub, secret) == 0);
+  AQ_MUST(crypto_scalarmult_curve25519_base(pub, secret) == 0);
   aq_stack_clear();
   AQ_DECLASSIFY(pub, 32);
 }
@@ -51,8 +51,7 @@ void aq_aead_seal(uint8_t *out, const uint8_t key[32], uint64_t counter, aq_byte
   uint8_t nonce[12];
   nonce_of(nonce, counter);
   unsigned long long len;
-  AQ_ASSERT(crypto_aead_chacha20poly1305_ietf_encrypt(out, &len, in.ptr, in.len, ad.ptr, ad.len, NULL, nonce, key) ==
-            0);
+  AQ_MUST(crypto_aead_chacha20poly1305_ietf_encrypt(out, &len, in.ptr, in.len, ad.ptr, ad.len, NULL, nonce, key) == 0);
   AQ_DECLASSIFY(out, in.len + AQ_AEAD_TAG);
 }
 

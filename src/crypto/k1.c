@@ -23,11 +23,12 @@ static pthread_once_t ctx_once = PTHREAD_ONCE_INIT;
 
 /* Blinding against side channels. */
 static void ctx_make(void) {
-  AQ_ASSERT(sodium_init() >= 0);
+  AQ_MUST(sodium_init() >= 0);
   uint8_t seed[32];
   randombytes_buf(seed, sizeof seed);
   ctx = secp256k1_context_create(SECP256K1_CONTEXT_SIGN | SECP256K1_CONTEXT_VERIFY);
-  AQ_ASSERT(ctx && secp256k1_context_randomize(ctx, seed));
+  AQ_ASSERT(ctx);
+  AQ_MUST(secp256k1_context_randomize(ctx, seed));
   sodium_memzero(seed, sizeof seed);
 }
 
@@ -40,7 +41,7 @@ const secp256k1_context *aq_k1_ctx(void) {
 
 static void serialize(uint8_t out[PUB], const secp256k1_pubkey *pub) {
   size_t len = PUB;
-  AQ_ASSERT(secp256k1_ec_pubkey_serialize(aq_k1_ctx(), out, &len, pub, SECP256K1_EC_COMPRESSED) && len == PUB);
+  AQ_MUST(secp256k1_ec_pubkey_serialize(aq_k1_ctx(), out, &len, pub, SECP256K1_EC_COMPRESSED) && len == PUB);
 }
 
 aq_status aq_k1_key_new(aq_k1_key **out, const uint8_t secret[32]) {
@@ -93,8 +94,8 @@ void aq_k1_eth_address(uint8_t out[20], const uint8_t pubkey[33]) {
   secp256k1_pubkey pub;
   uint8_t full[PUB_FULL], hash[32];
   size_t len = sizeof full;
-  AQ_ASSERT(secp256k1_ec_pubkey_parse(aq_k1_ctx(), &pub, pubkey, PUB));
-  AQ_ASSERT(secp256k1_ec_pubkey_serialize(aq_k1_ctx(), full, &len, &pub, SECP256K1_EC_UNCOMPRESSED));
+  AQ_MUST(secp256k1_ec_pubkey_parse(aq_k1_ctx(), &pub, pubkey, PUB));
+  AQ_MUST(secp256k1_ec_pubkey_serialize(aq_k1_ctx(), full, &len, &pub, SECP256K1_EC_UNCOMPRESSED));
   aq_keccak256(hash, aq_bytes_of(full + 1, sizeof full - 1));
   memcpy(out, hash + 12, 20);
 }
@@ -109,7 +110,7 @@ void aq_k1_sign(uint8_t out[65], const aq_k1_key *k, const uint8_t digest[32]) {
   AQ_DECLASSIFY(&ok, sizeof ok);
   AQ_DECLASSIFY(&sig, sizeof sig);
   AQ_ASSERT(ok);
-  AQ_ASSERT(secp256k1_ecdsa_recoverable_signature_serialize_compact(aq_k1_ctx(), out, &v, &sig));
+  AQ_MUST(secp256k1_ecdsa_recoverable_signature_serialize_compact(aq_k1_ctx(), out, &v, &sig));
   out[64] = (uint8_t)v;
 }
 
@@ -158,7 +159,7 @@ size_t aq_k1_sign_der(uint8_t out[AQ_K1_DER_MAX], const aq_k1_key *k, aq_bytes m
   AQ_DECLASSIFY(&ok, sizeof ok);
   AQ_DECLASSIFY(&sig, sizeof sig);
   AQ_ASSERT(ok);
-  AQ_ASSERT(secp256k1_ecdsa_signature_serialize_der(aq_k1_ctx(), out, &len, &sig));
+  AQ_MUST(secp256k1_ecdsa_signature_serialize_der(aq_k1_ctx(), out, &len, &sig));
   return len;
 }
 

@@ -69,8 +69,9 @@ static aq_status derive(secrets *s, const params *p, aq_err *err) {
 static void aes_ctr(uint8_t out[KEY_LEN], const uint8_t key[16], const uint8_t iv[IV_LEN], const uint8_t in[KEY_LEN]) {
   int len = 0;
   EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-  AQ_ASSERT(ctx && EVP_EncryptInit_ex(ctx, EVP_aes_128_ctr(), NULL, key, iv) == 1);
-  AQ_ASSERT(EVP_EncryptUpdate(ctx, out, &len, in, KEY_LEN) == 1 && len == KEY_LEN);
+  AQ_ASSERT(ctx);
+  AQ_MUST(EVP_EncryptInit_ex(ctx, EVP_aes_128_ctr(), NULL, key, iv) == 1);
+  AQ_MUST(EVP_EncryptUpdate(ctx, out, &len, in, KEY_LEN) == 1 && len == KEY_LEN);
   EVP_CIPHER_CTX_free(ctx);
   aq_stack_clear();
 }

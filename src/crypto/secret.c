@@ -7,14 +7,14 @@
 /* ---- guarded memory ---- */
 
 void *aq_guarded_alloc(size_t cnt, size_t size) {
-  AQ_ASSERT(sodium_init() >= 0);
+  AQ_MUST(sodium_init() >= 0);
   return sodium_allocarray(cnt, size);
 }
 
 void aq_guarded_free(void *ptr) { sodium_free(ptr); }
 
 void aq_guarded_readonly(void *ptr) {
-  if (ptr) AQ_ASSERT(sodium_mprotect_readonly(ptr) == 0);
+  if (ptr) AQ_MUST(sodium_mprotect_readonly(ptr) == 0);
 }
 
 /* ---- text ---- */

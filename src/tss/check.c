@@ -219,7 +219,8 @@ void aq_tss_verify_local(const aq_env *env, const aq_tss_cluster *cluster, const
   l->root = aq_arena_array(&l->arena, cnt, sizeof *l->root);
   l->rnd = aq_arena_array(&l->arena, cnt, 8);
   l->bad = aq_arena_array(&l->arena, cnt, sizeof *l->bad);
-  AQ_ASSERT(tss_check_work_init(&l->work, &l->arena, cnt) && l->item && l->root && l->rnd && l->bad);
+  AQ_ASSERT(l->item && l->root && l->rnd && l->bad);
+  AQ_MUST(tss_check_work_init(&l->work, &l->arena, cnt));
   bool proposal = false;
   for (uint32_t i = 0; i < cnt; i++) {
     AQ_ASSERT(p[i].key.validator < cluster->validator_cnt);

@@ -298,6 +298,6 @@ static sqlite3_vfs fault_vfs = {
 
 /* SQLite's own random state would carry over from one seed to the next. */
 void fault_vfs_register(void) {
-  AQ_ASSERT(sqlite3_vfs_register(&fault_vfs, 1) == SQLITE_OK);
+  AQ_MUST(sqlite3_vfs_register(&fault_vfs, 1) == SQLITE_OK);
   sqlite3_randomness(0, NULL);
 }
