@@ -13,13 +13,6 @@ bool aq_bytes_is_zero(aq_bytes b) {
   return true;
 }
 
-int aq_bytes_cmp(aq_bytes a, aq_bytes b) {
-  size_t len = a.len < b.len ? a.len : b.len;
-  int diff = len ? memcmp(a.ptr, b.ptr, len) : 0;
-  if (diff) return diff;
-  return a.len < b.len ? -1 : a.len > b.len;
-}
-
 aq_bytes aq_bytes_sub(aq_bytes b, size_t off, size_t len) {
   AQ_ASSERT(off <= b.len && len <= b.len - off);
   return aq_bytes_of(off ? b.ptr + off : b.ptr, len); /* NULL + 0 is undefined */
@@ -152,19 +145,4 @@ uint8_t aq_rd_u8(aq_rd *r) {
 uint16_t aq_rd_be16(aq_rd *r) {
   aq_bytes b = aq_rd_bytes(r, 2);
   return b.len ? aq_be16_get(b.ptr) : 0;
-}
-
-uint32_t aq_rd_be32(aq_rd *r) {
-  aq_bytes b = aq_rd_bytes(r, 4);
-  return b.len ? aq_be32_get(b.ptr) : 0;
-}
-
-uint32_t aq_rd_le32(aq_rd *r) {
-  aq_bytes b = aq_rd_bytes(r, 4);
-  return b.len ? aq_le32_get(b.ptr) : 0;
-}
-
-uint64_t aq_rd_le64(aq_rd *r) {
-  aq_bytes b = aq_rd_bytes(r, 8);
-  return b.len ? aq_le64_get(b.ptr) : 0;
 }

@@ -22,7 +22,6 @@ static inline bool aq_bytes_eq(aq_bytes a, aq_bytes b) {
   return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 bool aq_bytes_is_zero(aq_bytes b);                         /* true for the empty view */
-int aq_bytes_cmp(aq_bytes a, aq_bytes b);                  /* bytewise, the shorter first on a tie: <0, 0, >0 */
 aq_bytes aq_bytes_sub(aq_bytes b, size_t off, size_t len); /* asserts that the range lies inside */
 
 /* Sums and products on lengths: false on overflow, *out untouched then. */
@@ -73,9 +72,6 @@ void aq_rd_copy(aq_rd *r, void *out, size_t len); /* zeros on failure */
 bool aq_rd_line(aq_rd *r, aq_bytes *line);        /* text up to the next line feed, without it; false: no more */
 uint8_t aq_rd_u8(aq_rd *r);
 uint16_t aq_rd_be16(aq_rd *r);
-uint32_t aq_rd_be32(aq_rd *r);
-uint32_t aq_rd_le32(aq_rd *r);
-uint64_t aq_rd_le64(aq_rd *r);
 
 /* ---- endian access ---- */
 

@@ -3,17 +3,16 @@
 #include "aq_test.h"
 
 /* Goal: views compare and cut as written.
-   Method: table of pairs with the sign of their order; zero detection at each position. */
+   Method: table of pairs, equal or not; zero detection at each position. */
 static void test_views(void **state) {
   (void)state;
   static const struct {
     const char *a, *b;
-    int sign;
-  } row[] = {{"", "", 0}, {"", "a", -1}, {"a", "", 1}, {"a", "a", 0}, {"a", "b", -1}, {"ab", "a", 1}, {"\xff", "a", 1}};
+    bool equal;
+  } row[] = {{"", "", true},   {"", "a", false},  {"a", "", false},
+             {"a", "a", true}, {"a", "b", false}, {"ab", "a", false}};
   for (size_t i = 0; i < AQ_COUNT(row); i++) {
-    int got = aq_bytes_cmp(aq_bytes_str(row[i].a), aq_bytes_str(row[i].b));
-    assert_int_equal((got > 0) - (got < 0), row[i].sign);
-    assert_int_equal(aq_bytes_eq(aq_bytes_str(row[i].a), aq_bytes_str(row[i].b)), row[i].sign == 0);
+    assert_int_equal(aq_bytes_eq(aq_bytes_str(row[i].a), aq_bytes_str(row[i].b)), row[i].equal);
   }
   uint8_t zero[70] = {0};
   assert_true(aq_bytes_is_zero(aq_bytes_of(NULL, 0)));
@@ -100,15 +99,13 @@ static void test_buffer_edges(void **state) {
    Method: all readers over known bytes; the same sequence over every prefix must fail and give zeros. */
 static void test_cursor(void **state) {
   (void)state;
-  static const uint8_t in[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23};
+  static const uint8_t in[] = {1, 2, 3, 4, 5, 6, 7};
   for (size_t len = 0; len <= sizeof in; len++) {
     uint8_t copy[2], *heap = malloc(len + 1); /* exact bounds for the sanitizer */
     memcpy(heap, in, len);
     aq_rd r = aq_rd_of(aq_bytes_of(heap, len));
     uint8_t u8 = aq_rd_u8(&r);
     uint16_t be16 = aq_rd_be16(&r);
-    uint32_t be32 = aq_rd_be32(&r), le32 = aq_rd_le32(&r);
-    uint64_t le64 = aq_rd_le64(&r);
     aq_rd_copy(&r, copy, 2);
     aq_bytes rest = aq_rd_bytes(&r, 2);
     assert_int_equal(aq_rd_done(&r), len == sizeof in);
@@ -116,11 +113,8 @@ static void test_cursor(void **state) {
     if (len == sizeof in) {
       assert_int_equal(u8, 1);
       assert_int_equal(be16, 0x0203);
-      assert_int_equal(be32, 0x04050607);
-      assert_int_equal(le32, 0x0b0a0908);
-      assert_true(le64 == UINT64_C(0x131211100f0e0d0c));
-      assert_memory_equal(copy, in + 19, 2);
-      assert_memory_equal(rest.ptr, in + 21, 2);
+      assert_memory_equal(copy, in + 3, 2);
+      assert_memory_equal(rest.ptr, in + 5, 2);
     } else {
       assert_int_equal(rest.len, 0);
       assert_int_equal(aq_rd_u8(&r), 0);

@@ -113,12 +113,6 @@ aq_status aq_multiaddr_split(aq_multiaddr_part *part, size_t *cnt, aq_bytes bin)
   return AQ_OK;
 }
 
-aq_status aq_multiaddr_check(aq_bytes bin) {
-  aq_multiaddr_part part[AQ_MULTIADDR_PARTS_MAX];
-  size_t cnt;
-  return aq_multiaddr_split(part, &cnt, bin);
-}
-
 static void print_value(aq_buf *out, const aq_multiaddr_part *p) {
   char text[AQ_BASE58_TEXT_MAX];
   switch (p->code) {

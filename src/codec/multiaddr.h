@@ -38,14 +38,12 @@ enum {
 AQ_NODISCARD aq_status aq_multiaddr_parse(aq_buf *out, aq_bytes text);
 /* Binary to text, appended; the same failures. */
 AQ_NODISCARD aq_status aq_multiaddr_print(aq_buf *out, aq_bytes bin);
-/* AQ_OK when print would succeed. */
-AQ_NODISCARD aq_status aq_multiaddr_check(aq_bytes bin);
 
 typedef struct {
   uint32_t code;
   aq_bytes value; /* without its length prefix; a view into the address */
 } aq_multiaddr_part;
-/* The parts in order, at most AQ_MULTIADDR_PARTS_MAX; checked as by check. */
+/* The parts in order, at most AQ_MULTIADDR_PARTS_MAX; checked as print does. */
 AQ_NODISCARD aq_status aq_multiaddr_split(aq_multiaddr_part *part, size_t *cnt, aq_bytes bin);
 
 /* What a dialler needs to know. */

@@ -92,7 +92,7 @@ aq_instance *aq_instance_open(aq_consensus *c, aq_duty duty) {
   }
   in->c = c;
   in->duty = duty;
-  in->timer_name = aq_round_timer_name(aq_round_timer_for(&c->flags, duty.type));
+  in->timer_name = aq_round_timer_name(aq_round_timer_for(&c->flags));
   snprintf(in->trace, sizeof in->trace, "%s/%llu", aq_duty_name(duty.type), (unsigned long long)duty.slot);
   aq_arena_init(&in->arena, AQ_INST_ARENA_MAX);
   aq_arena_init(&in->store_arena, AQ_INST_ARENA_MAX);
@@ -473,7 +473,7 @@ aq_consensus *aq_consensus_new(const aq_consensus_cfg *cfg) {
   c->cache = calloc(1, sizeof *c->cache);
   AQ_ASSERT(c->cache);
   c->cfg = *cfg;
-  c->flags = (aq_timer_flags){cfg->linear_timer, cfg->eager_timer, cfg->proposal_timeout};
+  c->flags = (aq_timer_flags){.eager = cfg->eager_timer, .proposal_timeout = cfg->proposal_timeout};
   uint8_t seed[16];
   aq_random(cfg->env, seed, sizeof seed);
   aq_map_init(&c->by_duty, KEY_LEN, INSTANCES_MAX, seed);

@@ -32,9 +32,9 @@ typedef struct {
   const aq_chain *chain;
   const aq_k1_key *key;
   uint32_t n, self;
-  const uint8_t (*peer_pubkey)[33];                 /* n of them */
-  uint64_t started_ns;                              /* process start, for abstaining (consensus.md 7.3) */
-  bool linear_timer, eager_timer, proposal_timeout; /* feature flags; defaults false, true, true */
+  const uint8_t (*peer_pubkey)[33];   /* n of them */
+  uint64_t started_ns;                /* process start, for abstaining (consensus.md 7.3) */
+  bool eager_timer, proposal_timeout; /* feature flags; both on unless the cluster says otherwise */
   void *arg;
   /* consensus.md 5.1: may this value be prepared? Entries decode and fit each other (validity.h); the lock, the
      schedule and the beacon node are the caller's to ask. Called again each round and after each aq_consensus_judge.

@@ -72,13 +72,6 @@ const aq_network *aq_network_by_version(const uint8_t version[4]) {
   return NULL;
 }
 
-const aq_network *aq_network_by_chain_id(uint64_t id) {
-  for (size_t i = 0; i < AQ_COUNT(networks); i++) {
-    if (networks[i].chain_id == id) return &networks[i];
-  }
-  return NULL;
-}
-
 void aq_compute_domain(uint8_t out[32], aq_domain_type type, const uint8_t version[4],
                        const uint8_t genesis_validators_root[32]) {
   uint8_t chunk[32] = {0}, fork_data_root[32];

@@ -38,7 +38,6 @@ typedef struct {
 } aq_network;
 const aq_network *aq_network_by_name(const char *name);
 const aq_network *aq_network_by_version(const uint8_t version[4]);
-const aq_network *aq_network_by_chain_id(uint64_t id);
 
 typedef enum {
   AQ_DOMAIN_BEACON_PROPOSER = 0x00000000,

@@ -111,7 +111,6 @@ static void deposits(void **state) {
     const aq_network *n = aq_network_by_version(version);
     assert_non_null(n);
     assert_ptr_equal(n, aq_network_by_name(aq_test_str(v, "network")));
-    assert_ptr_equal(n, aq_network_by_chain_id(n->chain_id));
     memcpy(c.genesis_version, n->genesis_version, 4);
     hex_of(object, 32, v, "deposit_message_root");
     hex_of(want, 32, v, "signing_root");
@@ -176,7 +175,6 @@ static void names(void **state) {
   assert_string_equal(aq_fork_name((aq_fork)9), "unknown");
   assert_string_equal(aq_network_by_name("prater")->name, "goerli");
   assert_null(aq_network_by_name("holesky"));
-  assert_null(aq_network_by_chain_id(17000));
 }
 
 int main(void) {

@@ -261,8 +261,7 @@ static bool stores_init(aq_workflow *w) {
   w->tracker = aq_tracker_new(&(aq_tracker_cfg){c->env, c->chain, w->n, c->self, c->enable_tss, w->peer_name});
   w->dutydb = aq_dutydb_new(c->env, c->chain);
   w->aggsigdb = aq_aggsigdb_new(c->env, c->chain);
-  w->parsigdb =
-      aq_parsigdb_new(&(aq_parsigdb_cfg){.env = c->env, .chain = c->chain, .n = w->n, .threshold = w->threshold});
+  w->parsigdb = aq_parsigdb_new(&(aq_parsigdb_cfg){.env = c->env, .chain = c->chain, .n = w->n});
   w->parsigex =
       aq_parsigex_new(&(aq_parsigex_cfg){c->env, c->net, c->chain, c->lock, c->self, w, aq_workflow_received});
   if (!w->tracker || !w->dutydb || !w->aggsigdb || !w->parsigdb || !w->parsigex) return false;
@@ -371,7 +370,6 @@ void aq_workflow_peer_up(aq_workflow *w, uint32_t peer) { aq_parsigex_again(w->p
 
 aq_scheduler *aq_workflow_scheduler(aq_workflow *w) { return w->scheduler; }
 aq_dutydb *aq_workflow_dutydb(aq_workflow *w) { return w->dutydb; }
-aq_aggsigdb *aq_workflow_aggsigdb(aq_workflow *w) { return w->aggsigdb; }
 bool aq_workflow_combines(const aq_workflow *w) { return w->cfg.enable_tss; }
 
 void aq_workflow_free(aq_workflow *w) {

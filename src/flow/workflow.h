@@ -8,7 +8,6 @@
 #include "consensus/consensus.h"
 #include "flow/broadcaster.h"
 #include "flow/fetcher.h"
-#include "ledger/aggsigdb.h"
 #include "ledger/dutydb.h"
 #include "schedule/scheduler.h"
 #include "tss/tss.h"
@@ -52,7 +51,6 @@ uint64_t aq_workflow_clock(aq_workflow *w, uint64_t raise_ns, uint64_t limit_ns)
 
 aq_scheduler *aq_workflow_scheduler(aq_workflow *w);
 aq_dutydb *aq_workflow_dutydb(aq_workflow *w);
-aq_aggsigdb *aq_workflow_aggsigdb(aq_workflow *w);
 bool aq_workflow_combines(const aq_workflow *w); /* enable_tss: signatures of the cluster come to be here */
 
 /* The validator client's partial signatures of one duty. Each is verified under this node's share, checked against

@@ -353,7 +353,7 @@ static void test_selection_and_exit(void **state) {
   run_to(w, SPE, AQ_SECONDS(1));
   for (uint32_t i = 0; i < NODES; i++) {
     wait[i] = (aq_aggsigdb_waiter){.key = {.duty = prepare, .validator = 1}, .fn = on_selected, .arg = &got[i]};
-    aq_aggsigdb_await(aq_workflow_aggsigdb(w->node[i].workflow), &wait[i], fake_env_now(&w->env) + AQ_SECONDS(10));
+    aq_aggsigdb_await(w->node[i].workflow->aggsigdb, &wait[i], fake_env_now(&w->env) + AQ_SECONDS(10));
     if (i == 3) continue;
     aq_arena a;
     aq_arena_init(&a, 1 << 20);

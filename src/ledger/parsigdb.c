@@ -187,9 +187,6 @@ aq_status aq_parsigdb_store(aq_parsigdb *db, const aq_sign_key *key, uint32_t sh
   memcpy(p->root, root, 32);
   memcpy(p->sig, sig, 96);
   e->bits |= UINT32_C(1) << (share - 1);
-  uint32_t bits = same_root(db, e, root);
-  if ((uint32_t)__builtin_popcount(bits) == db->cfg.threshold && db->cfg.reached)
-    db->cfg.reached(db->cfg.arg, key, root, bits);
   return AQ_OK;
 }
 

@@ -13,10 +13,7 @@ enum { AQ_PARSIGDB_EXEMPT_MAX = 10 };
 typedef struct {
   const aq_env *env;
   const aq_chain *chain;
-  uint32_t n, threshold;
-  void *arg;
-  /* A root has exactly `threshold` shares now; once a root. bits: the shares, bit index - 1. May be NULL. */
-  void (*reached)(void *arg, const aq_sign_key *key, const uint8_t root[32], uint32_t bits);
+  uint32_t n;
 } aq_parsigdb_cfg;
 
 typedef struct aq_parsigdb aq_parsigdb;

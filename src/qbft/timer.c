@@ -6,8 +6,7 @@
 
 static bool is_block(aq_duty_type type) { return aq_duty_of(type)->slash == AQ_SLASH_BLOCK; }
 
-aq_round_timer aq_round_timer_for(const aq_timer_flags *f, aq_duty_type type) {
-  if (f->linear && is_block(type)) return AQ_ROUND_TIMER_LINEAR;
+aq_round_timer aq_round_timer_for(const aq_timer_flags *f) {
   return f->eager ? AQ_ROUND_TIMER_EAGER : AQ_ROUND_TIMER_INC;
 }
 
@@ -15,7 +14,6 @@ const char *aq_round_timer_name(aq_round_timer t) {
   switch (t) {
     case AQ_ROUND_TIMER_EAGER: return "eager_dlinear";
     case AQ_ROUND_TIMER_INC: return "inc";
-    case AQ_ROUND_TIMER_LINEAR: return "linear";
   }
   return "unknown";
 }
@@ -37,14 +35,9 @@ uint64_t aq_round_deadline_ns(const aq_timer_flags *f, const aq_chain *chain, aq
   AQ_ASSERT(round >= 1 && round <= INT32_MAX);
   uint64_t r = (uint64_t)round;
   bool long_first = is_block(duty.type) && f->proposal_timeout;
-  switch (aq_round_timer_for(f, duty.type)) {
-    case AQ_ROUND_TIMER_LINEAR:
-      if (round == 1) return saturating_add(now_ns, AQ_MILLIS(f->proposal_timeout ? 1500 : 1000));
-      return saturating_add(now_ns, AQ_MILLIS(200 * r));
-    case AQ_ROUND_TIMER_INC:
-      if (round == 1 && long_first) return saturating_add(now_ns, AQ_MILLIS(1500));
-      return saturating_add(now_ns, AQ_MILLIS(750 + 250 * r));
-    case AQ_ROUND_TIMER_EAGER: break;
+  if (aq_round_timer_for(f) == AQ_ROUND_TIMER_INC) {
+    if (round == 1 && long_first) return saturating_add(now_ns, AQ_MILLIS(1500));
+    return saturating_add(now_ns, AQ_MILLIS(750 + 250 * r));
   }
   uint64_t length_ns = AQ_MILLIS(1000 * r + (long_first ? 500 : 0));
   if (!chain) return saturating_add(again ? prev_ns : now_ns, length_ns);

@@ -6,14 +6,14 @@
 #include "duty/duty.h"
 #include "eth/chain.h"
 
-typedef enum { AQ_ROUND_TIMER_EAGER, AQ_ROUND_TIMER_INC, AQ_ROUND_TIMER_LINEAR } aq_round_timer;
+typedef enum { AQ_ROUND_TIMER_EAGER, AQ_ROUND_TIMER_INC } aq_round_timer;
 
 typedef struct {
-  bool linear, eager, proposal_timeout; /* feature flags; defaults false, true, true */
+  bool eager, proposal_timeout; /* feature flags; both on by default. Charon's `linear`, alpha and off, we have not */
 } aq_timer_flags;
 
-aq_round_timer aq_round_timer_for(const aq_timer_flags *f, aq_duty_type type);
-const char *aq_round_timer_name(aq_round_timer t); /* metric label: "eager_dlinear", "inc", "linear" */
+aq_round_timer aq_round_timer_for(const aq_timer_flags *f);
+const char *aq_round_timer_name(aq_round_timer t); /* metric label: "eager_dlinear", "inc" */
 
 /* Unix time at which `round` ends when its timer is armed at now_ns. again: this round's timer was armed before;
    prev_ns is the end it had then (used only without a chain). chain NULL: genesis or slot duration unknown. May lie

@@ -51,11 +51,6 @@ const aq_duty_def *aq_duty_defs_find(const aq_duty_defs *defs, uint32_t validato
   return defs->cnt ? bsearch(&validator, defs->item, defs->cnt, sizeof *defs->item, by_validator) : NULL;
 }
 
-const aq_duty_def *aq_scheduler_def(const aq_scheduler *s, aq_duty duty, uint32_t validator) {
-  aq_duty_defs defs;
-  return aq_scheduler_defs(s, duty, &defs) == AQ_OK ? aq_duty_defs_find(&defs, validator) : NULL;
-}
-
 /* ---- triggers ---- */
 
 static bool is_done(const aq_scheduler *s, aq_duty duty) {
@@ -161,7 +156,6 @@ static void slot_started(aq_scheduler *s, uint64_t slot) {
     aq_sched_duties_trim(s);
     s->refresh_due = true;
   }
-  if (s->cfg.slot) s->cfg.slot(s->cfg.arg, slot);
   if (s->refresh_due) aq_sched_validators_refresh(s);
   if (s->validators_known) resolve_due(s, new_epoch);
   arm_triggers(s);

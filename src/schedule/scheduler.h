@@ -33,7 +33,6 @@ typedef struct {
   uint32_t validator_cnt;
   uint32_t types; /* bit set of aq_duty_type that are triggered */
   void *arg;
-  void (*slot)(void *arg, uint64_t slot); /* each slot start, before its triggers */
   void (*trigger)(void *arg, aq_duty duty, const aq_duty_defs *defs);
 } aq_scheduler_cfg;
 
@@ -55,8 +54,7 @@ AQ_NODISCARD aq_status aq_scheduler_inject(aq_scheduler *s, aq_duty duty);
 /* AQ_OK and the set; AQ_E_AGAIN: the epoch is not resolved yet; AQ_E_NOTFOUND: no such duty in the slot; AQ_E_STALE:
    trimmed. */
 AQ_NODISCARD aq_status aq_scheduler_defs(const aq_scheduler *s, aq_duty duty, aq_duty_defs *out);
-const aq_duty_def *aq_duty_defs_find(const aq_duty_defs *defs, uint32_t validator);           /* NULL */
-const aq_duty_def *aq_scheduler_def(const aq_scheduler *s, aq_duty duty, uint32_t validator); /* NULL */
+const aq_duty_def *aq_duty_defs_find(const aq_duty_defs *defs, uint32_t validator); /* NULL */
 /* Calls fn once the epoch is resolved (at once, from inside, if it is) or at_ns has passed (ok false). Waiter is
    caller memory. */
 typedef struct aq_sched_waiter {
