@@ -29,7 +29,7 @@ static void prepare(void) {
     aq_bls_sign(d.sig[i], d.sk[i], d.root);
     AQ_MUST(aq_bls_pk_decode(&d.pk[i], d.pub[i]) == AQ_OK);
     AQ_MUST(aq_bls_sig_decode(&d.point[i], d.sig[i], true) == AQ_OK);
-    d.items[i] = (aq_bls_item){&d.pk[i], &d.hash, &d.point[i]};
+    d.items[i] = (aq_bls_item){.pk = &d.pk[i], .hash = &d.hash, .sig = &d.point[i]};
   }
 }
 

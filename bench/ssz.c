@@ -51,7 +51,8 @@ static void make_block(sample *s) {
   aq_buf list = AQ_BUF(OUT_MAX), elem = AQ_BUF(OUT_MAX), att = AQ_BUF(OUT_MAX);
   uint8_t tx[TX_LEN];
   for (size_t i = 0; i < sizeof tx; i++) tx[i] = (uint8_t)(i * 7);
-  *s = (sample){aq_t_block(AQ_ELECTRA), AQ_BUF(OUT_MAX), AQ_BUF(OUT_MAX), AQ_BUF(OUT_MAX)};
+  *s = (sample){
+      .type = aq_t_block(AQ_ELECTRA), .ssz = AQ_BUF(OUT_MAX), .json = AQ_BUF(OUT_MAX), .scratch = AQ_BUF(OUT_MAX)};
   AQ_MUST(aq_ssz_default(&s->ssz, s->type) == AQ_OK);
   put_list(&list, aq_bytes_of(tx, TX_LEN), TXS);
   replace(s, "body.execution_payload.transactions", aq_buf_bytes(&list));
@@ -76,7 +77,10 @@ static void make_block(sample *s) {
 
 static void make_contents(sample *s, const sample *block) {
   aq_buf blobs = AQ_BUF(OUT_MAX);
-  *s = (sample){aq_t_block_contents(AQ_ELECTRA), AQ_BUF(OUT_MAX), AQ_BUF(OUT_MAX), AQ_BUF(OUT_MAX)};
+  *s = (sample){.type = aq_t_block_contents(AQ_ELECTRA),
+                .ssz = AQ_BUF(OUT_MAX),
+                .json = AQ_BUF(OUT_MAX),
+                .scratch = AQ_BUF(OUT_MAX)};
   AQ_MUST(aq_buf_extend(&blobs, (size_t)BLOBS * BLOB_LEN));
   aq_bytes part[] = {aq_buf_bytes(&block->ssz), aq_bytes_of(blobs.ptr, (size_t)BLOBS * 48), aq_buf_bytes(&blobs)};
   AQ_MUST(aq_ssz_pack(&s->ssz, s->type, part, 3) == AQ_OK);

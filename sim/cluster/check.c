@@ -92,7 +92,7 @@ static bool slashable(const vote *a, const vote *b) {
 }
 
 static const vote *add(votes *all, const aq_att_data *d, const uint8_t root[32]) {
-  vote v = {d->source_epoch, d->target_epoch, {0}};
+  vote v = {.source = d->source_epoch, .target = d->target_epoch};
   memcpy(v.root, root, 32);
   for (uint32_t i = 0; i < all->cnt; i++) {
     if (memcmp(all->item[i].root, root, 32) == 0) return NULL;

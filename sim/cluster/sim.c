@@ -41,8 +41,8 @@ static void make_validator(sim_world *w, uint32_t v) {
   }
   d->share = w->share_pub[v];
   d->share_cnt = w->n;
-  w->addresses[v] = (aq_validator_address){"0x0000000000000000000000000000000000000001",
-                                           "0x0000000000000000000000000000000000000002"};
+  w->addresses[v] = (aq_validator_address){.fee_recipient = "0x0000000000000000000000000000000000000001",
+                                           .withdrawal = "0x0000000000000000000000000000000000000002"};
 }
 
 static void make_lock(sim_world *w) {

@@ -242,7 +242,7 @@ static lie *make(sim_node *n, aq_arena *a, const aq_qbft_wire *m) {
   AQ_ASSERT(n->lies);
   lie *l = &n->lies->item[n->lies->next++ % LIES_MAX];
   aq_buf_free(&l->value);
-  *l = (lie){m->duty, m->msg.round, m->msg.value, hash, value};
+  *l = (lie){.duty = m->duty, .round = m->msg.round, .from = m->msg.value, .to = hash, .value = value};
   sim_count_fault(w, SIM_LIE_VALUES);
   return l;
 }
@@ -271,7 +271,7 @@ bool sim_lie_values(sim_node *n, aq_bytes msg, aq_buf *out) {
   if (!n->core.chain_known || (!n->lies && !sim_fault_of(w, SIM_LIE_VALUES, n->op))) return false;
   aq_arena a;
   aq_arena_init(&a, 2 * msg.len + (64 << 20));
-  const aq_qbft_wire_ctx ctx = {w->n, &n->core.chain, aq_now_ns(&n->proc.env.env)};
+  const aq_qbft_wire_ctx ctx = {.n = w->n, .chain = &n->core.chain, .now_ns = aq_now_ns(&n->proc.env.env)};
   aq_qbft_wire m;
   lie *l = NULL;
   if (aq_qbft_wire_decode(&m, &a, &ctx, msg) == AQ_QBFT_WIRE_OK && m.msg.from == n->op) {

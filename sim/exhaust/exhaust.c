@@ -60,7 +60,7 @@ static bool set_add(set *s, uint64_t key, uint64_t parent) {
   if (10 * s->cnt >= 7 * s->slots) set_size(s, 2 * s->slots);
   entry *e = set_find(s, key);
   if (e->key == key) return false;
-  *e = (entry){key, parent};
+  *e = (entry){.key = key, .parent = parent};
   s->cnt++;
   return true;
 }

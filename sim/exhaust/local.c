@@ -169,7 +169,7 @@ void ex_machine_digest(uint8_t out[32], const ex_machine *m, const ex_cfg *cfg) 
   if (!m->decided) {
     static const aq_qbft_type type[] = {AQ_QBFT_PREPARE, AQ_QBFT_COMMIT, AQ_QBFT_ROUND_CHANGE};
     for (size_t t = 0; t < AQ_COUNT(type); t++) {
-      aq_qbft_it it = {0, 0, 0};
+      aq_qbft_it it = {0};
       for (const aq_qbft_msg *k; (k = aq_qbft_store_next(q->store, &it, type[t]));) {
         if (k->type == AQ_QBFT_PREPARE && k->round < q->round) continue;
         if (k->type == AQ_QBFT_PREPARE && q->fired[AQ_QBFT_RULE_QUORUM_PREPARES] == k->round) continue;

@@ -241,7 +241,11 @@ static void refuse(conn *c, int code) {
   snprintf(retry, sizeof retry, "%d", RETRY_AFTER_S);
   const aq_http_header h[] = {{"Content-Type", "text/plain; charset=utf-8"}, {"Retry-After", retry}};
   bool bare = aq_http_bare(aq_http_parse_method(&c->parse), code);
-  const aq_http_answer a = {code, AQ_HTTP_LENGTH, strlen(text), true, aq_now_ns(c->server->env)};
+  const aq_http_answer a = {.code = code,
+                            .framing = AQ_HTTP_LENGTH,
+                            .length = strlen(text),
+                            .close = true,
+                            .now_ns = aq_now_ns(c->server->env)};
   aq_http_answer_head(&c->out, &a, &(aq_http_headers){h, code == 503 ? 2 : 1});
   if (!bare) aq_buf_put_str(&c->out, text);
   c->close = true;
@@ -309,7 +313,11 @@ static void vt_respond(aq_http_res *res, int code, const aq_http_headers *h, aq_
     return;
   }
   bool bare = aq_http_bare(res->req.method, code);
-  aq_http_answer a = {code, AQ_HTTP_LENGTH, body.len, c->close, aq_now_ns(c->server->env)};
+  aq_http_answer a = {.code = code,
+                      .framing = AQ_HTTP_LENGTH,
+                      .length = body.len,
+                      .close = c->close,
+                      .now_ns = aq_now_ns(c->server->env)};
   if (code == 204 || code == 304 || (bare && body.len == 0)) a.framing = AQ_HTTP_BARE; /* GET's length is not known */
   c->out.max = POT_MAX + SHARE_MAX;
   aq_http_answer_head(&c->out, &a, h);
@@ -338,7 +346,8 @@ static void vt_begin(aq_http_res *res, int code, const aq_http_headers *h) {
   res->begun = true, res->bare = framing == AQ_HTTP_BARE, res->chunks = framing == AQ_HTTP_CHUNKS;
   res->sized = framing == AQ_HTTP_LENGTH;
   c->close = c->close || framing == AQ_HTTP_CLOSE;
-  const aq_http_answer a = {code, framing, res->left, c->close, aq_now_ns(c->server->env)};
+  const aq_http_answer a = {
+      .code = code, .framing = framing, .length = res->left, .close = c->close, .now_ns = aq_now_ns(c->server->env)};
   c->out.max = OUT_MAX;
   aq_http_answer_head(&c->out, &a, h);
   if (c->out.failed) doom(c);

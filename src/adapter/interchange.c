@@ -193,7 +193,7 @@ static const aq_key_pair *known_pair(const import *m, const uint8_t pubkey[48]) 
 
 static aq_status import_validator(import *m, yyjson_val *entry, aq_err *err) {
   uint8_t pubkey[48];
-  mark k = {-1, -1, -1};
+  mark k = {.source = -1, .target = -1, .block_slot = -1};
   if (!aq_json_hex(entry, "pubkey", pubkey, sizeof pubkey) ||
       !read_blocks(yyjson_obj_get(entry, "signed_blocks"), &k, &m->stats->blocks) ||
       !read_attestations(yyjson_obj_get(entry, "signed_attestations"), &k, &m->stats->attestations)) {

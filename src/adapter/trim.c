@@ -37,7 +37,7 @@ void aq_trim(void) {
   while (smaps && fgets(line, sizeof line, smaps)) {
     uintptr_t from, to;
     if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &from, &to, access) == 3) {
-      m = (mapping){from, to, strchr(line, '/') != NULL, access[1] == 'w'};
+      m = (mapping){.from = from, .to = to, .is_file = strchr(line, '/') != NULL, .writable = access[1] == 'w'};
     } else if (sscanf(line, "Anonymous: %lu kB", &kib) == 1 && kib == 0) {
       drop(&m);
     }

@@ -14,7 +14,7 @@ struct aq_arena_block {
   _Alignas(ALIGN) uint8_t data[];
 };
 
-void aq_arena_init(aq_arena *a, size_t max) { *a = (aq_arena){NULL, 0, max}; }
+void aq_arena_init(aq_arena *a, size_t max) { *a = (aq_arena){.max = max}; }
 
 void aq_arena_free(aq_arena *a) {
   while (a->head) {

@@ -38,7 +38,7 @@ typedef struct {
   bool failed;
 } aq_buf;
 
-#define AQ_BUF(max_len) ((aq_buf){NULL, 0, 0, (max_len), false})
+#define AQ_BUF(max_len) ((aq_buf){.max = (max_len)})
 
 void aq_buf_init(aq_buf *b, size_t max);
 void aq_buf_free(aq_buf *b);  /* releases the memory; the buffer is empty and usable again */
@@ -64,7 +64,7 @@ typedef struct {
   bool failed;
 } aq_rd;
 
-static inline aq_rd aq_rd_of(aq_bytes b) { return (aq_rd){b.ptr, b.len, false}; }
+static inline aq_rd aq_rd_of(aq_bytes b) { return (aq_rd){.ptr = b.ptr, .left = b.len}; }
 static inline bool aq_rd_ok(const aq_rd *r) { return !r->failed; }
 static inline bool aq_rd_done(const aq_rd *r) { return !r->failed && r->left == 0; } /* everything was consumed */
 aq_bytes aq_rd_bytes(aq_rd *r, size_t len);       /* a view into the input; empty on failure */

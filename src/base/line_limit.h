@@ -39,7 +39,7 @@ typedef struct {
 } aq_line_flow;
 
 static inline bool aq_line_flows(aq_line_flow *f, uint64_t now_ns) {
-  static const aq_bucket_size size = {AQ_LINE_BURST, AQ_LINE_RATE, AQ_NS_PER_SEC};
+  static const aq_bucket_size size = {.full = AQ_LINE_BURST, .rate = AQ_LINE_RATE, .per_ns = AQ_NS_PER_SEC};
   if (!aq_bucket_take(&f->bucket, &size, now_ns, 1)) {
     f->left_out++;
     return false;

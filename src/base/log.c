@@ -146,7 +146,7 @@ size_t aq_log_format(char *out, uint64_t unix_ns, aq_log_level level, const char
   const aq_log_field *list[FIXED + AQ_LOG_FIELDS_MAX];
   size_t have = collect(list, fixed, FIXED, 0);
   have = collect(list, field, cnt < AQ_LOG_FIELDS_MAX ? cnt : AQ_LOG_FIELDS_MAX, have);
-  line l = {out, 0, AQ_LOG_LINE_MAX, false};
+  line l = {.ptr = out, .value_max = AQ_LOG_LINE_MAX};
   for (;;) {
     put(&l, "{", 1);
     for (size_t i = 0; i < have; i++) {
@@ -159,7 +159,7 @@ size_t aq_log_format(char *out, uint64_t unix_ns, aq_log_level level, const char
     if (!l.full) break;
     /* Too long: cut the values harder; names alone that do not fit leave only the fixed fields. */
     if (l.value_max <= VALUE_MIN) have = collect(list, fixed, FIXED, 0);
-    l = (line){out, 0, l.value_max <= VALUE_MIN ? VALUE_MIN * 4 : l.value_max / 2, false};
+    l = (line){.ptr = out, .value_max = l.value_max <= VALUE_MIN ? VALUE_MIN * 4 : l.value_max / 2};
   }
   out[l.len++] = '\n';
   return l.len;

@@ -326,7 +326,7 @@ static void pairs_add(pairs *p, const char *name, const char *value) {
   if (*value == 0) return;
   size_t i = p->cnt++;
   for (; i > 0 && strcmp(p->at[i - 1].name, name) > 0; i--) p->at[i] = p->at[i - 1];
-  p->at[i] = (pair){name, value};
+  p->at[i] = (pair){.name = name, .value = value};
 }
 
 /* Lines name=value, cut apart in place. */

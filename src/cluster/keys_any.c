@@ -23,7 +23,7 @@ static bool add_path(path_list *l, const char *path) {
 }
 
 static bool list_init(path_list *l, uint32_t max) {
-  *l = (path_list){calloc(max, sizeof *l->path), 0, max};
+  *l = (path_list){.path = calloc(max, sizeof *l->path), .max = max};
   return l->path != NULL;
 }
 
@@ -122,7 +122,7 @@ static aq_status load_all(aq_keys *k, const path_list *json, const path_list *tx
 }
 
 aq_status aq_keys_load_any(aq_keys *out, const char *dir, aq_err *err) {
-  path_list json = {NULL, 0, 0}, txt = {NULL, 0, 0};
+  path_list json = {0}, txt = {NULL, 0, 0};
   aq_keys k = {.secret = NULL};
   aq_status st = AQ_OK;
   if (!list_init(&json, FILES_MAX) || !list_init(&txt, FILES_MAX) || !walk(&json, &txt, dir)) {

@@ -189,7 +189,8 @@ static void parse_operators(parser *p, aq_definition *d, yyjson_val *obj) {
 static void parse_addresses(parser *p, aq_definition *d, yyjson_val *obj) {
   d->addresses = take(p, d->validator_cnt, sizeof *d->addresses);
   if (d->minor < V1_ADDRESS_LIST) {
-    aq_validator_address pair = {get_str(p, obj, "fee_recipient_address"), get_str(p, obj, "withdrawal_address")};
+    aq_validator_address pair = {.fee_recipient = get_str(p, obj, "fee_recipient_address"),
+                                 .withdrawal = get_str(p, obj, "withdrawal_address")};
     for (uint32_t k = 0; p->st == AQ_OK && k < d->validator_cnt; k++) d->addresses[k] = pair;
     return;
   }
@@ -200,8 +201,8 @@ static void parse_addresses(parser *p, aq_definition *d, yyjson_val *obj) {
   size_t i, max;
   yyjson_arr_foreach(list, i, max, it) {
     if (!is_item(p, it, "validators")) return;
-    d->addresses[i] =
-        (aq_validator_address){get_str(p, it, "fee_recipient_address"), get_str(p, it, "withdrawal_address")};
+    d->addresses[i] = (aq_validator_address){.fee_recipient = get_str(p, it, "fee_recipient_address"),
+                                             .withdrawal = get_str(p, it, "withdrawal_address")};
   }
 }
 
@@ -353,7 +354,7 @@ static void parse_lock(parser *p, yyjson_val *obj) {
 
 aq_status aq_lock_parse(aq_lock **out, aq_lock_late *late, aq_bytes json, bool definition_only, aq_err *err) {
   aq_err why = {AQ_OK, ""};
-  *late = (aq_lock_late){NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+  *late = (aq_lock_late){0};
   yyjson_doc *doc = aq_json_parse(json, AQ_LOCK_BYTES_MAX, &why);
   if (!doc) return aq_fail(err, why.status, "parse: %s", why.text);
   aq_lock *l = calloc(1, sizeof *l);

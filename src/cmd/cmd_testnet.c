@@ -61,7 +61,7 @@ static int add_steps(aq_testnet_cfg *out, const aq_opt_list *list, const char *f
         aq_u64_parse(&slot, aq_bytes_str(at + 1)) != AQ_OK || out->plan_cnt >= AQ_TESTNET_PLAN_MAX) {
       return usage(flag, text);
     }
-    out->plan[out->plan_cnt++] = (aq_testnet_step){(uint32_t)node, slot, restart, false};
+    out->plan[out->plan_cnt++] = (aq_testnet_step){.node = (uint32_t)node, .slot = slot, .restart = restart};
   }
   return 0;
 }

@@ -11,7 +11,9 @@ typedef struct {
   bool first;
 } aq_json_out;
 
-static inline aq_json_out aq_json_out_of(aq_buf *out, unsigned indent) { return (aq_json_out){out, 0, indent, true}; }
+static inline aq_json_out aq_json_out_of(aq_buf *out, unsigned indent) {
+  return (aq_json_out){.out = out, .indent = indent, .first = true};
+}
 
 /* name: NULL for the top value and for entries of a list. */
 void aq_json_out_open(aq_json_out *o, const char *name, char bracket); /* '{' or '[' */

@@ -583,7 +583,8 @@ aq_status aq_consensus_propose_info(aq_consensus *c, aq_duty duty, aq_bytes resu
   aq_arena_init(&scratch, 2 * result.len + (1 << 20));
   aq_buf bytes = AQ_BUF(AQ_INST_VALUE_MAX);
   aq_hash hash;
-  st = aq_qbft_value_canon(&bytes, &hash, &scratch, duty.type, &(aq_qbft_any){aq_bytes_str(AQ_QBFT_INFO_URL), result});
+  st = aq_qbft_value_canon(&bytes, &hash, &scratch, duty.type,
+                           &(aq_qbft_any){.type_url = aq_bytes_str(AQ_QBFT_INFO_URL), .value = result});
   if (st == AQ_OK) st = propose(c, duty, &hash, aq_buf_bytes(&bytes));
   aq_buf_free(&bytes);
   aq_arena_free(&scratch);

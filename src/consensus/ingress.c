@@ -19,7 +19,7 @@ enum {
   QUEUE_MAX = 1024,          /* messages of one peer that wait */
   QUEUE_BYTES_MAX = 40 << 20 /* memory of those: any one message fits */
 };
-static const aq_bucket_size budget = {BURST, RATE, AQ_NS_PER_SEC};
+static const aq_bucket_size budget = {.full = BURST, .rate = RATE, .per_ns = AQ_NS_PER_SEC};
 
 enum { REASON_TOO_MANY = AQ_QBFT_WIRE_CNT, REASON_CNT };
 
@@ -230,7 +230,7 @@ static void on_message(void *arg, uint32_t from, aq_bytes msg) {
     return;
   }
   aq_arena_init(&l->arena, 2 * msg.len + (256 << 10));
-  aq_qbft_wire_ctx ctx = {c->cfg.n, c->cfg.chain, aq_now_ns(c->cfg.env)};
+  aq_qbft_wire_ctx ctx = {.n = c->cfg.n, .chain = c->cfg.chain, .now_ns = aq_now_ns(c->cfg.env)};
   l->code = aq_qbft_wire_decode(&l->w, &l->arena, &ctx, msg);
   if (l->code == AQ_QBFT_WIRE_OK && c->cfg.scheduled && !c->cfg.scheduled(c->cfg.arg, l->w.duty))
     l->code = AQ_QBFT_WIRE_UNSCHEDULED;

@@ -444,7 +444,7 @@ void aq_instance_start(aq_instance *in) {
   AQ_LIST_EACH(&in->held, h, aq_inst_held, node) {
     aq_arena scratch;
     aq_arena_init(&scratch, 2 * h->bytes.len + (64 << 10));
-    aq_qbft_wire_ctx ctx = {c->cfg.n, c->cfg.chain, aq_now_ns(c->cfg.env)};
+    aq_qbft_wire_ctx ctx = {.n = c->cfg.n, .chain = c->cfg.chain, .now_ns = aq_now_ns(c->cfg.env)};
     aq_qbft_wire w;
     aq_status st = AQ_E_STALE;
     if (aq_qbft_wire_decode(&w, &scratch, &ctx, aq_buf_bytes(&h->bytes)) == AQ_QBFT_WIRE_OK)

@@ -147,7 +147,10 @@ static aq_value_verdict check_set(const aq_instance *in, aq_arena *scratch, cons
 
 aq_value_verdict aq_value_check(aq_instance *in, int64_t round, const aq_hash *hash, aq_err *err) {
   const aq_inst_value *v = aq_value_find(in, hash);
-  const aq_value_case c = {in->duty, round, aq_hash_eq(&in->certified, hash), aq_value_seconded(in, round, hash)};
+  const aq_value_case c = {.duty = in->duty,
+                           .round = round,
+                           .prepared = aq_hash_eq(&in->certified, hash),
+                           .seconded = aq_value_seconded(in, round, hash)};
   if (!v) {
     (void)aq_fail(err, AQ_E_NOTFOUND, "no bytes for the proposed hash");
     return AQ_VALUE_BAD;

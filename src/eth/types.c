@@ -3,27 +3,37 @@
 #include "base/compiler.h"
 
 /* Sizes are those of the mainnet preset; types_test adds up every container's fields. */
-#define UINT(name, bytes) static const aq_ssz_type name = {AQ_SSZ_UINT, (bytes), 0, NULL, NULL, 0}
-#define BYTES(name, bytes) static const aq_ssz_type name = {AQ_SSZ_BYTES, (bytes), 0, NULL, NULL, 0}
-#define BYTELIST(name, limit) static const aq_ssz_type name = {AQ_SSZ_BYTELIST, 0, (limit), NULL, NULL, 0}
-#define BITS(name, limit) static const aq_ssz_type name = {AQ_SSZ_BITVECTOR, ((limit) + 7) / 8, (limit), NULL, NULL, 0}
-#define BITLIST(name, limit) static const aq_ssz_type name = {AQ_SSZ_BITLIST, 0, (limit), NULL, NULL, 0}
-#define LIST(name, elem, limit) static const aq_ssz_type name = {AQ_SSZ_LIST, 0, (limit), &(elem), NULL, 0}
-#define VECTOR(name, elem, cnt, bytes) static const aq_ssz_type name = {AQ_SSZ_VECTOR, (bytes), (cnt), &(elem), NULL, 0}
+#define UINT_OF(bytes) \
+  { .kind = AQ_SSZ_UINT, .size = (bytes) }
+#define BYTES_OF(bytes) \
+  { .kind = AQ_SSZ_BYTES, .size = (bytes) }
+#define LIST_OF(each, max) \
+  { .kind = AQ_SSZ_LIST, .limit = (max), .elem = &(each) }
+#define UINT(name, bytes) static const aq_ssz_type name = UINT_OF(bytes)
+#define BYTES(name, bytes) static const aq_ssz_type name = BYTES_OF(bytes)
+#define BYTELIST(name, max) static const aq_ssz_type name = {.kind = AQ_SSZ_BYTELIST, .limit = (max)}
+#define BITS(name, cnt) \
+  static const aq_ssz_type name = {.kind = AQ_SSZ_BITVECTOR, .size = ((cnt) + 7) / 8, .limit = (cnt)}
+#define BITLIST(name, max) static const aq_ssz_type name = {.kind = AQ_SSZ_BITLIST, .limit = (max)}
+#define LIST(name, each, max) static const aq_ssz_type name = LIST_OF(each, max)
+#define VECTOR(name, each, cnt, bytes) \
+  static const aq_ssz_type name = {.kind = AQ_SSZ_VECTOR, .size = (bytes), .limit = (cnt), .elem = &(each)}
 #define F(name, type) \
   { #name, &(type) }
 /* bytes: 0 when a field is variable. */
+#define CONTAINER_OF(fields, bytes) \
+  { .kind = AQ_SSZ_CONTAINER, .size = (bytes), .field = fields, .field_cnt = AQ_COUNT(fields) }
 #define CONTAINER(name, bytes, ...)                         \
   static const aq_ssz_field name##_field[] = {__VA_ARGS__}; \
-  const aq_ssz_type name = {AQ_SSZ_CONTAINER, (bytes), 0, NULL, name##_field, AQ_COUNT(name##_field)}
+  const aq_ssz_type name = CONTAINER_OF(name##_field, bytes)
 #define LOCAL(name, bytes, ...)                             \
   static const aq_ssz_field name##_field[] = {__VA_ARGS__}; \
-  static const aq_ssz_type name = {AQ_SSZ_CONTAINER, (bytes), 0, NULL, name##_field, AQ_COUNT(name##_field)}
+  static const aq_ssz_type name = CONTAINER_OF(name##_field, bytes)
 
-const aq_ssz_type aq_t_u64 = {AQ_SSZ_UINT, 8, 0, NULL, NULL, 0};
-const aq_ssz_type aq_t_root = {AQ_SSZ_BYTES, 32, 0, NULL, NULL, 0};
-const aq_ssz_type aq_t_pubkey = {AQ_SSZ_BYTES, 48, 0, NULL, NULL, 0};
-const aq_ssz_type aq_t_signature = {AQ_SSZ_BYTES, 96, 0, NULL, NULL, 0};
+const aq_ssz_type aq_t_u64 = UINT_OF(8);
+const aq_ssz_type aq_t_root = BYTES_OF(32);
+const aq_ssz_type aq_t_pubkey = BYTES_OF(48);
+const aq_ssz_type aq_t_signature = BYTES_OF(96);
 UINT(u256, 32);
 BYTES(version, 4);
 BYTES(address, 20);
@@ -92,8 +102,7 @@ CONTAINER(aq_t_contribution_and_proof, 264, F(aggregator_index, aq_t_u64),
 CONTAINER(aq_t_signed_contribution_and_proof, 360, F(message, aq_t_contribution_and_proof),
           F(signature, aq_t_signature));
 CONTAINER(aq_t_sync_aggregator_selection_data, 16, F(slot, aq_t_u64), F(subcommittee_index, aq_t_u64));
-const aq_ssz_type aq_t_sync_committee_contributions = {
-    AQ_SSZ_LIST, 0, AQ_CONTRIBUTIONS_MAX, &aq_t_sync_committee_contribution, NULL, 0};
+const aq_ssz_type aq_t_sync_committee_contributions = LIST_OF(aq_t_sync_committee_contribution, AQ_CONTRIBUTIONS_MAX);
 
 /* ---- bellatrix ---- */
 

@@ -372,7 +372,7 @@ void aq_infosync_decided(aq_infosync *x, aq_duty duty, aq_bytes result) {
   if (st == AQ_OK) {
     const aq_priority_topic *version = aq_priority_find(topic, cnt, "version");
     bool plural = has_plural(version);
-    x->result[x->result_cnt++ % AQ_INFOSYNC_RESULTS_MAX] = (outcome){duty.slot, plural};
+    x->result[x->result_cnt++ % AQ_INFOSYNC_RESULTS_MAX] = (outcome){.slot = duty.slot, .plural = plural};
     AQ_LOG(AQ_LOG_INFO, "infosync", AQ_STR("op", "decide"), AQ_UINT("slot", duty.slot),
            AQ_STR("version", best(version)), AQ_STR("protocol", best(aq_priority_find(topic, cnt, "protocol"))),
            AQ_STR("proposal", best(aq_priority_find(topic, cnt, "proposal"))), AQ_FLAG("plural", plural),

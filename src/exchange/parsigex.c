@@ -251,7 +251,7 @@ aq_parsigex *aq_parsigex_new(const aq_parsigex_cfg *cfg) {
     return NULL;
   }
   uint64_t v = cfg->lock->validator_cnt;
-  px->budget = (aq_bucket_size){8 * v + 512, 8 * (v / 32 + 8), cfg->chain->clock.slot_ns};
+  px->budget = (aq_bucket_size){.full = 8 * v + 512, .rate = 8 * (v / 32 + 8), .per_ns = cfg->chain->clock.slot_ns};
   cfg->net->handle(cfg->net->ctx, AQ_PROTO_PARSIGEX, &(aq_net_handler){.arg = px, .recv = recv});
   return px;
 }

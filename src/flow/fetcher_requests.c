@@ -88,7 +88,10 @@ static void attestation_answer(void *arg, aq_status st, const aq_bn_answer *ans)
 }
 
 static void fetch_attestation(aq_fetch_item *it) {
-  static const question q = {"attestation_data", NULL, AQ_FETCH_SMALL_MAX, attestation_good, attestation_answer};
+  static const question q = {.endpoint = "attestation_data",
+                             .body_max = AQ_FETCH_SMALL_MAX,
+                             .good = attestation_good,
+                             .fn = attestation_answer};
   aq_buf path = AQ_BUF(PATH_MAX_LEN);
   aq_buf_printf(&path, "/eth/v1/validator/attestation_data?slot=%llu&committee_index=%llu",
                 (unsigned long long)it->task->duty.slot, (unsigned long long)it->committee);
@@ -146,7 +149,11 @@ static bool block_good(void *arg, const aq_bn_answer *ans) {
 static void block_answer(void *arg, aq_status st, const aq_bn_answer *ans);
 
 static void ask_block(aq_fetch_item *it) {
-  static const question any = {"proposal", ACCEPT_SSZ, AQ_FETCH_VALUE_MAX, block_good, block_answer},
+  static const question any = {.endpoint = "proposal",
+                               .accept = ACCEPT_SSZ,
+                               .body_max = AQ_FETCH_VALUE_MAX,
+                               .good = block_good,
+                               .fn = block_answer},
                         json = {"proposal", NULL, AQ_FETCH_VALUE_MAX, block_good, block_answer};
   const aq_fetcher *f = it->task->f;
   it->unlabelled = false;
@@ -232,7 +239,10 @@ static bool aggregate_good(void *arg, const aq_bn_answer *ans) {
 static void aggregate_answer(void *arg, aq_status st, const aq_bn_answer *ans);
 
 static void ask_aggregate(aq_fetch_item *it) {
-  static const question q = {"aggregate_attestation", NULL, AQ_FETCH_AGGREGATE_MAX, aggregate_good, aggregate_answer};
+  static const question q = {.endpoint = "aggregate_attestation",
+                             .body_max = AQ_FETCH_AGGREGATE_MAX,
+                             .good = aggregate_good,
+                             .fn = aggregate_answer};
   const aq_fetcher *f = it->task->f;
   it->old_form = f->aggregate_v1;
   aq_buf path = AQ_BUF(PATH_MAX_LEN);

@@ -79,7 +79,7 @@ static bool same_checkpoint(const checkpoint *a, const checkpoint *b) {
 }
 
 static votes votes_of(const aq_att_data *d) {
-  votes v = {{d->source_epoch, {0}}, {d->target_epoch, {0}}};
+  votes v = {.source = {d->source_epoch, {0}}, .target = {d->target_epoch, {0}}};
   memcpy(v.source.root, d->source_root, 32);
   memcpy(v.target.root, d->target_root, 32);
   return v;

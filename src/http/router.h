@@ -16,7 +16,7 @@ typedef struct {
   const void *rows; /* each begins with an aq_route */
   size_t cnt, size; /* size of one */
 } aq_routes;
-#define AQ_ROUTES(table) ((aq_routes){(table), sizeof(table) / sizeof *(table), sizeof *(table)})
+#define AQ_ROUTES(table) ((aq_routes){.rows = (table), .cnt = sizeof(table) / sizeof *(table), .size = sizeof *(table)})
 
 /* The first row that takes the request; HEAD is GET without the body, which the server leaves out. NULL: none. param as
    aq_http_match fills it, may be NULL. */

@@ -220,10 +220,12 @@ typedef struct {
 
 AQ_DUTY_OPS(aq_ledger_ops, ledger)
 
-const aq_ledger_ops aq_ledger_attester = {put_attestation, KIND_ATTESTATION, true, false};
-const aq_ledger_ops aq_ledger_proposer = {put_proposal, KIND_PROPOSAL, false, false};
-const aq_ledger_ops aq_ledger_aggregator = {put_aggregate, KIND_AGGREGATE, true, true};
-const aq_ledger_ops aq_ledger_sync_contribution = {put_contributions, KIND_CONTRIBUTION, true, true};
+const aq_ledger_ops aq_ledger_attester = {.put = put_attestation, .kind = KIND_ATTESTATION, .by_index = true};
+const aq_ledger_ops aq_ledger_proposer = {.put = put_proposal, .kind = KIND_PROPOSAL};
+const aq_ledger_ops aq_ledger_aggregator = {
+    .put = put_aggregate, .kind = KIND_AGGREGATE, .by_index = true, .by_root = true};
+const aq_ledger_ops aq_ledger_sync_contribution = {
+    .put = put_contributions, .kind = KIND_CONTRIBUTION, .by_index = true, .by_root = true};
 const aq_ledger_ops aq_ledger_signature = {0}, aq_ledger_exit = {0}, aq_ledger_builder_proposer = {0},
                     aq_ledger_builder_registration = {0}, aq_ledger_randao = {0}, aq_ledger_prepare_aggregator = {0},
                     aq_ledger_sync_message = {0}, aq_ledger_prepare_sync_contribution = {0}, aq_ledger_info_sync = {0};

@@ -111,7 +111,7 @@ static void status_tick(void *arg) {
 }
 
 void aq_node_status_start(aq_node *n) {
-  n->ready = (aq_ready){AQ_READY_NO_QUORUM, "ready check uninitialised", true};
+  n->ready = (aq_ready){.state = AQ_READY_NO_QUORUM, .text = "ready check uninitialised", .healthy = true};
   n->quorum_misses = QUORUM_MISSES_MAX;
   status_tick(n);
 }

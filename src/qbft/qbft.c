@@ -278,7 +278,7 @@ static void settle(aq_qbft *q) {
   static const aq_qbft_type order[] = {AQ_QBFT_COMMIT, AQ_QBFT_PREPARE, AQ_QBFT_ROUND_CHANGE};
   q->moved = false;
   for (size_t i = 0; i < AQ_COUNT(order); i++) {
-    aq_qbft_it it = {0, 0, 0};
+    aq_qbft_it it = {0};
     for (const aq_qbft_msg *m; !q->moved && !q->decided && (m = aq_qbft_store_next(q->store, &it, order[i]));) {
       aq_qbft_refs refs;
       aq_qbft_rule rule = aq_qbft_classify(q, m, &refs);
@@ -412,7 +412,7 @@ void aq_qbft_abstain(aq_qbft *q) {
 static void resend(aq_qbft *q) {
   static const aq_qbft_type order[] = {AQ_QBFT_ROUND_CHANGE, AQ_QBFT_PRE_PREPARE, AQ_QBFT_PREPARE, AQ_QBFT_COMMIT};
   for (size_t i = 0; i < AQ_COUNT(order); i++) {
-    aq_qbft_it it = {0, 0, 0};
+    aq_qbft_it it = {0};
     for (const aq_qbft_msg *m; (m = aq_qbft_store_next(q->store, &it, order[i]));) {
       if (m->from != q->cfg.self || m->round != q->round) continue;
       aq_qbft_fx *fx = effect(q, AQ_QBFT_FX_VOTE);
@@ -465,7 +465,7 @@ static void adopt(aq_qbft *q, int64_t round, const aq_hash *value, const aq_qbft
 }
 
 static bool contradicts(const aq_qbft *q, const aq_qbft_msg *m) {
-  aq_qbft_it it = {0, 0, 0};
+  aq_qbft_it it = {0};
   for (const aq_qbft_msg *old; (old = aq_qbft_store_next(q->store, &it, m->type));) {
     if (old->round != m->round) continue;
     bool same = aq_hash_eq(&old->value, &m->value) && aq_hash_eq(&old->prepared_value, &m->prepared_value);
@@ -546,7 +546,7 @@ const aq_qbft_msg *aq_qbft_decided(const aq_qbft *q) { return q->decided ? &q->d
 
 uint32_t aq_qbft_seen(const aq_qbft *q, aq_qbft_type type, int64_t round) {
   if (q->decided) return 0;
-  aq_qbft_it it = {0, 0, 0};
+  aq_qbft_it it = {0};
   uint32_t seen = 0;
   for (const aq_qbft_msg *m; (m = aq_qbft_store_next(q->store, &it, type));) {
     if (m->round == round) seen |= UINT32_C(1) << m->from;
@@ -556,7 +556,7 @@ uint32_t aq_qbft_seen(const aq_qbft *q, aq_qbft_type type, int64_t round) {
 
 bool aq_qbft_ahead(const aq_qbft *q) {
   if (q->decided) return false;
-  aq_qbft_it it = {0, 0, 0};
+  aq_qbft_it it = {0};
   for (const aq_qbft_msg *m; (m = aq_qbft_store_next(q->store, &it, AQ_QBFT_ROUND_CHANGE));) {
     if (m->round > q->round) return true;
   }

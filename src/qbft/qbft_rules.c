@@ -6,7 +6,7 @@ static uint32_t bit(uint32_t node) { return UINT32_C(1) << node; }
 static bool no_value(const aq_hash *h) { return aq_hash_is_zero(h); }
 
 void aq_qbft_pick(const aq_qbft *q, aq_qbft_type type, int64_t round, const aq_hash *value, aq_qbft_refs *out) {
-  aq_qbft_it it = {0, 0, 0};
+  aq_qbft_it it = {0};
   uint32_t seen = 0;
   out->cnt = 0;
   for (const aq_qbft_msg *m; (m = aq_qbft_store_next(q->store, &it, type));) {
@@ -110,7 +110,7 @@ bool aq_qbft_justified(const aq_qbft *q, const aq_qbft_msg *m) {
 
 static void add_changes(const aq_qbft *q, int64_t prepared_max, aq_qbft_refs *out, bool *claimed,
                         const aq_hash *value) {
-  aq_qbft_it it = {0, 0, 0};
+  aq_qbft_it it = {0};
   uint32_t seen = 0;
   out->cnt = 0;
   *claimed = false;
@@ -136,7 +136,7 @@ static bool build_on(const aq_qbft *q, const aq_qbft_msg *claim, const aq_qbft_r
 /* The certificates at hand, highest round first. Strict: any quorum of PREPAREs held; ours: what the ROUND-CHANGEs
    brought, for one of them must claim it. `below`: exclusive. */
 static bool build_from_round(const aq_qbft *q, int64_t below, int64_t *round, aq_qbft_refs *out) {
-  aq_qbft_it it = {0, 0, 0};
+  aq_qbft_it it = {0};
   aq_qbft_type type = q->cfg.strict ? AQ_QBFT_PREPARE : AQ_QBFT_ROUND_CHANGE;
   bool found = false;
   for (const aq_qbft_msg *m; (m = aq_qbft_store_next(q->store, &it, type));) {
@@ -147,7 +147,7 @@ static bool build_from_round(const aq_qbft *q, int64_t below, int64_t *round, aq
     found = true;
   }
   if (!found) return false;
-  it = (aq_qbft_it){0, 0, 0};
+  it = (aq_qbft_it){0};
   for (const aq_qbft_msg *m; (m = aq_qbft_store_next(q->store, &it, type));) {
     aq_qbft_refs group = {.cnt = 0};
     if (q->cfg.strict) {
@@ -180,7 +180,7 @@ static bool build_justification(const aq_qbft *q, aq_qbft_refs *out) {
 /* ---- classification, consensus.md 1.5 ---- */
 
 static bool jump_wanted(const aq_qbft *q) {
-  aq_qbft_it it = {0, 0, 0};
+  aq_qbft_it it = {0};
   uint32_t seen = 0, cnt = 0;
   for (const aq_qbft_msg *m; (m = aq_qbft_store_next(q->store, &it, AQ_QBFT_ROUND_CHANGE));) {
     if (m->round <= q->round || seen & bit(m->from)) continue;
@@ -194,7 +194,7 @@ static bool jump_wanted(const aq_qbft *q) {
    (f+1)-th largest of the highest round of each source: one honest node is there or beyond. */
 int64_t aq_qbft_jump_round(const aq_qbft *q) {
   int64_t highest[AQ_QBFT_NODES_MAX] = {0};
-  aq_qbft_it it = {0, 0, 0};
+  aq_qbft_it it = {0};
   uint32_t cnt = 0;
   for (const aq_qbft_msg *m; (m = aq_qbft_store_next(q->store, &it, AQ_QBFT_ROUND_CHANGE));) {
     if (m->round <= q->round) continue;

@@ -128,7 +128,8 @@ static void slot_tick(void *arg) {
 
 static void fill_chain(aq_beacon *b) {
   aq_chain *ch = &b->chain;
-  ch->clock = (aq_clock){b->cfg.genesis_ns, b->cfg.slot_ns, b->cfg.slots_per_epoch};
+  ch->clock =
+      (aq_clock){.genesis_ns = b->cfg.genesis_ns, .slot_ns = b->cfg.slot_ns, .slots_per_epoch = b->cfg.slots_per_epoch};
   ch->epochs_per_sync_period = 256;
   ch->target_aggregators_per_committee = 16;
   ch->sync_committee_size = 512;

@@ -663,4 +663,4 @@ static const aq_sim_route rows[] = {
     {{"POST", "/sim/count"}, post_count},
     {{"GET", "/sim/stats"}, get_stats},
 };
-const aq_routes aq_sim_routes = {rows, AQ_COUNT(rows), sizeof *rows};
+const aq_routes aq_sim_routes = {.rows = rows, .cnt = AQ_COUNT(rows), .size = sizeof *rows};

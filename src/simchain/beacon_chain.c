@@ -30,7 +30,7 @@ uint32_t aq_sim_committees(const aq_beacon *b) {
 /* Seat number in the shuffled order -> slot, committee, position, dealt like cards. */
 static aq_sim_seat seat_of(const aq_beacon *b, uint32_t pos) {
   uint32_t spe = (uint32_t)b->cfg.slots_per_epoch, cc = aq_sim_committees(b), in_slot = pos / spe;
-  return (aq_sim_seat){pos % spe, in_slot % cc, in_slot / cc};
+  return (aq_sim_seat){.slot_off = pos % spe, .committee = in_slot % cc, .position = in_slot / cc};
 }
 
 uint32_t aq_sim_committee_size(const aq_beacon *b, uint32_t slot_off, uint32_t committee) {

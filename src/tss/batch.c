@@ -50,7 +50,7 @@ static uint32_t choose(const tss_group *g, uint32_t usable, unsigned t) {
     }
   }
   AQ_ASSERT(cnt >= t);
-  choice best = {0, UINT64_MAX};
+  choice best = {.cost = UINT64_MAX};
   uint32_t pick = t == 32 ? UINT32_MAX : (UINT32_C(1) << t) - 1;
   for (unsigned tried = 0; tried < SUBSETS_MAX && pick != 0 && (cnt == 32 || pick >> cnt == 0); tried++) {
     uint32_t set = 0;
@@ -58,7 +58,7 @@ static uint32_t choose(const tss_group *g, uint32_t usable, unsigned t) {
       if (pick >> i & 1) set |= UINT32_C(1) << share[i];
     }
     uint64_t cost = cnt == t ? 0 : cost_of(g, set, t);
-    if (cost < best.cost) best = (choice){set, cost};
+    if (cost < best.cost) best = (choice){.set = set, .cost = cost};
     if (cnt == t) break;
     pick = next_subset(pick);
   }
@@ -202,7 +202,8 @@ static bool start(aq_tss *s, bool proposals) {
   aq_metric_observe(AQ_M_TSS_BATCH_SESSIONS, b->cnt, AQ_NO_LABELS);
   for (uint32_t i = 0; i < b->chunk_cnt; i++) {
     uint32_t to = (i + 1) * TSS_CHUNK < b->cnt ? (i + 1) * TSS_CHUNK : b->cnt;
-    b->chunk[i] = (tss_chunk){{chunk_run, chunk_done, priority, NULL}, b, i * TSS_CHUNK, to};
+    b->chunk[i] =
+        (tss_chunk){.job = {chunk_run, chunk_done, priority, NULL}, .batch = b, .from = i * TSS_CHUNK, .to = to};
     aq_work(s->cfg.env, &b->chunk[i].job);
   }
   return true;

@@ -35,7 +35,7 @@ static bool check_sums(tss_batch *b, aq_bls_item *list, uint32_t root, bool all_
   for (uint32_t i = 0; i < b->cnt; i++) {
     tss_item *it = &b->item[i];
     if (it->usable && (all_roots || it->root == root)) {
-      list[cnt++] = (aq_bls_item){&it->pk, &b->root[it->root].point, &it->sum};
+      list[cnt++] = (aq_bls_item){.pk = &it->pk, .hash = &b->root[it->root].point, .sig = &it->sum};
     }
   }
   if (cnt == 0) return true;
@@ -66,7 +66,7 @@ static void check_column(tss_batch *b, aq_bls_item *list, uint32_t share) {
         it->fault[j] = TSS_F_SUBGROUP;
         continue;
       }
-      list[cnt++] = (aq_bls_item){&it->share[j], &b->root[it->root].point, &it->point[j]};
+      list[cnt++] = (aq_bls_item){.pk = &it->share[j], .hash = &b->root[it->root].point, .sig = &it->point[j]};
       proved = &it->proved[j], fault = &it->fault[j];
     }
   }
@@ -115,7 +115,7 @@ void tss_work_verify(tss_batch *b) {
 static void search(tss_check_item **part, size_t cnt, const tss_root *root, const uint8_t *rnd, aq_bls_item *list,
                    bool *bad) {
   for (size_t i = 0; i < cnt; i++) {
-    list[i] = (aq_bls_item){&part[i]->pk, &root[part[i]->root].point, &part[i]->point};
+    list[i] = (aq_bls_item){.pk = &part[i]->pk, .hash = &root[part[i]->root].point, .sig = &part[i]->point};
     bad[i] = false;
   }
   if (cnt == 0 || aq_bls_verify_batch(list, cnt, rnd)) return;
@@ -146,7 +146,7 @@ void tss_work_check(tss_check_item *item, uint32_t cnt, tss_root *root, uint32_t
       w->part[good++] = &item[i];
   }
   for (size_t i = 0; i < good; i++) {
-    w->list[i] = (aq_bls_item){&w->part[i]->pk, &root[w->part[i]->root].point, &w->part[i]->point};
+    w->list[i] = (aq_bls_item){.pk = &w->part[i]->pk, .hash = &root[w->part[i]->root].point, .sig = &w->part[i]->point};
   }
   if (good == 0 || aq_bls_verify_batch(w->list, good, rnd)) return;
   for (size_t from = 0, to; from < good; from = to) {

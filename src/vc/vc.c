@@ -245,7 +245,7 @@ static void proposers_answer(void *arg, aq_status st, const aq_bn_answer *ans) {
 static epoch_call *call_of(aq_vc *v, uint64_t epoch, uint64_t slot) {
   epoch_call *call = malloc(sizeof *call);
   AQ_ASSERT(call);
-  *call = (epoch_call){v, epoch, slot};
+  *call = (epoch_call){.v = v, .epoch = epoch, .slot = slot};
   return call;
 }
 

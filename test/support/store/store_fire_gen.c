@@ -13,7 +13,7 @@ static world_bytes some_bytes(fire *f, uint32_t kinds) {
   uint64_t len = 40 + fire_below(f, 400);
   if (fire_one_in(f, 12)) len = fire_below(f, 12000);
   if (f->big && fire_one_in(f, 12)) len = fire_below(f, WORLD_BYTES_MAX);
-  return (world_bytes){1 + (uint32_t)fire_below(f, kinds), (uint32_t)len};
+  return (world_bytes){.seed = 1 + (uint32_t)fire_below(f, kinds), .len = (uint32_t)len};
 }
 
 static world_blob some_blob(fire *f, aq_duty duty) {
@@ -44,8 +44,10 @@ static void some_vote(fire *f, world_op *op) {
 
 static void some_decided(fire *f, world_op *op) {
   op->kind = WORLD_DECIDE;
-  op->decided =
-      (world_decided){some_duty(f), 1 + fire_below(f, 4), 1 + (uint32_t)fire_below(f, 2), some_bytes(f, 1000)};
+  op->decided = (world_decided){.duty = some_duty(f),
+                                .round = 1 + fire_below(f, 4),
+                                .hash = 1 + (uint32_t)fire_below(f, 2),
+                                .commits = some_bytes(f, 1000)};
   op->has_blob = fire_one_in(f, 2);
   if (op->has_blob) op->blob = some_blob(f, op->decided.duty);
 }

@@ -213,7 +213,7 @@ static world_mark *mark_of(world *w, const world_sign *s) {
     if (w->mark[i].kind == s->kind && w->mark[i].pubkey == s->pubkey) return &w->mark[i];
   }
   AQ_ASSERT(w->marks < WORLD_MARKS);
-  w->mark[w->marks] = (world_mark){s->kind, s->pubkey, -1, -1, -1};
+  w->mark[w->marks] = (world_mark){.kind = s->kind, .pubkey = s->pubkey, .source = -1, .target = -1, .block_slot = -1};
   return &w->mark[w->marks++];
 }
 
