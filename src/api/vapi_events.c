@@ -474,6 +474,7 @@ aq_vapi_events *aq_vapi_events_new(aq_vapi *v) {
 }
 
 void aq_vapi_events_free(aq_vapi_events *e) {
+  if (!e) return;
   stop(e);
   free(e);
 }

@@ -173,7 +173,7 @@ static int serve(const beacon_cmd_cfg *c, aq_beacon_cfg *bc) {
     aq_sandbox_enter(!c->no_sandbox);
     aq_loop_run(loop);
   }
-  if (server) aq_http_server_free(server);
+  aq_http_server_free(server);
   aq_beacon_free(b);
   aq_loop_free(loop);
   aq_log_stop();

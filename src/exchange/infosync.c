@@ -307,20 +307,14 @@ void aq_infosync_start(aq_infosync *x) { arm(x, aq_slot_at(&x->cfg.chain->clock,
 aq_infosync *aq_infosync_new(const aq_infosync_cfg *cfg) {
   AQ_ASSERT(cfg->consensus && cfg->self < cfg->cluster.n);
   aq_infosync *x = calloc(1, sizeof *x);
-  if (!x) return NULL;
+  AQ_ASSERT(x);
   x->cfg = *cfg;
   aq_list_init(&x->held);
   aq_list_init(&x->asks);
   x->msg = calloc(cfg->cluster.n, sizeof *x->msg);
   x->order = calloc(cfg->cluster.n, sizeof *x->order);
   x->line = calloc(cfg->cluster.n, sizeof *x->line);
-  if (!x->msg || !x->order || !x->line) {
-    free(x->msg);
-    free(x->order);
-    free(x->line);
-    free(x);
-    return NULL;
-  }
+  AQ_ASSERT(x->msg && x->order && x->line);
   cfg->net->handle(cfg->net->ctx, AQ_PROTO_PRIORITY, &(aq_net_handler){.arg = x, .serve = on_request});
   return x;
 }

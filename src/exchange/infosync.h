@@ -23,7 +23,7 @@ typedef struct {
 } aq_infosync_cfg;
 
 typedef struct aq_infosync aq_infosync;
-aq_infosync *aq_infosync_new(const aq_infosync_cfg *cfg); /* registers its handler with net; NULL: out of memory */
+aq_infosync *aq_infosync_new(const aq_infosync_cfg *cfg); /* registers its handler with net */
 void aq_infosync_start(aq_infosync *x);
 void aq_infosync_free(aq_infosync *x); /* before its consensus */
 

@@ -240,16 +240,12 @@ static void recv(void *arg, uint32_t from, aq_bytes msg) {
 
 aq_parsigex *aq_parsigex_new(const aq_parsigex_cfg *cfg) {
   aq_parsigex *px = calloc(1, sizeof *px);
-  if (!px) return NULL;
+  AQ_ASSERT(px);
   px->cfg = *cfg;
   aq_list_init(&px->kept);
   px->peer = calloc(cfg->lock->def.operator_cnt, sizeof *px->peer);
-  if (!px->peer || aq_pubkeys_init(&px->validators, cfg->env, cfg->lock) != AQ_OK) {
-    aq_map_free(&px->validators);
-    free(px->peer);
-    free(px);
-    return NULL;
-  }
+  AQ_ASSERT(px->peer);
+  AQ_MUST(aq_pubkeys_init(&px->validators, cfg->env, cfg->lock) == AQ_OK);
   uint64_t v = cfg->lock->validator_cnt;
   px->budget = (aq_bucket_size){.full = 8 * v + 512, .rate = 8 * (v / 32 + 8), .per_ns = cfg->chain->clock.slot_ns};
   cfg->net->handle(cfg->net->ctx, AQ_PROTO_PARSIGEX, &(aq_net_handler){.arg = px, .recv = recv});

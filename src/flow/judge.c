@@ -426,7 +426,7 @@ aq_status aq_judge_own(aq_judge *j, aq_duty duty, const aq_unsigned_set *set, aq
 
 aq_judge *aq_judge_new(const aq_judge_cfg *cfg) {
   aq_judge *j = calloc(1, sizeof *j);
-  if (!j) return NULL;
+  AQ_ASSERT(j);
   j->cfg = *cfg;
   aq_list_init(&j->views);
   return j;

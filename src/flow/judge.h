@@ -35,7 +35,7 @@ typedef struct {
 } aq_judge_cfg;
 
 typedef struct aq_judge aq_judge;
-aq_judge *aq_judge_new(const aq_judge_cfg *cfg); /* NULL: out of memory */
+aq_judge *aq_judge_new(const aq_judge_cfg *cfg);
 void aq_judge_free(aq_judge *j);
 /* `set` passed aq_value_valid. err: why it is AQ_VALUE_BAD or AQ_VALUE_DOUBT. */
 aq_value_verdict aq_judge_value(aq_judge *j, const aq_value_case *c, const aq_unsigned_set *set, aq_err *err);

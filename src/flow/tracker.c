@@ -26,7 +26,7 @@ struct aq_tracker {
 
 aq_tracker *aq_tracker_new(const aq_tracker_cfg *cfg) {
   aq_tracker *t = calloc(1, sizeof *t);
-  if (!t) return NULL;
+  AQ_ASSERT(t);
   AQ_ASSERT(cfg->n >= 1 && cfg->n <= AQ_TRACK_PEERS_MAX);
   uint8_t seed[16];
   aq_random(cfg->env, seed, sizeof seed);

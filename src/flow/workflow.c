@@ -235,6 +235,7 @@ static bool decode_keys(aq_workflow *w) {
   return true;
 }
 
+/* False: a key of the lock is no point of the curve. */
 static bool keys_init(aq_workflow *w) {
   const aq_lock *l = w->cfg.lock;
   w->n = l->def.operator_cnt;
@@ -245,27 +246,37 @@ static bool keys_init(aq_workflow *w) {
   w->peer_key = calloc(w->n, sizeof *w->peer_key);
   w->peer_name = calloc(w->n, sizeof *w->peer_name);
   w->peer_text = calloc(w->n, sizeof *w->peer_text);
-  if (!w->pubkey || !w->group || !w->share || !w->peer_key || !w->peer_name || !w->peer_text) return false;
+  AQ_ASSERT(w->pubkey && w->group && w->share && w->peer_key && w->peer_name && w->peer_text);
   for (uint32_t i = 0; i < w->n; i++) {
     memcpy(w->peer_key[i], l->def.operators[i].pubkey, 33);
     snprintf(w->peer_text[i], sizeof w->peer_text[i], "%u", (unsigned)i);
     w->peer_name[i] = w->cfg.peer_names && w->cfg.peer_names[i] ? w->cfg.peer_names[i] : w->peer_text[i];
   }
-  if (aq_pubkeys_init(&w->validators, w->cfg.env, l) != AQ_OK || !decode_keys(w)) return false;
-  w->cluster = (aq_tss_cluster){w->n, w->threshold, w->cfg.self, l->validator_cnt, w->group, w->share};
+  AQ_MUST(aq_pubkeys_init(&w->validators, w->cfg.env, l) == AQ_OK);
+  if (!decode_keys(w)) return false;
+  w->cluster = (aq_tss_cluster){.n = w->n,
+                                .t = w->threshold,
+                                .self = w->cfg.self,
+                                .validator_cnt = l->validator_cnt,
+                                .group = w->group,
+                                .share = w->share};
   return true;
 }
 
-static bool stores_init(aq_workflow *w) {
+static void stores_init(aq_workflow *w) {
   const aq_workflow_cfg *c = &w->cfg;
-  w->tracker = aq_tracker_new(&(aq_tracker_cfg){c->env, c->chain, w->n, c->self, c->enable_tss, w->peer_name});
+  w->tracker = aq_tracker_new(&(aq_tracker_cfg){.env = c->env,
+                                                .chain = c->chain,
+                                                .n = w->n,
+                                                .self = c->self,
+                                                .combines = c->enable_tss,
+                                                .peer_names = w->peer_name});
   w->dutydb = aq_dutydb_new(c->env, c->chain);
   w->aggsigdb = aq_aggsigdb_new(c->env, c->chain);
   w->parsigdb = aq_parsigdb_new(&(aq_parsigdb_cfg){.env = c->env, .chain = c->chain, .n = w->n});
   w->parsigex =
       aq_parsigex_new(&(aq_parsigex_cfg){c->env, c->net, c->chain, c->lock, c->self, w, aq_workflow_received});
-  if (!w->tracker || !w->dutydb || !w->aggsigdb || !w->parsigdb || !w->parsigex) return false;
-  if (!c->enable_tss) return true;
+  if (!c->enable_tss) return;
   w->tss = aq_tss_new(&(aq_tss_cfg){.env = c->env,
                                     .cluster = &w->cluster,
                                     .chain = c->chain,
@@ -275,10 +286,9 @@ static bool stores_init(aq_workflow *w) {
                                     .arg = w,
                                     .signature = aq_workflow_signature,
                                     .end = on_session_end});
-  return w->tss != NULL;
 }
 
-static bool actors_init(aq_workflow *w) {
+static void actors_init(aq_workflow *w) {
   const aq_workflow_cfg *c = &w->cfg;
   /* Aggregation and sync contributions need selections, which the validator API does not take yet. */
   uint32_t types = 0;
@@ -333,16 +343,21 @@ static bool actors_init(aq_workflow *w) {
                                           .builder_api = c->builder_api,
                                           .arg = w,
                                           .known = on_known});
-  if (!w->scheduler || !w->fetcher || !w->broadcaster || !w->consensus || !w->judge) return false;
-  const aq_priority_cluster cluster = {w->n, w->threshold, (const uint8_t(*)[33])w->peer_key};
-  w->infosync = aq_infosync_new(
-      &(aq_infosync_cfg){c->env, c->net, w->consensus, c->chain, c->key, cluster, c->self, c->builder_api});
-  return w->infosync != NULL;
+  const aq_priority_cluster cluster = {
+      .n = w->n, .threshold = w->threshold, .pubkey = (const uint8_t(*)[33])w->peer_key};
+  w->infosync = aq_infosync_new(&(aq_infosync_cfg){.env = c->env,
+                                                   .net = c->net,
+                                                   .consensus = w->consensus,
+                                                   .chain = c->chain,
+                                                   .key = c->key,
+                                                   .cluster = cluster,
+                                                   .self = c->self,
+                                                   .builder_api = c->builder_api});
 }
 
 aq_workflow *aq_workflow_new(const aq_workflow_cfg *cfg) {
   aq_workflow *w = calloc(1, sizeof *w);
-  if (!w) return NULL;
+  AQ_ASSERT(w);
   w->cfg = *cfg;
   w->unproven_until_ns = aq_store_unproven_until_ns(cfg->store, cfg->started_ns);
   aq_list_init(&w->submissions);
@@ -350,9 +365,13 @@ aq_workflow *aq_workflow_new(const aq_workflow_cfg *cfg) {
   aq_list_init(&w->resumed);
   aq_list_init(&w->leaving);
   AQ_ASSERT(cfg->self < cfg->lock->def.operator_cnt);
-  if (keys_init(w) && stores_init(w) && actors_init(w)) return w;
-  aq_workflow_free(w);
-  return NULL;
+  if (!keys_init(w)) {
+    aq_workflow_free(w);
+    return NULL;
+  }
+  stores_init(w);
+  actors_init(w);
+  return w;
 }
 
 aq_status aq_workflow_start(aq_workflow *w, aq_err *err) {
@@ -375,17 +394,17 @@ bool aq_workflow_combines(const aq_workflow *w) { return w->cfg.enable_tss; }
 void aq_workflow_free(aq_workflow *w) {
   if (!w) return;
   if (w->started) aq_bn_subscribe(w->cfg.bn, &(aq_bn_events){0});
-  if (w->fetcher) aq_fetcher_free(w->fetcher);
+  aq_fetcher_free(w->fetcher);
   aq_judge_free(w->judge);
-  if (w->scheduler) aq_scheduler_free(w->scheduler);
+  aq_scheduler_free(w->scheduler);
   aq_infosync_free(w->infosync);
-  if (w->consensus) aq_consensus_free(w->consensus);
+  aq_consensus_free(w->consensus);
   aq_workflow_exit_stop(w);
   aq_parsigex_free(w->parsigex);
   aq_workflow_sign_stop(w);
   aq_workflow_resume_stop(w);
   aq_tss_free(w->tss);
-  if (w->broadcaster) aq_broadcaster_free(w->broadcaster);
+  aq_broadcaster_free(w->broadcaster);
   aq_parsigdb_free(w->parsigdb);
   aq_aggsigdb_free(w->aggsigdb);
   aq_dutydb_free(w->dutydb);

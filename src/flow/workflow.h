@@ -37,7 +37,7 @@ typedef struct {
 } aq_workflow_cfg;
 
 typedef struct aq_workflow aq_workflow;
-aq_workflow *aq_workflow_new(const aq_workflow_cfg *cfg);
+aq_workflow *aq_workflow_new(const aq_workflow_cfg *cfg); /* NULL: a public key of the lock is no point of the curve */
 void aq_workflow_free(aq_workflow *w);
 AQ_NODISCARD aq_status aq_workflow_start(aq_workflow *w, aq_err *err); /* recovers, then starts the scheduler */
 

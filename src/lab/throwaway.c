@@ -43,8 +43,8 @@ static aq_status make_dir(throwaway *t, aq_err *err) {
 }
 
 static aq_status make_cluster(throwaway *t, aq_err *err) {
-  static const aq_validator_address address = {"0x0000000000000000000000000000000000000001",
-                                               "0x0000000000000000000000000000000000000001"};
+  static const aq_validator_address address = {.fee_recipient = "0x0000000000000000000000000000000000000001",
+                                               .withdrawal = "0x0000000000000000000000000000000000000001"};
   char uuid[37], timestamp[40];
   uint64_t now_ns = aq_now_ns(aq_loop_env(t->loop));
   aq_uuid_random(uuid);
@@ -94,8 +94,8 @@ static void stop(void *self) {
   throwaway *t = self;
   if (t->protection) aq_sqlite_close(t->protection);
   aq_vc_free(t->vc);
-  if (t->curl) aq_curl_free(t->curl);
-  if (t->server) aq_http_server_free(t->server);
+  aq_curl_free(t->curl);
+  aq_http_server_free(t->server);
   aq_beacon_free(t->beacon);
   t->protection = NULL, t->vc = NULL, t->curl = NULL, t->server = NULL, t->beacon = NULL;
 }

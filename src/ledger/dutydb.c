@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "base/map.h"
 
 enum {
@@ -41,7 +42,7 @@ struct aq_dutydb {
 
 aq_dutydb *aq_dutydb_new(const aq_env *env, const aq_chain *chain) {
   aq_dutydb *db = calloc(1, sizeof *db);
-  if (!db) return NULL;
+  AQ_ASSERT(db);
   uint8_t seed[16];
   aq_random(env, seed, sizeof seed);
   db->env = env;

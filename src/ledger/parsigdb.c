@@ -53,7 +53,7 @@ struct aq_parsigdb {
 
 aq_parsigdb *aq_parsigdb_new(const aq_parsigdb_cfg *cfg) {
   aq_parsigdb *db = calloc(1, sizeof *db);
-  if (!db) return NULL;
+  AQ_ASSERT(db);
   uint8_t seed[16];
   aq_random(cfg->env, seed, sizeof seed);
   db->cfg = *cfg;

@@ -93,7 +93,7 @@ static aq_status start_workflow(aq_core *c, aq_err *err) {
                                                    .live_double = cfg->unsafe ? on_double : NULL,
                                                    .head = aq_core_head,
                                                    .forgot = on_forgot});
-  if (!c->workflow) return aq_fail(err, AQ_E_LIMIT, "no memory for the validators of the lock");
+  if (!c->workflow) return aq_fail(err, AQ_E_FORMAT, "a public key of the lock is no point of the curve");
   return aq_workflow_start(c->workflow, err);
 }
 
@@ -157,6 +157,6 @@ void aq_core_peer_up(aq_core *c, uint32_t peer) {
 
 void aq_core_free(aq_core *c) {
   aq_vapi_free(c->vapi);
-  if (c->bn) aq_bn_free(c->bn);
+  aq_bn_free(c->bn);
   *c = (aq_core){0};
 }

@@ -478,12 +478,8 @@ static void stop_service(aq_node *n, const char *service, bool started, void (*s
   if (started) service_op(service, "stop", aq_mono_ns(n->env) - start_ns, NULL);
 }
 
-static void stop_api(aq_node *n) {
-  if (n->vapi_server) aq_http_server_free(n->vapi_server);
-}
-static void stop_monitoring(aq_node *n) {
-  if (n->monitor_server) aq_http_server_free(n->monitor_server);
-}
+static void stop_api(aq_node *n) { aq_http_server_free(n->vapi_server); }
+static void stop_monitoring(aq_node *n) { aq_http_server_free(n->monitor_server); }
 static void stop_consensus(aq_node *n) { aq_core_end_duties(&n->core); }
 static void stop_p2p(aq_node *n) {
   if (n->host) aq_host_stop(n->host);
@@ -505,10 +501,10 @@ static void stop(aq_node *n) {
   stop_service(n, "monitoring", n->monitor_server != NULL, stop_monitoring);
   aq_monitor_free(n->monitor);
   aq_core_free(&n->core);
-  if (n->curl) aq_curl_free(n->curl);
-  if (n->peerinfo) aq_peerinfo_free(n->peerinfo);
-  if (n->host) aq_host_free(n->host);
-  if (n->tcp) aq_uv_tcp_free(n->tcp);
+  aq_curl_free(n->curl);
+  aq_peerinfo_free(n->peerinfo);
+  aq_host_free(n->host);
+  aq_uv_tcp_free(n->tcp);
 }
 
 static void on_signal(void *arg, int signo) {

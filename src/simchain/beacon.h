@@ -73,7 +73,7 @@ typedef struct {
 } aq_beacon_stats;
 
 typedef struct aq_beacon aq_beacon;
-aq_beacon *aq_beacon_new(const aq_beacon_cfg *cfg);
+aq_beacon *aq_beacon_new(const aq_beacon_cfg *cfg); /* NULL: a public key is no point of the curve */
 void aq_beacon_free(aq_beacon *b);
 void aq_beacon_start(aq_beacon *b);
 const aq_http_handler *aq_beacon_handler(

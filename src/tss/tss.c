@@ -259,7 +259,7 @@ aq_tss *aq_tss_new(const aq_tss_cfg *cfg) {
   AQ_ASSERT(c->n >= 1 && c->n <= AQ_SHARES_MAX && c->t >= 1 && c->t <= c->n && c->self < c->n);
   uint64_t started = aq_mono_ns(cfg->env);
   aq_tss *s = calloc(1, sizeof *s);
-  if (!s) return NULL;
+  AQ_ASSERT(s);
   s->cfg = *cfg;
   s->n = c->n;
   s->t = c->t;
@@ -276,12 +276,7 @@ aq_tss *aq_tss_new(const aq_tss_cfg *cfg) {
   for (size_t i = 0; i < AQ_COUNT(list); i++) aq_list_init(list[i]);
   s->peer = calloc(c->n, sizeof *s->peer);
   s->name = calloc(c->validator_cnt, sizeof *s->name);
-  if (!s->peer || !s->name) {
-    free(s->peer);
-    free(s->name);
-    free(s);
-    return NULL;
-  }
+  AQ_ASSERT(s->peer && s->name);
   s->last_end_ns = started;
   for (uint32_t i = 0; i < c->n; i++) {
     s->peer[i].filled_ns = started;

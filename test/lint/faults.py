@@ -18,13 +18,32 @@ CASES = [
     ("sim/a/a.c", "  AQ_ASSERT(l->vt->next(l));\n", ["1: " + CALLS.format("l->vt->next")]),
     ("src/a/a.c", "  AQ_MUST(uv_timer_init(l, t) == 0);\n  AQ_ASSERT(aq_hash_eq(a, b) || (n > 1));\n", []),
     ("src/a/a_fuzz.c", "  AQ_ASSERT(aq_open(&(aq_cfg){.path = p}) == AQ_OK);\n", []),
+    ("src/a/a.c", "  if (a->b) aq_b_free(a->b);\n  if (c)\n    free(c);\n", ["1: aq_b_free takes NULL: no guard", "2: free takes NULL: no guard"]),
+    ("src/a/a.c", "  if (ended) free(l);\n  if (a) aq_a_stop(a);\n", []),
+]
+PAIR = ("src/a/a.h", "typedef struct {\n  uint32_t share, sub; /* two */\n  char *name;\n} aq_pair;\ntypedef struct {\n  uint64_t slot;\n  char *a;\n} aq_one;\n")
+PLACE = "src/a/b.c:{}: aq_pair by position, though members could change places: name them"
+WHOLE = [
+    ("positions", [PAIR, ("src/a/b.c", "  aq_pair p = {1, 2};\n  f((aq_pair){f(a, b),\n  2, 0});\n")], [PLACE.format(1), PLACE.format(2)]),
+    ("names", [PAIR, ("src/a/b.c", "  aq_pair p = {.share = 1, .sub = 2}, q = {0};\n  static const aq_pair t[] = {{1, 2}};\n  aq_one o = {1, b};\n")], []),
+    ("positions in tests", [PAIR, ("src/a/b_test.c", "  aq_pair p = {1, 2};\n")], []),
+    ("called", [("src/a/a.h", "int aq_a(void);\n"), ("src/a/a.c", "int aq_a(void) {\n}\n"), ("sim/b.c", "aq_a();\n")], []),
+    ("not called", [("src/a/a.h", "/* x */\nint *aq_a(void);\n"), ("src/a/a.c", "int *aq_a(void) {\n}\n"), ("src/a/a_test.c", "aq_a();\n")],
+     ["src/a/a.h:2: nobody calls aq_a but tests, if those"]),
+    ("in a macro", [("src/a/a.h", "void aq_a(int);\n#define A(x) aq_a(x)\n"), ("src/a/a.c", "void aq_a(int x) {\n}\n")], []),
+    ("listed", [("src/a/a.h", "void aq_rd_copy(int);\n")], []),
 ]
 
 wrong = 0
+for title, texts, want in WHOLE:
+    got = lint_faults.check(texts)
+    if got != want:
+        wrong += 1
+        print(f"{title}: {got}, not {want}")
 for path, text, want in CASES:
     got = lint_faults.check([(path, text)])
     if got != [f"{path}:{w}" for w in want]:
         wrong += 1
         print(f"{text!r}: {got}, not {want}")
-print(f"{len(CASES)} cases, {wrong} wrong")
+print(f"{len(CASES) + len(WHOLE)} cases, {wrong} wrong")
 sys.exit(1 if wrong else 0)
