@@ -102,7 +102,8 @@ typedef struct {
   (CLONE_THREAD | CLONE_VM | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
    CLONE_NEWPID | CLONE_NEWNET)
 
-enum { SOCK_TYPE = 15, SELF = 0 /* kill and tgkill: the own process id goes there */ };
+enum { SOCK_TYPE = 15 };
+#define SELF UINT64_MAX /* the own process id goes there */
 
 /* Address families as in deploy/systemd/aequa.service. glibc asks a netlink socket which families the host has, and
    takes a refusal for "both". */
@@ -160,9 +161,8 @@ static int add_limited(scmp_filter_ctx ctx, const limit *l) {
   struct scmp_arg_cmp cmp[2];
   int nr = seccomp_syscall_resolve_name(l->name);
   if (nr < 0) return 0;
-  bool to_self = strcmp(l->name, "kill") == 0 || strcmp(l->name, "tgkill") == 0;
   for (unsigned i = 0; i < l->cnt; i++) {
-    uint64_t value = to_self ? (uint64_t)getpid() : l->when[i].value;
+    uint64_t value = l->when[i].value == SELF ? (uint64_t)getpid() : l->when[i].value;
     cmp[i] = l->when[i].mask == ALL ? (struct scmp_arg_cmp){l->when[i].arg, SCMP_CMP_EQ, value, 0}
                                     : (struct scmp_arg_cmp){l->when[i].arg, SCMP_CMP_MASKED_EQ, l->when[i].mask, value};
   }

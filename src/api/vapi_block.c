@@ -8,7 +8,7 @@
 /* ---- production ---- */
 
 static void answer_block(aq_call *c, const aq_unsigned_data *d) {
-  bool v3 = strncmp(c->path, "/eth/v3/", 8) == 0;
+  bool v3 = c->route->flags & AQ_ROUTE_V3;
   const char *version = aq_fork_name(d->fork), *blinded = d->blinded ? "true" : "false";
   const aq_http_header h[] = {{"Content-Type", c->ssz ? "application/octet-stream" : "application/json"},
                               {"Eth-Consensus-Version", version},
@@ -222,7 +222,7 @@ static void submit_json(aq_call *c, bool blinded) {
 
 void aq_vapi_submit_block(aq_call *c) {
   if (!aq_call_ready(c) || !aq_call_media(c, true)) return;
-  bool blinded = strstr(c->path, "blinded_blocks") != NULL;
+  bool blinded = c->route->flags & AQ_ROUTE_BLINDED;
   if (aq_call_is_ssz(c))
     submit_ssz(c, blinded);
   else

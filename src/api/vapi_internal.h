@@ -35,7 +35,9 @@ typedef struct aq_vapi_events aq_vapi_events; /* vapi_events.c */
 typedef enum { AQ_BODY_READ, AQ_BODY_LIST, AQ_BODY_BLOCK, AQ_BODY_CNT } aq_body_class; /* of requests */
 enum {
   AQ_ROUTE_OWN = 1, /* the runbook's (contract.md 4): no validator client asks it */
-  AQ_ROUTE_V2 = 2   /* the second version of a route: what it sends or gets has its fork beside it */
+  AQ_ROUTE_V2 = 2,  /* the second version of a route: what it sends or gets has its fork beside it */
+  AQ_ROUTE_V3 = 4,  /* the third, of a block: whose it is and what it pays are told too */
+  AQ_ROUTE_BLINDED = 8
 };
 
 typedef struct {

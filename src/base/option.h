@@ -38,6 +38,7 @@ typedef struct {
   const char *help;
   bool required, hidden; /* hidden: not in the usage text */
   bool secret;           /* no error shows the value */
+  bool no_effect;        /* another program's, taken so that its command line works; whoever gives it is told */
 } aq_option;
 
 /* A row: {.flag = "nodes", .kind = AQ_OPT_U64, .off = offsetof(my_cfg, nodes), .def = "4", .help = "number of nodes"}

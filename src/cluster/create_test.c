@@ -38,7 +38,11 @@ static aq_cluster *make(const aq_definition *d, const aq_network *n, const uint8
    Method: sizes from one node to ten on a built-in and a custom network; recover from the last `threshold` shares. */
 static void given_keys(void **state) {
   (void)state;
-  static const aq_network custom = {"own", 1337, {0x0a, 0x0b, 0x0c, 0x0d}, {0}, 1700000000, 12, NULL};
+  static const aq_network custom = {.name = "own",
+                                    .chain_id = 1337,
+                                    .genesis_version = {0x0a, 0x0b, 0x0c, 0x0d},
+                                    .genesis_time_s = 1700000000,
+                                    .slot_s = 12};
   static const uint32_t size[][2] = {{1, 1}, {2, 2}, {3, 2}, {4, 3}, {7, 5}, {10, 7}};
   uint8_t secret[3][32] = {{0}};
   for (uint8_t v = 0; v < 3; v++) secret[v][31] = (uint8_t)(v + 7);

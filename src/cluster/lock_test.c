@@ -7,7 +7,11 @@
 #include "crypto/aead.h"
 
 /* The custom network of golden/testnet-7x1. */
-static const aq_network aequanet = {"aequanet", 424242, {0x0a, 0x0b, 0x0c, 0x0d}, {0}, 1700000000, 12, NULL};
+static const aq_network aequanet = {.name = "aequanet",
+                                    .chain_id = 424242,
+                                    .genesis_version = {0x0a, 0x0b, 0x0c, 0x0d},
+                                    .genesis_time_s = 1700000000,
+                                    .slot_s = 12};
 static const aq_lock_opts with_aequanet = {.network = &aequanet};
 
 static aq_buf vector(const char *name) {

@@ -87,10 +87,6 @@ static aq_status check_unsupported(job *j) {
   return AQ_OK;
 }
 
-static bool is_valuable(const aq_network *n) {
-  return strcmp(n->name, "mainnet") == 0 || strcmp(n->name, "gnosis") == 0;
-}
-
 static aq_status choose_network(job *j) {
   aq_status st = aq_network_of_flags(&j->custom_network, &j->custom, &j->c->custom, &j->err);
   if (st != AQ_OK) return st;
@@ -130,7 +126,7 @@ static aq_status take_addresses(job *j) {
     a->fee_recipient = fee->item[fee->cnt == 1 ? 0 : i];
     a->withdrawal = to->item[to->cnt == 1 ? 0 : i];
     aq_status st = check_address(j, a->fee_recipient, "fee recipient", true);
-    if (st == AQ_OK) st = check_address(j, a->withdrawal, "withdrawal address", !is_valuable(j->network));
+    if (st == AQ_OK) st = check_address(j, a->withdrawal, "withdrawal address", !j->network->valuable);
     if (st != AQ_OK) return st;
   }
   return AQ_OK;
@@ -219,7 +215,7 @@ static aq_status check_definition(job *j) {
     const char *to = d->addresses[i].withdrawal;
     if (!aq_address_is_checksummed(to))
       return aq_fail(&j->err, AQ_E_FORMAT, "withdrawal address \"%.60s\" is not in EIP-55 form", to);
-    aq_status st = check_address(j, to, "withdrawal address", !is_valuable(j->network));
+    aq_status st = check_address(j, to, "withdrawal address", !j->network->valuable);
     if (st == AQ_OK) st = check_address(j, d->addresses[i].fee_recipient, "fee recipient", true);
     if (st != AQ_OK) return st;
   }
@@ -284,7 +280,7 @@ static aq_status prepare(job *j) {
   if (st == AQ_OK) st = check_target(j);
   if (st == AQ_OK) st = load_keys(j);
   if (st == AQ_OK) st = *j->c->definition_file ? definition_of_file(j) : definition_of_flags(j);
-  if (st == AQ_OK && j->c->insecure_keys && is_valuable(j->network)) {
+  if (st == AQ_OK && j->c->insecure_keys && j->network->valuable) {
     st = aq_fail(&j->err, AQ_E_FORMAT, "--insecure-keys is refused on %s", j->network->name);
   }
   return st;

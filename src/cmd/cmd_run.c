@@ -34,8 +34,11 @@ typedef struct {
 /* Charon's flags without an effect here: taken so that a command line moves over as it is; one log line names those
    given. */
 #define NO_EFFECT_TEXT "accepted, without effect"
-#define NO_EFFECT(f, k, member) \
-  { .flag = (f), .kind = (k), .off = offsetof(run_cfg, member), .help = NO_EFFECT_TEXT, .hidden = true }
+#define NO_EFFECT(f, k, member)                                                                         \
+  {                                                                                                     \
+    .flag = (f), .kind = (k), .off = offsetof(run_cfg, member), .help = NO_EFFECT_TEXT, .hidden = true, \
+    .no_effect = true                                                                                   \
+  }
 
 static const aq_option options[] = {
     {.flag = "validator-api",
@@ -122,8 +125,11 @@ static const aq_option options[] = {
     AQ_NO_SANDBOX_OPTION(run_cfg, no_sandbox),
     NO_EFFECT("consensus-protocol", AQ_OPT_STR, ignored_str),
     NO_EFFECT("debug-address", AQ_OPT_STR, ignored_str),
-    OPT("execution-client-rpc-endpoint", AQ_OPT_STR, ignored_str, NULL,
-        NO_EFFECT_TEXT ": signatures of contract wallets (EIP-1271) in a lock are not checked, see --no-verify"),
+    {.flag = "execution-client-rpc-endpoint",
+     .kind = AQ_OPT_STR,
+     .off = offsetof(run_cfg, ignored_str),
+     .help = NO_EFFECT_TEXT ": signatures of contract wallets (EIP-1271) in a lock are not checked, see --no-verify",
+     .no_effect = true},
     NO_EFFECT("feature-set", AQ_OPT_STR, ignored_str),
     NO_EFFECT("feature-set-disable", AQ_OPT_LIST, ignored_list),
     NO_EFFECT("feature-set-enable", AQ_OPT_LIST, ignored_list),
@@ -149,7 +155,8 @@ static const aq_option options[] = {
      .kind = AQ_OPT_BOOL,
      .off = offsetof(run_cfg, ignored_bool),
      .help = NO_EFFECT_TEXT,
-     .hidden = true},
+     .hidden = true,
+     .no_effect = true},
     NO_EFFECT("proc-directory", AQ_OPT_STR, ignored_str),
     NO_EFFECT("publish-address", AQ_OPT_STR, ignored_str),
     NO_EFFECT("publish-timeout", AQ_OPT_DURATION, ignored_duration),
@@ -218,8 +225,7 @@ static bool parse_level(aq_log_level *out, const char *text) {
 
 static void name_ignored(const aq_cmd_ctx *ctx) {
   for (size_t i = 0; i < AQ_COUNT(options); i++) {
-    if (!options[i].help || strncmp(options[i].help, NO_EFFECT_TEXT, sizeof NO_EFFECT_TEXT - 1) != 0) continue;
-    if (aq_options_given(ctx->opt, options[i].flag))
+    if (options[i].no_effect && aq_options_given(ctx->opt, options[i].flag))
       AQ_LOG(AQ_LOG_WARN, "option_ignored", AQ_STR("flag", options[i].flag), AQ_STR("note", options[i].help));
   }
 }

@@ -35,6 +35,7 @@ typedef struct {
   uint8_t genesis_version[4], capella_version[4];
   uint64_t genesis_time_s, slot_s;
   const char *genesis_validators_root; /* 64 hex digits; NULL: not known (a custom network) */
+  bool valuable;                       /* what is staked there is worth money */
 } aq_network;
 const aq_network *aq_network_by_name(const char *name);
 const aq_network *aq_network_by_version(const uint8_t version[4]);

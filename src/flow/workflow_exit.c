@@ -57,7 +57,7 @@ void aq_workflow_leaving(aq_workflow *w, aq_duty duty, uint32_t validator, const
 /* By this exit or another one: a node that does not combine learns it from the chain alone. */
 static bool gone(const aq_workflow *w, uint32_t validator) {
   const aq_validator_state *v = aq_scheduler_validator(w->scheduler, validator);
-  return v && v->known && strcmp(v->status, "active_ongoing") != 0 && strncmp(v->status, "pending", 7) != 0;
+  return v && v->known && !v->ongoing && !v->pending;
 }
 
 static void forget_gone(aq_workflow *w) {

@@ -71,7 +71,8 @@ void aq_sched_waiter_cancel(aq_sched_waiter *w);
 
 /* Validators of the lock as the chain knows them (refreshed each epoch). */
 typedef struct {
-  bool known, active;
+  bool known;
+  bool pending, active, ongoing; /* what the status says; active is ongoing, exiting or slashed */
   uint64_t index, balance;
   char status[24]; /* "active_ongoing" */
   char *json;      /* the record of the beacon node, for the validator API; NULL when unknown */

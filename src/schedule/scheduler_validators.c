@@ -62,7 +62,7 @@ const aq_validator_state *aq_scheduler_validator(const aq_scheduler *s, uint32_t
 bool aq_sched_active_in(const aq_scheduler *s, uint32_t validator, uint64_t epoch) {
   const aq_validator_state *v = &s->state[validator];
   if (v->active) return true;
-  return v->known && strncmp(v->status, "pending", 7) == 0 && s->activation[validator] <= epoch;
+  return v->known && v->pending && s->activation[validator] <= epoch;
 }
 
 static char *record_text(yyjson_val *rec) {
@@ -92,7 +92,9 @@ static aq_status take_record(aq_scheduler *s, yyjson_val *rec) {
   v->index = index;
   v->balance = balance;
   memcpy(v->status, status, strlen(status) + 1);
+  v->pending = strncmp(status, "pending", 7) == 0;
   v->active = strncmp(status, "active_", 7) == 0;
+  v->ongoing = strcmp(status, "active_ongoing") == 0;
   v->json = record_text(rec);
   s->refresh.activation[at] = activation;
   return v->json ? AQ_OK : AQ_E_LIMIT;

@@ -50,9 +50,8 @@ void aq_sim_ok(aq_sim_call *c) { aq_sim_answer(c, 200, NULL, aq_bytes_of("", 0))
 /* ---- routing and faults ---- */
 
 static void dispatch(aq_sim_call *c) {
-  const aq_sim_route *r = aq_route_find(aq_sim_routes, c->req->method, c->req->path, c->param);
-  if (r)
-    r->handle(c);
+  if (c->route)
+    c->route->handle(c);
   else
     aq_sim_error(c, 404, "NotFound");
 }
@@ -73,7 +72,8 @@ static void handle(void *arg, const aq_http_req *req, aq_http_res *res, const aq
   *c = (aq_sim_call){.b = b, .req = req, .res = res, .vt = vt};
   aq_list_push(&b->calls, &c->link);
   vt->watch(res, call_gone, NULL, c);
-  aq_sim_fault *f = strncmp(req->path, "/sim/", 5) == 0 ? NULL : fault_for(b, req->path);
+  c->route = aq_route_find(aq_sim_routes, req->method, req->path, c->param);
+  aq_sim_fault *f = c->route && c->route->flags & AQ_SIM_CONTROL ? NULL : fault_for(b, req->path);
   if (!f) {
     dispatch(c);
     return;

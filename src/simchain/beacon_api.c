@@ -268,7 +268,7 @@ static void get_proposer_duties(aq_sim_call *c) {
   aq_beacon *b = c->b;
   uint64_t epoch;
   if (!epoch_param(c, &epoch)) return;
-  bool v2 = strncmp(c->req->path, "/eth/v2/", 8) == 0;
+  bool v2 = c->route->flags & AQ_SIM_V2;
   aq_buf out = AQ_BUF(AQ_SIM_BODY_MAX);
   if (b->cfg.watch && b->cfg.watch->told) b->cfg.watch->told(b->cfg.watch->arg, epoch);
   put_duties_head(&out, v2 ? aq_sim_proposer_root(b, epoch) : aq_sim_proposer_root_v1(b, epoch));
@@ -328,8 +328,7 @@ static void get_attestation_data(aq_sim_call *c) {
 
 static void answer_block(aq_sim_call *c, aq_fork fork, bool blinded, aq_bytes value) {
   const char *accept = aq_http_header_get(&c->req->headers, "Accept");
-  bool ssz = accept && strncmp(accept, "application/octet-stream", 24) == 0,
-       v3 = strncmp(c->req->path, "/eth/v3/", 8) == 0;
+  bool ssz = accept && strncmp(accept, "application/octet-stream", 24) == 0, v3 = c->route->flags & AQ_SIM_V3;
   const aq_http_header h[] = {{"Content-Type", ssz ? "application/octet-stream" : "application/json"},
                               {"Eth-Consensus-Version", aq_fork_name(fork)},
                               {"Eth-Execution-Payload-Blinded", blinded ? "true" : "false"},
@@ -361,7 +360,7 @@ static bool wants_bids(aq_sim_call *c, bool *out) {
     aq_sim_error(c, 400, "builder_boost_factor is no number");
     return false;
   }
-  *out = boost > 0 && strncmp(c->req->path, "/eth/v3/", 8) == 0;
+  *out = boost > 0 && c->route->flags & AQ_SIM_V3;
   return true;
 }
 
@@ -621,46 +620,46 @@ static void get_stats(aq_sim_call *c) {
 #define V1 "/eth/v1/"
 #define V2 "/eth/v2/"
 static const aq_sim_route rows[] = {
-    {{"GET", V1 "beacon/genesis"}, get_genesis},
-    {{"GET", V1 "config/spec"}, get_spec},
-    {{"GET", V1 "config/fork_schedule"}, get_fork_schedule},
-    {{"GET", V1 "config/deposit_contract"}, get_deposit_contract},
-    {{"GET", V1 "node/version"}, get_version},
-    {{"GET", V2 "node/version"}, get_version2},
-    {{"GET", V1 "node/syncing"}, get_syncing},
-    {{"GET", V1 "node/health"}, get_health},
-    {{"GET", V1 "node/peer_count"}, get_peer_count},
-    {{"GET", V1 "node/identity"}, get_identity},
-    {{"GET", V1 "beacon/states/{}/validators"}, get_validators},
-    {{"POST", V1 "beacon/states/{}/validators"}, get_validators},
-    {{"GET", V1 "beacon/states/{}/validators/{}"}, get_validator},
-    {{"GET", V1 "beacon/states/{}/fork"}, get_fork},
-    {{"GET", V1 "beacon/states/{}/finality_checkpoints"}, get_finality},
-    {{"POST", V1 "validator/duties/attester/{}"}, post_attester_duties},
-    {{"GET", V1 "validator/duties/proposer/{}"}, get_proposer_duties},
-    {{"GET", V2 "validator/duties/proposer/{}"}, get_proposer_duties},
-    {{"POST", V1 "validator/duties/sync/{}"}, post_sync_duties},
-    {{"GET", V1 "validator/attestation_data"}, get_attestation_data},
-    {{"POST", V1 "beacon/pool/attestations"}, aq_sim_post_attestations},
-    {{"POST", V2 "beacon/pool/attestations"}, aq_sim_post_attestations},
-    {{"GET", V2 "validator/blocks/{}"}, get_block_proposal},
-    {{"GET", "/eth/v3/validator/blocks/{}"}, get_block_proposal},
-    {{"POST", V1 "beacon/blocks"}, aq_sim_post_block},
-    {{"POST", V2 "beacon/blocks"}, aq_sim_post_block},
-    {{"POST", V1 "beacon/blinded_blocks"}, aq_sim_post_block},
-    {{"POST", V2 "beacon/blinded_blocks"}, aq_sim_post_block},
-    {{"POST", V1 "beacon/pool/voluntary_exits"}, aq_sim_post_exit},
-    {{"GET", V1 "beacon/blocks/{}/root"}, get_block_root},
-    {{"GET", V1 "beacon/headers/{}"}, get_header},
-    {{"GET", V2 "beacon/blocks/{}"}, get_block},
-    {{"POST", V1 "validator/beacon_committee_subscriptions"}, ignore},
-    {{"POST", V1 "validator/sync_committee_subscriptions"}, ignore},
-    {{"POST", V1 "validator/prepare_beacon_proposer"}, post_preparations},
-    {{"POST", V1 "validator/register_validator"}, ignore},
-    {{"GET", V1 "events"}, get_events},
-    {{"POST", "/sim/fault"}, post_fault},
-    {{"POST", "/sim/fork"}, post_fork},
-    {{"POST", "/sim/count"}, post_count},
-    {{"GET", "/sim/stats"}, get_stats},
+    {{"GET", V1 "beacon/genesis"}, get_genesis, 0},
+    {{"GET", V1 "config/spec"}, get_spec, 0},
+    {{"GET", V1 "config/fork_schedule"}, get_fork_schedule, 0},
+    {{"GET", V1 "config/deposit_contract"}, get_deposit_contract, 0},
+    {{"GET", V1 "node/version"}, get_version, 0},
+    {{"GET", V2 "node/version"}, get_version2, 0},
+    {{"GET", V1 "node/syncing"}, get_syncing, 0},
+    {{"GET", V1 "node/health"}, get_health, 0},
+    {{"GET", V1 "node/peer_count"}, get_peer_count, 0},
+    {{"GET", V1 "node/identity"}, get_identity, 0},
+    {{"GET", V1 "beacon/states/{}/validators"}, get_validators, 0},
+    {{"POST", V1 "beacon/states/{}/validators"}, get_validators, 0},
+    {{"GET", V1 "beacon/states/{}/validators/{}"}, get_validator, 0},
+    {{"GET", V1 "beacon/states/{}/fork"}, get_fork, 0},
+    {{"GET", V1 "beacon/states/{}/finality_checkpoints"}, get_finality, 0},
+    {{"POST", V1 "validator/duties/attester/{}"}, post_attester_duties, 0},
+    {{"GET", V1 "validator/duties/proposer/{}"}, get_proposer_duties, 0},
+    {{"GET", V2 "validator/duties/proposer/{}"}, get_proposer_duties, AQ_SIM_V2},
+    {{"POST", V1 "validator/duties/sync/{}"}, post_sync_duties, 0},
+    {{"GET", V1 "validator/attestation_data"}, get_attestation_data, 0},
+    {{"POST", V1 "beacon/pool/attestations"}, aq_sim_post_attestations, 0},
+    {{"POST", V2 "beacon/pool/attestations"}, aq_sim_post_attestations, AQ_SIM_V2},
+    {{"GET", V2 "validator/blocks/{}"}, get_block_proposal, AQ_SIM_V2},
+    {{"GET", "/eth/v3/validator/blocks/{}"}, get_block_proposal, AQ_SIM_V3},
+    {{"POST", V1 "beacon/blocks"}, aq_sim_post_block, 0},
+    {{"POST", V2 "beacon/blocks"}, aq_sim_post_block, AQ_SIM_V2},
+    {{"POST", V1 "beacon/blinded_blocks"}, aq_sim_post_block, AQ_SIM_BLINDED},
+    {{"POST", V2 "beacon/blinded_blocks"}, aq_sim_post_block, AQ_SIM_V2 | AQ_SIM_BLINDED},
+    {{"POST", V1 "beacon/pool/voluntary_exits"}, aq_sim_post_exit, 0},
+    {{"GET", V1 "beacon/blocks/{}/root"}, get_block_root, 0},
+    {{"GET", V1 "beacon/headers/{}"}, get_header, 0},
+    {{"GET", V2 "beacon/blocks/{}"}, get_block, AQ_SIM_V2},
+    {{"POST", V1 "validator/beacon_committee_subscriptions"}, ignore, 0},
+    {{"POST", V1 "validator/sync_committee_subscriptions"}, ignore, 0},
+    {{"POST", V1 "validator/prepare_beacon_proposer"}, post_preparations, 0},
+    {{"POST", V1 "validator/register_validator"}, ignore, 0},
+    {{"GET", V1 "events"}, get_events, 0},
+    {{"POST", "/sim/fault"}, post_fault, AQ_SIM_CONTROL},
+    {{"POST", "/sim/fork"}, post_fork, AQ_SIM_CONTROL},
+    {{"POST", "/sim/count"}, post_count, AQ_SIM_CONTROL},
+    {{"GET", "/sim/stats"}, get_stats, AQ_SIM_CONTROL},
 };
 const aq_routes aq_sim_routes = {.rows = rows, .cnt = AQ_COUNT(rows), .size = sizeof *rows};

@@ -103,26 +103,36 @@ struct aq_beacon {
   aq_beacon_stats stats;
 };
 
+enum {
+  AQ_SIM_V2 = 1, /* the version of a route that has others */
+  AQ_SIM_V3 = 2,
+  AQ_SIM_BLINDED = 4,
+  AQ_SIM_CONTROL = 8 /* ours, not the beacon API's: faults spare it */
+};
+
+typedef struct aq_sim_call aq_sim_call;
+typedef struct {
+  aq_route route;
+  void (*handle)(aq_sim_call *c);
+  unsigned flags;
+} aq_sim_route;
+
 /* One request until its answer. */
-typedef struct aq_sim_call {
+struct aq_sim_call {
   aq_list link;
   aq_beacon *b;
+  const aq_sim_route *route; /* NULL: none */
   const aq_http_req *req;
   aq_http_res *res;
   const aq_http_server_vt *vt;
   char param[AQ_HTTP_PARAMS_MAX][AQ_HTTP_PARAM_MAX + 1];
   aq_timer timer; /* late answers */
-  void (*late)(struct aq_sim_call *c);
+  void (*late)(aq_sim_call *c);
   bool gone;
   uint32_t jobs; /* verifications under way; the call lives as long */
   uint32_t bad;
   int code; /* of its answer, when something is bad; 0: 400 */
-} aq_sim_call;
-
-typedef struct {
-  aq_route route;
-  void (*handle)(aq_sim_call *c);
-} aq_sim_route;
+};
 
 /* answers; each frees the call */
 void aq_sim_answer(aq_sim_call *c, int code, const char *type, aq_bytes body);

@@ -261,7 +261,7 @@ void aq_sim_post_attestations(aq_sim_call *c) {
   yyjson_doc *doc = aq_json_parse(c->req->body, AQ_SIM_BODY_MAX, NULL);
   yyjson_val *list = yyjson_doc_get_root(doc), *val;
   size_t i, max;
-  bool v2 = strncmp(c->req->path, "/eth/v2/", 8) == 0;
+  bool v2 = c->route->flags & AQ_SIM_V2;
   if (!yyjson_is_arr(list) || (v2 && !version) || (version && !aq_fork_parse(&fork, aq_bytes_str(version)))) {
     aq_sim_bad(b, "attestations without version or list", 0, 0);
     aq_sim_error(c, 400, b->last_bad);
@@ -434,7 +434,7 @@ void aq_sim_post_block(aq_sim_call *c) {
   const char *version = aq_http_header_get(&c->req->headers, "Eth-Consensus-Version");
   const char *content = aq_http_header_get(&c->req->headers, "Content-Type");
   const aq_ssz_type *type = NULL;
-  bool blinded = strstr(c->req->path, "/blinded_blocks") != NULL;
+  bool blinded = c->route->flags & AQ_SIM_BLINDED;
   if (!version || aq_fork_parse(&fork, aq_bytes_str(version))) type = aq_t_proposal(fork, blinded, true);
   aq_buf ssz = AQ_BUF(AQ_SIM_BODY_MAX);
   if (content && strstr(content, "octet-stream")) {
