@@ -3,6 +3,8 @@
 assertions   AQ_ASSERT changes nothing: no assignment, no ++, and in the product only calls that look (LOOKS). AQ_MUST is for a
              call that does something. Tests, fuzz targets and doubles assert on whatever they test.
 frees        take NULL: nothing guards their call.
+names        What one folder shares with nobody stands in x_internal.h and is included there alone; what a header declares begins with
+             aq_ (there: or with the folder's own prefix), and no name ends in an underscore.
 initialisers A struct in which two members could change places without a word from the compiler (numbers, or pointers to one
              type) is made with the members' names, but for rows of a table and ORDERED. Tests as they like.
 exports      A function of a header is called by the product, the simulator or a bench, or stands in TESTED with the reason."""
@@ -85,6 +87,23 @@ def assertions(path, text):
     return bad
 
 
+def names(path, text):
+    bad = []
+    if re.search(r"(_int|(^|/)internal)\.h$", path):
+        bad.append(f"{path}:1: a folder's own header is x_internal.h")
+    if not path.startswith("src/") or TESTS.search(path):
+        return bad
+    for m in re.finditer(r'^#include "(\w+)/\w+_internal\.h"', text, re.M):
+        if m.group(1) != path.split("/")[1]:
+            bad.append(f"{path}:{line_of(text, m.start())}: {m.group(1)} keeps that header for itself")
+    text = blank(text)
+    if path.endswith(".h") and not path.endswith("_internal.h"):
+        bad += [f"{path}:{line_of(text, m.start())}: {m.group(1)} is seen by other folders: aq_{m.group(1)}"
+                for m in DECLARED.finditer(text) if not m.group(1).startswith("aq_")]
+    return bad + [f"{path}:{line_of(text, m.start())}: {m.group()}: no underscore at the end"
+                  for m in re.finditer(r"(?<!##)\b[A-Za-z]\w*[A-Za-z0-9]_\b(?! *##)", text)]
+
+
 def frees(path, text):
     return [f"{path}:{line_of(text, m.start())}: {m.group(2)} takes NULL: no guard"
             for m in re.finditer(r"\bif \(([\w.>-]+)\)\s+(aq_\w+_free|free)\(\1\)", text)]
@@ -165,6 +184,8 @@ def check(texts):
     """texts: (path, content) of sources. Findings, one a line."""
     bad = []
     plain = [(path, blank(text)) for path, text in texts]
+    for path, text in texts:
+        bad += names(path, text)
     for path, text in plain:
         if not LATER.match(path):
             bad += assertions(path, text)

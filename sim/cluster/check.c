@@ -7,7 +7,7 @@
 #include "cluster/eip712.h"
 #include "cluster/pubkeys.h"
 #include "codec/pb.h"
-#include "consensus/instance.h"
+#include "consensus/consensus_internal.h"
 #include "crypto/hash.h"
 #include "flow/workflow_internal.h"
 #include "qbft/qbft_wire.h"

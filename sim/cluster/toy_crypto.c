@@ -8,7 +8,7 @@
 #include "crypto/bls.h"
 #include "crypto/hash.h"
 #include "crypto/k1.h"
-#include "crypto/k1_ctx.h"
+#include "crypto/k1_internal.h"
 
 #define P ((UINT64_C(1) << 61) - 1)
 enum { TAG = 0xa0, OUTSIDE = 1 }; /* OUTSIDE: byte 1 of a signature that is not in the subgroup */

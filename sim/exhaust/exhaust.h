@@ -17,7 +17,7 @@
 #ifndef AQ_SIM_EXHAUST_EXHAUST_H
 #define AQ_SIM_EXHAUST_EXHAUST_H
 
-#include "qbft/qbft_int.h"
+#include "qbft/qbft_internal.h"
 
 enum { EX_N = 4, EX_HONEST = 3, EX_BYZ = 3, EX_ROUNDS = 2, EX_VALUES = 2 };
 

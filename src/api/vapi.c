@@ -408,8 +408,8 @@ static void later(aq_call *c) {
 
 #define ETH1 "/eth/v1/"
 #define ETH2 "/eth/v2/"
-#define ROW(method_, path_, name_, handle_, body_, flags_) \
-  { .route = {method_, path_}, .name = name_, .handle = handle_, .body = AQ_BODY_##body_, .flags = flags_ }
+#define ROW(verb, way, label, fn, size, bits) \
+  { .route = {verb, way}, .name = label, .handle = fn, .body = AQ_BODY_##size, .flags = bits }
 const aq_vapi_route aq_vapi_rows[] = {
     ROW(NULL, "/health", "/health", get_health, READ, AQ_ROUTE_OWN),
     /* Over its own limit the handler answers (contract.md 4.2). */

@@ -283,11 +283,11 @@ static void test_submit_refused(void **state) {
   expect(post_ssz(f, BLOCKS, "fulu", &good), 400, "another fork");
   expect(post_ssz(f, BLOCKS, "deneb", &good), 415, "failed parsing ssz request body");
   expect(post_ssz(f, BLINDED, "electra", &good), 415, "failed parsing ssz request body");
-  aq_buf unsigned_ = AQ_BUF(FV_BUF_MAX), later = AQ_BUF(FV_BUF_MAX);
+  aq_buf no_sig = AQ_BUF(FV_BUF_MAX), later = AQ_BUF(FV_BUF_MAX);
   const aq_ssz_type *st = aq_t_proposal(AQ_ELECTRA, false, true);
-  assert_int_equal(aq_ssz_with(&unsigned_, st, aq_buf_bytes(&good), "signed_block.signature", aq_bytes_of(zero, 96)),
+  assert_int_equal(aq_ssz_with(&no_sig, st, aq_buf_bytes(&good), "signed_block.signature", aq_bytes_of(zero, 96)),
                    AQ_OK);
-  expect(post_ssz(f, BLOCKS, "electra", &unsigned_), 400, "not valid");
+  expect(post_ssz(f, BLOCKS, "electra", &no_sig), 400, "not valid");
   zero[0] = 14; /* slot */
   assert_int_equal(aq_ssz_with(&later, st, aq_buf_bytes(&good), "signed_block.message.slot", aq_bytes_of(zero, 8)),
                    AQ_OK);
@@ -297,7 +297,7 @@ static void test_submit_refused(void **state) {
   expect(post_json(f, BLOCKS, NULL, &good), 200, ""); /* a repetition */
   assert_non_null(published(f));
   expect(post_ssz(f, BLOCKS, "electra", &changed), 400, "it differs");
-  aq_buf *all[] = {&value, &good, &other, &altered, &changed, &unsigned_, &later};
+  aq_buf *all[] = {&value, &good, &other, &altered, &changed, &no_sig, &later};
   for (size_t i = 0; i < AQ_COUNT(all); i++) aq_buf_free(all[i]);
   fv_free(f);
 }

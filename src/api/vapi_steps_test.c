@@ -193,7 +193,7 @@ static void large_bn(void *arg, fake_ex *ex) {
 static uint64_t cost_of_cluster(uint32_t n) {
   cluster *c = calloc(1, sizeof *c);
   assert_non_null(c);
-  aq_operator operator_ = {0};
+  aq_operator member = {0};
   for (uint32_t v = 0; v < n; v++) {
     uint8_t seed[32] = {1, (uint8_t)v, (uint8_t)(v >> 8)}, secret[32];
     aq_bls_secret_from_seed(secret, seed, sizeof seed);
@@ -203,13 +203,13 @@ static uint64_t cost_of_cluster(uint32_t n) {
     c->validator[v].share_cnt = 1;
   }
   c->lock = (aq_lock){.validators = c->validator, .validator_cnt = n};
-  c->lock.def.operators = &operator_;
+  c->lock.def.operators = &member;
   c->lock.def.operator_cnt = c->lock.def.threshold = 1;
   aq_k1_key *key;
   uint8_t identity[32];
   memset(identity, 1, 32); /* that of fake_vapi.h */
   assert_int_equal(aq_k1_key_new(&key, identity), AQ_OK);
-  aq_k1_pubkey(operator_.pubkey, key);
+  aq_k1_pubkey(member.pubkey, key);
   aq_k1_key_free(key);
   c->f = fv_new(&(fv_cfg){.fork = AQ_ELECTRA, .lock = &c->lock, .bn = large_bn, .arg = c});
   fake_env_run_for(&c->f->env, AQ_SECONDS(1));

@@ -7,7 +7,7 @@
 #include "cluster/datadir.h"
 #include "crypto/aead.h"
 #include "crypto/bls.h"
-#include "crypto/bls_blst.h"
+#include "crypto/bls_internal.h"
 #include "crypto/k1.h"
 #include "crypto/keystore.h"
 #include "crypto/secret.h"

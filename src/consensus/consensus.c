@@ -6,7 +6,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "consensus/instance.h"
+#include "consensus/consensus_internal.h"
 
 enum { KEY_LEN = 12, INSTANCES_MAX = AQ_QBFT_NODES_MAX * AQ_INST_WAITING_PER_PEER + 1024 };
 

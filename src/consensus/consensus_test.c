@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "codec/pb.h"
-#include "consensus/instance.h"
+#include "consensus/consensus_internal.h"
 #include "fake/scenario.h"
 
 /* ---- link faults of the scenarios ---- */

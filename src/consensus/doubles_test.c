@@ -1,7 +1,7 @@
 /* Whom a vote of our own that comes from outside makes believe that another instance lives (contract.md 13.6). */
 #include "aq_test.h"
 #include "base/log.h"
-#include "consensus/instance.h"
+#include "consensus/consensus_internal.h"
 #include "fake/scenario.h"
 #include "fake/value.h"
 

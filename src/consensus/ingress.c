@@ -5,7 +5,7 @@
 #include "base/line_limit.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "consensus/instance.h"
+#include "consensus/consensus_internal.h"
 
 /* What a peer may send costs a token a message, one for each CHUNK of it and one for each signature that is new here.
    A node in trouble that takes part in the forty attester instances alive, a round a second each, spends about 300 a

@@ -2,7 +2,7 @@
 #include "aq_test.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "consensus/instance.h"
+#include "consensus/consensus_internal.h"
 #include "fake/cluster.h"
 
 typedef struct {

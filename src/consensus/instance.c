@@ -1,4 +1,4 @@
-#include "consensus/instance.h"
+#include "consensus/consensus_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>

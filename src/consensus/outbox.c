@@ -3,7 +3,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "consensus/instance.h"
+#include "consensus/consensus_internal.h"
 #include "port/broadcast.h"
 
 /* A failed send is repeated to that peer after 100 ms, 250 ms, then each 500 ms (consensus.md 8.5). */

@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "consensus/instance.h"
+#include "consensus/consensus_internal.h"
 #include "fake/value.h"
 
 /* Four nodes and an attester duty whose round 1 node 1 leads. */

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "consensus/instance.h"
-#include "qbft/qbft_int.h"
+#include "consensus/consensus_internal.h"
+#include "qbft/qbft_internal.h"
 
 /* Each place where the machine compares a count with a quorum or with f, for every size of a cluster: one message fewer
    does nothing, the last one does it. Node 0 leads all rounds. */

@@ -1,7 +1,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "consensus/instance.h"
+#include "consensus/consensus_internal.h"
 
 typedef struct {
   aq_consensus *c;

@@ -1,6 +1,6 @@
 #include "aq_test.h"
 
-#include "consensus/instance.h"
+#include "consensus/consensus_internal.h"
 #include "fake/value.h"
 
 /* Four nodes and an attester duty; node r % 4 leads round r. Three make a quorum, two pull a third along. */

@@ -2,7 +2,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
-#include "consensus/instance.h"
+#include "consensus/consensus_internal.h"
 #include "consensus/validity.h"
 
 aq_inst_value *aq_value_find(const aq_instance *in, const aq_hash *hash) {

@@ -1,7 +1,7 @@
 #include "aq_test.h"
 
 #include "base/log.h"
-#include "consensus/instance.h"
+#include "consensus/consensus_internal.h"
 #include "fake/value.h"
 
 /* How an instance lives with a verdict that comes later, and what it tells whoever judges. Four nodes and an attester

@@ -5,7 +5,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "consensus/instance.h"
+#include "consensus/consensus_internal.h"
 
 static uint32_t bit(uint32_t node) { return UINT32_C(1) << node; }
 

@@ -2,7 +2,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "consensus/instance.h"
+#include "consensus/consensus_internal.h"
 #include "duty/payload.h"
 #include "fake/cluster.h"
 

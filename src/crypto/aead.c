@@ -6,7 +6,7 @@
 
 #include "base/assert.h"
 #include "crypto/hash.h"
-#include "crypto/k1_ctx.h"
+#include "crypto/k1_internal.h"
 #include "crypto/secret.h"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;

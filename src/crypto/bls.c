@@ -2,7 +2,7 @@
 
 #include "base/assert.h"
 #include "crypto/aead.h"
-#include "crypto/bls_blst.h"
+#include "crypto/bls_internal.h"
 #include "crypto/secret.h"
 
 static const uint8_t dst[] = "BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_";

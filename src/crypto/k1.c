@@ -8,7 +8,7 @@
 #include "base/assert.h"
 #include "crypto/aead.h"
 #include "crypto/hash.h"
-#include "crypto/k1_ctx.h"
+#include "crypto/k1_internal.h"
 #include "crypto/secret.h"
 
 enum { PUB = 33, PUB_FULL = 65 };

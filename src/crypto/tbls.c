@@ -1,7 +1,7 @@
 /* The threshold part of crypto/bls.h. */
 #include "base/assert.h"
 #include "crypto/aead.h"
-#include "crypto/bls_blst.h"
+#include "crypto/bls_internal.h"
 #include "crypto/secret.h"
 
 AQ_EXTENSION typedef __int128 i128;

@@ -1,7 +1,7 @@
 /* The threshold part of crypto/bls.h. */
 #include "aq_test.h"
 #include "crypto/aead.h"
-#include "crypto/bls_blst.h"
+#include "crypto/bls_internal.h"
 
 static aq_test_rng rng;
 

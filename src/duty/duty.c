@@ -3,16 +3,16 @@
 
 #include "base/time.h"
 
-#define X(a, b, id, name_, number, start_, window_, definitions_, needs_, data_, parent_, slash_, flags_) \
-  [AQ_DUTY_##id] = {.name = #name_,                                                                       \
-                    .start = AQ_START_##start_,                                                           \
-                    .window = AQ_WINDOW_##window_,                                                        \
-                    .definitions = AQ_DUTIES_##definitions_,                                              \
-                    .needs = AQ_DUTY_##needs_,                                                            \
-                    .data = AQ_DUTY_##data_,                                                              \
-                    .parent = AQ_DUTY_##parent_,                                                          \
-                    .slash = AQ_SLASH_##slash_,                                                           \
-                    .flags = (flags_)},
+#define X(a, b, id, text, number, at, span, lists, first, value, above, rule, bits) \
+  [AQ_DUTY_##id] = {.name = #text,                                                  \
+                    .start = AQ_START_##at,                                         \
+                    .window = AQ_WINDOW_##span,                                     \
+                    .definitions = AQ_DUTIES_##lists,                               \
+                    .needs = AQ_DUTY_##first,                                       \
+                    .data = AQ_DUTY_##value,                                        \
+                    .parent = AQ_DUTY_##above,                                      \
+                    .slash = AQ_SLASH_##rule,                                       \
+                    .flags = (bits)},
 static const aq_duty_row rows[AQ_DUTY_CNT] = {[AQ_DUTY_UNKNOWN] = {.name = "unknown", .definitions = AQ_DUTIES_NONE},
                                               AQ_DUTY_MAP(X, , )};
 #undef X

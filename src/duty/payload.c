@@ -3,7 +3,7 @@
 
 #include "base/assert.h"
 #include "codec/json.h"
-#include "duty/payload_wire.h"
+#include "duty/payload_internal.h"
 
 enum { ATTESTER_FIRST = 8, ATTESTER_SECOND = 136, DATA_LEN = 128, DUTY_LEN = 96 };
 

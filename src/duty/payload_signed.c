@@ -4,7 +4,7 @@
 #include "codec/base64.h"
 #include "codec/json.h"
 #include "crypto/hash.h"
-#include "duty/payload_wire.h"
+#include "duty/payload_internal.h"
 #include "eth/block.h"
 
 enum { SIG_LEN = 96 };

@@ -1,6 +1,6 @@
 #include "flow/workflow.h"
 
-#include "consensus/instance.h"
+#include "consensus/consensus_internal.h"
 #include "fake/nodes.h"
 
 #define BLOCKS "/eth/v2/beacon/blocks"

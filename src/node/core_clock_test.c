@@ -1,6 +1,6 @@
 /* What a node does about its clock, on the validator API's fixture: a whole workflow over fakes. */
 #include "aq_test.h"
-#include "consensus/instance.h"
+#include "consensus/consensus_internal.h"
 #include "fake/vapi.h"
 #include "flow/workflow_internal.h"
 #include "node/core.h"

@@ -1,7 +1,7 @@
 #include "qbft/qbft.h"
 
 #include "base/assert.h"
-#include "qbft/qbft_int.h"
+#include "qbft/qbft_internal.h"
 
 static const aq_hash zero;
 

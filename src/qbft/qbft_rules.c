@@ -1,5 +1,5 @@
 #include "base/assert.h"
-#include "qbft/qbft_int.h"
+#include "qbft/qbft_internal.h"
 
 static uint32_t bit(uint32_t node) { return UINT32_C(1) << node; }
 

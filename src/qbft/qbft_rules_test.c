@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "qbft/qbft_int.h"
+#include "qbft/qbft_internal.h"
 
 /* Node 0 of four; node (round mod 4) leads. */
 

@@ -1,7 +1,7 @@
 #include "qbft/qbft.h"
 
 #include "aq_test.h"
-#include "qbft/qbft_int.h"
+#include "qbft/qbft_internal.h"
 
 /* ---- transcripts and justification verdicts of Charon ---- */
 

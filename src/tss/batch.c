@@ -3,7 +3,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "tss/internal.h"
+#include "tss/tss_internal.h"
 
 enum { SUBSETS_MAX = 128 };
 

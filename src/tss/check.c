@@ -2,7 +2,7 @@
 
 #include "base/assert.h"
 #include "base/metrics.h"
-#include "tss/internal.h"
+#include "tss/tss_internal.h"
 
 /* Verification of one suspect peer's partial, amortised over a batch; 25 % of a core a slot for them all (tss.md 3,
    6.3). */

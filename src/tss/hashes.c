@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
 #include "base/metrics.h"
-#include "tss/internal.h"
+#include "tss/tss_internal.h"
 
 /* Fills the root's point from the cache; a miss is hashed by the job and comes back through tss_hash_put. */
 void tss_hash_get(aq_tss *s, tss_root *r) {

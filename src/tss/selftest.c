@@ -2,7 +2,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "tss/internal.h"
+#include "tss/tss_internal.h"
 
 /* tss.md 2.4: three partials with fixed shares, verified, combined, verified, so that the latency panel never goes
    blind. */

@@ -5,7 +5,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "tss/internal.h"
+#include "tss/tss_internal.h"
 
 enum { DUTY_KEY_LEN = 12, EXEMPT_KEY_LEN = 8 };
 

@@ -6,7 +6,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "tss/internal.h"
+#include "tss/tss_internal.h"
 
 enum { OPEN_HARD_MAX = 16384, LINGER_MAX = 65536 };
 

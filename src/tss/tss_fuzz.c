@@ -3,7 +3,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "fake/env.h"
-#include "tss/internal.h"
+#include "tss/tss_internal.h"
 
 enum { N = 4, T = 3, V = 2, ROOTS = 2, EVENTS_MAX = 48, SLOTS = 3 };
 

@@ -1,5 +1,5 @@
 #include "base/assert.h"
-#include "tss/internal.h"
+#include "tss/tss_internal.h"
 
 static bool decode(aq_bls_point *out, const uint8_t raw[96], tss_fault *fault) {
   if (aq_bls_sig_decode(out, raw, false) == AQ_OK) return true;

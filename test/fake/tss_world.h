@@ -7,7 +7,7 @@
 #include "base/hex.h"
 #include "base/metrics.h"
 #include "fake/env.h"
-#include "tss/internal.h"
+#include "tss/tss_internal.h"
 
 enum { N = 4, T = 3, V = 8, LOG_MAX = 4096 };
 

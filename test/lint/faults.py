@@ -20,6 +20,13 @@ CASES = [
     ("src/a/a_fuzz.c", "  AQ_ASSERT(aq_open(&(aq_cfg){.path = p}) == AQ_OK);\n", []),
     ("src/a/a.c", "  if (a->b) aq_b_free(a->b);\n  if (c)\n    free(c);\n", ["1: aq_b_free takes NULL: no guard", "2: free takes NULL: no guard"]),
     ("src/a/a.c", "  if (ended) free(l);\n  if (a) aq_a_stop(a);\n", []),
+    ("src/a/a_int.h", "", ["1: a folder's own header is x_internal.h"]),
+    ("test/support/internal.h", "", ["1: a folder's own header is x_internal.h"]),
+    ("src/a/a.c", '\n#include "b/b_internal.h"\n#include "a/a_internal.h"\n', ["2: b keeps that header for itself"]),
+    ("src/a/a_test.c", '#include "b/b_internal.h"\n', []),
+    ("src/a/a.h", "int a_b(void);\n#define a() a_b() + a_b()\n", ["1: a_b is seen by other folders: aq_a_b"]),
+    ("src/a/a_internal.h", "int a_b(void);\n#define a() a_b() + a_b()\n", []),
+    ("src/a/a.c", "int new_ = 1; /* core_tracker_ */\n#define A(a) aq_a_##a\n", ["1: new_: no underscore at the end"]),
 ]
 PAIR = ("src/a/a.h", "typedef struct {\n  uint32_t share, sub; /* two */\n  char *name;\n} aq_pair;\ntypedef struct {\n  uint64_t slot;\n  char *a;\n} aq_one;\n")
 PLACE = "src/a/b.c:{}: aq_pair by position, though members could change places: name them"

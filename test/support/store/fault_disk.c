@@ -4,7 +4,7 @@
 
 #include "aq_test.h"
 #include "base/assert.h"
-#include "fault_disk_int.h"
+#include "fault_disk_internal.h"
 
 enum { SECTOR = 512 };
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
-#include "fault_disk_int.h"
+#include "fault_disk_internal.h"
 
 enum { FD_BASE = 1 << 24, FD_CNT = 16 };
 

@@ -4,7 +4,7 @@
 #include <sqlite3.h>
 
 #include "base/assert.h"
-#include "fault_disk_int.h"
+#include "fault_disk_internal.h"
 
 enum { LOCK_SLOTS = 8 };
 

@@ -1,7 +1,7 @@
 #include <stdarg.h>
 
 #include "base/metrics.h"
-#include "store_fire_int.h"
+#include "store_fire_internal.h"
 
 uint64_t fire_below(fire *f, uint64_t n) { return aq_test_rng_next(&f->rng) % n; }
 

@@ -1,4 +1,4 @@
-#include "store_fire_int.h"
+#include "store_fire_internal.h"
 
 /* Small spaces of keys, so that equal repetitions and contradictions are frequent. */
 enum { VALIDATORS = 3, SLOTS_BACK = 6 };

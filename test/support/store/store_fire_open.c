@@ -1,6 +1,6 @@
 #include <sqlite3.h>
 
-#include "store_fire_int.h"
+#include "store_fire_internal.h"
 
 enum { ATTEMPTS_MAX = 200, ATTEMPTS_FAULTY = 6 };
 

@@ -1,4 +1,4 @@
-/* tss/internal.h - what the files of this folder share. sessions.c owns sessions and duties, batch.c turns ready
+/* tss/tss_internal.h - what the files of this folder share. sessions.c owns sessions and duties, batch.c turns ready
    sessions into group signatures, check.c verifies single partials (suspect peers, strict mode, audit), work.c is what
    workers run, hashes.c remembers hashed roots. Spec: tss.md. */
 #ifndef AQ_TSS_INTERNAL_H

@@ -1,7 +1,7 @@
-/* duty/payload_wire.h - what unsigned and signed payloads share: the versioned SSZ headers and the JSON alternatives.
-   Private to payload.c and payload_signed.c. Spec: core.md 4. */
-#ifndef AQ_DUTY_PAYLOAD_WIRE_H
-#define AQ_DUTY_PAYLOAD_WIRE_H
+/* duty/payload_internal.h - what unsigned and signed payloads share: the versioned SSZ headers and the JSON
+   alternatives. Private to payload.c and payload_signed.c. Spec: core.md 4. */
+#ifndef AQ_DUTY_PAYLOAD_INTERNAL_H
+#define AQ_DUTY_PAYLOAD_INTERNAL_H
 
 #include "duty/payload.h"
 

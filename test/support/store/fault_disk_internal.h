@@ -1,6 +1,6 @@
-/* test/support/fault_disk_int.h - what the disk, its VFS and the wrapped file calls share. Not for tests. */
-#ifndef AQ_TEST_FAULT_DISK_INT_H
-#define AQ_TEST_FAULT_DISK_INT_H
+/* test/support/fault_disk_internal.h - what the disk, its VFS and the wrapped file calls share. Not for tests. */
+#ifndef AQ_TEST_FAULT_DISK_INTERNAL_H
+#define AQ_TEST_FAULT_DISK_INTERNAL_H
 
 #include "fault_disk.h"
 

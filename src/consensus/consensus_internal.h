@@ -1,10 +1,10 @@
-/* consensus/instance.h - one duty's instance around the pure machine: held messages, values, journal, sends, timer,
-   decision. Spec: consensus.md 2.3, 4.6, 7.2, 8.5. Private to the component: consensus.c (instances, receipt,
-   quotas), instance.c (effects of the machine), values.c (bytes behind the hashes), outbox.c (what leaves and is
-   repeated), recovery.c (restart), ingress.c (what comes in, until its signatures are known), votes.c (what peers know
-   of us). */
-#ifndef AQ_CONSENSUS_INSTANCE_H
-#define AQ_CONSENSUS_INSTANCE_H
+/* consensus/consensus_internal.h - one duty's instance around the pure machine: held messages, values, journal,
+   sends, timer, decision. Spec: consensus.md 2.3, 4.6, 7.2, 8.5. Private to the component: consensus.c (instances,
+   receipt, quotas), instance.c (effects of the machine), values.c (bytes behind the hashes), outbox.c (what leaves
+   and is repeated), recovery.c (restart), ingress.c (what comes in, until its signatures are known), votes.c (what
+   peers know of us). */
+#ifndef AQ_CONSENSUS_INTERNAL_H
+#define AQ_CONSENSUS_INTERNAL_H
 
 #include "base/line_limit.h"
 #include "base/list.h"

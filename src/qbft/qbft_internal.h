@@ -1,7 +1,7 @@
-/* qbft/qbft_int.h - the state of an instance, shared by qbft.c (inputs and actions) and qbft_rules.c (what a
+/* qbft/qbft_internal.h - the state of an instance, shared by qbft.c (inputs and actions) and qbft_rules.c (what a
    message is worth). Private. */
-#ifndef AQ_QBFT_QBFT_INT_H
-#define AQ_QBFT_QBFT_INT_H
+#ifndef AQ_QBFT_INTERNAL_H
+#define AQ_QBFT_INTERNAL_H
 
 #include "qbft/qbft_store.h"
 

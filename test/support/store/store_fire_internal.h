@@ -1,7 +1,7 @@
-/* test/support/store/store_fire_int.h - the state of one run, shared by its calls (store_fire.c), its recoveries
+/* test/support/store/store_fire_internal.h - the state of one run, shared by its calls (store_fire.c), its recoveries
    (store_fire_open.c) and its generator (store_fire_gen.c). */
-#ifndef AQ_TEST_STORE_FIRE_INT_H
-#define AQ_TEST_STORE_FIRE_INT_H
+#ifndef AQ_TEST_STORE_FIRE_INTERNAL_H
+#define AQ_TEST_STORE_FIRE_INTERNAL_H
 
 #include "adapter/sqlite_db.h"
 #include "aq_test.h"

@@ -1,6 +1,6 @@
-/* crypto/bls_blst.h - the public point types of crypto/bls.h as blst's. For the files of this folder only. */
-#ifndef AQ_CRYPTO_BLS_BLST_H
-#define AQ_CRYPTO_BLS_BLST_H
+/* crypto/bls_internal.h - the public point types of crypto/bls.h as blst's. For the files of this folder only. */
+#ifndef AQ_CRYPTO_BLS_INTERNAL_H
+#define AQ_CRYPTO_BLS_INTERNAL_H
 
 #include <blst.h>
 
