@@ -7,8 +7,10 @@
 #include "cluster/lock.h"
 
 enum {
-  AQ_OVERRIDES_BYTES_MAX = 16 << 20
-}; /* an entry has about 600 bytes: room for AQ_VALIDATORS_MAX and white space */
+  AQ_OVERRIDES_BYTES_MAX = 16 << 20,
+  AQ_OVERRIDES_ENTRY = 600 /* bytes, about */
+};
+_Static_assert(2 * AQ_OVERRIDES_ENTRY * AQ_VALIDATORS_MAX <= AQ_OVERRIDES_BYTES_MAX, "all validators, and white space");
 
 /* Takes for each validator the newest registration that is newer than the lock's; *taken: how many validators have one.
    Keys that the lock does not have are passed over, but one entry that is malformed or whose signature is wrong

@@ -24,9 +24,13 @@ enum {
   AQ_INST_ENDED_MAX = 512,          /* duties of ours that are over, remembered: those of three epochs, five a slot */
   AQ_INST_ASKS_MAX = 64,            /* questions to the journal under way */
   AQ_INST_BAD_DECIDED_MAX = 3,      /* unjust DECIDED a peer may deliver in an instance, consensus.md 7.4 */
-  AQ_INST_VALUE_MAX = AQ_QBFT_MSG_MAX - (64 << 10), /* leaves room for the votes around it */
+  AQ_INST_VOTES_ROOM = 64 << 10,    /* of the votes around a value */
+  AQ_INST_VALUE_MAX = AQ_QBFT_MSG_MAX - AQ_INST_VOTES_ROOM,
   AQ_INST_ARENA_MAX = 256 << 20
 };
+
+_Static_assert((AQ_QBFT_JUST_MAX + 1) * (AQ_QBFT_RAW_MAX + 8) <= AQ_INST_VOTES_ROOM, "a vote and its proofs fit");
+_Static_assert((int)AQ_INST_WAITING_BYTES <= (int)AQ_INST_HELD_BYTES, "what waits is held");
 
 /* Bytes behind a hash; first writer stays. */
 typedef struct {

@@ -19,6 +19,7 @@ enum {
   QUEUE_MAX = 1024,          /* messages of one peer that wait */
   QUEUE_BYTES_MAX = 40 << 20 /* memory of those: any one message fits */
 };
+_Static_assert((size_t)QUEUE_BYTES_MAX > AQ_QBFT_MSG_MAX, "any one message fits into an empty queue");
 static const aq_bucket_size budget = {.full = BURST, .rate = RATE, .per_ns = AQ_NS_PER_SEC};
 
 enum { REASON_TOO_MANY = AQ_QBFT_WIRE_CNT, REASON_CNT };

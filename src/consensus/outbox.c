@@ -35,6 +35,7 @@ struct aq_tx {
   uint32_t need_cnt;
   uint32_t under_way; /* callbacks due and timers armed */
   uint32_t peers;     /* who is to get it */
+  bool recorded;      /* the journal has it, or the decision that it shows: nothing leaves before */
   bool again;
   bool brings_value; /* its record carries the bytes of `brought` */
   aq_hash brought;
@@ -111,7 +112,9 @@ static bool encode(const aq_tx *tx, aq_buf *out) {
 
 static void on_sent(void *arg, aq_status st);
 
+/* Where a vote leaves: what on_stored and aq_outbox_decided say of the journal is asserted once more. */
 static void send_to(aq_tx *tx, uint32_t peer, aq_bytes msg) {
+  AQ_ASSERT(tx->recorded && peer != tx->c->cfg.self);
   tx->under_way++;
   tx->c->cfg.net->send(tx->c->cfg.net->ctx, peer, AQ_PROTO_QBFT, msg, on_sent, &tx->peer[peer]);
 }
@@ -195,6 +198,7 @@ static void on_stored(void *arg, aq_status st) {
   if (st == AQ_OK) {
     if (tx->in && tx->brings_value) aq_value_durable(tx->in, &tx->brought);
     if (!tx->again) aq_metric_add(AQ_M_QBFT_WAL_APPENDS_TOTAL, 1, AQ_NO_LABELS);
+    tx->recorded = true;
     broadcast(tx);
   } else {
     if (tx->in && !tx->again) sent_drop(tx); /* it never left: who shows it to us is another one */
@@ -252,6 +256,7 @@ void aq_outbox_vote(aq_instance *in, const aq_qbft_fx *fx) {
 void aq_outbox_decided(aq_instance *in, const aq_qbft_msg *decided, uint32_t peers) {
   AQ_ASSERT(in->recorded && decided->type == AQ_QBFT_DECIDED);
   aq_tx *tx = tx_new(in, decided, true);
+  tx->recorded = in->recorded;
   tx->peers = peers;
   tx->under_way++;
   broadcast(tx);

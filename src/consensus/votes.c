@@ -283,8 +283,10 @@ void aq_votes_ask(aq_consensus *c) {
   }
 }
 
+_Static_assert(AQ_VOTES_ANSWER_MAX <= 128 << 10, "an answer fits into the protocol's limit, port/net.h");
+
 bool aq_votes_must_wait(const aq_consensus *c, aq_duty duty) {
-  uint64_t alive_ns = c->cfg.started_ns + AQ_SECONDS(AQ_VOTES_MARGIN_S);
+  uint64_t alive_ns = c->cfg.started_ns + AQ_STORE_MARGIN_NS;
   return c->votes.asking && aq_duty_start_ns(c->cfg.chain, duty) <= alive_ns;
 }
 

@@ -17,7 +17,6 @@ enum {
   AQ_VOTES_ASK_MS = 2000, /* that long a duty waits for the peers' answers */
   AQ_VOTES_GIVEN_MAX = 8, /* a peer gets its votes so often in a window: once a start, and an answer may have 64 KiB */
   AQ_VOTES_WINDOW_S = 10,
-  AQ_VOTES_MARGIN_S = 2,    /* clocks of two runs, as in aq_store_unproven_until_ns */
   AQ_VOTES_OTHER_SLOTS = 4, /* a process not heard for so long is gone */
 };
 

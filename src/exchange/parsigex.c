@@ -23,6 +23,8 @@ enum {
   AGAIN_MS = 1000   /* between two tries, and after a connection: a double dial is one */
 };
 
+_Static_assert(AQ_PARSIGEX_KEPT_BYTES_MAX >= 2 * MESSAGE_MAX, "two of the largest are kept");
+
 typedef struct {
   aq_bucket bucket;
   aq_line_limit line[REASONS_MAX]; /* by status */

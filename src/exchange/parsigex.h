@@ -37,8 +37,8 @@ typedef struct {
 
 enum {
   AQ_PARSIGEX_TRIES = 5,
-  AQ_PARSIGEX_KEPT_MAX = 128,           /* messages: a few a slot, for as long as duties live; the oldest goes */
-  AQ_PARSIGEX_KEPT_BYTES_MAX = 64 << 20 /* two of the largest */
+  AQ_PARSIGEX_KEPT_MAX = 128, /* messages: a few a slot, for as long as duties live; the oldest goes */
+  AQ_PARSIGEX_KEPT_BYTES_MAX = 64 << 20
 };
 
 typedef struct aq_parsigex aq_parsigex;

@@ -6,6 +6,8 @@
 
 #define CUT_AFTER_NS AQ_MILLIS(500) /* after the trigger: core.md 7.2, 14.1 */
 
+_Static_assert((int)AQ_FETCH_VALUE_MAX <= (int)AQ_BN_BODY_MAX, "the client reads whatever the fetcher takes");
+
 static void try_task(void *arg);
 
 static void item_stop(aq_fetch_item *it) {

@@ -7,8 +7,13 @@
 #include "base/log.h"
 #include "cluster/pubkeys.h"
 #include "consensus/validity.h"
+#include "flow/tracker_internal.h"
 #include "flow/workflow_internal.h"
 #include "qbft/qbft.h"
+
+/* A lock's operators are nodes of an instance, shares of a key and peers of a verdict, each a bit of a word. */
+_Static_assert((int)AQ_OPERATORS_MAX <= (int)AQ_QBFT_NODES_MAX && (int)AQ_OPERATORS_MAX <= (int)AQ_SHARES_MAX, "nodes");
+_Static_assert((int)AQ_OPERATORS_MAX <= (int)AQ_TRACK_PEERS_MAX && AQ_OPERATORS_MAX <= 32, "peers");
 
 /* ---- scheduler -> fetcher -> consensus ---- */
 

@@ -18,6 +18,7 @@ typedef struct {
   aq_status st;
   const char *why; /* for the client, or NULL */
   bool open;       /* still on its way; AQ_OK so far */
+  bool recorded;   /* the journal has its root: nothing of it leaves before */
 } sub_item;
 
 struct submission {
@@ -132,6 +133,7 @@ static void share(submission *s, uint32_t sub) {
   for (uint32_t i = 0; i < s->cnt; i++) {
     const sub_item *it = &s->item[i];
     if (!it->open || it->key.sub != sub) continue;
+    AQ_ASSERT(it->recorded); /* the last look before peers see it: journalled and release have had theirs */
     aq_buf buf = AQ_BUF(AQ_WORKFLOW_OBJECT_MAX);
     aq_status st = aq_signed_encode(&buf, &it->data);
     aq_parsig *out = &p[set.cnt];
@@ -167,6 +169,7 @@ static void release(submission *s) {
   for (uint32_t i = 0; i < s->cnt; i++) {
     sub_item *it = &s->item[i];
     if (!it->open) continue;
+    AQ_ASSERT(it->recorded);
     it->st = aq_parsigdb_store(w->parsigdb, &it->key, own, it->root, it->data.sig);
     it->open = it->st == AQ_OK;
     if (it->st == AQ_E_DUP) it->st = AQ_OK; /* twice in one request, or in two at once */
@@ -201,6 +204,7 @@ static void journalled(void *arg, aq_status st) {
     if (s->waiting == 0) submission_free(s);
     return;
   }
+  it->recorded = st == AQ_OK;
   if (st != AQ_OK) {
     const aq_store *store = s->w->cfg.store;
     if (st == AQ_E_SLASH)
@@ -218,6 +222,7 @@ static void journalled(void *arg, aq_status st) {
 
 static aq_store_sign record_of(const aq_workflow *w, aq_sign_kind kind, const aq_sign_key *key, const uint8_t root[32],
                                const aq_signed_data *d) {
+  AQ_ASSERT(key->validator < w->cfg.lock->validator_cnt && d->duty == key->duty.type);
   aq_store_sign r = {.kind = kind, .duty = key->duty, .sub = key->sub};
   memcpy(r.pubkey, w->pubkey[key->validator], 48);
   memcpy(r.root, root, 32);

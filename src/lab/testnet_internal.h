@@ -11,6 +11,7 @@
 #include "lab/testnet.h"
 
 enum { AQ_CHILD_ARGS_MAX = 40, AQ_CHILD_LINE_MAX = 16384, AQ_CHILDREN_MAX = 2 * AQ_TESTNET_NODES_MAX + 2 };
+_Static_assert((int)AQ_TESTNET_NODES_MAX <= (int)AQ_REPORT_NODES_MAX, "the report has a line a node");
 
 typedef struct aq_testnet aq_testnet;
 

@@ -19,6 +19,8 @@
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 
+_Static_assert((int)AQ_OPERATORS_MAX <= (int)AQ_HOST_PEERS_MAX, "every operator is a peer of the host");
+
 aq_status aq_host_port_parse(const char *text, char *host, size_t host_len, uint16_t *port) {
   const char *colon = strrchr(text, ':');
   uint64_t number;
