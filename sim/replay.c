@@ -1,3 +1,5 @@
+/* Reads the votes and decisions of each store, orders them as the nodes must have had them, and plays them to fresh
+   machines. */
 #include "sim/replay.h"
 
 #include <sqlite3.h>

@@ -3,6 +3,7 @@
 assertions   AQ_ASSERT changes nothing: no assignment, no ++, and in the product only calls that look (LOOKS). AQ_MUST is for a
              call that does something. Tests, fuzz targets and doubles assert on whatever they test.
 frees        take NULL: nothing guards their call.
+openings     A .c file begins with what it does, in a comment that is not its name again.
 names        What one folder shares with nobody stands in x_internal.h and is included there alone; what a header declares begins with
              aq_ (there: or with the folder's own prefix), and no name ends in an underscore.
 initialisers A struct in which two members could change places without a word from the compiler (numbers, or pointers to one
@@ -85,6 +86,14 @@ def assertions(path, text):
         if calls and not TESTS.search(path):
             bad.append(f"{path}:{line}: an assertion calls {calls[0]}: AQ_MUST, or a name for LOOKS in tools/lint_faults.py")
     return bad
+
+
+def opening(path, text):
+    """A line that says nothing of its own (the file's words alone) is none."""
+    said = re.match(r"/\*(.*?)\*/", text, re.S)
+    stem = set(re.split(r"\W|_", path.lower()))
+    own = [w for w in re.findall(r"\w+", said.group(1).lower()) if w not in stem] if said else []
+    return [] if len(own) > 1 else [f"{path}:1: no opening line that says what the file does"]
 
 
 def names(path, text):
@@ -186,6 +195,8 @@ def check(texts):
     plain = [(path, blank(text)) for path, text in texts]
     for path, text in texts:
         bad += names(path, text)
+        if path.endswith(".c") and not LATER.match(path):
+            bad += opening(path, text)
     for path, text in plain:
         if not LATER.match(path):
             bad += assertions(path, text)

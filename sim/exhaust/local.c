@@ -1,3 +1,5 @@
+/* What one node alone can do: every state that its machine reaches under the messages of the model, found once and
+   kept as a table. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

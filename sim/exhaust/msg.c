@@ -1,3 +1,5 @@
+/* The messages of the model as bits of a word: which exist, who can make them when, and how they look with two nodes
+   exchanged. */
 #include <stdio.h>
 #include <string.h>
 

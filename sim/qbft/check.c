@@ -1,3 +1,5 @@
+/* The rules of consensus, judged from outside on what nodes release, accept and decide; the first broken one ends
+   the run. */
 #include <stdlib.h>
 
 #include "base/assert.h"

@@ -1,3 +1,4 @@
+/* `aequa-sim qbft`: seeds from a start on, counts of what they met, one line or JSON. */
 #include <inttypes.h>
 #include <malloc.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Messages under way between the nodes: copied when sent, counted by who still waits for them. */
 #include <stdlib.h>
 
 #include "base/assert.h"

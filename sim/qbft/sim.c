@@ -1,3 +1,5 @@
+/* The run of one seed: events in the order of their time, links and the journal with their faults, crashes, the end.
+   */
 #include "sim/qbft/sim.h"
 
 #include <inttypes.h>

@@ -1,3 +1,5 @@
+/* Numbered records go in one after the other; what number was answered is said at once, so that a kill leaves a
+   proof. */
 #include "sim/store/writer.h"
 
 #include <inttypes.h>

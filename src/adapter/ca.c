@@ -1,3 +1,4 @@
+/* Only whole PEM certificates count: a file that names none would trust nobody, and says so at the start. */
 #include "adapter/ca.h"
 
 #include <curl/curl.h>

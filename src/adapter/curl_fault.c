@@ -1,3 +1,4 @@
+/* How far the transfer came tells more than libcurl's code, and OpenSSL's text what the handshake broke on. */
 #include "adapter/curl_fault.h"
 
 #include <errno.h>

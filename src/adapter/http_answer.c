@@ -1,3 +1,5 @@
+/* Head lines in one pass; what a core sets of the framing itself is left out, and a value with a line break refuses
+   the answer. */
 #include "adapter/http_answer.h"
 
 #include "base/time.h"

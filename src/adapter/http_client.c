@@ -1,3 +1,4 @@
+/* libcurl's multi interface on the loop: one pool of connections for the node's own calls, one for the proxy's. */
 #include "adapter/adapters.h"
 #include "adapter/ca.h"
 #include "adapter/curl_fault.h"

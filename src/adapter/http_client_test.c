@@ -1,3 +1,5 @@
+/* The client against servers of our own that misbehave byte by byte: pools, time limits, one head and one end a
+   call. */
 #include "adapter/adapters.h"
 #include "aq_test.h"
 

@@ -1,3 +1,5 @@
+/* llhttp's callbacks behind our own rules: pieces of a head are collected to their limits, then judged as a whole.
+   */
 #include "adapter/http_parse.h"
 
 #include "base/hex.h"

@@ -1,3 +1,4 @@
+/* Requests in their smallest differences, cut at every byte: what is taken, what is refused and with which code. */
 #include "adapter/http_parse.h"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* Addresses are compared by their origin, as libcurl's own parser takes them apart. */
 #include "adapter/http_redirect.h"
 
 #include <curl/curl.h>

@@ -1,3 +1,4 @@
+/* Pairs of addresses, and whether the way from one to the other is gone. */
 #include "adapter/http_redirect.h"
 
 #include "aq_test.h"

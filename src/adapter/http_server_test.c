@@ -1,3 +1,4 @@
+/* The server before bare sockets: framing, limits of memory and time, who gives way to whom. */
 #include "adapter/http_raw.h"
 
 #include <uv.h>

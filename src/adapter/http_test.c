@@ -1,3 +1,4 @@
+/* Client and server on one loop: requests and answers of every form arrive as they were sent. */
 #include "adapter/http_raw.h"
 #include "http/http.h"
 

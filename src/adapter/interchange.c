@@ -1,3 +1,4 @@
+/* Export walks the journal by validator; import takes what is strictest of file and journal, all or nothing. */
 #include "adapter/interchange.h"
 
 #include "base/hex.h"

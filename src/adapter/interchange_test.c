@@ -1,3 +1,4 @@
+/* Interchange files against the rules of EIP-3076 and against stores that hold, or must not hold, what they say. */
 #include "adapter/interchange.h"
 
 #include "aq_test.h"

@@ -1,3 +1,5 @@
+/* Timers are our own heap under one libuv timer; posts of other threads come by an async handle, clock changes by a
+   timerfd. */
 #include "adapter/loop.h"
 
 #include "adapter/workers.h"

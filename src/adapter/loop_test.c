@@ -1,3 +1,4 @@
+/* The loop on real time: order of timers, jobs and posts, clocks that are set, ends that leave nothing. */
 #include "adapter/loop.h"
 
 #include "adapter/workers.h"

@@ -1,3 +1,4 @@
+/* The lists of system calls, and the seccomp filter that is made from them. Why so: docs/decisions/005. */
 #include "adapter/sandbox.h"
 
 #include "base/compiler.h"

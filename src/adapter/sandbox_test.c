@@ -1,3 +1,4 @@
+/* The filter run by an emulator over every call number, then put on children that try. */
 #include "adapter/sandbox.h"
 
 #include "adapter/adapters.h"

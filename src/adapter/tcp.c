@@ -1,3 +1,5 @@
+/* Connections over libuv: a dial tries its addresses in turn, a socket is read once a turn, what waits to be written
+   is bounded. */
 #include "adapter/adapters.h"
 #include "adapter/listen.h"
 #include "base/assert.h"

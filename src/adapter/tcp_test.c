@@ -1,3 +1,4 @@
+/* Peers on real sockets: streams, limits, failures to dial, turns between connections. */
 #include "adapter/adapters.h"
 #include "aq_test.h"
 

@@ -1,3 +1,4 @@
+/* Gives back the pages of files that only the start read, and what malloc keeps. */
 #include "adapter/trim.h"
 
 #include <inttypes.h>

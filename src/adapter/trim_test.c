@@ -1,3 +1,4 @@
+/* Resident memory before and after. */
 #include "adapter/trim.h"
 
 #include "adapter/loop.h"

@@ -1,3 +1,4 @@
+/* One queue a priority under one lock; a thread is started only when more jobs wait than threads are idle. */
 #include "adapter/workers.h"
 
 #include "base/assert.h"

@@ -1,3 +1,4 @@
+/* Samples of the registry, one a look, kept for the window that the rules look back over. */
 #include "api/health.h"
 
 #include <math.h>

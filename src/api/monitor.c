@@ -1,3 +1,4 @@
+/* Three answers and an index, with the request line that the runbook reads. */
 #include "api/monitor.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* The listener's answers, codes and the line that each leaves. */
 #include "api/monitor.h"
 
 #include "aq_test.h"

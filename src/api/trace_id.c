@@ -1,3 +1,4 @@
+/* What a client names its request is printed only when it is short and harmless. */
 #include "api/trace_id.h"
 #include "http/http.h"
 

@@ -1,3 +1,4 @@
+/* Calls from request to answer, the table of routes, and the maps between share keys and validators. */
 #include "api/vapi_internal.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* Blocks double with use, up to 1 MiB, and are zeroed as they are handed out. */
 #include "base/arena.h"
 
 #include <stdint.h>

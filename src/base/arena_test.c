@@ -1,3 +1,4 @@
+/* Alignment, zeros, limits and products that overflow. */
 #include "base/arena.h"
 
 #include "aq_test.h"

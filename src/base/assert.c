@@ -1,3 +1,4 @@
+/* The one way out: said on stderr, since the log may be what is broken. */
 #include "base/assert.h"
 
 #include <stdio.h>

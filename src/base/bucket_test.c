@@ -1,4 +1,4 @@
-/* Token bucket. */
+/* Buckets are filled, emptied and left alone; what is in them is counted by hand. */
 #include "aq_test.h"
 #include "base/bucket.h"
 #include "base/time.h"

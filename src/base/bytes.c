@@ -1,3 +1,4 @@
+/* A buffer that failed takes nothing more, so that callers look once, at the end. */
 #include "base/bytes.h"
 
 #include <stdarg.h>

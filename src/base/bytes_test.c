@@ -1,3 +1,4 @@
+/* Views, buffers at their limits and the cursor over every prefix of its input. */
 #include "base/bytes.h"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* Digits by a table, prefixes by mode; and decimal numbers, which have no other home. */
 #include "base/hex.h"
 
 void aq_hex_encode(char *out, aq_bytes in) {

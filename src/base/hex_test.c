@@ -1,3 +1,4 @@
+/* All byte values in all forms, and numbers at the ends of their range. */
 #include "base/hex.h"
 
 #include "aq_test.h"

@@ -1,3 +1,5 @@
+/* Lines are formatted by the caller and wait in a ring for the one thread that writes; a full ring counts what it
+   drops. */
 #include "base/log.h"
 
 #include <errno.h>

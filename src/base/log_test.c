@@ -1,3 +1,4 @@
+/* Lines as the contract has them, hostile strings in them, and threads that write at once. */
 #include "base/log.h"
 
 #include <fcntl.h>

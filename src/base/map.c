@@ -1,3 +1,5 @@
+/* Linear probing, SipHash-1-3 with a seed of the start, and deletion that moves followers back instead of leaving
+   marks. */
 #include "base/map.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* The map beside a plain table of the same keys, by random operations. */
 #include "base/map.h"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* A lock a family: a value changes seldom, and a scrape holds up one family at a time. */
 #include "base/metrics.h"
 
 #include <math.h>

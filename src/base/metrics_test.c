@@ -1,3 +1,4 @@
+/* The registry against the operator contract, and its text against the exposition format. */
 #include "base/metrics.h"
 
 #include <pthread.h>

@@ -1,3 +1,4 @@
+/* Each source is asked in the order of its rank, and the row's kind says how its text becomes a value. */
 #include "base/option.h"
 
 #include <ctype.h>

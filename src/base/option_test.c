@@ -1,3 +1,4 @@
+/* Sources, ranks, forms of values and every way to be wrong, on tables of its own. */
 #include "base/option.h"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* Every minor of the own major is spoken, and newer majors know ours: only an older major parts a cluster. */
 #include "base/peerinfo_version.h"
 
 #include "base/hex.h"

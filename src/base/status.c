@@ -1,3 +1,4 @@
+/* Names, texts and classes out of the one X-macro. */
 #include "base/status.h"
 
 #include <stdarg.h>

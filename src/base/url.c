@@ -1,3 +1,4 @@
+/* One address is read piece by piece, so that what is wrong with it can be named without showing its password. */
 #include "base/url.h"
 
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+/* Bytes that are no text, and controls that a terminal would obey, become a mark. */
 #include "base/utf8.h"
 
 size_t aq_text_copy(char *out, size_t size, const char *text) {

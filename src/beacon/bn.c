@@ -1,3 +1,4 @@
+/* Which beacon nodes a call goes to and in which order, whose answer counts, and what each of them ails. */
 #include "beacon/bn_internal.h"
 
 #include <stdio.h>

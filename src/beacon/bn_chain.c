@@ -1,3 +1,5 @@
+/* Before anything else: genesis, spec, forks and whether the node is synced, asked again until one node told all of
+   it. */
 #include <stdlib.h>
 
 #include "base/assert.h"

@@ -1,3 +1,4 @@
+/* An event stream a beacon node, made again when it is silent, and a look at each one's health in every slot. */
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/metrics.h"

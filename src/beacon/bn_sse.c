@@ -1,3 +1,4 @@
+/* Line by line into two bounded buffers; an event that outgrows them is skipped, and so is only that one. */
 #include "beacon/bn_sse.h"
 
 #include "base/hex.h"

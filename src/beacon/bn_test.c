@@ -1,3 +1,4 @@
+/* Several beacon nodes with scripted answers and delays: which calls they get, and whose answer wins. */
 #include "beacon/bn.h"
 
 #include "aq_test.h"

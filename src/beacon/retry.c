@@ -1,3 +1,4 @@
+/* The words with which each make of beacon node says "not yet", since its code says "bad request". */
 #include "beacon/retry.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* What beacon nodes of each make really said, and whether it is asked again. */
 #include "beacon/retry.h"
 
 #include "aq_test.h"

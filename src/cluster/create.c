@@ -1,3 +1,5 @@
+/* Keys first, then what they sign; files last, so that nothing is on the disk of a cluster that could not be made.
+   */
 #include "cluster/create.h"
 
 #include <dirent.h>

@@ -1,3 +1,4 @@
+/* Clusters of several sizes made, written, loaded again and recombined. */
 #include "cluster/create.h"
 
 #include <dirent.h>

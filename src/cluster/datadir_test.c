@@ -1,3 +1,4 @@
+/* Files as they are found on real disks: modes, pipes, locks, leftovers of a crash. */
 #include "cluster/datadir.h"
 
 #include <dirent.h>

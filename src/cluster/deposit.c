@@ -1,3 +1,4 @@
+/* Messages, roots and the file in the form and order that the launchpad takes. */
 #include "cluster/deposit.h"
 
 #include <stdio.h>

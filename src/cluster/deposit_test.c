@@ -1,3 +1,4 @@
+/* Deposit files of the reference, byte for byte, and the rules of amounts. */
 #include "cluster/deposit.h"
 
 #include "aq_test.h"

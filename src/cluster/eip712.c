@@ -1,3 +1,4 @@
+/* One domain and one field a message is all of EIP-712 that a lock needs. */
 #include "cluster/eip712.h"
 
 #include <stdio.h>

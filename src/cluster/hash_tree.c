@@ -1,3 +1,4 @@
+/* Leaves are collected, a level is closed by merging what it gathered; a fault anywhere spoils the root. */
 #include "cluster/hash_tree.h"
 
 #include "base/assert.h"

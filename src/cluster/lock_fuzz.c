@@ -1,3 +1,4 @@
+/* Locks and definitions as JSON: what loads once loads again from what we write. */
 #include "base/assert.h"
 #include "cluster/lock.h"
 #include "crypto/aead.h"

@@ -1,3 +1,4 @@
+/* Real locks of every version, and each broken in one place. */
 #include "cluster/lock.h"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* All entries are checked before the first one changes the lock. */
 #include "cluster/overrides.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* Files that Charon's own cluster wrote, and each with one bad entry. */
 #include "cluster/overrides.h"
 
 #include "aq_test.h"

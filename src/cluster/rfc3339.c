@@ -1,3 +1,4 @@
+/* Days of the civil calendar by arithmetic: the C library's functions know no nanoseconds and one zone. */
 #include "cluster/rfc3339.h"
 
 #include <stdio.h>

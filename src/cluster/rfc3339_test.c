@@ -1,3 +1,4 @@
+/* Time stamps of real files, and texts that are nearly one. */
 #include "cluster/rfc3339.h"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* The process's own memory is searched for secrets after each operation that had one. */
 #include "aq_test.h"
 
 #include <fcntl.h>

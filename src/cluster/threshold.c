@@ -1,3 +1,4 @@
+/* The bounds of `docs/safety.md` as two inequalities. */
 #include "cluster/threshold.h"
 
 #include <stdio.h>

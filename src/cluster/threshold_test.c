@@ -1,3 +1,4 @@
+/* All pairs of sizes and thresholds up to the limit, by counting who could do what. */
 #include "aq_test.h"
 
 #include "cluster/threshold.h"

@@ -1,3 +1,4 @@
+/* `aequa beacon`: the simulated chain behind a real HTTP server. */
 #include <stdio.h>
 #include <stdlib.h>
 

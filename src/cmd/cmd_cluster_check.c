@@ -1,3 +1,4 @@
+/* `aequa cluster check`: what a lock, a definition or a node's directory holds, and whether it fits together. */
 #include <stdio.h>
 #include <sys/stat.h>
 

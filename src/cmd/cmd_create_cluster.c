@@ -1,3 +1,5 @@
+/* `aequa create cluster`: flags and definition to a plan, then cluster/create.h; what Charon has and we have not is
+   refused by name. */
 #include <stdio.h>
 #include <strings.h>
 #include <time.h>

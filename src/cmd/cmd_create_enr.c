@@ -1,3 +1,4 @@
+/* `aequa create enr`: a new identity key, and its ENR on stdout. */
 #include <stdio.h>
 
 #include "cluster/datadir.h"

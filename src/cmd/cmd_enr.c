@@ -1,3 +1,4 @@
+/* `aequa enr`: the ENR of a node's key. */
 #include <stdio.h>
 
 #include "base/hex.h"

@@ -1,3 +1,5 @@
+/* `aequa health`: for a container's health check, which knows no address: it is read from the running node's command
+   line. */
 #include <netdb.h>
 #include <stdio.h>
 #include <sys/socket.h>

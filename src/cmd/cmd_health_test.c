@@ -1,3 +1,4 @@
+/* Command lines as they stand in /proc, and the address that is read from them. */
 #include "cmd/cmd_health.c"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* `aequa help`: a command's own usage, or the list of all. */
 #include "cmd/cmd.h"
 
 #include <stdio.h>

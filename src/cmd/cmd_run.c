@@ -1,3 +1,4 @@
+/* `aequa run`: flags, most of them Charon's, to a node's configuration. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+/* Real set-ups of Charon, run through our flags. */
 #define aq_node_run test_node_run
 #include "cmd/cmd_run.c"
 #include "cmd/config_file.c"

@@ -1,3 +1,4 @@
+/* `aequa testnet`: flags to a plan of processes. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,3 +1,4 @@
+/* `aequa validator`: the built-in client with its keys, its protection database and its loop. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,3 +1,4 @@
+/* `aequa version`: one line, and with --verbose the build and the protocols. */
 #include "cmd/cmd.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* JSON, YAML and TOML become the same pairs, which base/option.h reads like flags. */
 #include "cmd/config_file.h"
 
 #include <stdio.h>

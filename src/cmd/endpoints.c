@@ -1,3 +1,4 @@
+/* Each address is read as the client will read it; the flag that named it stands in the message. */
 #include "cmd/endpoints.h"
 
 #include <arpa/inet.h>

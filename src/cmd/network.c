@@ -1,3 +1,4 @@
+/* Flags that belong together: all of them or none. */
 #include "cmd/network.h"
 
 #include "base/hex.h"

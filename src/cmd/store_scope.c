@@ -1,3 +1,4 @@
+/* What a flag does not say is looked for beside the database, then asked of a beacon node. */
 #include "cmd/store_scope.h"
 
 #include <stdio.h>

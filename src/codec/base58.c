@@ -1,3 +1,4 @@
+/* Long division, digit by digit: peer ids are short. */
 #include "codec/base58.h"
 
 #include "base/assert.h"

@@ -1,3 +1,4 @@
+/* Peer ids of libp2p, leading zeros, and texts that are no base58, base64 or base32. */
 #include "codec/base58.h"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* Bits are gathered and given out six or five at a time; spare bits must be zero. */
 #include "codec/base64.h"
 
 enum { NO_DIGIT = 0xff };

@@ -1,3 +1,4 @@
+/* Depth is counted first: yyjson has no limit of its own, and readers of documents recurse. */
 #include "codec/json.h"
 
 #include <inttypes.h>

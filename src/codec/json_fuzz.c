@@ -1,3 +1,4 @@
+/* Any bytes as a document and as a string; the string is read back. */
 #include "base/assert.h"
 #include "codec/json.h"
 #include "codec/utf8.h"

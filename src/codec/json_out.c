@@ -1,3 +1,4 @@
+/* Commas, line ends and indentation follow from what was opened; only strings need a look at each byte. */
 #include "codec/json_out.h"
 
 #include "codec/base64.h"

@@ -1,3 +1,4 @@
+/* Limits, getters and escapes, one small document each. */
 #include "aq_test.h"
 
 #include "codec/json.h"

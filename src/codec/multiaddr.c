@@ -1,3 +1,4 @@
+/* A row a protocol: code, name and size of the value decide both directions. */
 #include "codec/multiaddr.h"
 
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+/* Text to binary and back, binary to text and back: what passes one way passes the other. */
 #include "base/assert.h"
 #include "codec/multiaddr.h"
 

@@ -1,3 +1,4 @@
+/* Addresses of go-multiaddr both ways, and addresses that nobody may take. */
 #include "codec/multiaddr.h"
 
 #include "aq_test.h"

@@ -1,3 +1,5 @@
+/* Wire types are scanned before protobuf-c unpacks, which takes more than Go does; packing leaves out what Go leaves
+   out. */
 #include "codec/pb.h"
 
 #include "base/assert.h"

@@ -1,3 +1,4 @@
+/* What unpacks is packed in one form only, and length prefixes are read as they are written. */
 #include "base/assert.h"
 #include "codec/pb.h"
 #include "core.pb-c.h"

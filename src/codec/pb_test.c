@@ -1,3 +1,4 @@
+/* Bytes as Go writes them, orders of fields that Go would take too, and what must be refused. */
 #include "aq_test.h"
 
 #include "codec/pb.h"

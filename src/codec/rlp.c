@@ -1,3 +1,4 @@
+/* One item at a time, each length in its only form. */
 #include "codec/rlp.h"
 
 enum { STRING = 0x80, LIST = 0xc0, SHORT_MAX = 55, LEN_BYTES_MAX = 8 };

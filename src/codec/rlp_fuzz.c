@@ -1,3 +1,4 @@
+/* An item that is read is written to the same bytes. */
 #include "base/assert.h"
 #include "codec/rlp.h"
 

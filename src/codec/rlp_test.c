@@ -1,3 +1,4 @@
+/* The examples of the RLP page, and longer forms of each. */
 #include "codec/rlp.h"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* Offsets are checked once for a whole value; after that fields are found by walking the descriptor. */
 #include "codec/ssz.h"
 
 #include "base/assert.h"

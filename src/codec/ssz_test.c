@@ -1,3 +1,4 @@
+/* Small types of each kind, so that each rule of the encoding stands alone. */
 #include "aq_test.h"
 
 #include "codec/json.h"

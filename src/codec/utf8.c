@@ -1,3 +1,4 @@
+/* The table of well-formed sequences, as ranges of the second byte. */
 #include "codec/utf8.h"
 
 size_t aq_utf8_len(const uint8_t *ptr, size_t left) {

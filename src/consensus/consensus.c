@@ -1,3 +1,5 @@
+/* The component: which duties have an instance, whose messages it gets, and what is answered of those that are over.
+   */
 #include "consensus/consensus.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Whole clusters of the component on virtual time, beside transcripts of Charon's. */
 #include "consensus/consensus.h"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* What peers send, by peer and in turn: decoded on the loop, signatures on workers, then handed to the instance. */
 #include <stdlib.h>
 
 #include "base/assert.h"

@@ -1,3 +1,4 @@
+/* The machine's effects carried out: timers, votes, decisions; and what the machine is told back. */
 #include "consensus/consensus_internal.h"
 
 #include <stdio.h>

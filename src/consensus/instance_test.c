@@ -1,3 +1,4 @@
+/* One node and its journal: what leaves when the journal refuses, fails or answers late. */
 #include "aq_test.h"
 
 #include "base/log.h"

@@ -1,3 +1,5 @@
+/* A vote from the journal to every peer: written first, sent when the store answered, sent again until it is late.
+   */
 #include <stdlib.h>
 
 #include "base/assert.h"

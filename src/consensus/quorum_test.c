@@ -1,3 +1,4 @@
+/* Exactly one vote too few, then the one that is missing, for every rule that counts. */
 #include "aq_test.h"
 
 #include <stdlib.h>

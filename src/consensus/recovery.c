@@ -1,3 +1,5 @@
+/* After a start: votes are put back as they were sent, decisions as they were made, and what contradicts them ends
+   the duty. */
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/metrics.h"

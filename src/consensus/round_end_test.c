@@ -1,3 +1,4 @@
+/* Clusters whose messages are slow, or whose leader shows its proposal to some: when do rounds end? */
 #include "aq_test.h"
 
 #include "consensus/consensus_internal.h"

@@ -1,3 +1,4 @@
+/* A row of rules a type of duty, for what can be told from the value alone. */
 #include "consensus/validity.h"
 
 #include "base/hex.h"

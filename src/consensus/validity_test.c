@@ -1,3 +1,4 @@
+/* A good value of each type, changed in one member at a time. */
 #include "aq_test.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* Bytes behind the hashes: who brought them, how many a peer may bring, and what the caller says of each. */
 #include <stdlib.h>
 
 #include "base/assert.h"

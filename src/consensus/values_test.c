@@ -1,3 +1,4 @@
+/* Verdicts that come late, never or against the others, and peers that send too many values. */
 #include "aq_test.h"
 
 #include "base/log.h"

@@ -1,3 +1,4 @@
+/* Asks peers for our own earlier votes, answers theirs, and listens for a second process of this identity. */
 #include "consensus/votes.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* A node whose store was put back among peers that remember, lie, or run twice. */
 #include "aq_test.h"
 
 #include "base/log.h"

@@ -1,3 +1,4 @@
+/* Fixed-length fields in one order, read whole or not at all. */
 #include "consensus/votes_wire.h"
 
 enum { VERSION = 1, WANTS_VOTES = 1, HAS_OTHER = 1 };

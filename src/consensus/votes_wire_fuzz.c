@@ -1,3 +1,4 @@
+/* What reads is written back to the same bytes, within its limit. */
 #include "consensus/votes_wire.h"
 
 #include "base/assert.h"

@@ -1,3 +1,4 @@
+/* Messages at their limits, cut at every byte, and signatures that fit another message. */
 #include "aq_test.h"
 
 #include "consensus/votes_wire.h"

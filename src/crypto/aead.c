@@ -1,3 +1,4 @@
+/* libsodium as Noise wants it; the nonce is a counter, little-endian behind four zeros. */
 #include "crypto/aead.h"
 
 #include <pthread.h>

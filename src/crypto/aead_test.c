@@ -1,3 +1,4 @@
+/* Handshakes of go-libp2p with all their private keys, done again; and everything in them damaged. */
 #include "crypto/aead.h"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* blst with every check that a caller could forget inside; batches by Pippenger over random factors. */
 #include "crypto/bls.h"
 
 #include "base/assert.h"

@@ -1,3 +1,4 @@
+/* Signatures of milagro and py_ecc, every encoding that the ciphersuite forbids, batches with one wrong member. */
 #include "crypto/bls.h"
 
 #include <pthread.h>

@@ -1,3 +1,5 @@
+/* blst's SHA-256 for everything, zero subtrees made once, and Keccak with the padding that Ethereum took before the
+   standard had its own. */
 #include "crypto/hash.h"
 
 #include <pthread.h>

@@ -1,3 +1,4 @@
+/* Vectors of the standards, other implementations at every length, roots at every depth. */
 #include "crypto/hash.h"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* One context for all threads; signatures are made low, and read high or low as Charon reads them. */
 #include "crypto/k1.h"
 
 #include <pthread.h>

@@ -1,3 +1,4 @@
+/* Signatures and keys of Charon, libp2p and Ethereum, and secrets out of range. */
 #include "crypto/k1.h"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* A file is judged before its costly key derivation, and every secret on the way lies in guarded memory. */
 #include "crypto/keystore.h"
 
 #include <openssl/evp.h>

@@ -1,3 +1,4 @@
+/* Keystores of the EIP, of Charon and of the deposit tool, our own, and files that are bad in one place. */
 #include "crypto/keystore.h"
 
 #include "aq_test.h"

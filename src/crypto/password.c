@@ -1,3 +1,4 @@
+/* Plain ASCII goes a way of its own, without a branch on it; the rest is utf8proc's NFKD, less its controls. */
 #include "crypto/password.h"
 
 #include <utf8proc.h>

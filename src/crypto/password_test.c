@@ -1,3 +1,4 @@
+/* Passwords in many scripts, against what other implementations make of them. */
 #include "crypto/password.h"
 
 #include "aq_test.h"

@@ -1,3 +1,5 @@
+/* No branch and no table index depends on a secret here; what calls leave on the stack and in registers is
+   overwritten. */
 #include "crypto/secret.h"
 
 #include <sodium.h>

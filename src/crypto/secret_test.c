@@ -1,3 +1,4 @@
+/* The constant-time forms against the plain ones, and guarded memory in use. */
 #include "aq_test.h"
 
 #include "base/hex.h"

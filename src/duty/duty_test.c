@@ -1,3 +1,4 @@
+/* Times of a Charon node's duties, and the gate at both its ends. */
 #include "aq_test.h"
 
 #include "base/time.h"

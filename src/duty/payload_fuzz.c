@@ -1,3 +1,4 @@
+/* Payloads that read are written in one form, and a copy with its signature replaced is the same object. */
 #include "base/assert.h"
 #include "duty/payload.h"
 #include "fake/fuzz_json.h"

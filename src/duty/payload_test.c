@@ -1,3 +1,4 @@
+/* Recorded payloads of every type and fork, and hostile ones. */
 #include "aq_test.h"
 
 #include "base/hex.h"

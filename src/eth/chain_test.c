@@ -1,3 +1,4 @@
+/* Signing roots of real clients on two networks, at both ends of each fork. */
 #include "aq_test.h"
 
 #include "base/hex.h"

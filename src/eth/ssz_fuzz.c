@@ -1,3 +1,4 @@
+/* Any bytes as a value of any type: what is valid goes to JSON and comes back. */
 #include "base/assert.h"
 #include "codec/json.h"
 #include "eth/types.h"

@@ -1,3 +1,4 @@
+/* A macro a kind and a line a container, in the order of the specification's files. */
 #include "eth/types.h"
 
 #include "base/compiler.h"

@@ -1,3 +1,4 @@
+/* Values of Lodestar's and Charon's libraries for every container, damaged ones, and the table's own arithmetic. */
 #include "aq_test.h"
 
 #include <strings.h>

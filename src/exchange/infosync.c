@@ -1,3 +1,4 @@
+/* One duty at an epoch's last slot: lists are gathered, the leader's result goes through consensus. */
 #include "exchange/infosync.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* Clusters on virtual time, at the last slot of an epoch, with peers that are slow, silent or wrong. */
 #include "exchange/infosync.h"
 
 #include "fake/nodes.h"

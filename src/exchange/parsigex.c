@@ -1,3 +1,5 @@
+/* A set in is checked and handed on at once; a set out is kept and sent again until each peer has it or its duties
+   are over. */
 #include "exchange/parsigex.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* Recorded sets of Charon, a set changed in each way that must not pass, and peers that come and go. */
 #include "exchange/parsigex.h"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* Scores are summed over the lists, ties go by who was seen first: the reference sorts so. */
 #include "exchange/priority.h"
 
 #include <stdlib.h>

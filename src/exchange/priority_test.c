@@ -1,3 +1,4 @@
+/* Charon's hashes, scores and results, and results that do not follow from their messages. */
 #include "exchange/priority.h"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* Submissions beside recorded ones, to beacon nodes that refuse, are old, or are away. */
 #include "flow/broadcaster.h"
 
 #include "aq_test.h"

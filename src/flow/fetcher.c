@@ -1,3 +1,4 @@
+/* A task a duty, an item a request: what is common to all duties. What each asks is in fetcher_requests.c. */
 #include <stdlib.h>
 
 #include "base/assert.h"

@@ -1,3 +1,4 @@
+/* Requests beside recorded ones, and answers that are late, garbage or of another kind than was asked for. */
 #include "flow/fetcher.h"
 
 #include "aq_test.h"

@@ -1,3 +1,5 @@
+/* Own duties, then the beacon node's view of what the leader proposes; verdicts may come later, and are asked for
+   again. */
 #include "flow/judge.h"
 
 #include <stdio.h>

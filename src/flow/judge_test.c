@@ -1,3 +1,4 @@
+/* Proposals of leaders that leave out, invent and overpay, before beacon nodes that know more or less than ours. */
 #include "flow/judge.h"
 
 #include "fake/nodes.h"

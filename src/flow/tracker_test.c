@@ -1,3 +1,4 @@
+/* Stories of duties as marks, and the one line that each must leave. */
 #include "flow/tracker.h"
 
 #include "aq_test.h"

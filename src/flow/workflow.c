@@ -1,3 +1,4 @@
+/* The wiring: every part is made here, and each says through here what the next one does. */
 #include "flow/workflow.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* A whole cluster, and one thing in it that no rule may let pass. */
 #include "flow/workflow.h"
 
 #include "consensus/consensus_internal.h"

@@ -1,3 +1,4 @@
+/* Signatures, own ones and the cluster's: checked, recorded, then kept, shared and submitted, in this order. */
 #include <stdio.h>
 #include <stdlib.h>
 

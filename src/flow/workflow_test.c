@@ -1,3 +1,4 @@
+/* Whole clusters from the trigger to the beacon node, with nodes, clients and journals that fail. */
 #include "flow/workflow.h"
 
 #include "fake/nodes.h"

@@ -1,3 +1,4 @@
+/* Percent-decoding that refuses rather than guesses, and templates matched segment by segment. */
 #include "http/http.h"
 
 #include <strings.h>

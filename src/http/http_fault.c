@@ -1,3 +1,4 @@
+/* The sentences. */
 #include "http/http_fault.h"
 
 #include <stdio.h>

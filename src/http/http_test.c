@@ -1,3 +1,4 @@
+/* Queries, headers and paths, one rule a row. */
 #include "http/http.h"
 
 #include "aq_test.h"

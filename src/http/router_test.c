@@ -1,3 +1,4 @@
+/* A small table of routes, asked for everything near to its rows. */
 #include "http/router.h"
 #include "aq_test.h"
 

@@ -1,3 +1,4 @@
+/* An ENR is signed RLP with sorted keys; a peer id is the key itself in a wrapper. */
 #include "identity/identity.h"
 
 #include <stdio.h>

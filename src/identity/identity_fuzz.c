@@ -1,3 +1,4 @@
+/* Any bytes as an ENR, as a peer id and as the text of one: a status, and nothing read outside. */
 #include "crypto/aead.h"
 #include "identity/identity.h"
 

@@ -1,3 +1,4 @@
+/* The reference's ENRs and peer ids, both ways, and one of each altered in every character. */
 #include "identity/identity.h"
 
 #include "aq_test.h"

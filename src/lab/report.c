@@ -1,3 +1,4 @@
+/* Lines of all nodes come in by the duty; a duty counts once, as done when one of them says so. */
 #include "lab/report.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* Verdict lines of several nodes, counted. */
 #include "lab/report.h"
 
 #include "aq_test.h"

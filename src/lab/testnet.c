@@ -1,3 +1,4 @@
+/* From making the cluster to the last report: what starts when, what the plan kills, and what is asked each slot. */
 #include "lab/testnet.h"
 
 #include <dirent.h>

@@ -1,3 +1,4 @@
+/* Made before the node starts and ended with it: the temporary directory holds nothing that is worth keeping. */
 #include "lab/throwaway.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* First signatures, waiters, and the exits that no deadline clears away. */
 #include "ledger/aggsigdb.h"
 
 #include "aq_test.h"

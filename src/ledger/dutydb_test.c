@@ -1,3 +1,4 @@
+/* Each kind of value by each of its keys, and sets that do not fit together. */
 #include "ledger/dutydb.h"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* Partial signatures by share and root, refused, repeated, evicted. */
 #include "ledger/parsigdb.h"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* Beacon node and validator API first; the rest once the chain's parameters are known. */
 #include "node/core.h"
 
 #include "base/hex.h"

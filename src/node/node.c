@@ -1,3 +1,4 @@
+/* From files and flags to a running node, and back in the order that lets what is under way end. */
 #include "node/node_internal.h"
 
 #include <arpa/inet.h>

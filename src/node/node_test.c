@@ -1,3 +1,4 @@
+/* Addresses of listeners, as flags name them. */
 #include "node/node.h"
 
 #include "aq_test.h"

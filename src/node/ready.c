@@ -1,3 +1,4 @@
+/* Causes are asked in the order of their weight, and the first one that is there is told. */
 #include "node/ready.h"
 
 #include <stdio.h>

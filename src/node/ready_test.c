@@ -1,3 +1,4 @@
+/* One cause after the other, the worse one first. */
 #include "node/ready.h"
 
 #include "aq_test.h"

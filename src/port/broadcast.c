@@ -1,3 +1,4 @@
+/* The two families and the line that every broadcast leaves. */
 #include "port/broadcast.h"
 
 #include "base/log.h"

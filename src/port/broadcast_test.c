@@ -1,3 +1,4 @@
+/* The two families and the line. */
 #include "port/broadcast.h"
 
 #include "aq_test.h"

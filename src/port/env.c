@@ -1,3 +1,4 @@
+/* Both clocks are read at each look: what their difference moved by is the step. */
 #include "port/env.h"
 
 enum { LOOKS_MAX = 3 };

@@ -1,3 +1,4 @@
+/* Steps of the wall clock under timers of both kinds. */
 #include "port/env.h"
 
 #include "aq_test.h"

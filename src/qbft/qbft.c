@@ -1,3 +1,4 @@
+/* Inputs, the rules that they fire, and the effects that are left to be drained. */
 #include "qbft/qbft.h"
 
 #include "base/assert.h"

@@ -1,3 +1,4 @@
+/* What a message proves: justification, certificates, which value a later round builds on. */
 #include "base/assert.h"
 #include "qbft/qbft_internal.h"
 

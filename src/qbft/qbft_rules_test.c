@@ -1,3 +1,4 @@
+/* Messages that a rule must tell apart from those that nearly prove the same. */
 #include "aq_test.h"
 
 #include <stdlib.h>

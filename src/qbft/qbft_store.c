@@ -1,3 +1,4 @@
+/* Fixed rows by source, type and round, so that memory and work are bounded by the number of nodes. */
 #include "qbft/qbft_store.h"
 
 #include "base/assert.h"

@@ -1,3 +1,4 @@
+/* The machine beside Charon's algorithm step by step, then under our own rules, without a network. */
 #include "qbft/qbft.h"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* Protobuf to the machine's message and back; every check that needs no signature comes first. */
 #include "qbft/qbft_wire.h"
 
 #include "base/assert.h"

@@ -1,3 +1,4 @@
+/* Charon's bytes, hashes and verdicts, and messages at their bounds. */
 #include "qbft/qbft_wire.h"
 
 #include "aq_test.h"

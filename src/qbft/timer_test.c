@@ -1,3 +1,4 @@
+/* Charon's table of time-outs and leaders, and what we added to it. */
 #include "qbft/timer.h"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* A run of heads on the same wrong side is told; one alone may be late or lie. */
 #include "schedule/clock_watch.h"
 
 #include "base/time.h"

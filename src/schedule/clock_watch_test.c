@@ -1,3 +1,4 @@
+/* Heads that come early or late, by runs. */
 #include "schedule/clock_watch.h"
 
 #include "aq_test.h"

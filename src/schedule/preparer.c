@@ -1,3 +1,4 @@
+/* All recipients in one request, repeated until it is taken, and made anew at the next epoch. */
 #include "schedule/preparer.h"
 
 #include <stdlib.h>

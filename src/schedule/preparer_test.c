@@ -1,3 +1,4 @@
+/* A beacon node that refuses, goes away and comes back. */
 #include "schedule/preparer.h"
 
 #include "fake/nodes.h"

@@ -1,3 +1,4 @@
+/* Answers of the beacon node by kind and epoch: kept, compared, handed to the API, made into definitions. */
 #include <stdio.h>
 #include <stdlib.h>
 

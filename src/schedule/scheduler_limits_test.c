@@ -1,3 +1,4 @@
+/* Epochs that pass, and sync committees as crowded as they can be. */
 #include "aq_test.h"
 #include "base/log.h"
 #include "base/metrics.h"

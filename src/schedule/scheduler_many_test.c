@@ -1,3 +1,4 @@
+/* More validators than a GET request takes. */
 #include "aq_test.h"
 #include "base/log.h"
 #include "base/metrics.h"

@@ -1,3 +1,4 @@
+/* Epochs on virtual time before a beacon node that is away, old, wrong or ahead. */
 #include "schedule/scheduler.h"
 
 #include "aq_test.h"

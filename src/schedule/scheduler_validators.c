@@ -1,3 +1,4 @@
+/* Who of the cluster is on the chain, refreshed in parts that fit into a request, by GET where there is no POST. */
 #include <stdlib.h>
 
 #include "base/assert.h"

@@ -1,3 +1,4 @@
+/* Requests to handlers with faults in between, the slot's tick, and what is counted as missed. */
 #include "simchain/beacon.h"
 
 #include <stdio.h>

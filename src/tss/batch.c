@@ -1,3 +1,4 @@
+/* From ready groups to one pairing product on a worker, and by bisection to the wrong partials when it fails. */
 #include <stdlib.h>
 
 #include "base/assert.h"

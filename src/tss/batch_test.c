@@ -1,3 +1,4 @@
+/* What a batch takes, in which order, and what it need not look at again. */
 #include "base/log.h"
 #include "fake/tss_world.h"
 

@@ -1,3 +1,4 @@
+/* Partials looked at one by one: what waits for its session, what came late, and the own client's requests. */
 #include <stdlib.h>
 
 #include "base/assert.h"

@@ -1,3 +1,4 @@
+/* Own requests with bad items among good ones, and partials that come late. */
 #include "fake/tss_world.h"
 
 typedef struct {

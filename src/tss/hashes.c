@@ -1,3 +1,4 @@
+/* Roots hashed to the curve, kept by use, so that one root a slot is hashed once. */
 #include <stdlib.h>
 
 #include "base/metrics.h"

@@ -1,3 +1,4 @@
+/* A known key, split, signed with, combined and verified on a worker. */
 #include <stdlib.h>
 
 #include "base/log.h"

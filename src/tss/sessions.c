@@ -1,3 +1,4 @@
+/* A session from its first partial to its one end, its groups by root, and the room that duties and peers have. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,3 +1,4 @@
+/* Rooms of a session: strangers' roots, evicted partials, places in the maps. */
 #include "fake/tss_world.h"
 
 /* A cluster of n with bytes for signatures, which nobody looks at below the threshold of n. */

@@ -1,3 +1,4 @@
+/* Every cluster size and threshold: the signature comes with the last partial that it needs. */
 #include "fake/tss_world.h"
 
 /* Each place that compares a count of partials with the threshold, for every size of a cluster: one fewer does nothing,

@@ -1,3 +1,4 @@
+/* Partials in, from whom and how many; what they advance in sessions.c and batch.c. */
 #include "tss/tss.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Sets of partials, good, corrupt in each way, or colluding; and the one end of each session. */
 #include "fake/tss_world.h"
 
 /* Goal: every set of at least t partials gives the cluster's one group signature.

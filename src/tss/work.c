@@ -1,3 +1,4 @@
+/* What workers do with a batch: on copies only, no state of the loop thread in it. */
 #include "base/assert.h"
 #include "tss/tss_internal.h"
 

@@ -1,3 +1,4 @@
+/* The client's clockwork: duties by epoch, slots by timer; what is signed is in vc_attest.c and vc_propose.c. */
 #include "vc/vc_internal.h"
 
 #include <stdio.h>

@@ -6,6 +6,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 import lint_faults
 
+SAID = "/* What it does. */"
 CHANGES = "an assertion changes something"
 CALLS = "an assertion calls {}: AQ_MUST, or a name for LOOKS in tools/lint_faults.py"
 # (path, text, findings without the path)
@@ -20,6 +21,9 @@ CASES = [
     ("src/a/a_fuzz.c", "  AQ_ASSERT(aq_open(&(aq_cfg){.path = p}) == AQ_OK);\n", []),
     ("src/a/a.c", "  if (a->b) aq_b_free(a->b);\n  if (c)\n    free(c);\n", ["1: aq_b_free takes NULL: no guard", "2: free takes NULL: no guard"]),
     ("src/a/a.c", "  if (ended) free(l);\n  if (a) aq_a_stop(a);\n", []),
+    ("src/a/a.c", "/* src/a/a.c */\n", ["1: no opening line that says what the file does"]),
+    ("src/a/b_test.c", "/**/\n", ["1: no opening line that says what the file does"]),
+    ("src/a/b_test.c", "/* Vectors of the\n   standard. */\n", []),
     ("src/a/a_int.h", "", ["1: a folder's own header is x_internal.h"]),
     ("test/support/internal.h", "", ["1: a folder's own header is x_internal.h"]),
     ("src/a/a.c", '\n#include "b/b_internal.h"\n#include "a/a_internal.h"\n', ["2: b keeps that header for itself"]),
@@ -43,12 +47,12 @@ WHOLE = [
 
 wrong = 0
 for title, texts, want in WHOLE:
-    got = lint_faults.check(texts)
+    got = lint_faults.check([(p, SAID + t if p.endswith(".c") else t) for p, t in texts])
     if got != want:
         wrong += 1
         print(f"{title}: {got}, not {want}")
 for path, text, want in CASES:
-    got = lint_faults.check([(path, text)])
+    got = lint_faults.check([(path, text if text.startswith("/*") or not path.endswith(".c") else SAID + text)])
     if got != [f"{path}:{w}" for w in want]:
         wrong += 1
         print(f"{text!r}: {got}, not {want}")

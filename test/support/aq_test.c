@@ -1,3 +1,4 @@
+/* Vectors as files, JSON or hex, or the test fails with the file's name. */
 #include "aq_test.h"
 
 #include "base/hex.h"

@@ -1,3 +1,4 @@
+/* The needle is XORed with a mask, in the buffer too, so that the scan does not find itself. */
 #include "image_scan.h"
 
 #include <fcntl.h>

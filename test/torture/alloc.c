@@ -1,3 +1,4 @@
+/* malloc and its kin under --wrap: the k-th call is refused, what is not freed is counted. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Files, folders and what of each is durable, as lists of changes that a power cut may keep or drop. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SQLite's VFS over that disk. */
 #include <stdlib.h>
 #include <string.h>
 

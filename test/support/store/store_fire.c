@@ -1,3 +1,4 @@
+/* The calls of a run, what was answered, and the judge that compares both stores. */
 #include <stdarg.h>
 
 #include "base/metrics.h"

@@ -1,3 +1,4 @@
+/* Random records out of a small set of keys, so that many contradict one another. */
 #include "store_fire_internal.h"
 
 /* Small spaces of keys, so that equal repetitions and contradictions are frequent. */

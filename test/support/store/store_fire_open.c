@@ -1,3 +1,4 @@
+/* Opening after a cut or a loss: which of the worlds that could be is it? */
 #include <sqlite3.h>
 
 #include "store_fire_internal.h"

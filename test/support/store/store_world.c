@@ -1,3 +1,4 @@
+/* The rules in the plainest form that they have, for others to be compared with. */
 #include <stdio.h>
 #include <string.h>
 
