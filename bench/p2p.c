@@ -8,7 +8,7 @@
 #include "fake/net.h"
 #include "p2p/conn.h"
 
-enum { PLAIN_LEN = AQ_NOISE_PLAIN_MAX, BULK_LEN = 1 << 20, VOTE_LEN = 600 };
+enum { PLAIN_LEN = AQ_NOISE_PLAIN_MAX, BULK_LEN = 1 << 20, VOTE_LEN = 600, HANDSHAKE_MAX = 1024 };
 
 static aq_k1_key *key;
 static aq_noise sender, receiver;
@@ -22,7 +22,7 @@ static void pass(aq_noise *to, aq_buf *msg, aq_buf *answer) {
 static void handshake(void *arg) {
   (void)arg;
   uint8_t secrets[64];
-  aq_buf a = AQ_BUF(1024), b = AQ_BUF(1024), c = AQ_BUF(1024);
+  aq_buf a = AQ_BUF(HANDSHAKE_MAX), b = AQ_BUF(HANDSHAKE_MAX), c = AQ_BUF(HANDSHAKE_MAX);
   memset(secrets, 3, sizeof secrets);
   aq_noise_init(&sender, true, key, secrets, true);
   aq_noise_init(&receiver, false, key, secrets, true);

@@ -11,6 +11,8 @@
 #include "base/hex.h"
 #include "qbft/qbft_wire.h"
 
+#define ARENA_MAX ((size_t)4 << 30) /* all votes and values of all stores that are read */
+
 enum { STORES_MAX = AQ_QBFT_NODES_MAX };
 
 /* One vote of one node, as its store has it. */
@@ -283,7 +285,7 @@ int aq_replay_main(int argc, char **argv) {
     return 2;
   }
   if (r.n == 0) r.n = (uint32_t)r.store_cnt;
-  aq_arena_init(&r.arena, (size_t)4 << 30);
+  aq_arena_init(&r.arena, ARENA_MAX);
   bool ok = true;
   for (size_t i = 0; i < r.store_cnt && ok; i++) ok = read_store(&r, i);
   if (ok) {

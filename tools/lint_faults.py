@@ -6,6 +6,7 @@ frees        take NULL: nothing guards their call.
 openings     A .c file begins with what it does, in a comment that is not its name again.
 names        What one folder shares with nobody stands in x_internal.h and is included there alone; what a header declares begins with
              aq_ (there: or with the folder's own prefix), and no name ends in an underscore.
+sizes        The limit of a buffer, an arena or a document has a name, and the name its reason.
 initialisers A struct in which two members could change places without a word from the compiler (numbers, or pointers to one
              type) is made with the members' names, but for rows of a table and ORDERED. Tests as they like.
 exports      A function of a header is called by the product, the simulator or a bench, or stands in TESTED with the reason."""
@@ -118,6 +119,18 @@ def frees(path, text):
             for m in re.finditer(r"\bif \(([\w.>-]+)\)\s+(aq_\w+_free|free)\(\1\)", text)]
 
 
+SIZED = re.compile(r"\b(AQ_BUF|aq_arena_init|aq_json_parse)\(")
+
+
+def sizes(path, text):
+    bad = []
+    for m in SIZED.finditer(text):
+        given = text[m.end():closing(text, m.end() - 1)]
+        if re.search(r"<<|\b\d{3,}u?\b", given):
+            bad.append(f"{path}:{line_of(text, m.start())}: a size without a name and its reason")
+    return bad
+
+
 def members(body):
     """Types of a struct's members, what holds functions and other structs left out."""
     while re.search(r"\{[^{}]*\}", body):
@@ -201,5 +214,5 @@ def check(texts):
         if not LATER.match(path):
             bad += assertions(path, text)
             if not TESTS.search(path):
-                bad += frees(path, text)
+                bad += frees(path, text) + sizes(path, text)
     return bad + initialisers(plain) + exports(plain)

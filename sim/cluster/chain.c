@@ -125,7 +125,7 @@ static gossip *reach(sim_world *w, const aq_beacon_block *b, uint32_t op, uint64
   gossip *g = calloc(1, sizeof *g);
   AQ_ASSERT(g);
   g->w = w, g->op = op, g->block = *b;
-  g->ssz = AQ_BUF(1 << 20);
+  g->ssz = AQ_BUF(SIM_SCRATCH);
   aq_buf_put_bytes(&g->ssz, b->ssz);
   aq_list_push(&w->blocks, &g->link);
   aq_timer_set(&w->own.env.env, &g->timer, w->time.now_ns + AQ_MILLIS(ms), heard, g);

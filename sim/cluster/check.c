@@ -380,7 +380,7 @@ void sim_check_told(sim_node *from, aq_bytes msg) {
   aq_arena a;
   if (!scheduled(from->w, SIM_OLD_STORE)) return; /* only there it is asked who was told */
   if (from->nature != SIM_HONEST || !sim_first_vote(&raw, &end, msg)) return;
-  aq_arena_init(&a, 1 << 20);
+  aq_arena_init(&a, SIM_SCRATCH);
   bool read = aq_qbft_wire_read(&m, &cnt, 1, &duty, &a, from->w->n, raw, false) == AQ_OK;
   if (read && m.from == from->op && duty.slot < SIM_SLOTS_MAX) {
     AQ_LIST_EACH(&checks(from->w)->sent[from->op][duty.slot], s, sent_vote, link) {
@@ -403,7 +403,7 @@ static void check_vote(sim_node *n, aq_bytes msg) {
     sim_fail(w, "node %u sent a consensus message that does not begin with a vote", n->op);
     return;
   }
-  aq_arena_init(&a, 1 << 20);
+  aq_arena_init(&a, SIM_SCRATCH);
   if (aq_qbft_wire_read(&m, &cnt, 1, &duty, &a, w->n, raw, false) != AQ_OK)
     sim_fail(w, "node %u sent a consensus message that does not decode", n->op);
   else if (m.from == n->op && m.type != AQ_QBFT_DECIDED && !fake_disk_has_vote(&n->disk, duty, raw))
@@ -473,7 +473,7 @@ aq_status sim_read_shares(aq_parsigex_set *out, aq_arena *a, sim_node *n, aq_byt
 static void check_shares(sim_node *n, aq_bytes msg) {
   aq_parsigex_set set;
   aq_arena a;
-  aq_arena_init(&a, 4 << 20);
+  aq_arena_init(&a, SIM_VALUE_SCRATCH);
   aq_status st = sim_read_shares(&set, &a, n, msg);
   if (st != AQ_OK && st != AQ_E_STALE)
     sim_fail(n->w, "node %u sent shares that no peer takes: %s", n->op, aq_status_text(st));

@@ -257,8 +257,8 @@ void sim_exit_submitted(sim_node *n, const aq_httpc_req *req) {
   sim_world *w = n->w;
   const aq_ssz_type *t = &aq_t_signed_voluntary_exit;
   uint8_t root[32];
-  aq_buf ssz = AQ_BUF(256);
-  yyjson_doc *doc = aq_json_parse(req->body, 1 << 16, NULL);
+  aq_buf ssz = AQ_BUF(SIM_OBJECT_MAX);
+  yyjson_doc *doc = aq_json_parse(req->body, SIM_OBJECT_MAX, NULL);
   if (!w->exits || !doc || aq_ssz_from_json(&ssz, t, yyjson_doc_get_root(doc), NULL) != AQ_OK) {
     sim_fail(w, "node %u submitted what is no exit, or nobody leaves", n->op);
   } else {

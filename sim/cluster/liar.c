@@ -39,7 +39,7 @@ static bool mutate(sim_node *n, aq_bytes msg, aq_buf *out) {
   uint32_t cnt = 0;
   aq_duty duty;
   uint8_t signed_raw[AQ_QBFT_RAW_MAX];
-  aq_arena_init(&a, 1 << 20);
+  aq_arena_init(&a, SIM_SCRATCH);
   bool ok = aq_qbft_wire_read(&m, &cnt, 1, &duty, &a, w->n, raw, false) == AQ_OK;
   if (ok) {
     change(w, &m);
@@ -59,7 +59,7 @@ static bool sign_another(sim_node *n, aq_bytes msg, aq_buf *out) {
   aq_parsig item[SIM_VALIDATORS_MAX];
   aq_buf data[SIM_VALIDATORS_MAX] = {{0}};
   aq_arena a;
-  aq_arena_init(&a, 4 << 20);
+  aq_arena_init(&a, SIM_VALUE_SCRATCH);
   bool ok = sim_read_shares(&set, &a, n, msg) == AQ_OK && set.cnt <= AQ_COUNT(item);
   for (uint32_t i = 0; ok && i < set.cnt; i++) {
     const aq_parsigex_item *it = &set.item[i];
@@ -70,7 +70,7 @@ static bool sign_another(sim_node *n, aq_bytes msg, aq_buf *out) {
     item[i].share_idx = n->op + 1;
     memcpy(item[i].pubkey, w->dist[it->validator].pubkey, 48);
     aq_bls_sign(item[i].sig, w->share_secret[n->op][it->validator], root);
-    data[i] = AQ_BUF(4u << 20);
+    data[i] = AQ_BUF(SIM_VALUE_SCRATCH);
     ok = aq_signed_with_sig(&d, &a, it->data, item[i].sig) == AQ_OK && aq_signed_encode(&data[i], &d) == AQ_OK;
     item[i].data = aq_buf_bytes(&data[i]);
   }
@@ -103,7 +103,7 @@ bool sim_hides(sim_node *n, uint32_t op, aq_net_proto proto, aq_bytes msg) {
   aq_bytes raw;
   size_t end;
   aq_arena a;
-  aq_arena_init(&a, 1 << 20);
+  aq_arena_init(&a, SIM_SCRATCH);
   bool shown = sim_first_vote(&raw, &end, msg) &&
                aq_qbft_wire_read(&m, &cnt, 1, &duty, &a, w->n, raw, false) == AQ_OK && m.type == AQ_QBFT_PRE_PREPARE;
   aq_arena_free(&a);
@@ -141,7 +141,7 @@ static void say(sim_node *n, aq_net_proto proto, aq_bytes msg) {
 static void flood(sim_node *n, const sim_fault *f) {
   sim_world *w = n->w;
   for (uint64_t i = 0; i < f->p; i++) {
-    aq_buf b = AQ_BUF(4u << 20);
+    aq_buf b = AQ_BUF(SIM_VALUE_SCRATCH);
     size_t len = (size_t)(sim_chance(w, 20) ? sim_between(w, 1 << 16, 1 << 20) : sim_random(w, 600));
     uint8_t *p = aq_buf_extend(&b, len);
     for (size_t k = 0; p && k < len; k += 1 + len / 256) p[k] = (uint8_t)sim_random(w, 256);

@@ -119,7 +119,7 @@ static uint32_t by_bit(const sim_node *n, aq_duty duty, aq_bytes att) {
 static void check_attestation(sim_node *n, aq_fork fork, yyjson_val *val) {
   bool electra = fork >= AQ_ELECTRA;
   const aq_ssz_type *t = electra ? &aq_t_single_attestation : &aq_t_attestation_phase0;
-  aq_buf ssz = AQ_BUF(1 << 16);
+  aq_buf ssz = AQ_BUF(SIM_OBJECT_MAX);
   if (aq_ssz_from_json(&ssz, t, val, NULL) != AQ_OK) {
     sim_fail(n->w, "node %u submitted what is no attestation of its fork", n->op);
   } else {
@@ -184,7 +184,7 @@ void sim_check_submitted(sim_node *n, const aq_httpc_req *req) {
 static bool first_vote(uint8_t root[32], uint8_t sig[96], const aq_chain *chain, aq_bytes body) {
   yyjson_doc *doc = aq_json_parse(body, ROOM, NULL);
   yyjson_val *first = yyjson_arr_get_first(yyjson_doc_get_root(doc));
-  aq_buf ssz = AQ_BUF(1 << 16);
+  aq_buf ssz = AQ_BUF(SIM_OBJECT_MAX);
   bool ok = aq_json_hex(first, "signature", sig, 96) &&
             aq_ssz_from_json(&ssz, &aq_t_attestation_data, yyjson_obj_get(first, "data"), NULL) == AQ_OK;
   if (ok) {

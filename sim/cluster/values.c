@@ -163,7 +163,7 @@ static void write_votes(aq_buf *out, aq_hash *hash, aq_arena *a, const votes *v)
     uint8_t ssz[128];
     aq_att_data_put(ssz, &v->item[i].data);
     aq_unsigned_data d = {.duty = AQ_DUTY_ATTESTER, .value = aq_bytes_of(ssz, sizeof ssz), .attester = v->item[i].duty};
-    data[i] = AQ_BUF(4096);
+    data[i] = AQ_BUF(SIM_OBJECT_MAX);
     AQ_MUST(aq_unsigned_encode(&data[i], &d) == AQ_OK);
     memcpy(item[i].pubkey, v->item[i].pubkey, 48);
     item[i].data = aq_buf_bytes(&data[i]);
@@ -270,7 +270,7 @@ bool sim_lie_values(sim_node *n, aq_bytes msg, aq_buf *out) {
   sim_world *w = n->w;
   if (!n->core.chain_known || (!n->lies && !sim_fault_of(w, SIM_LIE_VALUES, n->op))) return false;
   aq_arena a;
-  aq_arena_init(&a, 2 * msg.len + (64 << 20));
+  aq_arena_init(&a, 2 * msg.len + SIM_MESSAGE_SCRATCH);
   const aq_qbft_wire_ctx ctx = {.n = w->n, .chain = &n->core.chain, .now_ns = aq_now_ns(&n->proc.env.env)};
   aq_qbft_wire m;
   lie *l = NULL;

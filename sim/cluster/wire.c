@@ -43,7 +43,7 @@ static void tcp_close(void *ctx, uint64_t conn) { fake_tcp_close(socket_of(ctx),
 static void net_send(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_done done, void *arg) {
   sim_node *n = ctx;
   const aq_net *net = aq_host_net(wire_of(n)->host);
-  aq_buf changed = AQ_BUF(64u << 20);
+  aq_buf changed = AQ_BUF(SIM_MESSAGE_SCRATCH);
   n->w->out->messages++;
   if (!n->proc.env.dead && n->nature == SIM_HONEST) sim_check_sent(n, peer, proto, msg);
   if (!n->proc.env.dead) sim_trace(n->w, "send", n->idx, peer, msg);

@@ -29,6 +29,10 @@ enum {
   SIM_SLOTS_MAX = 512,
   SIM_STEPS_PER_SLOT_MAX = 200000, /* more is a storm */
   SIM_SENDS_MAX = 4096,            /* messages of one node on their way; more is a flood by an honest node */
+  SIM_SCRATCH = 1 << 20,           /* an arena for one look at small things */
+  SIM_VALUE_SCRATCH = 4 << 20,     /* and at a value: blocks here are nearly empty */
+  SIM_MESSAGE_SCRATCH = 64 << 20,  /* and at a whole message, as large as the net takes one */
+  SIM_OBJECT_MAX = 64 << 10,       /* an attestation or exit, SSZ or JSON */
   SIM_MEMORY_MAX = 512 << 20
 };
 

@@ -349,7 +349,7 @@ static void put_value(aq_buf *out, sqlite3_stmt *s, int at) {
 
 aq_status aq_db_dump(aq_db *db, void (*line)(void *arg, aq_bytes line), void *arg) {
   static const char *const table[] = {"meta", "vote", "blob", "decided", "sign", "mark", "peer"};
-  aq_buf out = AQ_BUF(1 << 20);
+  aq_buf out = AQ_BUF(AQ_DB_REPORT_MAX);
   aq_status st = AQ_OK;
   for (size_t i = 0; i < AQ_COUNT(table) && st == AQ_OK; i++) {
     sqlite3_stmt *s = NULL;

@@ -6,7 +6,7 @@
 
 #include "adapter/sqlite_db.h"
 
-enum { AQ_INTERCHANGE_MAX = 256 << 20 };
+enum { AQ_INTERCHANGE_MAX = 256 << 20, AQ_DB_REPORT_MAX = 1 << 20 }; /* of a report: a line a table or fault */
 
 /* A validator has two keys at one operator: the share, which the operator's client signs with, and the group's. Client
    databases and the files of clients name shares, the store of a node names groups. */

@@ -255,13 +255,15 @@ static const char *item_text(const aq_call *c, uint32_t i) {
   }
 }
 
+enum { FAILURE_MAX = 256 }; /* JSON of one refused item: most texts are far shorter */
+
 void aq_call_submitted(aq_call *c) {
   if (c->submits > 0 || c->answered) return;
   if (c->gone) {
     call_free(c);
     return;
   }
-  aq_buf body = AQ_BUF((size_t)AQ_VAPI_ITEMS_MAX * 256);
+  aq_buf body = AQ_BUF((size_t)AQ_VAPI_ITEMS_MAX * FAILURE_MAX);
   uint32_t bad = 0;
   bool only_env = true;
   for (uint32_t i = 0; i < c->item_cnt; i++) {
@@ -281,7 +283,7 @@ void aq_call_submitted(aq_call *c) {
   for (uint32_t i = c->item_cnt; i-- > 0;) {
     if (c->item[i] != AQ_OK) first = item_text(c, i);
   }
-  aq_buf out = AQ_BUF(body.len + 4096);
+  aq_buf out = AQ_BUF(body.len + AQ_VAPI_ERROR_MAX);
   aq_buf_printf(&out, "{\"code\":%d,\"message\":", code);
   aq_json_put_str(&out, aq_bytes_str(first));
   aq_buf_put_str(&out, ",\"failures\":[");
@@ -393,7 +395,7 @@ static void post_duty(aq_call *c) {
 }
 
 static void get_version(aq_call *c) {
-  aq_buf body = AQ_BUF(1024);
+  aq_buf body = AQ_BUF(AQ_VAPI_OBJECT_MAX);
   /* "charon" in it makes client libraries skip the RANDAO comparison (validator-api.md 12). */
   aq_buf_printf(&body, "{\"data\":{\"version\":\"aequa/%s/charon-compatible/linux\"}}", c->v->cfg.version);
   aq_call_json(c, 200, aq_buf_bytes(&body));

@@ -6,6 +6,8 @@
 
 #include "base/assert.h"
 
+enum { ATTESTATION_MAX = 1024 }; /* SSZ, with the bits of the largest committee of phase0 */
+
 static aq_duty duty_of(uint64_t slot) { return (aq_duty){slot, AQ_DUTY_ATTESTER}; }
 
 /* ---- attestation_data ---- */
@@ -40,7 +42,7 @@ static void data_known(void *arg, aq_status st, const aq_unsigned_data *data, co
     aq_call_answer(c, 200, &(aq_http_headers){&h, 1}, data->value, NULL);
     return;
   }
-  aq_buf body = AQ_BUF(4096);
+  aq_buf body = AQ_BUF(AQ_VAPI_OBJECT_MAX);
   aq_buf_put_str(&body, "{\"data\":");
   aq_ssz_to_json(&body, &aq_t_attestation_data, data->value);
   aq_buf_put_u8(&body, '}');
@@ -95,7 +97,7 @@ static const char *take_validator(const aq_call *c, item *it, aq_dutydb_entry du
 
 /* A SingleAttestation becomes an Electra attestation with an empty bit list and one committee bit (core.md 4.2). */
 static const char *from_single(aq_call *c, item *it, aq_fork fork, yyjson_val *val) {
-  aq_buf ssz = AQ_BUF(1024);
+  aq_buf ssz = AQ_BUF(ATTESTATION_MAX);
   const char *bad = NULL;
   if (aq_ssz_from_json(&ssz, &aq_t_single_attestation, val, NULL) != AQ_OK) {
     aq_buf_free(&ssz);
@@ -117,7 +119,7 @@ static const char *from_single(aq_call *c, item *it, aq_fork fork, yyjson_val *v
     committee = duty.data->attester.committee_index % 64;
     bits[committee / 8] = (uint8_t)(1u << (committee % 8));
     static const uint8_t no_bits = 1;
-    aq_buf value = AQ_BUF(1024);
+    aq_buf value = AQ_BUF(ATTESTATION_MAX);
     const aq_bytes part[] = {aq_bytes_of(&no_bits, 1), data, sig, aq_bytes_of(bits, 8)};
     if (aq_ssz_pack(&value, &aq_t_attestation_electra, part, 4) != AQ_OK) bad = "cannot be encoded";
     it->partial.data = (aq_signed_data){.duty = duty_of(it->slot).type,
@@ -149,7 +151,7 @@ static bool single_bit(aq_bytes value, uint32_t *pos, uint32_t *bits_cnt) {
 }
 
 static const char *from_phase0(aq_call *c, item *it, aq_fork fork, yyjson_val *val) {
-  aq_buf ssz = AQ_BUF(1024);
+  aq_buf ssz = AQ_BUF(ATTESTATION_MAX);
   uint32_t bit = 0, cnt = 0;
   if (aq_ssz_from_json(&ssz, &aq_t_attestation_phase0, val, NULL) != AQ_OK) {
     aq_buf_free(&ssz);

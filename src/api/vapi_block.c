@@ -5,6 +5,12 @@
 #include "base/hex.h"
 #include "eth/block.h"
 
+enum {
+  BLOCK_JSON_MAX = 4 * AQ_VAPI_BLOCK_MAX, /* two digits a byte, quotes and names */
+  REVEAL_MAX = 1 << 16,                   /* of any length that a query has, so that the error can show it */
+  EXIT_MAX = 256                          /* SSZ: 112 bytes */
+};
+
 /* ---- production ---- */
 
 static void answer_block(aq_call *c, const aq_unsigned_data *d) {
@@ -20,7 +26,7 @@ static void answer_block(aq_call *c, const aq_unsigned_data *d) {
     aq_call_answer(c, 200, &headers, d->value, NULL);
     return;
   }
-  aq_buf body = AQ_BUF(256u << 20);
+  aq_buf body = AQ_BUF(BLOCK_JSON_MAX);
   if (v3) {
     aq_buf_printf(&body,
                   "{\"execution_payload_blinded\":%s,\"execution_payload_value\":\"1\",\"consensus_block_value\":\"1\","
@@ -100,7 +106,7 @@ static void propose_resolved(void *arg, bool ok) {
 /* False: 400 was answered (validator-api.md 2.2). */
 static bool read_randao(aq_call *c) {
   const char *text = aq_call_query(c, "randao_reveal");
-  aq_buf any = AQ_BUF(1 << 16);
+  aq_buf any = AQ_BUF(REVEAL_MAX);
   bool ok = false;
   if (!text || !text[0])
     aq_call_error(c, 400, "missing 0x-hex query parameter randao_reveal");
@@ -235,7 +241,7 @@ void aq_vapi_submit_exit(aq_call *c) {
   if (!aq_call_ready(c) || !aq_call_media(c, false)) return;
   yyjson_doc *doc = aq_call_body_json(c);
   if (!doc) return;
-  aq_buf value = AQ_BUF(256);
+  aq_buf value = AQ_BUF(EXIT_MAX);
   aq_err err = {0};
   if (aq_ssz_from_json(&value, &aq_t_signed_voluntary_exit, yyjson_doc_get_root(doc), &err) != AQ_OK) {
     aq_call_error(c, 400, "failed parsing json request body: %.160s", err.text);

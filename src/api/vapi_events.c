@@ -325,7 +325,7 @@ static void connect_to(aq_vapi_events *e, uint32_t wanted) {
     e->tries = (aq_vapi_tries){0};
     base = aq_vapi_upstream(e->v, &e->tries);
   }
-  aq_buf path = AQ_BUF(1 << 16), url = AQ_BUF(1 << 16);
+  aq_buf path = AQ_BUF(AQ_BN_URL_MAX), url = AQ_BUF(AQ_BN_URL_MAX);
   upstream *u = calloc(1, sizeof *u);
   AQ_ASSERT(u && base);
   *u = (upstream){.e = e, .topics = wanted, .place = e->tries.place, .refusal = AQ_BUF(REFUSAL_MAX)};

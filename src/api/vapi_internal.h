@@ -20,6 +20,7 @@ enum {
   AQ_VAPI_BLOCK_MAX = 64 << 20, /* blocks with blobs */
   AQ_VAPI_AGENT_MAX = 127,
   AQ_VAPI_ITEMS_MAX = AQ_VALIDATORS_MAX, /* of one submission */
+  AQ_VAPI_OBJECT_MAX = 4096,             /* JSON of one object of fixed size: attestation data, the version */
   AQ_VAPI_TEXT_MAX = 256,
   AQ_VAPI_ERROR_MAX = 4096, /* the body with such a text, each character escaped */
   AQ_VAPI_SUBMITS_MAX = 64, /* distinct slots of one submission */

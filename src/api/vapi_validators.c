@@ -9,6 +9,12 @@
 #include "base/hex.h"
 #include "http/http.h"
 
+enum {
+  RECORD_MAX = 64 << 10,  /* a beacon node's record of one validator has some hundred bytes */
+  RECORDS_MAX = 64 << 20, /* of all that a lock may have */
+  ENVELOPE_MAX = 4096     /* what stands around them */
+};
+
 /* Which validators a request named: each once, in the order of the request. */
 typedef struct {
   uint32_t *validator; /* lock indices */
@@ -180,7 +186,7 @@ static void drop_unwanted(const aq_call *c, id_list *ids, uint32_t filter) {
 }
 
 static void answer_validators(aq_call *c, const id_list *ids) {
-  aq_buf body = AQ_BUF(64u << 20);
+  aq_buf body = AQ_BUF(RECORDS_MAX);
   bool first = true;
   aq_buf_put_str(&body, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":[");
   for (uint32_t i = 0; i < ids->cnt; i++) put_record(&body, c->v, ids->validator[i], &first);
@@ -228,13 +234,13 @@ static void validators_ready(aq_call *c) {
 }
 
 static void one_validator(aq_call *c, const id_list *ids) {
-  aq_buf record = AQ_BUF(65536);
+  aq_buf record = AQ_BUF(RECORD_MAX);
   bool first = true;
   if (ids->cnt) put_record(&record, c->v, ids->validator[0], &first);
   if (record.len == 0) {
     aq_call_error(c, 404, "NotFound");
   } else {
-    aq_buf body = AQ_BUF(70000);
+    aq_buf body = AQ_BUF(RECORD_MAX + ENVELOPE_MAX);
     aq_buf_put_str(&body, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":");
     aq_buf_put_bytes(&body, aq_buf_bytes(&record));
     aq_buf_put_u8(&body, '}');

@@ -11,6 +11,8 @@
 #include "beacon/retry.h"
 #include "http/http.h"
 
+enum { URL_IDS_MAX = 1 << 20 }; /* a URL that lists the ids of all validators */
+
 /* ---- endpoints ---- */
 
 static uint64_t minute_now(const aq_bn *b) { return aq_mono_ns(b->cfg.env) / AQ_SECONDS(60); }
@@ -163,7 +165,7 @@ static void leg_done(void *arg, aq_status st, const aq_httpc_res *res);
 static void leg_start(aq_bn_call_rec *c, aq_bn_endpoint *ep, aq_http_headers headers) {
   aq_bn *b = c->bn;
   aq_bn_leg *leg = &c->leg[c->leg_cnt++];
-  aq_buf url = AQ_BUF(1 << 20);
+  aq_buf url = AQ_BUF(URL_IDS_MAX);
   aq_url_request(&url, ep->url, c->req.path);
   const aq_httpc_req req = {.method = c->req.method,
                             .url = aq_buf_cstr(&url),

@@ -8,7 +8,13 @@
 #include "port/env.h"
 #include "port/http.h"
 
-enum { AQ_BN_ENDPOINTS_MAX = 16, AQ_BN_HEADERS_MAX = 16, AQ_BN_CALLS_MAX = 4096, AQ_BN_BODY_MAX = 64 << 20 };
+enum {
+  AQ_BN_ENDPOINTS_MAX = 16,
+  AQ_BN_HEADERS_MAX = 16,
+  AQ_BN_CALLS_MAX = 4096,
+  AQ_BN_BODY_MAX = 64 << 20,
+  AQ_BN_URL_MAX = 1 << 16 /* of a route without a list of ids */
+};
 enum { AQ_BN_WHY_MAX = 320, AQ_BN_UNFIT_RUN = 3 };
 
 typedef struct {

@@ -171,7 +171,7 @@ static void connect_stream(void *arg) {
   aq_http_header h[1 + AQ_BN_HEADERS_MAX] = {{"Accept", "text/event-stream"}};
   size_t n = 1;
   for (size_t i = 0; i < cfg->headers.cnt && n < AQ_COUNT(h); i++) h[n++] = cfg->headers.item[i];
-  aq_buf url = AQ_BUF(1 << 16);
+  aq_buf url = AQ_BUF(AQ_BN_URL_MAX);
   aq_url_request(&url, ep->url,
                  s->few_topics ? "/eth/v1/events?topics=head&topics=chain_reorg"
                                : "/eth/v1/events?topics=head&topics=chain_reorg&topics=block_gossip&topics=block");

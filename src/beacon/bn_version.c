@@ -23,7 +23,7 @@ static void answered(void *arg, aq_status st, const aq_httpc_res *res) {
 void aq_bn_version_ask(aq_bn_endpoint *ep) {
   const aq_bn_cfg *cfg = &ep->bn->cfg;
   if (ep->version_id) return;
-  aq_buf url = AQ_BUF(1 << 16);
+  aq_buf url = AQ_BUF(AQ_BN_URL_MAX);
   aq_url_request(&url, ep->url, "/eth/v1/node/version");
   const aq_httpc_req req = {.method = "GET",
                             .url = aq_buf_cstr(&url),

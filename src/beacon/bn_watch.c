@@ -282,7 +282,7 @@ static void part_answered(void *arg, aq_status st, const aq_httpc_res *res) {
 
 static void part_ask(aq_bn_endpoint *ep) {
   const aq_bn_cfg *cfg = &ep->bn->cfg;
-  aq_buf url = AQ_BUF(1 << 16);
+  aq_buf url = AQ_BUF(AQ_BN_URL_MAX);
   aq_url_request(&url, ep->url, aq_bn_part_path[ep->view.part]);
   const aq_httpc_req req = {.method = "GET",
                             .url = aq_buf_cstr(&url),

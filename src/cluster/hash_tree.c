@@ -59,7 +59,7 @@ void aq_tree_raw(aq_tree *t, aq_bytes b) {
 }
 
 void aq_tree_u64_list(aq_tree *t, const uint64_t *v, size_t cnt, size_t limit) {
-  aq_buf packed = AQ_BUF(1u << 20);
+  aq_buf packed = AQ_BUF(AQ_TREE_LEAVES_MAX);
   uint8_t root[32];
   if (cnt > limit && !t->fault) t->fault = "a list of numbers is too long";
   for (size_t i = 0; i < cnt && i < limit; i++) {

@@ -11,7 +11,8 @@ typedef struct {
   const char *fault; /* the first thing that cannot be hashed; NULL: none */
 } aq_tree;
 
-#define AQ_TREE ((aq_tree){AQ_BUF(1u << 20), NULL})
+enum { AQ_TREE_LEAVES_MAX = 1 << 20 }; /* bytes: three times the leaves of the largest lock */
+#define AQ_TREE ((aq_tree){AQ_BUF(AQ_TREE_LEAVES_MAX), NULL})
 
 void aq_tree_chunk(aq_tree *t, const uint8_t chunk[32]);
 void aq_tree_u64(aq_tree *t, uint64_t v);

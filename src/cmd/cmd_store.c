@@ -94,7 +94,7 @@ static int run_check(const aq_cmd_ctx *ctx, void *cfg) {
   snprintf(backup, sizeof backup, "%s.bak", path);
   aq_status st = aq_db_view(&db, path, false, &err);
   if (st == AQ_OK) {
-    aq_buf out = AQ_BUF(1 << 20);
+    aq_buf out = AQ_BUF(AQ_DB_REPORT_MAX);
     st = aq_db_check(&db, &out);
     print_identity(&db);
     fputs(aq_buf_cstr(&out), stdout);

@@ -13,6 +13,8 @@
 #include "cluster/datadir.h"
 #include "codec/json.h"
 
+enum { GENESIS_MAX = 1 << 16 }; /* of /eth/v1/beacon/genesis: some 200 bytes */
+
 /* Where things lie when no flag says so. */
 static const char charon_dir[] = ".charon", client_name[] = "validator.db", node_name[] = "aequa.db";
 
@@ -187,7 +189,7 @@ typedef struct {
 
 static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
   question *q = arg;
-  yyjson_doc *doc = st == AQ_OK ? aq_json_parse(ans->body, 1 << 16, NULL) : NULL;
+  yyjson_doc *doc = st == AQ_OK ? aq_json_parse(ans->body, GENESIS_MAX, NULL) : NULL;
   yyjson_val *data = yyjson_obj_get(yyjson_doc_get_root(doc), "data");
   q->known = aq_json_hex(data, "genesis_validators_root", q->root, 32);
   yyjson_doc_free(doc);

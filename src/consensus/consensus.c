@@ -486,7 +486,7 @@ aq_consensus *aq_consensus_new(const aq_consensus_cfg *cfg) {
   c->started_mono_ns = aq_mono_ns(cfg->env);
   c->made_ns = aq_now_ns(cfg->env);
   if (cfg->started_ns > c->made_ns) c->behind_ns = cfg->started_ns - c->made_ns;
-  aq_arena_init(&c->scratch, 1 << 20);
+  aq_arena_init(&c->scratch, AQ_INST_SCRATCH);
   c->abstain_until_ns = c->mark_ns = aq_store_unproven_until_ns(cfg->store, cfg->started_ns);
   if (cfg->store->state != AQ_STORE_OK) {
     AQ_LOG(AQ_LOG_WARN, "qbft_wal", AQ_STR("op", "load"), AQ_STR("result", "miss"),
@@ -565,7 +565,7 @@ aq_status aq_consensus_propose(aq_consensus *c, aq_duty duty, const aq_unsigned_
   aq_status st = usable(c, duty);
   if (st) return st;
   if (aq_duty_is(duty.type, AQ_DF_INFO) || set->cnt == 0) return AQ_E_UNSUPPORTED;
-  size_t size = 1 << 20;
+  size_t size = AQ_INST_SCRATCH;
   for (uint32_t i = 0; i < set->cnt; i++) size += 512;
   aq_arena scratch;
   aq_arena_init(&scratch, size);
@@ -582,7 +582,7 @@ aq_status aq_consensus_propose_info(aq_consensus *c, aq_duty duty, aq_bytes resu
   aq_status st = aq_duty_is(duty.type, AQ_DF_INFO) ? usable(c, duty) : AQ_E_UNSUPPORTED;
   if (st) return st;
   aq_arena scratch;
-  aq_arena_init(&scratch, 2 * result.len + (1 << 20));
+  aq_arena_init(&scratch, AQ_INST_COPIES(result.len) + AQ_INST_SCRATCH);
   aq_buf bytes = AQ_BUF(AQ_INST_VALUE_MAX);
   aq_hash hash;
   st = aq_qbft_value_canon(&bytes, &hash, &scratch, duty.type,

@@ -26,8 +26,13 @@ enum {
   AQ_INST_BAD_DECIDED_MAX = 3,      /* unjust DECIDED a peer may deliver in an instance, consensus.md 7.4 */
   AQ_INST_VOTES_ROOM = 64 << 10,    /* of the votes around a value */
   AQ_INST_VALUE_MAX = AQ_QBFT_MSG_MAX - AQ_INST_VOTES_ROOM,
-  AQ_INST_ARENA_MAX = 256 << 20
+  AQ_INST_ARENA_MAX = 256 << 20,
+  AQ_INST_SCRATCH = 1 << 20 /* for what a decoder makes beside copies, and for one that only looks at votes */
 };
+/* Copies of a message, or of a value inside it: its bytes, and their canonical form. */
+#define AQ_INST_COPIES(len) (2 * (size_t)(len))
+/* A value decoded: items, keys and JSON of the smallest entries make eight times its bytes. */
+#define AQ_INST_DECODED(len) (8 * (size_t)(len) + AQ_INST_SCRATCH)
 
 _Static_assert((AQ_QBFT_JUST_MAX + 1) * (AQ_QBFT_RAW_MAX + 8) <= AQ_INST_VOTES_ROOM, "a vote and its proofs fit");
 _Static_assert((int)AQ_INST_WAITING_BYTES <= (int)AQ_INST_HELD_BYTES, "what waits is held");

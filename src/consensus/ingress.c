@@ -17,6 +17,7 @@ enum {
   BURST = 16384,
   CHUNK = 16 << 10,
   BATCH_SIGS = 32,           /* of one job: 2.5 ms, then the next peer's turn comes */
+  LETTER_SPARE = 256 << 10,  /* a decoded message beside its bytes: the votes that it shows */
   QUEUE_MAX = 1024,          /* messages of one peer that wait */
   QUEUE_BYTES_MAX = 40 << 20 /* memory of those: any one message fits */
 };
@@ -147,7 +148,7 @@ static void settle(aq_consensus *c, uint32_t peer, letter *l) {
 static void verify(aq_job *job) {
   batch *b = AQ_CONTAINER(job, batch, job);
   aq_arena scratch;
-  aq_arena_init(&scratch, 1 << 20);
+  aq_arena_init(&scratch, AQ_INST_SCRATCH);
   AQ_LIST_EACH(&b->letters, l, letter, node) {
     l->code = aq_qbft_wire_verify(&l->w, &scratch, (const uint8_t(*)[33])b->pubkey, &l->fresh);
     aq_arena_reset(&scratch);
@@ -231,7 +232,7 @@ static void on_message(void *arg, uint32_t from, aq_bytes msg) {
     too_many(c, from);
     return;
   }
-  aq_arena_init(&l->arena, 2 * msg.len + (256 << 10));
+  aq_arena_init(&l->arena, AQ_INST_COPIES(msg.len) + LETTER_SPARE);
   aq_qbft_wire_ctx ctx = {.n = c->cfg.n, .chain = c->cfg.chain, .now_ns = aq_now_ns(c->cfg.env)};
   l->code = aq_qbft_wire_decode(&l->w, &l->arena, &ctx, msg);
   if (l->code == AQ_QBFT_WIRE_OK && c->cfg.scheduled && !c->cfg.scheduled(c->cfg.arg, l->w.duty))

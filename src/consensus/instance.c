@@ -115,7 +115,7 @@ static void deliver(aq_instance *in) {
                       AQ_LABELS(AQ_QBFT_PROTOCOL, aq_duty_name(in->duty.type), in->timer_name));
   }
   aq_arena scratch;
-  aq_arena_init(&scratch, 8 * v->bytes.len + (1 << 20));
+  aq_arena_init(&scratch, AQ_INST_DECODED(v->bytes.len));
   aq_unsigned_set set = {NULL, 0};
   aq_status st = AQ_OK;
   if (!aq_duty_is(in->duty.type, AQ_DF_INFO)) {
@@ -444,7 +444,7 @@ void aq_instance_start(aq_instance *in) {
   }
   AQ_LIST_EACH(&in->held, h, aq_inst_held, node) {
     aq_arena scratch;
-    aq_arena_init(&scratch, 2 * h->bytes.len + (64 << 10));
+    aq_arena_init(&scratch, AQ_INST_COPIES(h->bytes.len) + AQ_INST_VOTES_ROOM);
     aq_qbft_wire_ctx ctx = {.n = c->cfg.n, .chain = c->cfg.chain, .now_ns = aq_now_ns(c->cfg.env)};
     aq_qbft_wire w;
     aq_status st = AQ_E_STALE;

@@ -97,7 +97,7 @@ void aq_values_admit(aq_instance *in, uint32_t peer, const aq_qbft_wire *w) {
     aq_buf bytes = AQ_BUF(AQ_INST_VALUE_MAX);
     aq_hash hash;
     aq_arena scratch;
-    aq_arena_init(&scratch, 2 * w->any[i].value.len + (1 << 20));
+    aq_arena_init(&scratch, AQ_INST_COPIES(w->any[i].value.len) + AQ_INST_SCRATCH);
     aq_status st = aq_qbft_value_canon(&bytes, &hash, &scratch, in->duty.type, &w->any[i]);
     aq_arena_free(&scratch);
     if (st == AQ_OK && message_names(w, &hash) && missing(in, &hash) && has_room(in, peer, &hash, bytes.len)) {
@@ -157,7 +157,7 @@ aq_value_verdict aq_value_check(aq_instance *in, int64_t round, const aq_hash *h
     return AQ_VALUE_BAD;
   }
   aq_arena scratch;
-  aq_arena_init(&scratch, 8 * v->bytes.len + (1 << 20));
+  aq_arena_init(&scratch, AQ_INST_DECODED(v->bytes.len));
   aq_bytes bytes = aq_buf_bytes(&v->bytes);
   aq_value_verdict ok = aq_duty_is(in->duty.type, AQ_DF_INFO) ? check_info(in, &scratch, bytes, err)
                                                               : check_set(in, &scratch, &c, bytes, err);

@@ -117,7 +117,7 @@ static bool take_vote(aq_consensus *c, uint32_t peer, aq_bytes raw) {
   aq_qbft_msg m;
   aq_duty duty;
   uint32_t cnt = 0;
-  aq_arena_init(&a, 64 << 10);
+  aq_arena_init(&a, AQ_INST_VOTES_ROOM);
   bool good = aq_qbft_wire_read(&m, &cnt, 1, &duty, &a, c->cfg.n, raw, false) == AQ_OK && m.from == c->cfg.self &&
               m.type <= AQ_QBFT_ROUND_CHANGE && aq_duty_is(duty.type, AQ_DF_CONSENSUS);
   const aq_instance *in = good ? aq_instance_find(c, duty) : NULL;

@@ -12,6 +12,8 @@
 #include "crypto/hash.h"
 #include "crypto/secret.h"
 
+enum { SCRYPT_SPARE = 1 << 20 }; /* OpenSSL counts more than the table itself */
+
 enum {
   JSON_MAX = 64 * 1024,
   SALT_MAX = 128,
@@ -57,7 +59,7 @@ static aq_status derive(secrets *s, const params *p, aq_err *err) {
   }
   if (p->scrypt) {
     ok = EVP_PBE_scrypt(pass, s->password_len, p->salt, p->salt_len, p->rounds, p->r, p->p,
-                        scrypt_memory_max + (1 << 20), s->key, KEY_LEN);
+                        scrypt_memory_max + SCRYPT_SPARE, s->key, KEY_LEN);
   } else {
     ok = PKCS5_PBKDF2_HMAC(pass, (int)s->password_len, p->salt, (int)p->salt_len, (int)p->rounds, EVP_sha256(), KEY_LEN,
                            s->key);

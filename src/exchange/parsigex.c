@@ -20,6 +20,7 @@ enum {
   KEY_TEXT_LEN = 98,      /* 0x and 96 digits */
   MESSAGE_MAX = 32 << 20, /* as the host's limit for the protocol */
   ARENA_SPARE = 1 << 20,
+  ENTRY_ARENA = 1024, /* of one that is written: key, headers, pointers */
   SUBCOMMITTEES = 4,
   REASONS_MAX = 20, /* statuses */
   AGAIN_MS = 1000   /* between two tries, and after a connection: a double dial is one */
@@ -368,7 +369,7 @@ void aq_parsigex_broadcast(aq_parsigex *px, aq_duty duty, const aq_parsig_set *s
   uint64_t start = aq_mono_ns(px->cfg.env);
   aq_arena a;
   aq_buf out = AQ_BUF(MESSAGE_MAX);
-  aq_arena_init(&a, (size_t)set->cnt * 1024 + ARENA_SPARE);
+  aq_arena_init(&a, (size_t)set->cnt * ENTRY_ARENA + ARENA_SPARE);
   for (uint32_t i = 0; i < set->cnt; i++) AQ_ASSERT(set->item[i].share_idx == px->cfg.self + 1);
   aq_status st = set->cnt > 0 ? aq_parsigex_encode(&out, &a, duty, set) : AQ_E_FORMAT;
   if (st) {

@@ -9,6 +9,7 @@
 #include "identity/identity.h"
 
 #define VALUE_URL "type.googleapis.com/google.protobuf.Value"
+enum { PROPOSAL_MAX = 1024 }; /* bytes of one wrapped priority of our own */
 enum { SIG_LEN = 65, TOPIC_PRIORITIES_MAX = 999, TOP_SCORE = 1000, RESULT_MAX = 32 << 20 };
 
 /* wire.md 9.3. buf is reused. */
@@ -34,7 +35,7 @@ static bool digest_of(aq_hash *out, Corepb__PriorityMsg *m) {
 static Corepb__Any *any_of(aq_arena *a, const char *text) {
   Corepb__Value value = COREPB__VALUE__INIT;
   Corepb__Any *any = aq_arena_alloc(a, sizeof *any);
-  aq_buf bytes = AQ_BUF(1024);
+  aq_buf bytes = AQ_BUF(PROPOSAL_MAX);
   value.kind_case = COREPB__VALUE__KIND_STRING_VALUE;
   value.string_value = (char *)(uintptr_t)text;
   aq_pb_pack(&bytes, &value.base);

@@ -11,7 +11,8 @@
 
 enum { AQ_PRIORITY_MSG_MAX = 1 << 20, AQ_PRIORITY_TOPICS_MAX = 16, AQ_PRIORITY_ITEMS_MAX = 4096 };
 /* Scratch of one function below for this many bytes of messages. */
-#define AQ_PRIORITY_ARENA(len) (16 * (len) + (1u << 20))
+enum { AQ_PRIORITY_SPARE = 1 << 20 };
+#define AQ_PRIORITY_ARENA(len) (16 * (len) + AQ_PRIORITY_SPARE)
 
 typedef struct {
   const char *name;

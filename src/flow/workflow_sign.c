@@ -8,6 +8,8 @@
 #include "base/metrics.h"
 #include "flow/workflow_internal.h"
 
+enum { ITEM_ARENA = 4096 }; /* an item, its partial and a small object; large ones come alone */
+
 /* ---- partial signatures of the validator client ---- */
 
 typedef struct submission submission;
@@ -289,7 +291,7 @@ void aq_workflow_submit(aq_workflow *w, aq_duty duty, const aq_partial *p, uint3
   AQ_ASSERT(s && cnt > 0);
   *s = (submission){.w = w, .duty = duty, .cnt = cnt, .done = done, .arg = arg};
   aq_list_push(&w->submissions, &s->link);
-  aq_arena_init(&s->arena, (size_t)AQ_WORKFLOW_OBJECT_MAX * 2 + (size_t)cnt * 4096);
+  aq_arena_init(&s->arena, (size_t)AQ_WORKFLOW_OBJECT_MAX * 2 + (size_t)cnt * ITEM_ARENA);
   s->item = aq_arena_array(&s->arena, cnt, sizeof *s->item);
   AQ_ASSERT(s->item);
   bool room = copy_in(s, p);

@@ -8,6 +8,8 @@
 #include "base/assert.h"
 #include "codec/json.h"
 
+enum { LINE_MAX_LEN = 1 << 16, STATS_MAX = 1 << 20 }; /* far more than a node logs at once, than /sim/stats says */
+
 typedef unsigned long long ull;
 #define SLOT_MAX (UINT64_MAX >> 1)
 
@@ -125,7 +127,7 @@ static void verdict(aq_report *r, uint32_t node, yyjson_val *v) {
 void aq_report_line(aq_report *r, uint32_t node, const char *line, size_t len) {
   AQ_ASSERT(node < r->node_cnt);
   if (len < 2 || line[0] != '{') return;
-  yyjson_doc *doc = aq_json_parse(aq_bytes_of(line, len), 1 << 16, NULL);
+  yyjson_doc *doc = aq_json_parse(aq_bytes_of(line, len), LINE_MAX_LEN, NULL);
   yyjson_val *root = yyjson_doc_get_root(doc);
   const char *msg = aq_json_str(root, "msg");
   if (msg && strcmp(msg, "duty") == 0) verdict(r, node, root);
@@ -141,7 +143,7 @@ static void chain_duty(aq_report_duty *d, yyjson_val *counts) {
 }
 
 aq_status aq_report_chain(aq_report *r, aq_bytes json) {
-  yyjson_doc *doc = aq_json_parse(json, 1 << 20, NULL);
+  yyjson_doc *doc = aq_json_parse(json, STATS_MAX, NULL);
   yyjson_val *root = yyjson_doc_get_root(doc);
   uint64_t slashable, bad;
   bool ok = aq_json_u64(root, "slashable", &slashable) && aq_json_u64(root, "bad", &bad);

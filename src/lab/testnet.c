@@ -16,6 +16,8 @@
 #include "crypto/aead.h"
 #include "lab/testnet_internal.h"
 
+enum { METRICS_MAX = 64 << 20, REPORT_MAX = 16 << 20 }; /* one scrape of a node; the JSON of a run */
+
 extern char **environ;
 
 /* The network of simulated clusters; each fork adds one to the first byte. */
@@ -288,7 +290,7 @@ static bool client_got(const char *metrics, const char *endpoint) {
 static void metrics_answer(aq_testnet *t, uint32_t node, const aq_httpc_res *res) {
   t->conns[node] = 0;
   if (!res) return;
-  aq_buf text = AQ_BUF(64u << 20);
+  aq_buf text = AQ_BUF(METRICS_MAX);
   aq_buf_put_bytes(&text, res->body);
   const char *s = aq_buf_cstr(&text);
   aq_report_node *n = &t->report.node[node];
@@ -430,7 +432,7 @@ static aq_status start(aq_testnet *t, aq_err *err) {
 
 static void write_report(const aq_testnet *t) {
   if (!t->cfg->report_path || !t->cfg->report_path[0]) return;
-  aq_buf out = AQ_BUF(16u << 20);
+  aq_buf out = AQ_BUF(REPORT_MAX);
   aq_report_write(&out, &t->report);
   FILE *f = fopen(t->cfg->report_path, "w");
   if (!f || fwrite(out.ptr, 1, out.len, f) != out.len) fprintf(stderr, "cannot write %s\n", t->cfg->report_path);

@@ -179,8 +179,8 @@ static void put_label(aq_buf *out, const char *name, const char *value, size_t m
 }
 
 static void const_labels(const aq_node *n) {
-  enum { SHORT_MAX = 64 };
-  aq_buf text = AQ_BUF(1000);
+  enum { SHORT_MAX = 64, LABELS_MAX = 1000 }; /* of one label; of the text of all five */
+  aq_buf text = AQ_BUF(LABELS_MAX);
   const aq_network *net = aq_core_network(n->lock, n->cfg->network);
   const char *net_name = net ? net->name : "testnet";
   put_label(&text, "cluster_hash", n->lock->lock_hash_text[0] ? n->lock->lock_hash_text + 2 : "", 7);

@@ -7,6 +7,9 @@
 #include "base/hex.h"
 #include "base/log.h"
 
+enum { BODY_MAX = 8 << 20 }; /* some 100 bytes a validator, AQ_VALIDATORS_MAX of them */
+_Static_assert(BODY_MAX >= 200 * AQ_VALIDATORS_MAX, "entries of all validators fit");
+
 /* Short enough for the first proposal after a start, long enough not to press a beacon node that refuses. */
 #define RETRY_NS AQ_SECONDS(2)
 
@@ -59,7 +62,7 @@ static uint32_t put_entries(aq_buf *out, const aq_preparer *p) {
 
 static void prepare(void *arg) {
   aq_preparer *p = arg;
-  aq_buf body = AQ_BUF(8u << 20);
+  aq_buf body = AQ_BUF(BODY_MAX);
   if (put_entries(&body, p) == 0) {
     again(p);
   } else {

@@ -8,7 +8,7 @@
 #include "codec/json.h"
 #include "schedule/scheduler_internal.h"
 
-enum { ANSWER_BASE = 1 << 20, ANSWER_EACH = 2048 };
+enum { ANSWER_BASE = 1 << 20, ANSWER_EACH = 2048, BODY_BASE = 1024, BODY_EACH = 128 };
 
 static void states_free(aq_scheduler *s, aq_validator_state *state) {
   for (uint32_t i = 0; state && i < s->cfg.validator_cnt; i++) free(state[i].json);
@@ -259,7 +259,7 @@ static void put_ids(aq_buf *out, const aq_scheduler *s, uint32_t from, uint32_t 
 
 static void ask(aq_scheduler *s) {
   uint32_t cnt = s->cfg.validator_cnt, left = cnt - s->refresh.at;
-  aq_buf path = AQ_BUF(1 << 16), body = AQ_BUF(1024 + (size_t)128 * cnt);
+  aq_buf path = AQ_BUF(AQ_BN_URL_MAX), body = AQ_BUF(BODY_BASE + (size_t)BODY_EACH * cnt);
   aq_bn_req req = {.endpoint = "complete_validators",
                    .body_max = ANSWER_BASE + (size_t)ANSWER_EACH * cnt,
                    .good = good,

@@ -40,7 +40,7 @@ void aq_sim_json(aq_sim_call *c, aq_buf *body) {
 }
 
 void aq_sim_error(aq_sim_call *c, int code, const char *text) {
-  aq_buf body = AQ_BUF(8192);
+  aq_buf body = AQ_BUF(AQ_SIM_SMALL_MAX);
   aq_http_error_json(&body, code, text);
   aq_sim_answer(c, code, "application/json", aq_buf_bytes(&body));
   aq_buf_free(&body);

@@ -21,7 +21,7 @@ static void put_epoch(aq_buf *out, uint64_t epoch) { aq_buf_printf(out, "\"%llu\
 
 static void get_genesis(aq_sim_call *c) {
   const aq_beacon *b = c->b;
-  aq_buf out = AQ_BUF(4096);
+  aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
   aq_buf_printf(&out, "{\"data\":{\"genesis_time\":\"%llu\",\"genesis_validators_root\":",
                 (ull)(b->cfg.genesis_ns / AQ_NS_PER_SEC));
   put_hex(&out, b->chain.genesis_validators_root, 32);
@@ -46,7 +46,7 @@ static void get_spec(aq_sim_call *c) {
                 {"SYNC_COMMITTEE_SELECTION_PROOF", 8},
                 {"CONTRIBUTION_AND_PROOF", 9}};
   const aq_beacon *b = c->b;
-  aq_buf out = AQ_BUF(16384);
+  aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
   uint64_t slot_s = (b->cfg.slot_ns + AQ_NS_PER_SEC - 1) / AQ_NS_PER_SEC;
   aq_buf_printf(&out,
                 "{\"data\":{\"CONFIG_NAME\":\"aequa-sim\",\"PRESET_BASE\":\"mainnet\",\"SECONDS_PER_SLOT\":\"%llu\","
@@ -79,7 +79,7 @@ static void put_fork(aq_buf *out, const aq_beacon *b, int f) {
 }
 
 static void get_fork_schedule(aq_sim_call *c) {
-  aq_buf out = AQ_BUF(8192);
+  aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
   aq_buf_put_str(&out, "{\"data\":[");
   for (int f = 0; f < AQ_FORK_CNT; f++) {
     if (c->b->chain.fork[f].epoch == AQ_FAR_EPOCH) continue;
@@ -92,7 +92,7 @@ static void get_fork_schedule(aq_sim_call *c) {
 
 static void get_fork(aq_sim_call *c) {
   aq_fork f = aq_chain_fork_at(&c->b->chain, aq_epoch_of(&c->b->chain.clock, aq_sim_now_slot(c->b)));
-  aq_buf out = AQ_BUF(4096);
+  aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
   aq_buf_put_str(&out, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":");
   put_fork(&out, c->b, (int)f);
   aq_buf_put_u8(&out, '}');
@@ -120,7 +120,7 @@ static void get_health(aq_sim_call *c) { aq_sim_ok(c); }
 static void ignore(aq_sim_call *c) { aq_sim_ok(c); }
 
 static void get_syncing(aq_sim_call *c) {
-  aq_buf out = AQ_BUF(1024);
+  aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
   aq_buf_printf(
       &out,
       "{\"data\":{\"head_slot\":\"%llu\",\"sync_distance\":\"0\",\"is_syncing\":false,\"is_optimistic\":false,"
@@ -211,7 +211,7 @@ static void get_validator(aq_sim_call *c) {
     aq_sim_error(c, 404, "NotFound");
     return;
   }
-  aq_buf out = AQ_BUF(4096);
+  aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
   aq_buf_put_str(&out, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":");
   put_validator(&out, c->b, (uint64_t)i);
   aq_buf_put_u8(&out, '}');
@@ -319,7 +319,7 @@ static void get_attestation_data(aq_sim_call *c) {
   uint8_t ssz[128];
   aq_sim_att_data(c->b, slot, aq_fork_of(fork)->committee_bits ? 0 : index, &data);
   aq_att_data_put(ssz, &data);
-  aq_buf out = AQ_BUF(4096);
+  aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
   aq_buf_put_str(&out, "{\"data\":");
   aq_ssz_to_json(&out, &aq_t_attestation_data, aq_bytes_of(ssz, sizeof ssz));
   aq_buf_put_u8(&out, '}');
@@ -365,7 +365,7 @@ static bool wants_bids(aq_sim_call *c, bool *out) {
 }
 
 static void propose(aq_sim_call *c, uint64_t slot, aq_fork fork, bool blinded, aq_bytes value) {
-  aq_buf other = AQ_BUF(1 << 20);
+  aq_buf other = AQ_BUF(AQ_SIM_BLOCK_MAX);
   const aq_ssz_type *contents = aq_t_block_contents(fork);
   aq_bytes block = contents ? aq_ssz_get(contents, value, "block") : value;
   if (!blinded || !aq_sim_bids(c->b, slot))
@@ -397,7 +397,7 @@ static void get_block_proposal(aq_sim_call *c) {
     return;
   }
   if (!wants_bids(c, &blinded)) return;
-  aq_buf value = AQ_BUF(1 << 20);
+  aq_buf value = AQ_BUF(AQ_SIM_BLOCK_MAX);
   aq_fork fork = aq_chain_fork_at(&c->b->chain, slot / c->b->cfg.slots_per_epoch);
   if (aq_sim_make_block(c->b, slot, randao, graffiti, &value) == AQ_OK)
     propose(c, slot, fork, blinded, aq_buf_bytes(&value));
@@ -430,7 +430,7 @@ static void get_block_root(aq_sim_call *c) {
     aq_sim_error(c, 404, "NotFound");
     return;
   }
-  aq_buf out = AQ_BUF(1024);
+  aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
   aq_buf_put_str(&out, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":{\"root\":");
   put_hex(&out, block ? block->root : c->b->genesis_root, 32);
   aq_buf_put_str(&out, "}}");
@@ -465,7 +465,7 @@ static void get_header(aq_sim_call *c) {
     aq_sim_error(c, 404, "NotFound");
     return;
   }
-  aq_buf out = AQ_BUF(4096);
+  aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
   aq_buf_put_str(&out, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":{\"root\":");
   put_hex(&out, block ? block->root : b->genesis_root, 32);
   aq_buf_printf(&out, ",\"canonical\":%s,\"header\":{\"message\":{\"slot\":\"%llu\",\"proposer_index\":\"%llu\",",
@@ -488,7 +488,7 @@ static void get_finality(aq_sim_call *c) {
   uint64_t now = aq_epoch_of(&b->chain.clock, aq_sim_now_slot(b)), back[3] = {2, 1, 2};
   uint64_t epoch = aq_beacon_justified(b, now) + 1;
   static const char *const name[] = {"previous_justified", "current_justified", "finalized"};
-  aq_buf out = AQ_BUF(4096);
+  aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
   aq_buf_put_str(&out, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":{");
   for (int i = 0; i < 3; i++) {
     uint64_t e = epoch > back[i] ? epoch - back[i] : 0;
@@ -535,7 +535,7 @@ static void get_events(aq_sim_call *c) {
 
 static void post_fault(aq_sim_call *c) {
   static const char *const modes[] = {"error", "late", "drop", "wrong"};
-  yyjson_doc *doc = aq_json_parse(c->req->body, 65536, NULL);
+  yyjson_doc *doc = aq_json_parse(c->req->body, AQ_SIM_SMALL_MAX, NULL);
   yyjson_val *root = yyjson_doc_get_root(doc);
   const char *path = aq_json_str(root, "path"), *mode = aq_json_str(root, "mode");
   aq_sim_fault f = {.left = 1};
@@ -564,7 +564,7 @@ static void post_fault(aq_sim_call *c) {
 }
 
 static void post_fork(aq_sim_call *c) {
-  yyjson_doc *doc = aq_json_parse(c->req->body, 65536, NULL);
+  yyjson_doc *doc = aq_json_parse(c->req->body, AQ_SIM_SMALL_MAX, NULL);
   yyjson_val *root = yyjson_doc_get_root(doc);
   const char *name = aq_json_str(root, "fork");
   aq_fork fork = AQ_PHASE0;
@@ -581,7 +581,7 @@ static void post_fork(aq_sim_call *c) {
 }
 
 static void post_count(aq_sim_call *c) {
-  yyjson_doc *doc = aq_json_parse(c->req->body, 65536, NULL);
+  yyjson_doc *doc = aq_json_parse(c->req->body, AQ_SIM_SMALL_MAX, NULL);
   uint64_t slot;
   bool ok = aq_json_u64(yyjson_doc_get_root(doc), "slot", &slot) && slot < UINT32_MAX;
   yyjson_doc_free(doc);
@@ -602,7 +602,7 @@ static void put_slots(aq_buf *out, const char *name, const uint64_t *slot, uint3
 static void get_stats(aq_sim_call *c) {
   const aq_beacon *b = c->b;
   const aq_beacon_stats *s = &b->stats;
-  aq_buf out = AQ_BUF(65536);
+  aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
   aq_buf_printf(&out,
                 "{\"slot\":%llu,\"attestations\":{\"ok\":%llu,\"missed\":%llu,\"late\":%llu},\"blocks\":{\"ok\":%llu,"
                 "\"missed\":%llu},"

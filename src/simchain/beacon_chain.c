@@ -167,7 +167,7 @@ aq_status aq_sim_make_block(aq_beacon *b, uint64_t slot, const uint8_t randao[96
                             aq_buf *out) {
   aq_fork fork = aq_chain_fork_at(&b->chain, aq_epoch_of(&b->chain.clock, slot));
   const aq_ssz_type *t = aq_t_block(fork);
-  aq_buf block = AQ_BUF(1 << 20);
+  aq_buf block = AQ_BUF(AQ_SIM_BLOCK_MAX);
   uint8_t state[32], seed[40];
   memcpy(seed, aq_sim_root_at(b, slot ? slot - 1 : 0), 32);
   aq_le64_put(seed + 32, slot);

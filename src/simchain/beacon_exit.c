@@ -38,7 +38,7 @@ void aq_beacon_leaves(aq_beacon *b, uint64_t validator) { b->validator[validator
 void aq_sim_post_exit(aq_sim_call *c) {
   aq_beacon *b = c->b;
   const aq_ssz_type *t = &aq_t_signed_voluntary_exit;
-  aq_buf ssz = AQ_BUF(256);
+  aq_buf ssz = AQ_BUF(AQ_SIM_OBJECT_MAX);
   yyjson_doc *doc = aq_json_parse(c->req->body, AQ_SIM_BODY_MAX, NULL);
   bool parses = doc && aq_ssz_from_json(&ssz, t, yyjson_doc_get_root(doc), NULL) == AQ_OK;
   const char *why = parses ? judge(b, aq_buf_bytes(&ssz)) : "not a SignedVoluntaryExit";

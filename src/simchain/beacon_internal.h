@@ -13,6 +13,9 @@
 
 enum {
   AQ_SIM_BODY_MAX = 64 << 20,
+  AQ_SIM_SMALL_MAX = 64 << 10, /* answers that do not grow with the validators, bodies of /sim */
+  AQ_SIM_BLOCK_MAX = 1 << 20,  /* SSZ: blocks here are nearly empty */
+  AQ_SIM_OBJECT_MAX = 4096,    /* SSZ of an attestation or exit */
   AQ_SIM_FAULTS_MAX = 16,
   AQ_SIM_VOTES_MAX = 4096, /* attestations remembered a validator; the oldest goes */
   AQ_SIM_STREAMS_MAX = 64,

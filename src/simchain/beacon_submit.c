@@ -207,7 +207,7 @@ static int64_t by_seat(aq_beacon *b, uint64_t slot, uint64_t committee, uint64_t
 }
 
 static const char *take_single(aq_sim_call *c, yyjson_val *val, aq_fork fork) {
-  aq_buf ssz = AQ_BUF(4096);
+  aq_buf ssz = AQ_BUF(AQ_SIM_OBJECT_MAX);
   const char *why = NULL;
   const aq_ssz_type *t = &aq_t_single_attestation;
   if (aq_ssz_from_json(&ssz, t, val, NULL) != AQ_OK) why = "not a SingleAttestation";
@@ -232,7 +232,7 @@ static const char *take_single(aq_sim_call *c, yyjson_val *val, aq_fork fork) {
 }
 
 static const char *take_phase0(aq_sim_call *c, yyjson_val *val, aq_fork fork) {
-  aq_buf ssz = AQ_BUF(4096);
+  aq_buf ssz = AQ_BUF(AQ_SIM_OBJECT_MAX);
   const char *why = NULL;
   const aq_ssz_type *t = &aq_t_attestation_phase0, *bits_type = aq_ssz_type_at(t, "aggregation_bits");
   if (aq_ssz_from_json(&ssz, t, val, NULL) != AQ_OK) why = "not an Attestation";

@@ -105,10 +105,10 @@ static bool item_init(aq_tss *s, tss_batch *b, tss_item *it, const tss_session *
 static tss_batch *batch_new(aq_tss *s, uint32_t max) {
   tss_batch *b = calloc(1, sizeof *b);
   if (!b) return NULL;
-  aq_arena_init(&b->arena,
-                (size_t)max * (sizeof(tss_item) + sizeof(tss_root) + sizeof(aq_bls_item) + 8 * ((size_t)s->n + 2) +
-                               256 + (size_t)s->t * (96 + sizeof(aq_bls_pk) + sizeof(aq_bls_point) + 64)) +
-                    65536);
+  size_t partial = AQ_SIG_LEN + sizeof(aq_bls_pk) + sizeof(aq_bls_point) + TSS_ITEM_SPARE;
+  size_t lists = 8 * ((size_t)s->n + 2) + TSS_LISTS_SPARE;
+  size_t each = sizeof(tss_item) + sizeof(tss_root) + sizeof(aq_bls_item) + lists + s->t * partial;
+  aq_arena_init(&b->arena, max * each + TSS_WORK_SPARE);
   b->tss = s;
   b->n = s->n;
   b->t = s->t;

@@ -75,8 +75,7 @@ static void check_free(tss_check *c) {
 static tss_check *check_new(aq_tss *s, uint32_t max) {
   tss_check *c = calloc(1, sizeof *c);
   if (!c) return NULL;
-  aq_arena_init(&c->arena,
-                (size_t)max * (sizeof(tss_check_item) + sizeof(tss_root) + sizeof(aq_bls_item) + 64) + 65536);
+  aq_arena_init(&c->arena, TSS_CHECK_ARENA(max));
   c->tss = s;
   c->item = aq_arena_array(&c->arena, max, sizeof *c->item);
   c->root = aq_arena_array(&c->arena, max, sizeof *c->root);
@@ -213,8 +212,7 @@ void aq_tss_verify_local(const aq_env *env, const aq_tss_cluster *cluster, const
                          aq_tss_verified fn, void *arg) {
   local_job *l = calloc(1, sizeof *l);
   AQ_ASSERT(l && cnt > 0);
-  aq_arena_init(&l->arena,
-                (size_t)cnt * (sizeof(tss_check_item) + sizeof(tss_root) + sizeof(aq_bls_item) + 64) + 65536);
+  aq_arena_init(&l->arena, TSS_CHECK_ARENA(cnt));
   l->cnt = cnt;
   l->item = aq_arena_array(&l->arena, cnt, sizeof *l->item);
   l->root = aq_arena_array(&l->arena, cnt, sizeof *l->root);

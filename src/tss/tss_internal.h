@@ -24,6 +24,11 @@ enum {
   TSS_SUSPECT_EPOCHS = 2
 };
 
+/* Arenas of work, an item: what it is made of and what the worker's lists of it need, with their rounding. */
+enum { TSS_ITEM_SPARE = 64, TSS_WORK_SPARE = 64 << 10, TSS_LISTS_SPARE = 256 };
+#define TSS_CHECK_ARENA(cnt) \
+  ((size_t)(cnt) * (sizeof(tss_check_item) + sizeof(tss_root) + sizeof(aq_bls_item) + TSS_ITEM_SPARE) + TSS_WORK_SPARE)
+
 typedef enum { TSS_P_NONE, TSS_P_FRESH, TSS_P_HELD, TSS_P_GOOD } tss_partial_state;
 typedef enum { TSS_S_OPEN, TSS_S_GATHER, TSS_S_READY, TSS_S_LINGER } tss_state;
 /* What a worker found out about one partial. */

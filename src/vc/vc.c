@@ -8,6 +8,8 @@
 #include "base/hex.h"
 #include "base/log.h"
 
+enum { BODY_MAX = 8 << 20 }; /* entries or ids of all keys that a cluster may have */
+
 #define RETRY_NS AQ_MILLIS(500)
 enum { LOOKS_PER_SLOT = 4 }; /* at the clock: it may have been set */
 
@@ -126,7 +128,7 @@ static void subscribed(void *arg, aq_status st, const aq_bn_answer *ans) { (void
 
 /* Without it a real beacon node joins no subnet for us; a failure costs nothing here. */
 static void subscribe(aq_vc *v, yyjson_val *list) {
-  aq_buf body = AQ_BUF(8u << 20);
+  aq_buf body = AQ_BUF(BODY_MAX);
   size_t i, max, cnt = 0;
   yyjson_val *val;
   aq_buf_put_u8(&body, '[');
@@ -255,7 +257,7 @@ static void ask_attesters(aq_vc *v, aq_vc_epoch *e, uint64_t slot, uint64_t look
   e->att_open = true;
   e->att_asked = look + 1;
   char path[128];
-  aq_buf body = AQ_BUF(4u << 20);
+  aq_buf body = AQ_BUF(BODY_MAX);
   put_index_list(&body, v);
   snprintf(path, sizeof path, "/eth/v1/validator/duties/attester/%llu", (unsigned long long)e->epoch);
   const aq_bn_req req = {.endpoint = "attester_duties",
@@ -374,7 +376,7 @@ static void keys_answer(void *arg, aq_status st, const aq_bn_answer *ans) {
 static void ask_keys(void *arg) {
   aq_vc *v = arg;
   if (v->keys_call) return;
-  aq_buf body = AQ_BUF(4u << 20);
+  aq_buf body = AQ_BUF(BODY_MAX);
   aq_buf_put_str(&body, "{\"ids\":[");
   for (uint32_t i = 0; i < v->cfg.key_cnt; i++) {
     aq_buf_put_str(&body, i ? ",\"0x" : "\"0x");

@@ -7,6 +7,13 @@
 #include "base/log.h"
 #include "vc/vc_internal.h"
 
+enum {
+  DATA_LEN = 128,           /* SSZ of AttestationData */
+  OBJECT_MAX = 4096,        /* its JSON; the bits of the largest committee */
+  ANSWER_MAX = 64 << 10,    /* of attestation_data */
+  SUBMISSION_MAX = 16 << 20 /* a slot's attestations of all keys */
+};
+
 typedef struct {
   aq_vc_att duty;
   uint64_t validator_index;
@@ -20,7 +27,7 @@ typedef struct {
   aq_vc *v;
   uint64_t slot, index;
   aq_fork fork;
-  uint8_t data[128], root[32];
+  uint8_t data[DATA_LEN], root[32];
   uint32_t cnt, left;
   signer s[];
 } batch;
@@ -41,7 +48,7 @@ static void posted(void *arg, aq_status st, const aq_bn_answer *ans) {
 }
 
 static void put_phase0(aq_buf *out, const signer *s, const char *data) {
-  aq_buf bits = AQ_BUF(4096);
+  aq_buf bits = AQ_BUF(OBJECT_MAX);
   uint8_t *p = aq_buf_extend(&bits, s->duty.committee_length / 8 + 1);
   if (p && s->duty.position < s->duty.committee_length) {
     p[s->duty.position / 8] |= (uint8_t)(1u << (s->duty.position % 8));
@@ -63,7 +70,7 @@ static void put_single(aq_buf *out, const signer *s, const char *data) {
 }
 
 static void submit(batch *b) {
-  aq_buf body = AQ_BUF(16u << 20), data = AQ_BUF(4096);
+  aq_buf body = AQ_BUF(SUBMISSION_MAX), data = AQ_BUF(OBJECT_MAX);
   aq_ssz_to_json(&data, &aq_t_attestation_data, aq_bytes_of(b->data, sizeof b->data));
   b->left = 0;
   aq_buf_put_u8(&body, '[');
@@ -133,17 +140,17 @@ static void sign_done(aq_job *job) {
   }
 }
 
-static bool read_data(uint8_t out[128], const aq_bn_answer *ans) {
+static bool read_data(uint8_t out[DATA_LEN], const aq_bn_answer *ans) {
   if (strstr(ans->content_type, "octet-stream")) {
     if (aq_ssz_check(&aq_t_attestation_data, ans->body) != AQ_OK) return false;
-    memcpy(out, ans->body.ptr, 128);
+    memcpy(out, ans->body.ptr, DATA_LEN);
     return true;
   }
-  yyjson_doc *doc = aq_json_parse(ans->body, 65536, NULL);
-  aq_buf ssz = AQ_BUF(128);
+  yyjson_doc *doc = aq_json_parse(ans->body, ANSWER_MAX, NULL);
+  aq_buf ssz = AQ_BUF(DATA_LEN);
   yyjson_val *val = yyjson_obj_get(yyjson_doc_get_root(doc), "data");
   bool ok = doc && val && aq_ssz_from_json(&ssz, &aq_t_attestation_data, val, NULL) == AQ_OK;
-  if (ok) memcpy(out, ssz.ptr, 128);
+  if (ok) memcpy(out, ssz.ptr, DATA_LEN);
   aq_buf_free(&ssz);
   yyjson_doc_free(doc);
   return ok;
