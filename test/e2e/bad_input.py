@@ -180,7 +180,7 @@ with workdir("bad") as d, Procs(d) as procs:
     procs.start("beacon", [AEQUA, "beacon", f"--listen=127.0.0.1:{port}", f"--lock-file={d}/node0/cluster-lock.json", "--slot-time=1s",
                            f"--genesis-time={GENESIS}", *NETWORK])
     beacon = f"http://127.0.0.1:{port}"
-    wait_for("the chain", 10, lambda: get_json(beacon + "/eth/v1/beacon/genesis"))
+    wait_for("the chain", 120, lambda: get_json(beacon + "/eth/v1/beacon/genesis"))
     start_up(d, beacon)
     client(d, beacon)
     running(d, procs, beacon)

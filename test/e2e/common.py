@@ -96,6 +96,13 @@ class Procs:
             self.all[n].wait()
     def log(self, name):
         return open(os.path.join(self.dir, name + ".log"), errors="replace").read()
+    def wait_for(self, name, seconds, fn):
+        """As wait_for, of what this child will do: fails at once when it ended, with its last words."""
+        def asked():
+            status = self.all[name].poll()
+            check(status is None, f"{name} ended with status {status}: {self.log(name)[-1500:]}")
+            return fn()
+        return wait_for(name, seconds, asked)
     def stop(self):
         for sig in ("terminate", "terminate", "kill"):  # one real peer wants two
             alive = [p for p in self.all.values() if p.poll() is None]
@@ -238,7 +245,7 @@ def simulated(procs, directory, name, network, genesis, slot_s, epoch, validator
     procs.start("beacon", [AEQUA, "beacon", f"--listen=127.0.0.1:{port}", f"--lock-file={directory}/node0/cluster-lock.json",
                            f"--slot-time={slot_s}s", f"--slots-per-epoch={epoch}", f"--genesis-time={genesis}", *network])
     beacon = f"http://127.0.0.1:{port}"
-    wait_for("the chain", 60, lambda: get_json(beacon + "/eth/v1/beacon/genesis"))
+    wait_for("the chain", 120, lambda: get_json(beacon + "/eth/v1/beacon/genesis"))
     return Cluster(procs, directory, 4, beacon, network)
 
 def split_cluster(keys, directory, nodes, network):

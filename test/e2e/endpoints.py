@@ -246,7 +246,7 @@ with workdir("endpoints") as d, Procs(d) as procs:
     procs.start("beacon", [AEQUA, "beacon", f"--listen=127.0.0.1:{port}", f"--lock-file={d}/node0/cluster-lock.json", "--slot-time=1s",
                            f"--genesis-time={GENESIS}", *NETWORK])
     Gateway.upstream = f"http://127.0.0.1:{port}"
-    wait_for("the chain", 60, lambda: get_json(Gateway.upstream + "/eth/v1/beacon/genesis"))
+    wait_for("the chain", 120, lambda: get_json(Gateway.upstream + "/eth/v1/beacon/genesis"))
     plain, tls = serve(d), serve(d, "localhost")
     works(d, procs, tls)
     mistakes(d, procs, plain, tls, port)

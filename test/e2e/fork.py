@@ -30,7 +30,7 @@ def main(d, procs):
     procs.start("beacon", [AEQUA, "beacon", f"--listen=127.0.0.1:{port}", f"--lock-file={d}/node0/cluster-lock.json", f"--slot-time={SLOT}s",
                            f"--slots-per-epoch={EPOCH}", f"--genesis-time={GENESIS}", "--fork=deneb", *NETWORK])
     beacon = f"http://127.0.0.1:{port}"
-    wait_for("the chain", 60, lambda: get_json(beacon + "/eth/v1/beacon/genesis"))
+    wait_for("the chain", 120, lambda: get_json(beacon + "/eth/v1/beacon/genesis"))
     cluster = Cluster(procs, d, 4, beacon, NETWORK)
     for i in range(4):
         cluster.start(i)

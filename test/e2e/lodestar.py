@@ -22,7 +22,7 @@ def start_chain(procs, peer, d, env, keys_file, genesis, slot_s):
                        "--sync.isSingleNode", "true", "--network.allowPublishToZeroPeers", "true", "--subscribeAllSubnets", "true",
                        "--eth1", "false", "--execution.urls", f"http://127.0.0.1:{el}", "--jwt-secret", f"{d}/jwt.hex"], cwd=d, env=env)
     url = f"http://127.0.0.1:{rest}"
-    wait_for("the beacon node", 60, lambda: get_json(url + "/eth/v1/beacon/genesis"))
+    procs.wait_for("bn", 300, lambda: get_json(url + "/eth/v1/beacon/genesis"))
     return url
 
 def start_vc(procs, peer, d, env, i, url, slot_s):

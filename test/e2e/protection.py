@@ -75,7 +75,7 @@ def start_chain(procs, name, d, port, pubkeys):
     procs.start(name, [AEQUA, "beacon", f"--listen=127.0.0.1:{port}", f"--pubkeys-file={pubkeys}", f"--slot-time={SLOT}",
                        f"--slots-per-epoch={SPE}", f"--genesis-fork-version={VERSION}"])
     url = f"http://127.0.0.1:{port}"
-    wait_for(name, 20, lambda: get_json(url + "/eth/v1/beacon/genesis"))
+    wait_for(name, 120, lambda: get_json(url + "/eth/v1/beacon/genesis"))
     return url
 
 def start_client(procs, name, url, keys, data, *args):

@@ -30,7 +30,7 @@ with workdir("lodestar-protection") as d, Procs(d) as procs:
     port, = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     procs.start("beacon", [AEQUA, "beacon", f"--listen=127.0.0.1:{port}", f"--lock-file={d}/node0/cluster-lock.json", *network])
-    root = wait_for("the chain", 20, lambda: get_json(url + "/eth/v1/beacon/genesis"))["data"]["genesis_validators_root"]
+    root = wait_for("the chain", 120, lambda: get_json(url + "/eth/v1/beacon/genesis"))["data"]["genesis_validators_root"]
     lock = json.load(open(f"{d}/node0/cluster-lock.json"))["distributed_validators"]
     want = {v["public_shares"][0]: [8 + i, 9 + i, 90 + i] for i, v in enumerate(lock)}
     def write(path, root):

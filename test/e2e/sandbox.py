@@ -61,7 +61,7 @@ with workdir("sandbox") as d, Procs(d) as procs:
     procs.start("beacon", [AEQUA, "beacon", f"--listen=127.0.0.1:{port}", f"--lock-file={d}/node0/cluster-lock.json", "--slot-time=1s",
                            f"--genesis-time={GENESIS}", *NETWORK])
     beacon = f"http://127.0.0.1:{port}"
-    wait_for("the chain", 60, lambda: get_json(beacon + "/eth/v1/beacon/genesis"))
+    wait_for("the chain", 120, lambda: get_json(beacon + "/eth/v1/beacon/genesis"))
     cluster = Cluster(procs, d, 4, beacon, NETWORK)
     cluster.start(0, "--p2p-peers=localhost:1")  # a name: the threads that resolve start late
     cluster.start(1, "--no-sandbox")

@@ -19,7 +19,7 @@ def one(fork, peer, d):
         procs.start("simbn", ["node", "simbn.mjs", "--port", str(port), "--fork", fork, "--spe", str(SPE), "--slot", str(SLOT), "--time",
                               str(genesis), "--interop", str(ALL), "--auto", f"{OURS}..{ALL - 1}"], cwd=peer)
         url = f"http://127.0.0.1:{port}"
-        wait_for("the chain's API", 30, lambda: get_json(url + "/eth/v1/beacon/genesis"))
+        wait_for("the chain's API", 300, lambda: get_json(url + "/eth/v1/beacon/genesis"))
         cluster = Cluster(procs, d, 4, url, network)
         for i in range(4):
             cluster.start(i)
