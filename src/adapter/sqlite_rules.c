@@ -311,11 +311,26 @@ aq_status aq_db_peer(aq_db *db, uint32_t peer, const char *addr) {
   return finish(s);
 }
 
-/* Statements too rare to keep; ?1 is the number. */
-static aq_status run_with(aq_db *db, const char *text, int64_t v) {
+static int64_t types_that(bool (*hold)(aq_duty_type type)) {
+  int64_t set = 0;
+  for (int type = 1; type < AQ_DUTY_CNT; type++) set |= (int64_t)hold((aq_duty_type)type) << type;
+  return set;
+}
+
+/* Statements too rare to keep; :slot is the number, :stays and :marks are sets of types. NULL: it does not work. */
+static sqlite3_stmt *prepare(aq_db *db, const char *text, int64_t slot) {
   sqlite3_stmt *s = NULL;
-  if (sqlite3_prepare_v2(db->h, text, -1, &s, NULL) != SQLITE_OK) return AQ_E_IO;
-  sqlite3_bind_int64(s, 1, v);
+  if (sqlite3_prepare_v2(db->h, text, -1, &s, NULL) != SQLITE_OK) return NULL;
+  sqlite3_bind_int64(s, sqlite3_bind_parameter_index(s, ":slot"), slot);
+  int stays = sqlite3_bind_parameter_index(s, ":stays"), marks = sqlite3_bind_parameter_index(s, ":marks");
+  if (stays) sqlite3_bind_int64(s, stays, types_that(aq_journal_stays));
+  if (marks) sqlite3_bind_int64(s, marks, types_that(aq_journal_marks));
+  return s;
+}
+
+static aq_status run_with(aq_db *db, const char *text, int64_t slot) {
+  sqlite3_stmt *s = prepare(db, text, slot);
+  if (!s) return AQ_E_IO;
   int rc = sqlite3_step(s);
   sqlite3_finalize(s);
   return rc == SQLITE_DONE ? AQ_OK : AQ_E_IO;
@@ -359,17 +374,15 @@ static aq_status raise_marks(aq_db *db, sqlite3_stmt *s) {
 
 /* Old signed roots become the validator's watermark. Exits and registrations have no deadline and stay. */
 static aq_status compact(aq_db *db, int64_t before) {
-  sqlite3_stmt *s = NULL;
-  if (sqlite3_prepare_v2(db->h,
-                         "SELECT kind, pubkey, type, slot, source, target FROM sign "
-                         "WHERE slot<?1 AND type IN (1, 2, 5) ORDER BY kind, pubkey",
-                         -1, &s, NULL) != SQLITE_OK)
-    return AQ_E_IO;
-  sqlite3_bind_int64(s, 1, before);
+  sqlite3_stmt *s = prepare(db,
+                            "SELECT kind, pubkey, type, slot, source, target FROM sign "
+                            "WHERE slot<:slot AND (:marks >> type & 1) ORDER BY kind, pubkey",
+                            before);
+  if (!s) return AQ_E_IO;
   /* A table that is missing is an error now, not with the first record. */
   aq_status st = get(db, AQ_DB_MARK_PUT) ? raise_marks(db, s) : AQ_E_IO;
   sqlite3_finalize(s);
-  return st == AQ_OK ? run_with(db, "DELETE FROM sign WHERE slot<?1 AND type NOT IN (4, 6)", before) : st;
+  return st == AQ_OK ? run_with(db, "DELETE FROM sign WHERE slot<:slot AND NOT (:stays >> type & 1)", before) : st;
 }
 
 static aq_status keep_newest(aq_db *db, uint64_t *before_slot) {
@@ -385,9 +398,9 @@ static aq_status keep_newest(aq_db *db, uint64_t *before_slot) {
 }
 
 aq_status aq_db_prune(aq_db *db, uint64_t before_slot) {
-  static const char *const step[] = {"DELETE FROM vote WHERE slot<?1", "DELETE FROM blob WHERE slot<?1",
-                                     "DELETE FROM decided WHERE slot<?1",
-                                     "DELETE FROM partial WHERE slot<?1 AND type NOT IN (4, 6)"};
+  static const char *const step[] = {"DELETE FROM vote WHERE slot<:slot", "DELETE FROM blob WHERE slot<:slot",
+                                     "DELETE FROM decided WHERE slot<:slot",
+                                     "DELETE FROM partial WHERE slot<:slot AND NOT (:stays >> type & 1)"};
   if (before_slot > INT64_MAX) return AQ_E_LIMIT;
   aq_status st = keep_newest(db, &before_slot);
   int64_t before = (int64_t)before_slot;
@@ -455,23 +468,23 @@ aq_status aq_db_load(aq_db *db, uint64_t from_slot, const aq_store_visitor *v) {
     const char *text;
     void (*visit)(sqlite3_stmt *s, const aq_store_visitor *v);
   } part[] = {
-      {v->blob, "SELECT slot, type, hash, value FROM blob WHERE slot>=?1 ORDER BY slot, type", visit_blob},
+      {v->blob, "SELECT slot, type, hash, value FROM blob WHERE slot>=:slot ORDER BY slot, type", visit_blob},
       {v->vote,
-       "SELECT slot, type, msg_type, round, prepared_round, value_hash, msg, just FROM vote WHERE slot>=?1 "
+       "SELECT slot, type, msg_type, round, prepared_round, value_hash, msg, just FROM vote WHERE slot>=:slot "
        "ORDER BY slot, type, round, msg_type",
        visit_vote},
-      {v->decided, "SELECT slot, type, round, hash, commits FROM decided WHERE slot>=?1 ORDER BY slot, type",
+      {v->decided, "SELECT slot, type, round, hash, commits FROM decided WHERE slot>=:slot ORDER BY slot, type",
        visit_decided},
-      {v->peer, "SELECT peer, addr FROM peer WHERE ?1>=0 ORDER BY peer", visit_peer},
+      {v->peer, "SELECT peer, addr FROM peer WHERE :slot>=0 ORDER BY peer", visit_peer},
       {v->partial,
-       "SELECT slot, type, pubkey, sub, data FROM partial WHERE slot>=?1 OR type IN (4, 6) ORDER BY slot, type",
+       "SELECT slot, type, pubkey, sub, data FROM partial WHERE slot>=:slot OR (:stays >> type & 1) ORDER BY slot, "
+       "type",
        visit_partial},
   };
   for (size_t i = 0; i < AQ_COUNT(part); i++) {
-    sqlite3_stmt *s = NULL;
     if (!part[i].wanted) continue;
-    if (sqlite3_prepare_v2(db->h, part[i].text, -1, &s, NULL) != SQLITE_OK) return AQ_E_IO;
-    sqlite3_bind_int64(s, 1, from_slot > INT64_MAX ? INT64_MAX : (sqlite3_int64)from_slot);
+    sqlite3_stmt *s = prepare(db, part[i].text, from_slot > INT64_MAX ? INT64_MAX : (int64_t)from_slot);
+    if (!s) return AQ_E_IO;
     int rc;
     while ((rc = sqlite3_step(s)) == SQLITE_ROW) part[i].visit(s, v);
     sqlite3_finalize(s);

@@ -333,8 +333,8 @@ static void test_nothing_seen(void **state) {
   }
 }
 
-/* Goal: what stays, what becomes a mark and how far may be pruned; the numbers of types in the database's statements
-   are those of the table. Method: each type; slots around the limit. */
+/* Goal: what stays, what becomes a mark and how far may be pruned; what the database's statements name by
+   number are the types of the table. Method: each type; slots around the limit. */
 static void test_pruning(void **state) {
   (void)state;
   for (int t = 0; t <= AQ_DUTY_CNT; t++) {

@@ -1,3 +1,4 @@
+/* The environment in memory: order of timers and jobs, clocks that are set, processes that are dead. */
 #include "fake/env.h"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* Numbers of a seed, the same on every machine. */
 #include "fake/rng.h"
 
 #include "base/bytes.h"
