@@ -331,11 +331,11 @@ static void count_bytes(aq_host *h, hpeer *p) {
 static void count_streams(const aq_host *h, hpeer *p) {
   static const char *const direction[2] = {"inbound", "outbound"};
   for (int own = 0; own < 2; own++) {
-    for (int svc = 0; svc < SVC_CNT; svc++) {
+    for (uint32_t svc = 0; svc < h->names.cnt; svc++) {
       if (p->streams[own][svc] == p->streams_told[own][svc]) continue;
       p->streams_told[own][svc] = p->streams[own][svc];
       aq_metric_set(AQ_M_P2P_PEER_STREAMS, p->streams[own][svc],
-                    AQ_LABELS(host_peer_label(h, p), direction[own], host_svc_name[svc], "tcp"));
+                    AQ_LABELS(host_peer_label(h, p), direction[own], h->names.name[svc], "tcp"));
     }
   }
 }
@@ -354,9 +354,9 @@ static void on_tick(void *arg) {
 
 static void net_handle(void *ctx, aq_net_proto proto, const aq_net_handler *f) {
   aq_host *h = ctx;
-  AQ_ASSERT(proto < AQ_PROTO_CNT);
+  AQ_ASSERT(proto < AQ_PROTO_CNT && (aq_services[proto].roles & AQ_ROLE_RUN));
   h->handler[proto] = *f;
-  h->handled[proto] = host_protos[proto].request ? f->serve != NULL : f->recv != NULL;
+  h->handled[proto] = aq_services[proto].pattern == AQ_PATTERN_REQUEST ? f->serve != NULL : f->recv != NULL;
 }
 
 static bool net_connected(void *ctx, uint32_t peer) {
@@ -385,6 +385,7 @@ aq_host *aq_host_new(const aq_host_cfg *cfg) {
   aq_list_init(&h->all), aq_list_init(&h->grave), aq_list_init(&h->done);
   for (uint32_t i = 0; i < cfg->peer_cnt; i++) peer_init(&h->peer[i], i);
   aq_book_init(&h->unknown, UNKNOWN_ADDRS_MAX);
+  aq_service_names_init(&h->names, aq_services, AQ_PROTO_CNT);
   h->net.ctx = h;
   h->net.handle = net_handle;
   h->net.connected = net_connected;

@@ -15,6 +15,7 @@
 #include "p2p/host.h"
 #include "p2p/identify.h"
 #include "p2p/multistream.h"
+#include "p2p/services.h"
 
 enum {
   HOST_PEER_CONNS_MAX = 8,        /* a ninth connection ends the oldest */
@@ -33,34 +34,11 @@ enum {
   HOST_PING_LEN = 32
 };
 #define HOST_NEGOTIATE_LIMIT_NS AQ_SECONDS(15) /* streams may stay silent for some seconds (wire.md 14.1) */
-#define HOST_SERVE_LIMIT_NS AQ_SECONDS(5)
-#define HOST_SEND_LIMIT_NS AQ_SECONDS(7)
+#define HOST_SERVE_LIMIT_NS AQ_SECONDS(5)      /* of identify; others have their own (p2p/services.h) */
 #define HOST_RETRY_NS AQ_MILLIS(100)
 #define HOST_PING_EVERY_NS AQ_SECONDS(10)
 #define HOST_SHAKE_NS AQ_SECONDS(1)  /* a handshake takes milliseconds; after that its place is anybody's */
 #define HOST_STABLE_NS AQ_SECONDS(5) /* a connection that lived less counts as a failed dial */
-
-/* Index of the protocol names; the first ones are aq_net_proto's. */
-typedef enum {
-  SVC_QBFT,
-  SVC_PARSIGEX,
-  SVC_PEERINFO,
-  SVC_VOTES,
-  SVC_PRIORITY, /* its two names stand together */
-  SVC_PRIORITY_OLD,
-  SVC_IDENTIFY,
-  SVC_PUSH,
-  SVC_PING,
-  SVC_CNT
-} host_svc;
-extern const char *const host_svc_name[SVC_CNT];
-typedef struct {
-  const char *topic; /* contract.md 8.2 */
-  size_t max;
-  bool request;
-} host_proto;
-extern const host_proto host_protos[AQ_PROTO_CNT];
-aq_net_proto host_svc_proto(int svc); /* of one before identify */
 
 typedef struct {
   uint32_t idx;
@@ -79,9 +57,10 @@ typedef struct {
   aq_list big_wait; /* hstream.big_node */
   aq_timer ping;
   uint32_t ping_fails;
-  uint64_t in_bytes, out_bytes;                           /* since the metrics were last written */
-  uint32_t streams[2][SVC_CNT], streams_told[2][SVC_CNT]; /* settled ones by direction, ours second */
-  aq_bucket opens, asks[SVC_CNT];                         /* what it may open, and ask for */
+  uint64_t in_bytes, out_bytes;              /* since the metrics were last written */
+  uint32_t streams[2][AQ_SERVICE_NAMES_MAX]; /* settled ones by direction, ours second */
+  uint32_t streams_told[2][AQ_SERVICE_NAMES_MAX];
+  aq_bucket opens, asks[AQ_SERVICE_NAMES_MAX]; /* what it may open, and ask for */
   aq_line_limit line_limit, line_bad;
 } hpeer;
 
@@ -112,7 +91,7 @@ typedef struct {
   hstream_kind kind;
   bool settled;      /* the protocol is agreed on */
   uint32_t *counted; /* its place in the peer's streams[], once settled */
-  int svc;
+  int svc;           /* STREAM_IN: what it speaks, a place in aq_host.names; -1: not known */
   aq_ms_responder respond;
   aq_ms_initiator propose;
   aq_buf neg; /* unread bytes of the negotiation, of pings afterwards */
@@ -140,7 +119,7 @@ struct hop {
   bool written;      /* the message, not only the offer, is in the muxer */
   bool echoed, sent; /* the name was accepted; everything has left */
   bool counted;      /* in op_cnt and op_bytes */
-  aq_buf wire; /* header, name and message in one piece; of protocols with two names: the message with its length */
+  aq_buf wire; /* header, name and message in one piece; of a protocol with two names: the message with its length */
   size_t len;
   aq_net_done done;
   aq_net_answer answer;
@@ -169,6 +148,7 @@ struct aq_host {
   hpeer peer[AQ_HOST_PEERS_MAX];
   aq_book unknown; /* addresses whose owner is not known */
   uint32_t unknown_dials;
+  aq_service_names names;
   aq_net_handler handler[AQ_PROTO_CNT];
   bool handled[AQ_PROTO_CNT], started, stopped;
   hreply reply[HOST_REPLIES_MAX];
@@ -209,7 +189,8 @@ void host_stream_reset(hstream *s, uint32_t code); /* and free */
 void host_stream_release(hstream *s);              /* FIN, and free */
 void host_stream_free(hstream *s);                 /* the muxer has forgotten it */
 void host_stream_timer(hstream *s, uint64_t wait_ns);
-void host_count(int svc, bool tx, const char *result, size_t bytes);
+void host_count(const aq_service *row, bool tx, const char *result, size_t bytes);
+void host_count_ping(bool tx, const char *result, size_t bytes);
 bool host_may_ask(hstream *s, uint64_t cnt); /* false: over its budget; the stream is gone */
 
 /* host_send.c */

@@ -651,7 +651,7 @@ static void many_requests(void **state) {
   (void)state;
   world *w = new_world(0);
   for (int i = 0; i < 600; i++) {
-    peer(w)->asks[SVC_PRIORITY] = (aq_bucket){0};
+    peer(w)->asks[w->host->names.first[AQ_PROTO_PRIORITY]] = (aq_bucket){0};
     stream(w, "/charon/priority/2.0.0", aq_bytes_str("\x01q"), true);
     if (i % 50 == 0) run(w, AQ_MILLIS(2));
   }

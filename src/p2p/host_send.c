@@ -21,10 +21,10 @@ static void op_finish(hop *op, aq_status st) {
     op->peer->op_bytes -= op->len;
   }
   aq_buf_free(&op->wire);
-  host_count((int)op->proto, true, st == AQ_OK ? "ok" : "error", st == AQ_OK ? op->len : 0);
+  host_count(&aq_services[op->proto], true, st == AQ_OK ? "ok" : "error", st == AQ_OK ? op->len : 0);
   double seconds = (double)(aq_mono_ns(h->env) - op->start_ns) / 1e9;
   aq_metric_observe(AQ_M_P2P_SEND_DURATION_SECONDS, seconds,
-                    AQ_LABELS(host_peer_label(h, op->peer), host_svc_name[op->proto]));
+                    AQ_LABELS(host_peer_label(h, op->peer), aq_services[op->proto].name[0]));
 }
 
 void host_op_end(hop *op, aq_status st) {
@@ -58,6 +58,8 @@ void host_ops_tell(aq_host *h) {
 
 /* ---- on a stream ---- */
 
+static bool has_aliases(const hop *op) { return aq_services[op->proto].name[1] != NULL; }
+
 static void write_message(hstream *s, hop *op, aq_buf *head) {
   aq_yamux *y = aq_conn_mux(s->hc->c);
   aq_buf_put_bytes(head, aq_buf_bytes(&op->wire));
@@ -67,17 +69,12 @@ static void write_message(hstream *s, hop *op, aq_buf *head) {
   op->written = true;
 }
 
-/* Priority has two names: the listed one without waiting, or one after the other (wire.md 3.5). */
-static void begin_two_names(hstream *s, hop *op) {
-  const aq_identify_info *info = &op->peer->info;
-  const char *const *offer = &host_svc_name[SVC_PRIORITY];
-  uint32_t cnt = 2;
-  if (info->known & (1u << SVC_PRIORITY))
-    cnt = 1;
-  else if (info->known & (1u << SVC_PRIORITY_OLD))
-    offer++, cnt = 1;
+/* A name that the peer lists leaves with the message, and so does an only one; of two they are tried first. */
+static void begin(hstream *s, hop *op) {
+  aq_host *h = op->h;
+  uint32_t cnt, svc = aq_service_offer(&cnt, &h->names, op->proto, op->peer->info.known);
   aq_buf head = AQ_BUF(AQ_YAMUX_OUT_MAX);
-  aq_ms_propose(&s->propose, offer, cnt, &head);
+  aq_ms_propose(&s->propose, &h->names.name[svc], cnt, &head);
   if (cnt == 1) {
     write_message(s, op, &head);
   } else {
@@ -87,16 +84,23 @@ static void begin_two_names(hstream *s, hop *op) {
   aq_buf_free(&head);
 }
 
-static void begin_lazy(hstream *s, hop *op) {
+/* Of one name: the memory of the message itself. */
+static void begin_whole(hstream *s, hop *op) {
   aq_yamux *y = aq_conn_mux(s->hc->c);
   aq_buf head = AQ_BUF(AQ_MS_TOKEN_MAX);
-  aq_ms_propose(&s->propose, &host_svc_name[op->proto], 1, &head); /* its bytes lead op->wire */
+  aq_ms_propose(&s->propose, &op->h->names.name[op->h->names.first[op->proto]], 1, &head); /* its bytes lead op->wire */
   aq_buf_free(&head);
   aq_status st = aq_yamux_give(y, s->id, &op->wire);
   AQ_ASSERT(st == AQ_OK);
   aq_yamux_keep(y, s->id);
   aq_yamux_close(y, s->id);
   op->written = true;
+}
+
+/* As far as it has told. */
+static bool speaks(const aq_host *h, const hpeer *p, aq_net_proto proto) {
+  uint32_t cnt, svc = aq_service_offer(&cnt, &h->names, proto, p->info.known);
+  return !p->info.heard || (p->info.known & (1u << svc));
 }
 
 static void op_start(hop *op) {
@@ -110,8 +114,7 @@ static void op_start(hop *op) {
   }
   aq_status st;
   aq_list_push(&p->active, &op->node);
-  /* Ours alone: a peer of another make is not bothered once it has said what it speaks. */
-  if (op->proto == AQ_PROTO_VOTES && p->info.heard && !(p->info.known & (1u << SVC_VOTES))) {
+  if (aq_services[op->proto].optional && !speaks(op->h, p, op->proto)) {
     host_op_end(op, AQ_E_CLOSED);
     return;
   }
@@ -123,10 +126,10 @@ static void op_start(hop *op) {
   s->op = op;
   op->stream = s;
   op->written = op->echoed = op->sent = false;
-  if (op->proto == AQ_PROTO_PRIORITY)
-    begin_two_names(s, op);
+  if (has_aliases(op))
+    begin(s, op);
   else
-    begin_lazy(s, op);
+    begin_whole(s, op);
   aq_conn_flush(hc->c);
 }
 
@@ -155,7 +158,7 @@ void host_op_sent(hop *op) {
 
 void host_op_answer(hop *op, aq_bytes msg) {
   hstream *s = op->stream;
-  host_count((int)op->proto, false, "ok", msg.len);
+  host_count(&aq_services[op->proto], false, "ok", msg.len);
   op_finish(op, AQ_OK);
   host_stream_release(s);
   op->answer(op->arg, AQ_OK, msg);
@@ -228,7 +231,8 @@ static void op_go(hop *op, aq_bytes msg) {
     host_op_end(op, AQ_E_CLOSED);
     return;
   }
-  if (msg.len > host_protos[op->proto].max || p->op_cnt >= HOST_OPS_MAX || p->op_bytes + msg.len > HOST_OPS_BYTES_MAX) {
+  const aq_service *row = &aq_services[op->proto];
+  if (msg.len > row->msg_max || p->op_cnt >= HOST_OPS_MAX || p->op_bytes + msg.len > HOST_OPS_BYTES_MAX) {
     host_op_end(op, AQ_E_LIMIT);
     return;
   }
@@ -236,25 +240,25 @@ static void op_go(hop *op, aq_bytes msg) {
   p->op_cnt++;
   p->op_bytes += op->len;
   op->wire = AQ_BUF(AQ_YAMUX_OUT_MAX);
-  if (op->proto != AQ_PROTO_PRIORITY) {
+  if (!has_aliases(op)) {
     aq_ms_put(&op->wire, AQ_MS_HEADER);
-    aq_ms_put(&op->wire, host_svc_name[op->proto]);
+    aq_ms_put(&op->wire, row->name[0]);
   }
   aq_delimited_put(&op->wire, msg);
   AQ_ASSERT(!op->wire.failed);
-  aq_timer_after(h->env, &op->timer, HOST_SEND_LIMIT_NS, on_deadline, op);
+  aq_timer_after(h->env, &op->timer, row->send_limit_ns, on_deadline, op);
   op_start(op);
 }
 
 static void net_send(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_done done, void *arg) {
-  AQ_ASSERT(!host_protos[proto].request);
+  AQ_ASSERT(aq_services[proto].pattern == AQ_PATTERN_ONE_WAY);
   hop *op = op_new(ctx, peer, proto, msg.len, arg);
   op->done = done;
   op_go(op, msg);
 }
 
 static void net_request(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_answer fn, void *arg) {
-  AQ_ASSERT(host_protos[proto].request && fn);
+  AQ_ASSERT(aq_services[proto].pattern == AQ_PATTERN_REQUEST && fn);
   hop *op = op_new(ctx, peer, proto, msg.len, arg);
   op->request = true;
   op->answer = fn;

@@ -12,16 +12,18 @@
 
 void host_identify_serve(hstream *s) {
   aq_host *h = s->hc->h;
-  const char *protocol[SVC_CNT];
+  const aq_service_names *n = &h->names;
+  const char *protocol[AQ_SERVICE_NAMES_MAX];
   aq_identify_own own = {.addr = h->cfg.listen_addrs,
                          .addr_cnt = h->cfg.listen_addr_cnt,
                          .protocol = protocol,
                          .remote = s->hc->remote,
                          .agent = h->cfg.agent};
   memcpy(own.pubkey, h->self_key, sizeof own.pubkey);
-  for (int i = 0; i < SVC_CNT; i++) {
-    protocol[own.protocol_cnt++] = host_svc_name[i];
+  for (uint32_t i = AQ_SVC_FIRST; i < n->cnt; i++) {
+    if (aq_services[n->row[i]].roles & AQ_ROLE_RUN) protocol[own.protocol_cnt++] = n->name[i];
   }
+  for (uint32_t i = 0; i < AQ_SVC_FIRST; i++) protocol[own.protocol_cnt++] = n->name[i];
   aq_buf msg = AQ_BUF(AQ_IDENTIFY_MSG_MAX), out = AQ_BUF(AQ_IDENTIFY_MSG_MAX + 9);
   aq_status st = aq_identify_write(&msg, &own);
   if (st == AQ_OK) {
@@ -40,7 +42,7 @@ static hstream *open_offer(hconn *hc, hstream_kind kind, int svc, aq_bytes paylo
   hstream *s = host_stream_open(hc, kind, &st);
   if (!s) return NULL;
   aq_buf out = AQ_BUF(HOST_NEG_MAX);
-  aq_ms_propose(&s->propose, &host_svc_name[svc], 1, &out);
+  aq_ms_propose(&s->propose, &hc->h->names.name[svc], 1, &out);
   aq_buf_put_bytes(&out, payload);
   st = aq_yamux_give(aq_conn_mux(hc->c), s->id, &out);
   aq_buf_free(&out);
@@ -50,7 +52,7 @@ static hstream *open_offer(hconn *hc, hstream_kind kind, int svc, aq_bytes paylo
 }
 
 void host_identify_ask(hconn *hc) {
-  hstream *s = open_offer(hc, STREAM_IDENTIFY, SVC_IDENTIFY, aq_bytes_of(NULL, 0));
+  hstream *s = open_offer(hc, STREAM_IDENTIFY, AQ_SVC_IDENTIFY, aq_bytes_of(NULL, 0));
   if (s) host_stream_timer(s, IDENTIFY_LIMIT_NS);
 }
 
@@ -59,7 +61,7 @@ void host_identify_part(hstream *s, aq_bytes msg) {
   aq_host *h = hc->h;
   const uint8_t *key = h->cfg.peers[hc->peer->idx].pubkey;
   if (++s->parts > AQ_IDENTIFY_MSGS_MAX ||
-      aq_identify_read(&s->info, msg, key, hc->remote, host_svc_name, SVC_CNT) != AQ_OK) {
+      aq_identify_read(&s->info, msg, key, hc->remote, h->names.name, h->names.cnt) != AQ_OK) {
     host_stream_reset(s, AQ_YAMUX_CODE_NONE); /* never a reason to disconnect (wire.md 5.1) */
   }
 }
@@ -122,7 +124,7 @@ void host_ping_failed(hstream *s) {
   const char *label = host_peer_label(h, p);
   aq_metric_add(AQ_M_P2P_PING_ERROR_TOTAL, 1, AQ_LABELS(label));
   aq_metric_set(AQ_M_P2P_PING_SUCCESS, 0, AQ_LABELS(label));
-  host_count(SVC_PING, false, "error", 0);
+  host_count_ping(false, "error", 0);
   if (p->ping_fails < 5) p->ping_fails++;
   uint64_t wait = HOST_PING_EVERY_NS << p->ping_fails;
   if (p->conn_cnt) ping_again(h, p, wait < PING_WAIT_MAX_NS ? wait : PING_WAIT_MAX_NS);
@@ -143,7 +145,7 @@ void host_ping_answer(hstream *s, aq_bytes in) {
   double seconds = (double)(aq_mono_ns(h->env) - s->start_ns) / 1e9;
   aq_metric_observe(AQ_M_P2P_PING_LATENCY_SECS, seconds, AQ_LABELS(label));
   aq_metric_set(AQ_M_P2P_PING_SUCCESS, 1, AQ_LABELS(label));
-  host_count(SVC_PING, false, "ok", HOST_PING_LEN);
+  host_count_ping(false, "ok", HOST_PING_LEN);
   p->ping_fails = 0;
   host_stream_release(s);
   ping_again(h, p, HOST_PING_EVERY_NS);
@@ -156,7 +158,7 @@ static void on_ping(void *arg) {
   aq_host *h = hc->h;
   uint8_t payload[HOST_PING_LEN];
   aq_random(h->env, payload, sizeof payload);
-  hstream *s = open_offer(hc, STREAM_PING, SVC_PING, aq_bytes_of(payload, sizeof payload));
+  hstream *s = open_offer(hc, STREAM_PING, AQ_SVC_PING, aq_bytes_of(payload, sizeof payload));
   if (!s) {
     ping_again(h, p, HOST_PING_EVERY_NS);
     return;
@@ -164,7 +166,7 @@ static void on_ping(void *arg) {
   memcpy(s->ping, payload, sizeof payload);
   aq_yamux_close(aq_conn_mux(hc->c), s->id);
   host_stream_timer(s, PING_LIMIT_NS);
-  host_count(SVC_PING, true, "ok", HOST_PING_LEN);
+  host_count_ping(true, "ok", HOST_PING_LEN);
   aq_conn_flush(hc->c);
 }
 

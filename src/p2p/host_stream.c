@@ -6,25 +6,6 @@
 #include "base/log.h"
 #include "base/metrics.h"
 
-const char *const host_svc_name[SVC_CNT] = {
-    [SVC_QBFT] = "/charon/consensus/qbft/2.0.0",
-    [SVC_PARSIGEX] = "/charon/parsigex/2.0.0",
-    [SVC_PEERINFO] = "/charon/peerinfo/2.0.0",
-    [SVC_VOTES] = "/aequa/votes/1.0.0",
-    [SVC_PRIORITY] = "/charon/priority/2.0.0",
-    [SVC_PRIORITY_OLD] = "charon/priority/2.0.0",
-    [SVC_IDENTIFY] = "/ipfs/id/1.0.0",
-    [SVC_PUSH] = "/ipfs/id/push/1.0.0",
-    [SVC_PING] = "/ipfs/ping/1.0.0",
-};
-const host_proto host_protos[AQ_PROTO_CNT] = {
-    [AQ_PROTO_QBFT] = {"aequa/qbft/v1", 32u << 20, false},
-    [AQ_PROTO_PARSIGEX] = {"aequa/parsigex/v1", 32u << 20, false},
-    [AQ_PROTO_PEERINFO] = {"aequa/peerinfo/v1", 64u << 10, true},
-    [AQ_PROTO_PRIORITY] = {"aequa/priority/v1", 1u << 20, true},
-    [AQ_PROTO_VOTES] = {"aequa/votes/v1", 128u << 10, true},
-};
-
 /* Per peer. Consensus and the exchange of signatures have budgets of their own by what a message costs; a busy honest
    peer sends some hundred a second, and ten thousand when it catches up. */
 static const aq_bucket_size open_size = {16384, 2048, AQ_NS_PER_SEC};
@@ -32,18 +13,21 @@ static const aq_bucket_size open_size = {16384, 2048, AQ_NS_PER_SEC};
    about once a second. */
 static const aq_bucket_size ask_size = {64, 4, AQ_NS_PER_SEC}, ping_size = {256, 32, AQ_NS_PER_SEC};
 
-_Static_assert((int)SVC_PRIORITY == (int)AQ_PROTO_PRIORITY && (int)SVC_PRIORITY_OLD == (int)AQ_PROTO_CNT, "same order");
-
-aq_net_proto host_svc_proto(int svc) {
-  AQ_ASSERT(svc >= 0 && svc < SVC_IDENTIFY);
-  return svc == SVC_PRIORITY_OLD ? AQ_PROTO_PRIORITY : (aq_net_proto)svc;
-}
-
-void host_count(int svc, bool tx, const char *result, size_t bytes) {
-  const char *topic = svc == SVC_PING ? "aequa/ping/v1" : host_protos[host_svc_proto(svc)].topic;
+static void count(const char *topic, bool tx, const char *result, size_t bytes) {
   const char *direction = tx ? "tx" : "rx";
   aq_metric_add(AQ_M_P2P_MSGS_TOTAL, 1, AQ_LABELS(topic, direction, result));
   if (bytes) aq_metric_add(AQ_M_P2P_BYTES_TOTAL, (double)bytes, AQ_LABELS(topic, direction));
+}
+
+void host_count(const aq_service *row, bool tx, const char *result, size_t bytes) {
+  if (row) count(row->topic, tx, result, bytes);
+}
+
+void host_count_ping(bool tx, const char *result, size_t bytes) { count("aequa/ping/v1", tx, result, bytes); }
+
+/* NULL: not known, or of every connection. */
+static const aq_service *row_of(const hstream *s) {
+  return s->svc >= AQ_SVC_FIRST ? &aq_services[s->hc->h->names.row[s->svc]] : NULL;
 }
 
 /* ---- life ---- */
@@ -104,7 +88,7 @@ static void on_timer(void *arg) {
   hstream *s = arg;
   hconn *hc = s->hc;
   if (s->kind == STREAM_PING) host_ping_failed(s);
-  if (s->kind == STREAM_IN && s->svc >= 0 && s->svc < SVC_IDENTIFY) host_count(s->svc, s->reply != 0, "error", 0);
+  host_count(row_of(s), s->reply != 0, "error", 0);
   host_stream_reset(s, s->settled ? AQ_YAMUX_CODE_NONE : AQ_YAMUX_RST_NEGOTIATION);
   aq_conn_flush(hc->c);
 }
@@ -171,13 +155,13 @@ static void complain(aq_host *h, hpeer *p, int svc, aq_status st) {
   aq_line_limit *line = st == AQ_E_LIMIT ? &p->line_limit : &p->line_bad;
   if (!aq_line_due(line, aq_mono_ns(h->env))) return;
   AQ_LOG(AQ_LOG_WARN, "p2p_stream", AQ_STR("peer", host_peer_label(h, p)),
-         AQ_STR("protocol", svc >= 0 ? host_svc_name[svc] : NULL), AQ_STR("err", aq_status_text(st)),
+         AQ_STR("protocol", svc >= 0 ? h->names.name[svc] : NULL), AQ_STR("err", aq_status_text(st)),
          AQ_UINT("more", line->more), AQ_STR("result", "dropped"));
 }
 
 static void violation(hstream *s, uint32_t code) {
   hconn *hc = s->hc;
-  if (s->svc >= 0 && s->svc < SVC_IDENTIFY) host_count(s->svc, false, "decode_error", 0);
+  host_count(row_of(s), false, "decode_error", 0);
   complain(hc->h, hc->peer, s->svc, AQ_E_FORMAT);
   host_stream_reset(s, code);
   host_penalty(hc->h, hc->peer, AQ_SCORE_BAD_MSG);
@@ -185,7 +169,8 @@ static void violation(hstream *s, uint32_t code) {
 
 static void too_many(hstream *s) {
   hconn *hc = s->hc;
-  if (s->svc == SVC_PING || (s->svc >= 0 && s->svc < SVC_IDENTIFY)) host_count(s->svc, false, "error", 0);
+  if (s->svc == AQ_SVC_PING) host_count_ping(false, "error", 0);
+  host_count(row_of(s), false, "error", 0);
   complain(hc->h, hc->peer, s->svc, AQ_E_LIMIT);
   host_stream_reset(s, AQ_YAMUX_RST_LIMIT);
   host_penalty(hc->h, hc->peer, AQ_SCORE_TOO_MANY);
@@ -193,7 +178,7 @@ static void too_many(hstream *s) {
 
 bool host_may_ask(hstream *s, uint64_t cnt) {
   aq_bucket *b = &s->hc->peer->asks[s->svc];
-  if (aq_bucket_take(b, s->svc == SVC_PING ? &ping_size : &ask_size, aq_mono_ns(s->hc->h->env), cnt)) return true;
+  if (aq_bucket_take(b, s->svc == AQ_SVC_PING ? &ping_size : &ask_size, aq_mono_ns(s->hc->h->env), cnt)) return true;
   too_many(s);
   return false;
 }
@@ -241,9 +226,9 @@ static hstream *reply_stream(aq_host *h, aq_net_reply *handle) {
 static void serve(hstream *s, aq_bytes msg) {
   hconn *hc = s->hc;
   aq_host *h = hc->h;
-  const aq_net_handler *f = &h->handler[host_svc_proto(s->svc)];
+  const aq_service *row = row_of(s);
+  const aq_net_handler *f = &h->handler[row - aq_services];
   aq_status verdict = AQ_OK;
-  int svc = s->svc;
   s->reply = reply_new(h, s);
   if (s->reply == 0) {
     host_stream_release(s); /* as a refusal */
@@ -252,32 +237,32 @@ static void serve(hstream *s, aq_bytes msg) {
     f->serve(f->arg, hc->peer->idx, msg, reply_handle(h, s->reply));
     h->verdict = NULL;
   }
-  host_count(svc, false, result_of(verdict), msg.len);
+  host_count(row, false, result_of(verdict), msg.len);
 }
 
 /* A whole message is in s->msg. The stream may be gone afterwards. */
 static void on_message(hstream *s) {
   hconn *hc = s->hc;
   aq_host *h = hc->h;
+  const aq_service *row = row_of(s);
   aq_buf body = s->msg.body;
   s->msg.body = AQ_BUF(0);
   hc->peer->rx_bytes -= s->charged;
   s->charged = 0;
   if (s->kind == STREAM_OP) {
     host_op_answer(s->op, aq_buf_bytes(&body));
-  } else if (s->kind == STREAM_IDENTIFY || s->svc == SVC_PUSH) {
+  } else if (s->kind == STREAM_IDENTIFY || s->svc == AQ_SVC_PUSH) {
     host_identify_part(s, aq_buf_bytes(&body));
-  } else if (host_protos[host_svc_proto(s->svc)].request) {
+  } else if (row->pattern == AQ_PATTERN_REQUEST) {
     serve(s, aq_buf_bytes(&body));
   } else {
-    const aq_net_handler *f = &h->handler[host_svc_proto(s->svc)];
+    const aq_net_handler *f = &h->handler[row - aq_services];
     aq_status verdict = AQ_OK;
-    int svc = s->svc;
     host_stream_release(s);
     h->verdict = &verdict;
     f->recv(f->arg, hc->peer->idx, aq_buf_bytes(&body));
     h->verdict = NULL;
-    host_count(svc, false, result_of(verdict), body.len);
+    host_count(row, false, result_of(verdict), body.len);
   }
   aq_buf_free(&body);
 }
@@ -287,14 +272,14 @@ static void on_payload(hstream *s, aq_bytes in) {
     host_ping_answer(s, in);
     return;
   }
-  if (s->kind == STREAM_IN && s->svc == SVC_PING) {
+  if (s->kind == STREAM_IN && s->svc == AQ_SVC_PING) {
     host_ping_serve(s, in);
     return;
   }
-  if (s->kind == STREAM_IN && s->svc == SVC_IDENTIFY) return; /* nothing is to be said there */
+  if (s->kind == STREAM_IN && s->svc == AQ_SVC_IDENTIFY) return; /* nothing is to be said there */
   if (s->kind == STREAM_OP && !s->op->request) return;
   if (s->reply) return; /* behind the request */
-  bool many = s->kind == STREAM_IDENTIFY || s->svc == SVC_PUSH;
+  bool many = s->kind == STREAM_IDENTIFY || s->svc == AQ_SVC_PUSH;
   while (in.len) {
     size_t used;
     aq_status st = aq_delimited_feed(&s->msg, &used, in);
@@ -324,32 +309,47 @@ static void on_payload(hstream *s, aq_bytes in) {
 
 static int find_service(void *arg, aq_bytes name) {
   const aq_host *h = arg;
-  for (int i = 0; i < SVC_CNT; i++) {
-    if (!aq_bytes_eq(name, aq_bytes_str(host_svc_name[i]))) continue;
-    return i >= SVC_IDENTIFY || h->handled[host_svc_proto(i)] ? i : -1;
+  for (int i = 0; i < (int)h->names.cnt; i++) {
+    if (!aq_bytes_eq(name, aq_bytes_str(h->names.name[i]))) continue;
+    return i < AQ_SVC_FIRST || h->handled[h->names.row[i]] ? i : -1;
   }
   return -1;
 }
 
-static void count_stream(hstream *s, bool own, int svc) {
+static void count_stream(hstream *s, bool own, uint32_t svc) {
   s->counted = &s->hc->peer->streams[own][svc];
   ++*s->counted;
 }
 
+/* Streams of all names of a row that the peer has opened. */
+static uint32_t open_streams(const hpeer *p, const aq_service_names *n, uint32_t row) {
+  uint32_t cnt = 0;
+  for (uint32_t svc = n->first[row]; svc < n->cnt && n->row[svc] == row; svc++) cnt += p->streams[false][svc];
+  return cnt;
+}
+
 static void settled_in(hstream *s) {
-  count_stream(s, false, s->svc);
-  bool asks = s->svc >= SVC_IDENTIFY || host_protos[host_svc_proto(s->svc)].request;
-  if (asks && s->svc != SVC_PING && !host_may_ask(s, 1)) return;
-  size_t max = s->svc < SVC_IDENTIFY ? host_protos[host_svc_proto(s->svc)].max : AQ_IDENTIFY_MSG_MAX;
-  aq_delimited_init(&s->msg, max);
-  host_stream_timer(s, HOST_SERVE_LIMIT_NS);
-  if (s->svc == SVC_IDENTIFY) host_identify_serve(s);
+  const aq_service *row = row_of(s);
+  count_stream(s, false, (uint32_t)s->svc);
+  if (row && row->streams_max) {
+    uint32_t cnt = open_streams(s->hc->peer, &s->hc->h->names, (uint32_t)(row - aq_services));
+    if (cnt > row->streams_max) {
+      too_many(s);
+      return;
+    }
+  }
+  bool asks = row ? row->pattern == AQ_PATTERN_REQUEST : s->svc != AQ_SVC_PING;
+  if (asks && !host_may_ask(s, 1)) return;
+  aq_delimited_init(&s->msg, row ? row->msg_max : AQ_IDENTIFY_MSG_MAX);
+  host_stream_timer(s, row ? row->serve_limit_ns : HOST_SERVE_LIMIT_NS);
+  if (s->svc == AQ_SVC_IDENTIFY) host_identify_serve(s);
 }
 
 static void settled_out(hstream *s) {
-  count_stream(s, true, s->kind == STREAM_OP ? (int)s->op->proto : s->kind == STREAM_PING ? SVC_PING : SVC_IDENTIFY);
+  uint32_t own = s->kind == STREAM_PING ? AQ_SVC_PING : AQ_SVC_IDENTIFY;
+  count_stream(s, true, s->kind == STREAM_OP ? s->hc->h->names.first[s->op->proto] : own);
   if (s->kind == STREAM_OP) {
-    aq_delimited_init(&s->msg, host_protos[s->op->proto].max);
+    aq_delimited_init(&s->msg, aq_services[s->op->proto].msg_max);
     host_op_settled(s->op);
   } else {
     aq_delimited_init(&s->msg, AQ_IDENTIFY_MSG_MAX);
@@ -439,15 +439,15 @@ static void on_fin(hstream *s) {
     if (s->op->echoed && !s->op->request) return;
     host_op_end(s->op, AQ_E_CLOSED);
     host_stream_reset(s, AQ_YAMUX_CODE_NONE);
-  } else if (s->kind == STREAM_IDENTIFY || (s->settled && s->svc == SVC_PUSH)) {
+  } else if (s->kind == STREAM_IDENTIFY || (s->settled && s->svc == AQ_SVC_PUSH)) {
     host_identify_done(s);
   } else if (s->kind == STREAM_PING) {
     host_ping_failed(s);
     host_stream_reset(s, AQ_YAMUX_CODE_NONE);
-  } else if (s->svc == SVC_PING) {
+  } else if (s->svc == AQ_SVC_PING) {
     host_stream_release(s);
   } else if (s->reply == 0) { /* a requester half-closes behind its request: that is no end */
-    if (s->settled && s->svc < SVC_IDENTIFY) host_count(s->svc, false, "error", 0);
+    host_count(row_of(s), false, "error", 0);
     host_stream_reset(s, s->settled ? AQ_YAMUX_CODE_NONE : AQ_YAMUX_RST_NEGOTIATION);
   }
 }
@@ -457,8 +457,8 @@ static void on_reset(hstream *s) {
     host_op_lost(s->op);
   else if (s->kind == STREAM_PING)
     host_ping_failed(s);
-  else if (s->kind == STREAM_IN && s->settled && s->svc < SVC_IDENTIFY)
-    host_count(s->svc, s->reply != 0, "error", 0);
+  else
+    host_count(row_of(s), s->reply != 0, "error", 0);
   host_stream_free(s);
 }
 
@@ -485,10 +485,10 @@ static void respond(void *ctx, aq_net_reply *reply, aq_bytes answer) {
   hconn *hc = s->hc;
   aq_buf out = AQ_BUF(AQ_YAMUX_OUT_MAX);
   aq_delimited_put(&out, answer);
-  bool ok =
-      answer.len <= host_protos[host_svc_proto(s->svc)].max && aq_yamux_give(aq_conn_mux(hc->c), s->id, &out) == AQ_OK;
+  const aq_service *row = row_of(s);
+  bool ok = answer.len <= row->msg_max && aq_yamux_give(aq_conn_mux(hc->c), s->id, &out) == AQ_OK;
   aq_buf_free(&out);
-  host_count(s->svc, true, ok ? "ok" : "error", ok ? answer.len : 0);
+  host_count(row, true, ok ? "ok" : "error", ok ? answer.len : 0);
   host_stream_release(s);
   aq_conn_flush(hc->c);
 }

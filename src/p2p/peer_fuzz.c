@@ -23,17 +23,18 @@ static void data_frame(fuzz_host *w, uint16_t flags, uint32_t id, aq_bytes body)
   frame(w, DATA, flags, id, (uint32_t)body.len, body);
 }
 
-static const char *name_of(uint8_t pick) {
+static const char *name_of(const fuzz_host *w, uint8_t pick) {
   static const char *const strange[] = {"/ipfs/kad/1.0.0", "", "na", "ls", "/noise", AQ_MS_HEADER};
-  pick %= SVC_CNT + AQ_COUNT(strange);
-  return pick < SVC_CNT ? host_svc_name[pick] : strange[pick - SVC_CNT];
+  const aq_service_names *n = &w->host->names;
+  uint32_t i = pick % (n->cnt + (uint32_t)AQ_COUNT(strange));
+  return i < n->cnt ? n->name[(i + AQ_SVC_FIRST) % n->cnt] : strange[i - n->cnt];
 }
 
 /* Both names of the negotiation at once, as an initiator that does not wait; the answer to the host's own is alike. */
 static void negotiate(fuzz_host *w, uint32_t id, uint8_t pick, uint16_t flags) {
   aq_buf out = AQ_BUF(FRAME_MAX);
   aq_ms_put(&out, AQ_MS_HEADER);
-  aq_ms_put(&out, name_of(pick));
+  aq_ms_put(&out, name_of(w, pick));
   data_frame(w, flags, id, aq_buf_bytes(&out));
   aq_buf_free(&out);
 }
