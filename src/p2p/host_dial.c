@@ -1,3 +1,4 @@
+/* Whom to dial when, and what became of it. */
 #include "p2p/host_internal.h"
 
 #include <stdio.h>
@@ -57,7 +58,7 @@ static void on_dial(void *arg) {
   next = h->unknown_dials < HOST_UNKNOWN_DIALS_MAX ? aq_book_next_ns(&h->unknown) : AQ_NEVER;
   for (uint32_t i = 0; i < h->cfg.peer_cnt; i++) {
     hpeer *p = &h->peer[i];
-    if (i == h->cfg.self || p->conn_cnt) continue;
+    if (i == h->cfg.self || host_connected(p)) continue;
     dial_peer(h, p, now);
     uint64_t due = p->dial_cnt < HOST_DIALS_MAX ? aq_book_next_ns(&p->book) : AQ_NEVER;
     if (due < next) next = due;
@@ -71,7 +72,7 @@ void host_dial_soon(aq_host *h) {
 
 void host_dial_forced(aq_host *h, hpeer *p) {
   uint64_t now = aq_mono_ns(h->env);
-  if (!h->started || h->stopped || p->conn_cnt) return;
+  if (!h->started || h->stopped || host_connected(p)) return;
   if (p->forced_ns && now < p->forced_ns + FORCED_WAIT_NS) return;
   p->forced_ns = now;
   aq_book_wake(p->book.cnt ? &p->book : &h->unknown, now);
@@ -90,13 +91,13 @@ static bool learned(hconn *hc, hpeer *p) {
   host_dial_soon(h); /* room for another one */
   if (aq_book_add(&p->book, hc->host, hc->port, AQ_ADDR_STATIC, aq_mono_ns(h->env)) != AQ_OK) return true;
   aq_book_find(&p->book, hc->host, hc->port)->dialing = true;
-  return p->conn_cnt == 0; /* a second connection would only be a duplicate */
+  return !host_connected(p); /* a second connection would only be a duplicate */
 }
 
 /* Scripts take self_id from the first line of this name (contract.md 5). */
 static void log_addr(const aq_host *h, const char *addr, const char *err, const char *peer) {
   char id[AQ_PEER_ID_TEXT_MAX];
-  aq_peer_id_text(id, h->self_key);
+  aq_peer_id_text(id, aq_switch_key(h->sw));
   AQ_LOG(AQ_LOG_WARN, "p2p_addr", AQ_STR("addr", addr), AQ_STR("err", err), AQ_STR("peer", peer),
          AQ_STR("result", "error"), AQ_STR("self_id", id));
 }
@@ -120,8 +121,8 @@ void host_dial_ended(hconn *hc) {
   if (hc->inbound) return;
   uint64_t now = aq_mono_ns(h->env);
   *(hc->want < 0 ? &h->unknown_dials : &h->peer[hc->want].dial_cnt) -= 1;
-  bool duplicate = hc->peer && hc->peer->conn_cnt > 0; /* ended for that reason */
-  if (duplicate || (hc->up && now - hc->up_ns >= HOST_STABLE_NS)) {
+  bool duplicate = hc->peer && host_connected(hc->peer); /* ended for that reason */
+  if (duplicate || (host_conn_is_up(hc) && now - hc->link->up_ns >= HOST_STABLE_NS)) {
     aq_book_worked(book_of(hc), hc->host, hc->port, now, host_random(h));
   } else {
     aq_book_failed(book_of(hc), hc->host, hc->port, now, host_random(h));

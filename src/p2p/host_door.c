@@ -82,8 +82,8 @@ void host_door_secured(hconn *hc) {
   uint32_t cnt = 0;
   memcpy(p->came_from, hc->from, sizeof p->came_from);
   AQ_LIST_EACH(&h->all, o, hconn, of_host) {
-    if (o == hc || o->peer != p || o->up || !o->inbound) continue;
+    if (o == hc || o->peer != p || host_conn_is_up(o) || !o->inbound) continue;
     if (cnt++ == 0) oldest = o;
   }
-  if (cnt >= HOST_PEER_CONNS_MAX) host_conn_close(oldest, AQ_YAMUX_CODE_NONE);
+  if (cnt >= AQ_REMOTE_LINKS_MAX) host_conn_close(oldest, AQ_YAMUX_CODE_NONE);
 }

@@ -6,6 +6,7 @@
 #include "crypto/aead.h"
 #include "fake/net.h"
 #include "p2p/host_internal.h"
+#include "p2p/switch_internal.h"
 
 enum { ROWS_MAX = 4096 };
 
@@ -244,6 +245,7 @@ static void world_free(world *w) {
 
 static void run(world *w, uint64_t ns) { fake_env_run_for(&w->loop, ns); }
 static hpeer *peer(world *w) { return &w->host->peer[1]; }
+static aq_remote *remote(world *w) { return peer(w)->remote; }
 
 static world *new_world(int32_t score_threshold) {
   world *w = malloc(sizeof *w);
@@ -265,14 +267,14 @@ static void many_connections(void **state) {
   (void)state;
   world *w = new_world(0);
   for (uint32_t i = 1; i < 20; i++) {
-    assert_int_equal(peer(w)->conn_cnt, i < HOST_PEER_CONNS_MAX ? i : HOST_PEER_CONNS_MAX);
+    assert_int_equal(remote(w)->link_cnt, i < AQ_REMOTE_LINKS_MAX ? i : AQ_REMOTE_LINKS_MAX);
     for (uint32_t k = 0; k < w->row_cnt; k++) aq_buf_free(&w->row[k].in);
     aq_conn_free(w->c);
     peer_connect(w);
     run(w, AQ_MILLIS(200));
     assert_true(w->up && !w->down);
   }
-  assert_int_equal(peer(w)->conn_cnt, HOST_PEER_CONNS_MAX);
+  assert_int_equal(remote(w)->link_cnt, AQ_REMOTE_LINKS_MAX);
   assert_int_equal(w->leaves, 0);
   del_world(w);
 }
@@ -306,8 +308,8 @@ static void services(void **state) {
   run(w, AQ_SECONDS(1));
   assert_int_equal(w->recv, 1);
   run(w, AQ_SECONDS(20));
-  hconn *hc = AQ_CONTAINER(peer(w)->conns.next, hconn, of_peer);
-  assert_true(aq_yamux_streams(aq_conn_mux(hc->c)) <= 2); /* what was refused or unanswered is gone; later pings */
+  const aq_link *l = AQ_CONTAINER(remote(w)->links.next, aq_link, of_remote);
+  assert_true(aq_link_streams(l) <= 2); /* what was refused or unanswered is gone; later pings */
   del_world(w);
 }
 
@@ -326,7 +328,7 @@ static void identify_used(void **state) {
   aq_delimited_put(&out, aq_buf_bytes(&msg));
   say(w, host_stream(w, "/ipfs/id/1.0.0", 0), "/ipfs/id/1.0.0", aq_buf_bytes(&out), true);
   run(w, AQ_SECONDS(1));
-  assert_true(peer(w)->info.heard);
+  assert_true(remote(w)->info.heard);
   assert_int_equal(peer(w)->book.cnt, 1);
   const aq_net *net = aq_host_net(w->host);
   net->request(net->ctx, 1, AQ_PROTO_PRIORITY, aq_bytes_str("q"), on_answer, w);
@@ -512,11 +514,11 @@ static void memory_bounded(void **state) {
   assert_non_null(aq_buf_extend(&big, (30u << 20) - 1));
   for (int i = 0; i < 6; i++) stream(w, qbft, aq_buf_bytes(&big), false);
   run(w, AQ_SECONDS(2));
-  assert_int_equal(peer(w)->big_cnt, 2);
-  assert_in_range(peer(w)->rx_bytes, 2 * ((30u << 20) - 1), 2 * (30u << 20) + 4 * AQ_YAMUX_WINDOW);
+  assert_int_equal(remote(w)->big_cnt, 2);
+  assert_in_range(remote(w)->rx_bytes, 2 * ((30u << 20) - 1), 2 * (30u << 20) + 4 * AQ_YAMUX_WINDOW);
   run(w, AQ_SECONDS(13)); /* three generations of two, 5 s each; the waiting ones time out meanwhile */
-  assert_int_equal(peer(w)->rx_bytes, 0);
-  assert_int_equal(peer(w)->big_cnt, 0);
+  assert_int_equal(remote(w)->rx_bytes, 0);
+  assert_int_equal(remote(w)->big_cnt, 0);
   assert_int_equal(w->recv, 0);
 
   aq_buf part = AQ_BUF(1u << 20);
@@ -527,9 +529,9 @@ static void memory_bounded(void **state) {
   uint32_t refused = 0;
   for (uint32_t i = 0; i < w->row_cnt; i++) refused += w->row[i].reset && w->row[i].code == AQ_YAMUX_RST_LIMIT;
   assert_true(refused > 100);
-  assert_true(peer(w)->rx_bytes <= HOST_RX_MAX);
+  assert_true(remote(w)->rx_bytes <= AQ_REMOTE_RX_MAX);
   run(w, AQ_SECONDS(6));
-  assert_int_equal(peer(w)->rx_bytes, 0);
+  assert_int_equal(remote(w)->rx_bytes, 0);
   assert_int_equal(w->leaves, 0);
   stream(w, qbft, aq_bytes_str("\x02ok"), true);
   run(w, AQ_SECONDS(1));
@@ -606,12 +608,12 @@ static void many_asked(void **state) {
   }
   assert_in_range(w->served, 128, 130);
   assert_true(counted("aequa/priority/v1", "error") >= 230);
-  static uint8_t pings[300 * HOST_PING_LEN];
-  row *r = stream(w, "/ipfs/ping/1.0.0", aq_bytes_of(pings, 100 * HOST_PING_LEN), false);
+  static uint8_t pings[300 * AQ_SW_PING_LEN];
+  row *r = stream(w, "/ipfs/ping/1.0.0", aq_bytes_of(pings, 100 * AQ_SW_PING_LEN), false);
   for (size_t i = 0; i < 2; i++) {
     run(w, AQ_MILLIS(20));
     assert_false(r->reset);
-    say(w, r, NULL, aq_bytes_of(pings, 100 * HOST_PING_LEN), false);
+    say(w, r, NULL, aq_bytes_of(pings, 100 * AQ_SW_PING_LEN), false);
   }
   run(w, AQ_MILLIS(20));
   assert_true(r->reset);
@@ -631,7 +633,7 @@ static void many_asked(void **state) {
 static void many_opened(void **state) {
   (void)state;
   world *w = new_world(0);
-  peer(w)->opens = (aq_bucket){17400 * AQ_NS_PER_SEC, aq_mono_ns(&w->loop.env)};
+  remote(w)->opens = (aq_bucket){17400 * AQ_NS_PER_SEC, aq_mono_ns(&w->loop.env)};
   row *r = stream(w, qbft, aq_bytes_str("\x01m"), true);
   run(w, AQ_MILLIS(20));
   assert_true(r->reset);
@@ -651,18 +653,18 @@ static void many_requests(void **state) {
   (void)state;
   world *w = new_world(0);
   for (int i = 0; i < 600; i++) {
-    peer(w)->asks[w->host->names.first[AQ_PROTO_PRIORITY]] = (aq_bucket){0};
+    remote(w)->asks[aq_switch_names(w->host->sw)->first[AQ_PROTO_PRIORITY]] = (aq_bucket){0};
     stream(w, "/charon/priority/2.0.0", aq_bytes_str("\x01q"), true);
     if (i % 50 == 0) run(w, AQ_MILLIS(2));
   }
   run(w, AQ_SECONDS(1));
-  assert_int_equal(w->served, HOST_REPLIES_MAX);
+  assert_int_equal(w->served, AQ_SWITCH_REPLIES_MAX);
   const char *const *waiting = AQ_LABELS("peer-1", "inbound", "/charon/priority/2.0.0", "tcp");
   run(w, AQ_SECONDS(1));
-  assert_true(aq_metric_value(AQ_M_P2P_PEER_STREAMS, waiting) == HOST_REPLIES_MAX);
+  assert_true(aq_metric_value(AQ_M_P2P_PEER_STREAMS, waiting) == AQ_SWITCH_REPLIES_MAX);
   run(w, AQ_SECONDS(6));
   assert_true(aq_metric_value(AQ_M_P2P_PEER_STREAMS, waiting) == 0);
-  for (int i = 0; i < HOST_REPLIES_MAX; i++) assert_null(w->host->reply[i].stream);
+  for (int i = 0; i < AQ_SWITCH_REPLIES_MAX; i++) assert_null(w->host->sw->reply[i].stream);
   assert_int_equal(w->leaves, 0);
   del_world(w);
 }

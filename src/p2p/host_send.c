@@ -1,3 +1,4 @@
+/* Own messages: they wait for a connection, have one limit for all their tries, and a second try. */
 #include "p2p/host_internal.h"
 
 #include <stdlib.h>
@@ -12,8 +13,6 @@ static void op_finish(hop *op, aq_status st) {
   aq_host *h = op->h;
   aq_timer_cancel(h->env, &op->timer);
   aq_timer_cancel(h->env, &op->retry);
-  if (op->stream) op->stream->op = NULL;
-  op->stream = NULL;
   op->st = st;
   aq_list_remove(&op->node);
   if (op->counted) {
@@ -21,13 +20,13 @@ static void op_finish(hop *op, aq_status st) {
     op->peer->op_bytes -= op->len;
   }
   aq_buf_free(&op->wire);
-  host_count(&aq_services[op->proto], true, st == AQ_OK ? "ok" : "error", st == AQ_OK ? op->len : 0);
+  aq_switch_count(&aq_services[op->proto], true, st == AQ_OK ? "ok" : "error", st == AQ_OK ? op->len : 0);
   double seconds = (double)(aq_mono_ns(h->env) - op->start_ns) / 1e9;
   aq_metric_observe(AQ_M_P2P_SEND_DURATION_SECONDS, seconds,
                     AQ_LABELS(host_peer_label(h, op->peer), aq_services[op->proto].name[0]));
 }
 
-void host_op_end(hop *op, aq_status st) {
+static void op_end(hop *op, aq_status st) {
   op_finish(op, st);
   aq_list_push(&op->h->done, &op->node);
   host_turn(op->h);
@@ -58,127 +57,63 @@ void host_ops_tell(aq_host *h) {
 
 /* ---- on a stream ---- */
 
-static bool has_aliases(const hop *op) { return aq_services[op->proto].name[1] != NULL; }
+static void op_start(hop *op);
 
-static void write_message(hstream *s, hop *op, aq_buf *head) {
-  aq_yamux *y = aq_conn_mux(s->hc->c);
-  aq_buf_put_bytes(head, aq_buf_bytes(&op->wire));
-  aq_status st = aq_yamux_write(y, s->id, aq_buf_bytes(head));
-  AQ_ASSERT(st == AQ_OK); /* over the limit of a stream only when over the protocol's, which was checked */
-  aq_yamux_close(y, s->id);
-  op->written = true;
+static void on_sent(void *arg) {
+  hop *op = arg;
+  op->stream = NULL;
+  op_end(op, AQ_OK);
 }
 
-/* A name that the peer lists leaves with the message, and so does an only one; of two they are tried first. */
-static void begin(hstream *s, hop *op) {
-  aq_host *h = op->h;
-  uint32_t cnt, svc = aq_service_offer(&cnt, &h->names, op->proto, op->peer->info.known);
-  aq_buf head = AQ_BUF(AQ_YAMUX_OUT_MAX);
-  aq_ms_propose(&s->propose, &h->names.name[svc], cnt, &head);
-  if (cnt == 1) {
-    write_message(s, op, &head);
-  } else {
-    aq_status st = aq_yamux_write(aq_conn_mux(s->hc->c), s->id, aq_buf_bytes(&head));
-    AQ_ASSERT(st == AQ_OK);
-  }
-  aq_buf_free(&head);
-}
-
-/* Of one name: the memory of the message itself. */
-static void begin_whole(hstream *s, hop *op) {
-  aq_yamux *y = aq_conn_mux(s->hc->c);
-  aq_buf head = AQ_BUF(AQ_MS_TOKEN_MAX);
-  aq_ms_propose(&s->propose, &op->h->names.name[op->h->names.first[op->proto]], 1, &head); /* its bytes lead op->wire */
-  aq_buf_free(&head);
-  aq_status st = aq_yamux_give(y, s->id, &op->wire);
-  AQ_ASSERT(st == AQ_OK);
-  aq_yamux_keep(y, s->id);
-  aq_yamux_close(y, s->id);
-  op->written = true;
-}
-
-/* As far as it has told. */
-static bool speaks(const aq_host *h, const hpeer *p, aq_net_proto proto) {
-  uint32_t cnt, svc = aq_service_offer(&cnt, &h->names, proto, p->info.known);
-  return !p->info.heard || (p->info.known & (1u << svc));
-}
-
-static void op_start(hop *op) {
-  hpeer *p = op->peer;
-  hconn *hc = host_best_conn(p);
-  aq_list_remove(&op->node);
-  if (!hc) {
-    aq_list_push(&p->waiting, &op->node);
-    host_dial_forced(op->h, p);
-    return;
-  }
-  aq_status st;
-  aq_list_push(&p->active, &op->node);
-  if (aq_services[op->proto].optional && !speaks(op->h, p, op->proto)) {
-    host_op_end(op, AQ_E_CLOSED);
-    return;
-  }
-  hstream *s = host_stream_open(hc, STREAM_OP, &st);
-  if (!s) {
-    host_op_end(op, st);
-    return;
-  }
-  s->op = op;
-  op->stream = s;
-  op->written = op->echoed = op->sent = false;
-  if (has_aliases(op))
-    begin(s, op);
-  else
-    begin_whole(s, op);
-  aq_conn_flush(hc->c);
-}
-
-static void end_if_delivered(hop *op) {
-  if (op->request || !op->echoed || !op->sent) return;
-  hstream *s = op->stream;
-  host_op_end(op, AQ_OK);
-  host_stream_release(s);
-}
-
-void host_op_settled(hop *op) {
-  hstream *s = op->stream;
-  op->echoed = true;
-  if (!op->written) {
-    aq_buf empty = AQ_BUF(AQ_YAMUX_OUT_MAX);
-    write_message(s, op, &empty);
-    aq_buf_free(&empty);
-  }
-  end_if_delivered(op);
-}
-
-void host_op_sent(hop *op) {
-  op->sent = op->written;
-  end_if_delivered(op);
-}
-
-void host_op_answer(hop *op, aq_bytes msg) {
-  hstream *s = op->stream;
-  host_count(&aq_services[op->proto], false, "ok", msg.len);
+static void on_answer(void *arg, aq_bytes msg) {
+  hop *op = arg;
+  op->stream = NULL;
   op_finish(op, AQ_OK);
-  host_stream_release(s);
   op->answer(op->arg, AQ_OK, msg);
   free(op);
 }
 
+static void on_failed(void *arg, aq_status st) {
+  hop *op = arg;
+  op->stream = NULL;
+  op_end(op, st);
+}
+
 static void on_retry(void *arg) { op_start(arg); }
 
-void host_op_lost(hop *op) {
-  hstream *s = op->stream;
-  bool whole = op->wire.len > 0 || aq_yamux_reclaim(aq_conn_mux(s->hc->c), s->id, &op->wire);
-  s->op = NULL;
+static void on_lost(void *arg) {
+  hop *op = arg;
   op->stream = NULL;
-  if (op->retried || !whole || op->h->stopped) {
-    host_op_end(op, AQ_E_CLOSED);
+  if (op->retried || op->wire.len == 0 || op->h->stopped) {
+    op_end(op, AQ_E_CLOSED);
     return;
   }
   op->retried = true; /* wire.md 3.6 */
   const aq_env *env = op->h->env;
   aq_timer_after(env, &op->retry, HOST_RETRY_NS, on_retry, op);
+}
+
+static void op_start(hop *op) {
+  hpeer *p = op->peer;
+  aq_link *l = aq_remote_best(p->remote);
+  aq_list_remove(&op->node);
+  if (!l) {
+    aq_list_push(&p->waiting, &op->node);
+    host_dial_forced(op->h, p);
+    return;
+  }
+  aq_list_push(&p->active, &op->node);
+  if (aq_services[op->proto].optional && !aq_remote_speaks(p->remote, op->proto)) {
+    op_end(op, AQ_E_CLOSED);
+    return;
+  }
+  const aq_stream_events on = {.arg = op, .sent = on_sent, .answer = on_answer, .failed = on_failed, .lost = on_lost};
+  aq_status st;
+  op->stream = aq_stream_send(l, &st, op->proto, &op->wire, &on);
+  if (op->stream)
+    aq_link_flush(l);
+  else
+    op_end(op, st);
 }
 
 void host_ops_go(hpeer *p) {
@@ -188,13 +123,12 @@ void host_ops_go(hpeer *p) {
   AQ_LIST_EACH(&todo, op, hop, node) op_start(op);
 }
 
-void host_ops_abort(aq_host *h, hpeer *p, aq_status st) {
-  (void)h;
-  AQ_LIST_EACH(&p->waiting, op, hop, node) host_op_end(op, st);
+/* All connections are closed. */
+void host_ops_abort(hpeer *p, aq_status st) {
+  AQ_LIST_EACH(&p->waiting, op, hop, node) op_end(op, st);
   AQ_LIST_EACH(&p->active, op, hop, node) {
-    hstream *s = op->stream;
-    host_op_end(op, st);
-    if (s) host_stream_free(s);
+    AQ_ASSERT(!op->stream);
+    op_end(op, st);
   }
 }
 
@@ -202,12 +136,12 @@ void host_ops_abort(aq_host *h, hpeer *p, aq_status st) {
 
 static void on_deadline(void *arg) {
   hop *op = arg;
-  hstream *s = op->stream;
-  host_op_end(op, AQ_E_TIMEOUT);
+  aq_stream *s = op->stream;
+  op_end(op, AQ_E_TIMEOUT);
   if (!s) return;
-  hconn *hc = s->hc;
-  host_stream_reset(s, AQ_YAMUX_CODE_NONE);
-  aq_conn_flush(hc->c);
+  aq_link *l = aq_stream_link(s);
+  aq_stream_reset(s, AQ_YAMUX_CODE_NONE);
+  aq_link_flush(l);
 }
 
 static hop *op_new(aq_host *h, uint32_t peer, aq_net_proto proto, size_t len, void *arg) {
@@ -228,23 +162,19 @@ static void op_go(hop *op, aq_bytes msg) {
   aq_host *h = op->h;
   hpeer *p = op->peer;
   if (h->stopped || p->idx == h->cfg.self) {
-    host_op_end(op, AQ_E_CLOSED);
+    op_end(op, AQ_E_CLOSED);
     return;
   }
   const aq_service *row = &aq_services[op->proto];
   if (msg.len > row->msg_max || p->op_cnt >= HOST_OPS_MAX || p->op_bytes + msg.len > HOST_OPS_BYTES_MAX) {
-    host_op_end(op, AQ_E_LIMIT);
+    op_end(op, AQ_E_LIMIT);
     return;
   }
   op->counted = true;
   p->op_cnt++;
   p->op_bytes += op->len;
   op->wire = AQ_BUF(AQ_YAMUX_OUT_MAX);
-  if (!has_aliases(op)) {
-    aq_ms_put(&op->wire, AQ_MS_HEADER);
-    aq_ms_put(&op->wire, row->name[0]);
-  }
-  aq_delimited_put(&op->wire, msg);
+  aq_switch_wire(h->sw, &op->wire, op->proto, msg);
   AQ_ASSERT(!op->wire.failed);
   aq_timer_after(h->env, &op->timer, row->send_limit_ns, on_deadline, op);
   op_start(op);

@@ -160,8 +160,8 @@ static void too_slow(void **state) {
   send(&c, 0, 1, AQ_PROTO_QBFT, aq_bytes_str("next"));
   run(&c, AQ_SECONDS(2));
   assert_int_equal(c.m[1].recv, 1);
-  assert_int_equal(c.m[1].host->peer[0].rx_bytes, 0);
-  assert_int_equal(c.m[1].host->peer[0].big_cnt, 0);
+  assert_int_equal(c.m[1].host->peer[0].remote->rx_bytes, 0);
+  assert_int_equal(c.m[1].host->peer[0].remote->big_cnt, 0);
   assert_int_equal(c.m[0].host->peer[1].op_bytes, 0);
   aq_buf_free(&msg);
   cluster_free(&c);
@@ -532,8 +532,8 @@ static void chaos(void **state) {
         fail_msg("seed %llu: host %u has %u peers", (unsigned long long)seed, i, aq_host_connected(c.m[i].host));
       for (uint32_t k = 0; k < 4; k++) {
         assert_int_equal(c.m[i].host->peer[k].op_cnt, 0);
-        assert_int_equal(c.m[i].host->peer[k].rx_bytes, 0);
-        assert_int_equal(c.m[i].host->peer[k].big_cnt, 0);
+        assert_int_equal(c.m[i].host->peer[k].remote->rx_bytes, 0);
+        assert_int_equal(c.m[i].host->peer[k].remote->big_cnt, 0);
       }
     }
     aq_buf_free(&msg);

@@ -25,7 +25,7 @@ static void data_frame(fuzz_host *w, uint16_t flags, uint32_t id, aq_bytes body)
 
 static const char *name_of(const fuzz_host *w, uint8_t pick) {
   static const char *const strange[] = {"/ipfs/kad/1.0.0", "", "na", "ls", "/noise", AQ_MS_HEADER};
-  const aq_service_names *n = &w->host->names;
+  const aq_service_names *n = aq_switch_names(w->host->sw);
   uint32_t i = pick % (n->cnt + (uint32_t)AQ_COUNT(strange));
   return i < n->cnt ? n->name[(i + AQ_SVC_FIRST) % n->cnt] : strange[i - n->cnt];
 }

@@ -28,7 +28,8 @@ typedef struct {
   size_t msg_max;          /* bytes of a message or an answer; STREAM: 0 */
   uint64_t send_limit_ns;  /* own message: until it has left, or its answer has come; STREAM: 0 */
   uint64_t serve_limit_ns; /* one of the peer: from its name to its whole message and our answer; STREAM: 0 */
-  uint32_t streams_max;    /* of one peer at one time, opened by it; 0: as many as its connections carry */
+  uint32_t streams_max;    /* of one peer at one time, opened by it; 0: as many as its connections carry, which is no
+                              limit for strangers */
   bool optional;           /* a peer that has said what it speaks and not this is not asked */
 } aq_service;
 

@@ -8,6 +8,7 @@
 #include "crypto/aead.h"
 #include "fake/net.h"
 #include "p2p/host_internal.h"
+#include "p2p/multistream.h"
 
 typedef struct {
   fake_env loop;
@@ -145,7 +146,8 @@ static inline void fuzz_host_pass(fuzz_host *w, uint8_t what) {
 /* Long enough for every limit of a stream; then nothing of the peer may be held. */
 static inline void fuzz_host_end(fuzz_host *w) {
   fake_env_run_for(&w->loop, AQ_SECONDS(20));
-  AQ_ASSERT(w->host->peer[1].rx_bytes == 0 && w->host->peer[1].op_cnt == 0 && w->host->peer[1].big_cnt == 0);
+  const aq_remote *r = w->host->peer[1].remote;
+  AQ_ASSERT(r->rx_bytes == 0 && r->big_cnt == 0 && w->host->peer[1].op_cnt == 0);
   aq_host_free(w->host);
   fake_net_free(&w->net);
   fake_env_free(&w->loop);
