@@ -97,7 +97,7 @@ typedef struct party {
 } party;
 
 typedef struct world {
-  fake_loop loop;
+  fake_env loop;
   party p[3];
   end ends[ENDS_MAX];
   uint32_t end_cnt;
@@ -172,7 +172,8 @@ static inline world *world_new(void) {
   world *w = calloc(1, sizeof *w);
   assert_non_null(w);
   aq_metrics_init();
-  fake_loop_init(&w->loop, 5);
+  fake_env_init(&w->loop, AQ_SECONDS(1700000000));
+  fake_rng_seed(&w->loop.time->rng, 5);
   for (uint8_t i = 0; i < 3; i++) {
     w->p[i].key = key_of(1, i);
     aq_k1_pubkey(w->p[i].pubkey, w->p[i].key);
@@ -194,12 +195,11 @@ static inline void world_free(world *w) {
     aq_timer_cancel(&w->loop.env, &w->ends[i].timer);
     aq_buf_free(&w->ends[i].in);
   }
-  assert_int_equal(w->loop.timers.cnt, 0);
-  fake_loop_free(&w->loop);
+  fake_env_free(&w->loop);
   free(w);
 }
 
-static inline void run(world *w, uint64_t ns) { fake_loop_run(&w->loop, ns); }
+static inline void run(world *w, uint64_t ns) { fake_env_run_for(&w->loop, ns); }
 
 static inline end *end_new(world *w) {
   assert_true(w->end_cnt < ENDS_MAX);
