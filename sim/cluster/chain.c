@@ -386,7 +386,7 @@ void sim_chain_free(sim_world *w) {
   for (uint32_t op = 0; op < w->n; op++) {
     aq_timer_cancel(&w->own.env.env, &w->learn[op]);
     if (!w->bn[op]) continue;
-    sim_http_cut(w, aq_beacon_handler(w->bn[op]));
+    fake_http_cut(&w->web, aq_beacon_handler(w->bn[op]));
     aq_beacon_free(w->bn[op]);
     sim_proc_end(&w->bn_proc[op]);
   }

@@ -34,7 +34,7 @@ struct sim_exits {
   uint64_t validator, epoch;
   post item[POSTS_MAX];
   uint32_t cnt;
-  sim_httpc http;
+  fake_httpc http;
   fake_rng rng;
   uint64_t seen_ns; /* by the chain */
 };
@@ -212,7 +212,7 @@ static void send(void *arg) {
 void sim_exits_arm(sim_world *w) {
   sim_exits *x = w->exits;
   if (!x) return;
-  sim_httpc_init(&x->http, &w->own);
+  fake_http_client(&w->web, &x->http, &w->own);
   w->out->exits_asked = 1;
   for (uint32_t i = 0; i < x->cnt; i++)
     aq_timer_set(&w->own.env.env, &x->item[i].timer, x->item[i].at_ns, send, &x->item[i]);
@@ -222,7 +222,7 @@ void sim_exits_free(sim_world *w) {
   sim_exits *x = w->exits;
   if (!x) return;
   for (uint32_t i = 0; i < x->cnt; i++) aq_timer_cancel(&w->own.env.env, &x->item[i].timer);
-  if (x->http.proc) sim_http_drop(w, &w->own);
+  if (x->http.who) fake_http_drop(&w->web, &w->own);
 }
 
 /* ---- what is promised ---- */

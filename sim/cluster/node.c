@@ -54,13 +54,13 @@ static void node_died(void *arg) {
 static void end_node(sim_node *n, bool killed) {
   sim_world *w = n->w;
   aq_core_stop(&n->core);
-  sim_http_cut(w, aq_vapi_handler(n->core.vapi));
+  fake_http_cut(&w->web, aq_vapi_handler(n->core.vapi));
   w->wires ? sim_wire_stop(n) : sim_link_end(n);
   sim_store_close(&n->store, killed);
   aq_core_end_duties(&n->core);
   aq_core_free(&n->core);
   w->wires ? sim_wire_end(n) : sim_link_drop(n);
-  sim_http_drop(w, &n->proc);
+  fake_http_drop(&w->web, &n->proc);
   sim_proc_end(&n->proc);
   aq_timer_cancel(&w->own.env.env, &n->teardown); /* it may have died while it stopped in good order */
   n->up = n->leaving = false;
@@ -96,7 +96,7 @@ void sim_node_start(sim_node *n) {
   n->began_ns = w->time.now_ns;
   sim_say(w, "node %u starts, life %u", n->idx, n->life);
   sim_store_open(&n->store, &n->disk, &n->proc, n, false);
-  sim_httpc_init(&n->http, &n->proc);
+  fake_http_client(&w->web, &n->http, &n->proc);
   w->wires ? sim_wire_start(n) : sim_link_init(n);
   const aq_core_cfg cfg = {.env = &n->proc.env.env,
                            .net = &n->link.net,
@@ -150,7 +150,7 @@ static void vc_end(void *arg) {
   aq_vc_free(n->vc);
   n->vc = NULL;
   sim_store_close(&n->vc_store, true);
-  sim_http_drop(n->w, &n->vc_proc);
+  fake_http_drop(&n->w->web, &n->vc_proc);
   sim_proc_end(&n->vc_proc);
   aq_timer_cancel(&n->w->own.env.env, &n->vc_teardown);
   n->vc_up = false;
@@ -173,7 +173,7 @@ void sim_vc_start(sim_node *n) {
   sim_proc_init(&n->vc_proc, w, 100 + n->idx);
   n->vc_proc.died = vc_died, n->vc_proc.died_arg = n;
   sim_store_open(&n->vc_store, &n->vc_disk, &n->vc_proc, n, true);
-  sim_httpc_init(&n->vc_http, &n->vc_proc);
+  fake_http_client(&w->web, &n->vc_http, &n->vc_proc);
   n->vc_up = true;
   const aq_vc_cfg cfg = {.env = &n->vc_proc.env.env,
                          .http = &n->vc_http.http,

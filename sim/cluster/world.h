@@ -11,7 +11,7 @@
 #include "base/list.h"
 #include "cluster/lock.h"
 #include "exchange/parsigex.h"
-#include "fake/env.h"
+#include "fake/http.h"
 #include "fake/store.h"
 #include "node/core.h"
 #include "p2p/host.h"
@@ -80,14 +80,7 @@ bool sim_disk_decision(aq_bytes *value, const fake_disk *d, aq_duty duty); /* it
 
 /* ---- HTTP ---- */
 
-typedef struct {
-  aq_httpc http;
-  sim_proc *proc;
-} sim_httpc;
-
-void sim_httpc_init(sim_httpc *h, sim_proc *proc);
-void sim_http_cut(sim_world *w, const aq_http_handler *server); /* the server's process is gone */
-void sim_http_drop(sim_world *w, const sim_proc *client);       /* the client's is: without callbacks */
+void sim_http_init(sim_world *w); /* a client is a port of w->web, whose owner is its process */
 
 /* ---- network ---- */
 
@@ -140,7 +133,7 @@ struct sim_node {
   const struct sim_fault *acked;        /* ACK_CRASH: the one that killed it */
   uint64_t voted_ns;                    /* when it last voted */
   sim_store store, vc_store;
-  sim_httpc http, vc_http;
+  fake_httpc http, vc_http;
   sim_link link;
   char bn_url[2][32], node_url[32];
   const char *endpoint[2];
@@ -391,7 +384,8 @@ struct sim_world {
 
   sim_node *node[SIM_INSTANCES_MAX];
   uint32_t node_cnt;
-  aq_list conns, letters;
+  fake_http web;
+  aq_list letters;
   struct sim_wires *wires; /* wire mode */
   aq_host_peer peers[SIM_NODES_MAX];
   uint32_t base_ms[SIM_NODES_MAX][SIM_NODES_MAX]; /* region matrix */

@@ -56,9 +56,8 @@ static fake_res *join(world *w, const char *topics) {
 /* The one stream that waits for its head, or the one that is open. */
 static fake_ex *stream(world *w, bool open) {
   fake_ex *found = NULL;
-  for (size_t i = 0; i < FAKE_HTTP_OPEN_MAX; i++) {
-    fake_ex *ex = &w->f->http.ex[i];
-    if (!ex->id || !strstr(ex->url, "/eth/v1/events") || ex->streaming != open) continue;
+  AQ_LIST_EACH(&w->f->http.open, ex, fake_ex, node) {
+    if (!strstr(ex->url, "/eth/v1/events") || ex->streaming != open) continue;
     assert_null(found);
     found = ex;
   }
@@ -403,8 +402,8 @@ static void test_any_order(void **state) {
     aq_test_rng_bytes(&rng, b, sizeof b);
     fake_res **one = &r[b[0] % CLIENTS];
     fake_ex *ex = NULL;
-    for (size_t i = 0; i < FAKE_HTTP_OPEN_MAX; i++) {
-      if (w->f->http.ex[i].id && (!ex || b[1] & 1)) ex = &w->f->http.ex[i];
+    AQ_LIST_EACH(&w->f->http.open, any, fake_ex, node) {
+      if (!ex || b[1] & 1) ex = any;
     }
     w->down = b[3] > 240;
     w->refuses = b[3] > 200 ? "blob_sidecar" : NULL;

@@ -11,10 +11,9 @@ typedef struct {
   fake_ex *ex; /* the request that waits for its answer */
   char method[16], url[512], headers[2048];
   aq_buf body;
-  uint64_t timeout_ns, silence_ns, resumed_id;
+  uint64_t timeout_ns, silence_ns;
   aq_httpc_pool pool;
-  size_t resumed;
-  aq_httpc inner;
+  fake_httpc own;
   int first; /* what the first beacon node does: two, late_first */
 } proxy;
 
@@ -24,10 +23,12 @@ static void expect(fake_res *r, int code, const char *text) {
   fake_res_free(r);
 }
 
-/* Sees what the proxy asks of the HTTP client. */
-static uint64_t start(void *ctx, const aq_httpc_req *req, const aq_httpc_cb *cb) {
-  proxy *p = ctx;
+/* Sees what the proxy asks of its HTTP client. */
+static void watch(void *arg, const fake_ex *ex) {
+  proxy *p = arg;
+  const aq_httpc_req *req = ex->asked;
   aq_buf text = AQ_BUF(sizeof p->headers - 1);
+  if (ex->from != &p->own) return;
   snprintf(p->method, sizeof p->method, "%s", req->method);
   snprintf(p->url, sizeof p->url, "%s", req->url);
   for (size_t i = 0; i < req->headers.cnt; i++)
@@ -40,18 +41,6 @@ static uint64_t start(void *ctx, const aq_httpc_req *req, const aq_httpc_cb *cb)
   p->timeout_ns = req->timeout_ns;
   p->silence_ns = req->silence_ns;
   p->pool = req->pool;
-  return p->inner.start(p->inner.ctx, req, cb);
-}
-
-static void resume(void *ctx, uint64_t id) {
-  proxy *p = ctx;
-  p->resumed++;
-  p->resumed_id = id;
-}
-
-static void cancel(void *ctx, uint64_t id) {
-  proxy *p = ctx;
-  p->inner.cancel(p->inner.ctx, id);
 }
 
 static void bn(void *arg, fake_ex *ex) {
@@ -76,14 +65,13 @@ static proxy *proxy_new(void) {
   p->f = fv_new(&(fv_cfg){.no_bn = true});
   p->f->http.handle = bn;
   p->f->http.arg = p;
-  p->inner = p->f->http.http;
-  static aq_httpc watched;
-  watched = (aq_httpc){p, start, resume, cancel};
+  p->f->http.started = watch;
+  fake_http_client(&p->f->http, &p->own, p);
   aq_vapi_free(p->f->vapi);
   p->f->bn = aq_bn_new(&(aq_bn_cfg){
       .env = &p->f->env.env, .http = &p->f->http.http, .endpoints = urls, .endpoint_cnt = 2, .headers = {&token, 1}});
-  p->f->vapi = aq_vapi_new(
-      &(aq_vapi_cfg){.env = &p->f->env.env, .http = &watched, .bn = p->f->bn, .lock = &p->f->lock, .version = "v1"});
+  p->f->vapi = aq_vapi_new(&(aq_vapi_cfg){
+      .env = &p->f->env.env, .http = &p->own.http, .bn = p->f->bn, .lock = &p->f->lock, .version = "v1"});
   return p;
 }
 
@@ -645,10 +633,10 @@ static void test_back_pressure(void **state) {
   assert_int_equal(r->writes, 1);
   r->full = true;
   assert_false(p->ex->cb.data(p->ex->cb.arg, aq_bytes_str("two ")));
-  assert_int_equal(p->resumed, 0);
+  assert_int_equal(p->f->http.resume_cnt, 0);
   fake_drain(r);
-  assert_int_equal(p->resumed, 1);
-  assert_int_equal(p->resumed_id, p->ex->id);
+  assert_int_equal(p->f->http.resume_cnt, 1);
+  assert_int_equal(p->f->http.resumed_id, p->ex->id);
   assert_true(p->ex->cb.data(p->ex->cb.arg, aq_bytes_str("three")));
   fake_http_fail(p->ex, 0, AQ_OK);
   fake_env_drain(&p->f->env);

@@ -24,7 +24,7 @@ static void bn(void *arg, fake_ex *ex) {
     return;
   }
   assert_true(w->got_cnt < POSTS);
-  w->got[w->got_cnt++] = (uint32_t)strtoul(aq_buf_cstr(&ex->body) + 1, NULL, 10);
+  w->got[w->got_cnt++] = (uint32_t)strtoul((const char *)ex->body.ptr + 1, NULL, 10);
   fake_http_answer(ex, AQ_MILLIS(5), 200, "{}");
 }
 

@@ -131,7 +131,7 @@ static void submission_completes_on_all(void **state) {
   assert_string_equal(b->content_type, "application/json");
   assert_string_equal(b->accept, "application/json");
   assert_string_equal(b->version, "fulu");
-  assert_bytes(aq_buf_bytes(&b->body), aq_bytes_str("[]"));
+  assert_bytes(b->body, aq_bytes_str("[]"));
   fake_env_run_for(&f.env, AQ_SECONDS(1));
   assert_int_equal(f.calls, 1);
   assert_int_equal(f.st, AQ_OK);

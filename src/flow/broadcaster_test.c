@@ -40,7 +40,7 @@ static void handle(void *arg, fake_ex *ex) {
   if (f->v1.code && strstr(ex->url, "/eth/v1/")) r = &f->v1;
   if (f->ssz.code && strcmp(ex->content_type, "application/octet-stream") == 0) r = &f->ssz;
   aq_buf_reset(&f->body);
-  aq_buf_put_bytes(&f->body, aq_buf_bytes(&ex->body));
+  aq_buf_put_bytes(&f->body, ex->body);
   snprintf(f->url, sizeof f->url, "%s %s", ex->method, ex->url);
   snprintf(f->type, sizeof f->type, "%s", ex->content_type);
   snprintf(f->version, sizeof f->version, "%s", ex->version ? ex->version : "");

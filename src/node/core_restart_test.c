@@ -1,7 +1,7 @@
 /* What a node does for a beacon node that was restarted: a whole core, between a simulated chain and a validator
    client, in virtual time. */
 #include "aq_test.h"
-#include "fake/bridge.h"
+#include "fake/http.h"
 #include "fake/store.h"
 #include "fake/vapi.h"
 #include "node/core.h"
@@ -15,7 +15,7 @@ typedef struct {
   fv *f; /* keys, lock, net and journal of a cluster of one */
   aq_beacon *b;
   aq_http_handler counting;
-  fake_bridge to_bn, to_node;
+  fake_http to_bn, to_node;
   fake_disk disk;
   fake_store protection; /* over it */
   aq_validator_address addresses[FV_VALIDATORS];
@@ -62,7 +62,7 @@ static void chain_up(world *w) {
   assert_non_null(w->b);
   aq_beacon_start(w->b);
   w->counting = (aq_http_handler){w, any_body, count};
-  fake_bridge_init(&w->to_bn, &w->f->env, &w->counting, AQ_MILLIS(3));
+  fake_http_bridge(&w->to_bn, &w->f->env, &w->counting, AQ_MILLIS(3));
 }
 
 static void node_up(world *w) {
@@ -109,7 +109,7 @@ static world *world_new(void) {
   w->f->lock.def.validator_cnt = FV_VALIDATORS;
   chain_up(w);
   node_up(w);
-  fake_bridge_init(&w->to_node, &w->f->env, aq_vapi_handler(w->core.vapi), AQ_MILLIS(3));
+  fake_http_bridge(&w->to_node, &w->f->env, aq_vapi_handler(w->core.vapi), AQ_MILLIS(3));
   fake_disk_init(&w->disk);
   fake_store_open(&w->protection, &w->disk, &w->f->env.env, NULL);
   w->vc = aq_vc_new(&(aq_vc_cfg){.env = &w->f->env.env,
@@ -133,8 +133,8 @@ static void world_free(world *w) {
   aq_core_free(&w->core);
   aq_beacon_free(w->b);
   fake_env_run_for(&w->f->env, AQ_SECONDS(1));
-  fake_bridge_check_idle(&w->to_node);
-  fake_bridge_check_idle(&w->to_bn);
+  assert_int_equal(fake_http_open_cnt(&w->to_node), 0);
+  assert_int_equal(fake_http_open_cnt(&w->to_bn), 0);
   fake_disk_free(&w->disk);
   fv_free(w->f);
   free(w);

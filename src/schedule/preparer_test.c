@@ -21,8 +21,8 @@ static void handle(void *arg, fake_ex *ex) {
   beacon *b = beacon_now;
   b->asked++;
   if (b->w->validator[0].has_override)
-    assert_non_null(strstr(aq_buf_cstr(&ex->body), "{\"validator_index\":\"10\",\"fee_recipient\":\"0xcc"));
-  assert_non_null(strstr(aq_buf_cstr(&ex->body),
+    assert_non_null(strstr((const char *)ex->body.ptr, "{\"validator_index\":\"10\",\"fee_recipient\":\"0xcc"));
+  assert_non_null(strstr((const char *)ex->body.ptr,
                          "{\"validator_index\":\"11\",\"fee_recipient\":\"0x0000000000000000000"
                          "0000000000000000000a2\"}"));
   if (b->fails)

@@ -139,13 +139,13 @@ static void handle(void *arg, fake_ex *ex) {
     if (f->no_post && strcmp(ex->method, "POST") == 0)
       code = f->no_post;
     else
-      validators_json(f, &out, ex->body.len ? aq_buf_cstr(&ex->body) : ex->url);
+      validators_json(f, &out, ex->body.len ? (const char *)ex->body.ptr : ex->url);
     if (out.len) contradict(f, (char *)(uintptr_t)aq_buf_cstr(&out));
   } else if (duties && strstr(duties, "attester")) {
     if (f->raw_attester)
       aq_buf_put_str(&out, f->raw_attester);
     else
-      attesters_json(f, &out, epoch, aq_buf_cstr(&ex->body));
+      attesters_json(f, &out, epoch, (const char *)ex->body.ptr);
   } else if (duties && strstr(duties, "proposer")) {
     if (f->no_next_proposers && epoch > now_epoch(f))
       code = 400;

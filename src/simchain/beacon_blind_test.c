@@ -1,6 +1,7 @@
 /* The simulated chain's builder: blinded blocks of each fork, there and back, and what it refuses. */
 #include "aq_test.h"
 
+#include "base/hex.h"
 #include "base/log.h"
 #include "fake/chain.h"
 #include "fake/env.h"

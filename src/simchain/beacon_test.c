@@ -1,6 +1,7 @@
 /* The simulated chain as judge: what is right counts, each wrong thing is refused and counted. */
 #include "aq_test.h"
 
+#include "base/hex.h"
 #include "base/log.h"
 #include "eth/block.h"
 #include "fake/chain.h"

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "fake/bridge.h"
+#include "fake/http.h"
 #include "fake/chain.h"
 #include "fake/fuzz_json.h"
 #include "fake/store.h"
@@ -20,7 +20,7 @@ typedef struct {
   fake_env env;
   aq_beacon *b;
   aq_http_handler liar;
-  fake_bridge bridge;
+  fake_http bridge;
   fake_disk disk;
   fake_store protection; /* over it */
   const char *path;
@@ -68,7 +68,7 @@ static void start(world *w) {
   w->liar = (aq_http_handler){w, any_body, handle};
   fake_disk_init(&w->disk);
   fake_store_open(&w->protection, &w->disk, &w->env.env, NULL);
-  fake_bridge_init(&w->bridge, &w->env, &w->liar, AQ_MILLIS(3));
+  fake_http_bridge(&w->bridge, &w->env, &w->liar, AQ_MILLIS(3));
 }
 
 static void once(world *w) {
@@ -104,7 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   fake_env_run_until(&w.env, GENESIS + SLOTS * SLOT_NS);
   aq_vc_free(vc);
   fake_env_run_for(&w.env, AQ_MILLIS(10)); /* jobs and writes come back; then the client is gone */
-  fake_bridge_check_idle(&w.bridge);
+  AQ_ASSERT(fake_http_open_cnt(&w.bridge) == 0);
   aq_beacon_free(w.b);
   fake_env_drain(&w.env);
   fake_env_free(&w.env);

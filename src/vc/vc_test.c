@@ -6,7 +6,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "fake/bridge.h"
+#include "fake/http.h"
 #include "fake/chain.h"
 #include "fake/store.h"
 #include "simchain/beacon.h"
@@ -29,7 +29,7 @@ typedef struct {
   } asked[16];
   uint32_t asked_cnt;
   aq_test_rng rng;
-  fake_bridge bridge;
+  fake_http bridge;
   fake_disk disk;
   fake_store protection; /* over it */
   uint32_t failures;     /* calls of the client's failed */
@@ -140,14 +140,14 @@ static world *world_new(aq_fork fork) {
   w->liar = (aq_http_handler){w, any_body, lie};
   fake_disk_init(&w->disk);
   fake_store_open(&w->protection, &w->disk, &w->env.env, NULL);
-  fake_bridge_init(&w->bridge, &w->env, &w->liar, AQ_MILLIS(3));
+  fake_http_bridge(&w->bridge, &w->env, &w->liar, AQ_MILLIS(3));
   return w;
 }
 
 static void world_free(world *w) {
   vc_down(w);
   fake_env_run_for(&w->env, AQ_MILLIS(5)); /* jobs and writes come back; then the client is gone */
-  fake_bridge_check_idle(&w->bridge);
+  assert_int_equal(fake_http_open_cnt(&w->bridge), 0);
   aq_beacon_free(w->b);
   fake_env_drain(&w->env);
   fake_env_free(&w->own);
@@ -700,14 +700,14 @@ static void test_other_slot(void **state) {
 static void test_no_beacon(void **state) {
   (void)state;
   world *w = world_new(AQ_FULU);
-  w->bridge.handler = NULL;
+  w->bridge.server = NULL;
   vc_up(w, true);
   fake_env_run_for(&w->env, AQ_SECONDS(20));
-  w->bridge.handler = &w->liar;
+  w->bridge.server = &w->liar;
   run_to(w, SPE + 2, 0);
-  w->bridge.handler = NULL;
+  w->bridge.server = NULL;
   run_to(w, SPE + 4, 0);
-  w->bridge.handler = &w->liar;
+  w->bridge.server = &w->liar;
   run_to(w, 2 * SPE, AQ_SECONDS(1));
   aq_beacon_stats before = chain(w);
   run_to(w, 3 * SPE, AQ_SECONDS(1));

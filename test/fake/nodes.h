@@ -356,7 +356,7 @@ static inline void keep_post(node *n, const fake_ex *ex) {
   assert_true(n->post_cnt < POSTS_MAX);
   snprintf(n->post[n->post_cnt].path, sizeof n->post[0].path, "%.60s", strstr(ex->url, "/eth/"));
   n->post[n->post_cnt].body = AQ_BUF(8 << 20);
-  aq_buf_put_bytes(&n->post[n->post_cnt++].body, aq_buf_bytes(&ex->body));
+  aq_buf_put_bytes(&n->post[n->post_cnt++].body, ex->body);
 }
 
 static inline void bn_handle(void *arg, fake_ex *ex) {

@@ -6,6 +6,7 @@
 #define AQ_FAKE_VAPI_H
 
 #include "api/vapi.h"
+#include "base/hex.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "fake/http.h"
@@ -236,7 +237,7 @@ static inline void fv_keep_post_(fv *f, const fake_ex *ex) {
   snprintf(p->version, sizeof p->version, "%.15s", ex->version ? ex->version : "");
   snprintf(p->type, sizeof p->type, "%.39s", ex->content_type ? ex->content_type : "");
   p->body = AQ_BUF(FV_BUF_MAX);
-  aq_buf_put_bytes(&p->body, aq_buf_bytes(&ex->body));
+  aq_buf_put_bytes(&p->body, ex->body);
 }
 
 static inline void fv_bn_(void *arg, fake_ex *ex) {

@@ -6,7 +6,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "fake/bridge.h"
+#include "fake/http.h"
 #include "fake/chain.h"
 #include "fake/store.h"
 #include "vc/vc.h"
@@ -16,7 +16,7 @@ enum { FAKE_VC_KEYS_MAX = 16 };
 typedef struct {
   fake_env env;
   aq_beacon *b;
-  fake_bridge bridge;
+  fake_http bridge;
   fake_disk disk;
   fake_store protection; /* over it */
   aq_vc *vc;
@@ -36,7 +36,7 @@ static inline void fake_vc_up(fake_vc *w, uint8_t keys, uint64_t slots_per_epoch
   w->b = fake_chain_with(&w->env, w->pubkey, keys, slots_per_epoch, fork, builder, watch);
   fake_disk_init(&w->disk);
   fake_store_open(&w->protection, &w->disk, &w->env.env, NULL);
-  fake_bridge_init(&w->bridge, &w->env, aq_beacon_handler(w->b), AQ_MILLIS(3));
+  fake_http_bridge(&w->bridge, &w->env, aq_beacon_handler(w->b), AQ_MILLIS(3));
   w->vc = aq_vc_new(&(aq_vc_cfg){.env = &w->env.env,
                                  .http = &w->bridge.http,
                                  .store = &w->protection.port,
@@ -50,7 +50,7 @@ static inline void fake_vc_up(fake_vc *w, uint8_t keys, uint64_t slots_per_epoch
 static inline void fake_vc_down(fake_vc *w) {
   aq_vc_free(w->vc);
   fake_env_run_for(&w->env, AQ_MILLIS(5)); /* jobs and writes come back; then the client is gone */
-  fake_bridge_check_idle(&w->bridge);
+  AQ_ASSERT(fake_http_open_cnt(&w->bridge) == 0);
   aq_beacon_free(w->b);
   fake_env_drain(&w->env);
   fake_env_free(&w->env);
