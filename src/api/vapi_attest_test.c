@@ -26,7 +26,7 @@ static fv *decided(aq_fork fork) {
 
 static aq_att_data agreed(const fv *f, uint64_t committee) {
   aq_att_data d;
-  fv_data(f, &d, FV_ATTEST, committee);
+  fake_bn_data(&f->beacon, &d, FV_ATTEST, committee);
   return d;
 }
 
@@ -45,9 +45,9 @@ static fake_res *post_one(fv *f, const char *path, const char *version, uint32_t
 /* Attestations that reached the beacon node, with the committee of the nth. */
 static size_t sent(const fv *f, size_t nth, uint64_t *committee) {
   size_t cnt = 0;
-  for (size_t i = 0; i < f->post_cnt; i++) {
-    if (!strstr(f->post[i].path, "pool/attestations")) continue;
-    yyjson_doc *doc = yyjson_read((const char *)f->post[i].body.ptr, f->post[i].body.len, 0);
+  for (size_t i = 0; i < f->beacon.post_cnt; i++) {
+    if (!strstr(f->beacon.post[i].path, "pool/attestations")) continue;
+    yyjson_doc *doc = yyjson_read((const char *)f->beacon.post[i].body.ptr, f->beacon.post[i].body.len, 0);
     yyjson_val *it;
     size_t k, max;
     yyjson_arr_foreach(yyjson_doc_get_root(doc), k, max, it) {
@@ -78,7 +78,7 @@ static void test_data_waits(void **state) {
   aq_att_data d = agreed(f, 0);
   aq_buf want = AQ_BUF(4096);
   aq_buf_put_str(&want, "{\"data\":");
-  fv_data_json(&want, &d);
+  fake_put_att_data(&want, &d);
   aq_buf_put_u8(&want, '}');
   for (size_t i = 0; i < 2; i++) {
     assert_int_equal(r[i]->code, 200);
@@ -164,13 +164,13 @@ static void test_data_timeout(void **state) {
   (void)state;
   fv *f = fv_new(&(fv_cfg){.fork = AQ_ELECTRA});
   fv_run_to(f, FV_ATTEST, 0);
-  f->bn_down = true;
+  f->beacon.gone = true;
   fake_res *r = fv_send(f, "GET", DATA "0", NULL, NULL, aq_bytes_of("", 0));
   fake_env_run_for(&f->env, AQ_VAPI_CALL_NS - 1);
   assert_int_equal(r->code, 0);
   fake_env_run_for(&f->env, 1);
   expect(r, 504, "waiting for consensus on the attestation data of slot 11");
-  f->bn_down = false;
+  f->beacon.gone = false;
   fake_env_run_for(&f->env, AQ_SECONDS(12));
   r = fv_send(f, "GET", DATA "63", NULL, NULL, aq_bytes_of("", 0));
   fake_env_run_for(&f->env, AQ_VAPI_CALL_NS);
@@ -257,7 +257,7 @@ static void test_submit_electra(void **state) {
     fake_env_run_for(&f->env, AQ_SECONDS(1));
     assert_int_equal(sent(f, 0, &got), 1);
     assert_int_equal(got, 1);
-    assert_string_equal(f->post[f->post_cnt - 1].version, "electra");
+    assert_string_equal(f->beacon.post[f->beacon.post_cnt - 1].version, "electra");
     fv_free(f);
   }
 }
@@ -443,7 +443,7 @@ static void test_after_reorg(void **state) {
     expect(fv_get(f, DATA "1"), 200, "\"slot\":\"11\"");
     aq_att_data d = agreed(f, 1);
     expect(post_one(f, V2, aq_fork_name(fork), 1, fork >= AQ_ELECTRA ? 0 : 1, &d, 1), 200, "");
-    f->bn_mute = false;
+    f->beacon.silent = false;
     fake_env_run_for(&f->env, AQ_SECONDS(1));
     uint64_t committee = 99;
     if (way & 2) assert_int_equal(sent(f, 0, &committee), 1);

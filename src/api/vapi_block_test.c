@@ -18,7 +18,7 @@ static void expect(fake_res *r, int code, const char *text) {
 
 static fv *at_proposal(aq_fork fork, bool blinded) {
   fv *f = fv_new(&(fv_cfg){.fork = fork});
-  f->blinded = blinded;
+  f->beacon.blinded = blinded;
   fv_run_to(f, FV_PROPOSE, 0);
   return f;
 }
@@ -42,15 +42,15 @@ static aq_buf produced(fv *f) {
   aq_buf out = r->body;
   r->body = AQ_BUF(0);
   fake_res_free(r);
-  assert_int_equal(aq_ssz_check(aq_t_proposal(f->cfg.fork, f->blinded, false), aq_buf_bytes(&out)), AQ_OK);
+  assert_int_equal(aq_ssz_check(aq_t_proposal(f->cfg.fork, f->beacon.blinded, false), aq_buf_bytes(&out)), AQ_OK);
   return out;
 }
 
 /* What a validator client makes of it: the signed form, by validator `signer`. */
 static aq_buf sign(const fv *f, const aq_buf *value, uint32_t signer) {
-  const aq_ssz_type *t = aq_t_proposal(f->cfg.fork, f->blinded, false),
-                    *st = aq_t_proposal(f->cfg.fork, f->blinded, true);
-  bool contents = !f->blinded && f->cfg.fork >= AQ_DENEB;
+  const aq_ssz_type *t = aq_t_proposal(f->cfg.fork, f->beacon.blinded, false),
+                    *st = aq_t_proposal(f->cfg.fork, f->beacon.blinded, true);
+  bool contents = !f->beacon.blinded && f->cfg.fork >= AQ_DENEB;
   const aq_ssz_type *bt = contents ? aq_ssz_type_at(t, "block") : t;
   aq_bytes in = aq_buf_bytes(value), block = contents ? aq_ssz_get(t, in, "block") : in;
   uint8_t root[32], sig[96];
@@ -75,33 +75,33 @@ static fake_res *post_ssz(fv *f, const char *path, const char *version, const aq
 
 static fake_res *post_json(fv *f, const char *path, const char *version, const aq_buf *value) {
   aq_buf json = AQ_BUF(FV_BUF_MAX);
-  aq_ssz_to_json(&json, aq_t_proposal(f->cfg.fork, f->blinded, true), aq_buf_bytes(value));
+  aq_ssz_to_json(&json, aq_t_proposal(f->cfg.fork, f->beacon.blinded, true), aq_buf_bytes(value));
   fake_res *r = fv_post_json(f, path, version, aq_buf_cstr(&json));
   aq_buf_free(&json);
   return r;
 }
 
 /* The block that the beacon node was sent, or NULL. */
-static const fv_post *published(fv *f) {
+static const fake_bn_post *published(fv *f) {
   fake_env_run_for(&f->env, AQ_SECONDS(1));
-  const fv_post *found = NULL;
-  for (size_t i = 0; i < f->post_cnt; i++) {
-    if (!strstr(f->post[i].path, "/beacon/b")) continue;
+  const fake_bn_post *found = NULL;
+  for (size_t i = 0; i < f->beacon.post_cnt; i++) {
+    if (!strstr(f->beacon.post[i].path, "/beacon/b")) continue;
     assert_null(found);
-    found = &f->post[i];
+    found = &f->beacon.post[i];
   }
   return found;
 }
 
 /* Its SSZ: the broadcaster sends either form. */
-static aq_buf published_ssz(const fv *f, const fv_post *p) {
+static aq_buf published_ssz(const fv *f, const fake_bn_post *p) {
   aq_buf out = AQ_BUF(FV_BUF_MAX);
   if (strcmp(p->type, SSZ) == 0) {
     aq_buf_put_bytes(&out, aq_buf_bytes(&p->body));
     return out;
   }
   yyjson_doc *doc = yyjson_read((const char *)p->body.ptr, p->body.len, 0);
-  const aq_ssz_type *t = aq_t_proposal(f->cfg.fork, f->blinded, true);
+  const aq_ssz_type *t = aq_t_proposal(f->cfg.fork, f->beacon.blinded, true);
   assert_int_equal(aq_ssz_from_json(&out, t, yyjson_doc_get_root(doc), NULL), AQ_OK);
   yyjson_doc_free(doc);
   return out;
@@ -189,7 +189,7 @@ static void test_produce_refused(void **state) {
 static void test_produce_waits(void **state) {
   (void)state;
   fv *f = at_proposal(AQ_ELECTRA, false);
-  f->bn_down = true;
+  f->beacon.gone = true;
   fake_res *r = ask(f, "*/*");
   fake_env_run_for(&f->env, AQ_VAPI_CALL_NS - 1);
   assert_int_equal(r->code, 0);
@@ -242,7 +242,7 @@ static void test_submit(void **state) {
     aq_buf body[4];
     for (int way = 0; way < 4; way++) {
       fv *f = at_proposal(cases[i].fork, cases[i].blinded);
-      f->blobs = cases[i].blobs;
+      f->beacon.blobs = cases[i].blobs;
       const char *path = way & 1 ? (cases[i].blinded ? "/eth/v1/beacon/blinded_blocks" : "/eth/v1/beacon/blocks")
                                  : (cases[i].blinded ? BLINDED : BLOCKS);
       const char *version = aq_fork_name(cases[i].fork);
@@ -250,7 +250,7 @@ static void test_submit(void **state) {
       fake_res *r = way & 2 ? post_ssz(f, path, version, &full) : post_json(f, path, way & 1 ? NULL : version, &full);
       assert_int_equal(r->body.len, 0);
       expect(r, 200, "");
-      const fv_post *p = published(f);
+      const fake_bn_post *p = published(f);
       assert_non_null(p);
       assert_string_equal(p->version, version);
       assert_int_equal(strstr(p->path, "blinded") != NULL, cases[i].blinded);
@@ -316,7 +316,7 @@ static void test_submit_blinded_twin(void **state) {
   assert_int_equal(aq_ssz_default(&twin, bt), AQ_OK);
   for (size_t i = 0; i < AQ_COUNT(same); i++) {
     aq_bytes field = aq_ssz_get(t, aq_buf_bytes(&value), same[i]);
-    fv_set(&twin, bt, same[i], field.ptr, field.len);
+    fake_set_field(&twin, bt, same[i], field.ptr, field.len);
   }
   for (size_t i = 0; i < AQ_COUNT(lists); i++) {
     char from[64], to[64];
@@ -324,17 +324,17 @@ static void test_submit_blinded_twin(void **state) {
     snprintf(from, sizeof from, "body.execution_payload.%s", lists[i]);
     snprintf(to, sizeof to, "body.execution_payload_header.%s_root", lists[i]);
     aq_ssz_root(root, aq_ssz_type_at(t, from), aq_ssz_get(t, aq_buf_bytes(&value), from));
-    fv_set(&twin, bt, to, root, 32);
+    fake_set_field(&twin, bt, to, root, 32);
   }
   uint8_t a[32], b[32];
   aq_ssz_root(a, t, aq_buf_bytes(&value));
   aq_ssz_root(b, bt, aq_buf_bytes(&twin));
   assert_memory_equal(a, b, 32);
-  f->blinded = true;
+  f->beacon.blinded = true;
   blinded = sign(f, &twin, 1);
   expect(post_ssz(f, BLINDED, "capella", &blinded), 400, "blinded or not");
   expect(post_json(f, BLINDED, "capella", &blinded), 400, "blinded or not");
-  f->blinded = false;
+  f->beacon.blinded = false;
   assert_null(published(f));
   aq_buf_free(&value), aq_buf_free(&twin), aq_buf_free(&blinded);
   fv_free(f);
@@ -376,14 +376,14 @@ static void test_submit_other_blinded(void **state) {
 static void test_submit_without_blobs(void **state) {
   (void)state;
   fv *f = at_proposal(AQ_DENEB, false);
-  f->blobs = true;
+  f->beacon.blobs = true;
   aq_buf value = produced(f), good = sign(f, &value, 1), bare = AQ_BUF(FV_BUF_MAX);
   const aq_ssz_type *st = aq_t_proposal(AQ_DENEB, false, true);
   aq_buf_put_bytes(&bare, aq_buf_bytes(&good));
-  fv_set(&bare, st, "blobs", "", 0);
-  fv_set(&bare, st, "kzg_proofs", "", 0);
+  fake_set_field(&bare, st, "blobs", "", 0);
+  fake_set_field(&bare, st, "kzg_proofs", "", 0);
   expect(post_ssz(f, BLOCKS, "deneb", &bare), 200, "");
-  const fv_post *p = published(f);
+  const fake_bn_post *p = published(f);
   assert_non_null(p);
   aq_buf sent = published_ssz(f, p);
   assert_bytes(aq_buf_bytes(&sent), aq_buf_bytes(&good));
@@ -452,7 +452,7 @@ static void test_submit_after_reorg(void **state) {
     aq_buf again = produced(f);
     assert_bytes(aq_buf_bytes(&again), aq_buf_bytes(&value));
     expect(post_ssz(f, way & 1 ? BLINDED : BLOCKS, "electra", &good), 200, "");
-    f->bn_mute = false;
+    f->beacon.silent = false;
     aq_buf_free(&value), aq_buf_free(&good), aq_buf_free(&again);
     fv_free(f);
   }
@@ -511,12 +511,12 @@ static void test_exits(void **state) {
   expect(fv_post_json(f, EXITS, NULL, "{}"), 400, "failed parsing json request body");
   expect(fv_post_json(f, EXITS, NULL, "[]"), 400, "failed parsing json request body");
   expect(fv_send(f, "POST", EXITS, NULL, SSZ, aq_bytes_str("x")), 415, "Cannot read the supplied content type.");
-  assert_int_equal(f->post_cnt, 0);
+  assert_int_equal(f->beacon.post_cnt, 0);
   expect(post_exit(f, 1, FV_FIRST_INDEX, 0), 200, "");
   expect(post_exit(f, 1, FV_FIRST_INDEX, 0), 200, "");
   fake_env_run_for(&f->env, AQ_SECONDS(1));
-  assert_int_equal(f->post_cnt, 1);
-  assert_string_equal(f->post[0].path, EXITS);
+  assert_int_equal(f->beacon.post_cnt, 1);
+  assert_string_equal(f->beacon.post[0].path, EXITS);
   fv_free(f);
 }
 
@@ -528,7 +528,7 @@ static void test_past_exit(void **state) {
   fake_env_run_for(&f->env, AQ_SECONDS(1));
   expect(post_exit(f, 1, FV_FIRST_INDEX, 0), 200, "");
   fake_env_run_for(&f->env, AQ_SECONDS(1));
-  assert_int_equal(f->post_cnt, 1);
+  assert_int_equal(f->beacon.post_cnt, 1);
   f->store.refuses = AQ_REFUSAL_ROOT;
   expect(post_exit(f, 2, FV_FIRST_INDEX, 0), 400, "another exit of that epoch was signed before");
   fv_free(f);

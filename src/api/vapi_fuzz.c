@@ -50,7 +50,7 @@ static fv *troubled(uint32_t trouble) {
                                .real_network = trouble == REAL_NETWORK,
                                .tss_off = trouble == TSS_OFF}),
               0};
-  s->f->bn_down = trouble == BN_DOWN, s->f->bn_mute = trouble == BN_MUTE;
+  s->f->beacon.gone = trouble == BN_DOWN, s->f->beacon.silent = trouble == BN_MUTE;
   return s->f;
 }
 

@@ -50,10 +50,12 @@ static void bn(void *arg, fake_ex *ex) {
                        "X-From-Beacon", "yes");
   else if (strstr(ex->url, "/refuse"))
     fake_http_fail(ex, AQ_MILLIS(5), AQ_E_CLOSED);
+  else if (strstr(ex->url, "/mute"))
+    return;
   else if (strstr(ex->url, "/wait") || strstr(ex->url, "/eth/v1/events"))
     p->ex = ex;
   else
-    fv_bn_(p->f, ex);
+    fake_bn_handle(&p->f->beacon, ex);
 }
 
 /* A validator API whose HTTP client is watched; it has its own beacon node with a header. */
@@ -296,7 +298,7 @@ static void test_upstream_fails(void **state) {
   expect(r, 502, "upstream error\n");
   assert_int_equal(fake_http_count(&p->f->http, "GET http://user:pass@bn/base/refuse"), 1);
   assert_int_equal(fake_http_count(&p->f->http, "GET http://bn2/refuse"), 1);
-  p->f->bn_down = true;
+  p->f->beacon.gone = true;
   expect(fv_post_json(p->f, liveness, NULL, "[]"), 502, "upstream error\n");
   assert_int_equal(fake_http_count(&p->f->http, "/eth/v1/validator/liveness"), 2);
   assert_bytes(aq_buf_bytes(&p->body), aq_bytes_str("[]"));
@@ -690,9 +692,9 @@ static void test_subscriptions(void **state) {
     snprintf(url, sizeof url, "POST http://user:pass@bn/base%s", targets[i]);
     assert_int_equal(fake_http_count(&p->f->http, url), 1);
   }
-  assert_int_equal(p->f->post_cnt, 4);
-  assert_bytes(aq_buf_bytes(&p->f->post[3].body), aq_bytes_str("[{\"validator_index\":\"10\"}]"));
-  p->f->bn_down = true;
+  assert_int_equal(p->f->beacon.post_cnt, 4);
+  assert_bytes(aq_buf_bytes(&p->f->beacon.post[3].body), aq_bytes_str("[{\"validator_index\":\"10\"}]"));
+  p->f->beacon.gone = true;
   expect(fv_post_json(p->f, targets[0], NULL, "[]"), 502, "no beacon node took the subscription");
   fake_res *r = fv_send(p->f, "POST", targets[0], NULL, NULL, aq_bytes_str("[]"));
   fake_res_free(r); /* gone */
@@ -712,24 +714,24 @@ static void test_subscribed_again(void **state) {
   expect(fv_post_json(f, target, NULL, "[1]"), 200, "");
   expect(fv_post_json(f, target, NULL, "[2]"), 200, "");
   expect(fv_post_json(f, target, NULL, "[1]"), 200, "");
-  f->bn_down = true;
+  f->beacon.gone = true;
   expect(fv_post_json(f, target, NULL, "[3]"), 502, "no beacon node took the subscription");
-  f->bn_down = false;
-  size_t before = f->post_cnt;
+  f->beacon.gone = false;
+  size_t before = f->beacon.post_cnt;
   aq_vapi_subscribe_again(f->vapi);
   fake_env_run_for(&f->env, AQ_SECONDS(2));
-  assert_int_equal(f->post_cnt, before + 4); /* each to both beacon nodes, one after the other */
-  assert_bytes(aq_buf_bytes(&f->post[before].body), aq_bytes_str("[2]"));
-  assert_bytes(aq_buf_bytes(&f->post[before + 3].body), aq_bytes_str("[1]"));
+  assert_int_equal(f->beacon.post_cnt, before + 4); /* each to both beacon nodes, one after the other */
+  assert_bytes(aq_buf_bytes(&f->beacon.post[before].body), aq_bytes_str("[2]"));
+  assert_bytes(aq_buf_bytes(&f->beacon.post[before + 3].body), aq_bytes_str("[1]"));
   aq_vapi_subscribe_again(f->vapi);
   aq_vapi_subscribe_again(f->vapi);
   fake_env_run_for(&f->env, AQ_SECONDS(2));
-  assert_true(f->post_cnt >= before + 8 && f->post_cnt <= before + 10);
-  before = f->post_cnt;
+  assert_true(f->beacon.post_cnt >= before + 8 && f->beacon.post_cnt <= before + 10);
+  before = f->beacon.post_cnt;
   fake_env_run_for(&f->env, 2 * FV_SPE * f->chain.clock.slot_ns);
   aq_vapi_subscribe_again(f->vapi);
   fake_env_run_for(&f->env, AQ_SECONDS(2));
-  assert_int_equal(f->post_cnt, before);
+  assert_int_equal(f->beacon.post_cnt, before);
   expect(fv_post_json(f, target, NULL, "[4]"), 200, "");
   aq_vapi_subscribe_again(f->vapi); /* under way at the end */
   proxy_free(p);

@@ -118,7 +118,7 @@ static void test_lists(void **state) {
 static fake_res *attestations(fv *f, uint32_t n) {
   aq_buf target = AQ_BUF(256), body = AQ_BUF(1 << 22);
   aq_att_data d;
-  fv_data(f, &d, FV_ATTEST, 0);
+  fake_bn_data(&f->beacon, &d, FV_ATTEST, 0);
   aq_buf_put_str(&target, "/eth/v2/beacon/pool/attestations");
   aq_buf_put_u8(&body, '[');
   aq_buf one = AQ_BUF(4096);
@@ -154,21 +154,21 @@ static void put_validators(const cluster *c, aq_buf *out) {
   for (uint32_t v = 0; v < c->lock.validator_cnt; v++) {
     aq_buf_printf(out, "%s{\"index\":\"%u\",\"balance\":\"1\",\"status\":\"active_ongoing\",\"validator\":{\"pubkey\":",
                   v ? "," : "", FV_FIRST_INDEX + v);
-    fv_put_hex(out, c->validator[v].pubkey, 48);
+    fake_put_hex(out, c->validator[v].pubkey, 48);
     aq_buf_put_str(out, "}}");
   }
   aq_buf_put_str(out, "]}");
 }
 
 static void put_duties(const cluster *c, aq_buf *out, uint64_t epoch) {
-  aq_buf_put_str(out, "{\"dependent_root\":\"" FV_ROOT "\",\"data\":[");
+  aq_buf_put_str(out, "{\"dependent_root\":\"" FAKE_BN_ROOT "\",\"data\":[");
   for (uint32_t v = 0; v < c->lock.validator_cnt; v++) {
     aq_buf_printf(
         out,
         "%s{\"slot\":\"%llu\",\"validator_index\":\"%u\",\"committee_index\":\"%u\",\"committee_length\":\"9\","
         "\"committees_at_slot\":\"64\",\"validator_committee_index\":\"%u\",\"pubkey\":",
         v ? "," : "", (unsigned long long)(epoch * FV_SPE + v % FV_SPE), FV_FIRST_INDEX + v, v % 64, v / 64);
-    fv_put_hex(out, c->validator[v].pubkey, 48);
+    fake_put_hex(out, c->validator[v].pubkey, 48);
     aq_buf_put_u8(out, '}');
   }
   aq_buf_put_str(out, "]}");
@@ -184,7 +184,7 @@ static void large_bn(void *arg, fake_ex *ex) {
   else if (duties_at)
     put_duties(c, &out, strtoull(strrchr(ex->url, '/') + 1, NULL, 10));
   else
-    aq_buf_put_str(&out, "{\"dependent_root\":\"" FV_ROOT "\",\"data\":[]}");
+    aq_buf_put_str(&out, "{\"dependent_root\":\"" FAKE_BN_ROOT "\",\"data\":[]}");
   fake_http_answer(ex, AQ_MILLIS(5), 200, aq_buf_cstr(&out));
   aq_buf_free(&out);
 }

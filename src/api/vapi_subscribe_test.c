@@ -20,7 +20,7 @@ typedef struct {
 static void bn(void *arg, fake_ex *ex) {
   world *w = arg;
   if (!strstr(ex->url, target)) {
-    fv_bn_(w->f, ex);
+    fake_bn_handle(&w->f->beacon, ex);
     return;
   }
   assert_true(w->got_cnt < POSTS);

@@ -264,7 +264,7 @@ static void test_not_ready(void **state) {
   fv_free(f);
 
   f = fv_new(&(fv_cfg){.fork = AQ_ELECTRA});
-  f->bn_mute = true;
+  f->beacon.silent = true;
   fake_res *r[AQ_COUNT(gets)];
   for (size_t i = 0; i < AQ_COUNT(gets); i++) r[i] = fv_send(f, "GET", gets[i], NULL, NULL, aq_bytes_of("", 0));
   fake_env_run_for(&f->env, AQ_VAPI_CALL_NS);

@@ -129,7 +129,7 @@ static void test_duties(void **state) {
   expect_indices(fv_get(f, "/eth/v1/validator/duties/proposer/1"), "validator_index", "11");
   expect_indices(fv_get(f, "/eth/v2/validator/duties/proposer/1"), "validator_index", "11");
   fake_res *r = fv_get(f, "/eth/v1/validator/duties/proposer/1");
-  expect(r, 200, "\"dependent_root\":\"" FV_ROOT "\"");
+  expect(r, 200, "\"dependent_root\":\"" FAKE_BN_ROOT "\"");
   fv_free(f);
 }
 
@@ -141,9 +141,9 @@ static void test_duties_wait(void **state) {
   fake_res_free(fv_send(f, "POST", "/eth/v1/validator/duties/attester/1", NULL, NULL, aq_bytes_str("[]")));
   fake_res_free(fv_send(f, "GET", VALIDATORS, NULL, NULL, aq_bytes_of("", 0)));
   fake_env_run_for(&f->env, AQ_SECONDS(1));
-  f->bn_down = true;
+  f->beacon.gone = true;
   expect(fv_post_json(f, "/eth/v1/validator/duties/attester/2", NULL, "[]"), 503, "duties are not known");
-  f->bn_down = false;
+  f->beacon.gone = false;
   expect_indices(fv_post_json(f, "/eth/v1/validator/duties/attester/2", NULL, "[]"), "validator_index", "10,11");
   fv_free(f);
 }
@@ -167,7 +167,7 @@ static void test_duties_far(void **state) {
   }
   expect(fv_get(f, "/eth/v1/validator/duties/proposer/18446744073709551615"), 400, "is not near");
   expect(fv_post_json(f, "/eth/v1/validator/duties/sync/18446744073709551615", NULL, "[]"), 400, "is not near");
-  f->bn_mute = true;
+  f->beacon.silent = true;
   fake_res *r[MANY];
   size_t open = 0;
   for (uint32_t i = 0; i < MANY; i++) {

@@ -133,19 +133,19 @@ static void test_unjustified_source(void **state) {
   world *w = world_new(1, 1);
   node *n = &w->node[0];
   votes_set s = next_epoch(good_set(w));
-  n->other_votes = true;
-  n->votes = s.data; /* the chain is an epoch behind */
+  n->beacon.other_votes = true;
+  n->beacon.votes = s.data; /* the chain is an epoch behind */
   run_to(w, ATTEST_SLOT + SPE, AQ_SECONDS(5));
   s.data.source_epoch = EPOCH;
   for (int64_t round = 1; round <= OPEN; round++) {
     const aq_value_case c = {.duty = next_attest, .round = round, .seconded = round % 2};
-    uint32_t before = n->votes_asked;
+    uint32_t before = n->beacon.votes_asked;
     assert_int_equal(judge_case(w, &c, &s), AQ_VALUE_BAD);
-    assert_int_equal(n->votes_asked, before + 1);
+    assert_int_equal(n->beacon.votes_asked, before + 1);
   }
   const aq_value_case c = {.duty = next_attest, .round = OPEN + 1};
   assert_int_equal(judge_once(w, &c, &s), AQ_VALUE_WAIT);
-  n->votes = s.data;
+  n->beacon.votes = s.data;
   fake_env_run_for(&w->env, AQ_MILLIS(100));
   assert_int_equal(judge_once(w, &c, &s), AQ_VALUE_WAIT);
   fake_env_run_for(&w->env, AQ_MILLIS(200));
@@ -159,8 +159,8 @@ static void test_unjustified_source(void **state) {
 static void test_other_votes(void **state) {
   (void)state;
   world *w = at_attestation();
-  w->node[0].other_votes = true;
-  w->node[0].votes = good_set(w).data;
+  w->node[0].beacon.other_votes = true;
+  w->node[0].beacon.votes = good_set(w).data;
   for (int kind = 0; kind < 2; kind++) {
     votes_set s = good_set(w);
     if (kind == 0) s.data.source_root[0] ^= 1;
@@ -188,18 +188,18 @@ static void test_known_target(void **state) {
   votes_set s = good_set(w);
   for (uint8_t i = 0; i < AQ_COUNT(block); i++) {
     memset(s.data.target_root, i + 1, 32);
-    memset(n->known_block, i + 1, 32);
-    n->known_slot = block[i].slot;
+    memset(n->beacon.known_block, i + 1, 32);
+    n->beacon.known_slot = block[i].slot;
     assert_int_equal(judge_in(w, 1, &s), block[i].good ? AQ_VALUE_GOOD : AQ_VALUE_BAD);
   }
-  assert_int_equal(n->blocks_asked, AQ_COUNT(block) + 1); /* the bad one once more */
+  assert_int_equal(n->beacon.blocks_asked, AQ_COUNT(block) + 1); /* the bad one once more */
   memset(s.data.target_root, 0x44, 32);
   const aq_value_case c = {.duty = attest, .round = 2};
   assert_int_equal(judge_once(w, &c, &s), AQ_VALUE_WAIT);
   fake_env_run_for(&w->env, AQ_MILLIS(20)); /* not there */
   assert_int_equal(judge_once(w, &c, &s), AQ_VALUE_WAIT);
-  n->other_votes = true;
-  n->votes = s.data;
+  n->beacon.other_votes = true;
+  n->beacon.votes = s.data;
   fake_env_run_for(&w->env, AQ_MILLIS(300));
   assert_int_equal(judge_once(w, &c, &s), AQ_VALUE_GOOD);
   world_free(w);
@@ -212,10 +212,10 @@ static void test_old_blocks(void **state) {
   world *w = at_attestation();
   node *n = &w->node[0];
   votes_set s = good_set(w);
-  n->known_slot = SPE + 1;
+  n->beacon.known_slot = SPE + 1;
   for (uint8_t i = 1; i <= 2 * AQ_BN_UNFIT_RUN; i++) {
     memset(s.data.target_root, i, 32);
-    memset(n->known_block, i, 32);
+    memset(n->beacon.known_block, i, 32);
     assert_int_equal(judge_in(w, 1, &s), AQ_VALUE_BAD);
   }
   aq_bn_health health;
@@ -229,7 +229,7 @@ static void test_old_blocks(void **state) {
 static void test_silent_beacon_node(void **state) {
   (void)state;
   world *w = world_new(1, 1);
-  w->node[0].silent = true;
+  w->node[0].beacon.silent = true;
   run_to(w, ATTEST_SLOT, AQ_SECONDS(5));
   votes_set s = good_set(w);
   const aq_value_case c = {.duty = attest, .round = 1};
@@ -261,10 +261,10 @@ static aq_value_verdict judge_block(const world *w, int64_t round, bool prepared
   aq_buf value = AQ_BUF(BYTES_MAX), out = AQ_BUF(BYTES_MAX);
   assert_int_equal(aq_ssz_default(&value, t), AQ_OK);
   aq_le64_put(le, FIRST_INDEX + v);
-  set_field(&value, t, blinded ? "proposer_index" : "block.proposer_index", aq_bytes_of(le, 8));
-  set_field(&value, t,
-            blinded ? "body.execution_payload_header.fee_recipient" : "block.body.execution_payload.fee_recipient",
-            aq_bytes_of(fee, 20));
+  fake_set_field(&value, t, blinded ? "proposer_index" : "block.proposer_index", le, 8);
+  fake_set_field(&value, t,
+                 blinded ? "body.execution_payload_header.fee_recipient" : "block.body.execution_payload.fee_recipient",
+                 fee, 20);
   aq_unsigned_data u = {
       .duty = AQ_DUTY_PROPOSER, .fork = AQ_ELECTRA, .blinded = blinded, .type = t, .value = aq_buf_bytes(&value)};
   assert_int_equal(aq_unsigned_encode(&out, &u), AQ_OK);
@@ -356,7 +356,7 @@ static void test_other_proposer(void **state) {
 
 static size_t attested(const node *n) {
   size_t cnt = 0;
-  for (size_t k = 0; k < n->post_cnt; k++) cnt += strstr(n->post[k].path, "/pool/attestations") != NULL;
+  for (size_t k = 0; k < n->beacon.post_cnt; k++) cnt += strstr(n->beacon.post[k].path, "/pool/attestations") != NULL;
   return cnt;
 }
 
@@ -381,9 +381,9 @@ static void test_leader_costs_its_round(void **state) {
   (void)state;
   for (int kind = 0; kind < 2; kind++) {
     world *w = world_new(ALL, ALL);
-    w->node[2].other_votes = true;
-    w->node[2].votes = good_set(w).data;
-    (kind ? w->node[2].votes.target_root : w->node[2].votes.source_root)[0] ^= 1;
+    w->node[2].beacon.other_votes = true;
+    w->node[2].beacon.votes = good_set(w).data;
+    (kind ? w->node[2].beacon.votes.target_root : w->node[2].beacon.votes.source_root)[0] ^= 1;
     attest_all(w);
     assert_int_equal(decided_round(), 2);
     world_free(w);
@@ -396,9 +396,9 @@ static void test_split_views(void **state) {
   (void)state;
   world *w = world_new(ALL, ALL);
   for (uint32_t i = 0; i < NODES; i++) {
-    w->node[i].other_votes = true;
-    w->node[i].votes = good_set(w).data;
-    if (i % 2) w->node[i].votes.target_root[0] ^= 1;
+    w->node[i].beacon.other_votes = true;
+    w->node[i].beacon.votes = good_set(w).data;
+    if (i % 2) w->node[i].beacon.votes.target_root[0] ^= 1;
   }
   attest_all(w);
   assert_int_equal(decided_round(), 3);
@@ -411,9 +411,9 @@ static void test_bad_leader_of_split_views(void **state) {
   (void)state;
   world *w = world_new(ALL, ALL);
   for (uint32_t i = 0; i < NODES; i += 2) {
-    w->node[i].other_votes = true;
-    w->node[i].votes = good_set(w).data;
-    w->node[i].votes.target_root[0] ^= (uint8_t)(1 + i);
+    w->node[i].beacon.other_votes = true;
+    w->node[i].beacon.votes = good_set(w).data;
+    w->node[i].beacon.votes.target_root[0] ^= (uint8_t)(1 + i);
   }
   attest_all(w);
   assert_int_equal(decided_round(), 4);
@@ -426,7 +426,7 @@ static void test_blind_follower(void **state) {
   (void)state;
   world *w = world_new(ALL, ALL);
   run_to(w, ATTEST_SLOT - 1, 0);
-  w->node[1].silent = true;
+  w->node[1].beacon.silent = true;
   run_to(w, ATTEST_SLOT, 0);
   for (uint32_t i = 0; i < NODES; i++) {
     for (uint32_t v = 0; v < VALIDATORS; v++) vc_wait(w, i, v, attest, v);
@@ -474,11 +474,11 @@ static void test_forgotten_fee_recipient(void **state) {
   world *w = world_new(0, 0);
   w->lock.def.addresses = one_address;
   for (uint32_t i = 0; i < NODES; i++) {
-    memcpy(w->node[i].fee_recipient, i == 2 ? theirs : ours, 20);
+    memcpy(w->node[i].beacon.fee_recipient, i == 2 ? theirs : ours, 20);
     node_start(w, i, true, AQ_STORE_OK);
   }
   assert_int_equal(aq_qbft_leader(PROPOSE_SLOT, AQ_DUTY_PROPOSER, 1, NODES), 3);
-  memcpy(w->node[3].fee_recipient, theirs, 20);
+  memcpy(w->node[3].beacon.fee_recipient, theirs, 20);
   run_to(w, PROPOSE_SLOT, 0);
   vc_answer answer[NODES] = {0};
   for (uint32_t i = 0; i < NODES; i++) {

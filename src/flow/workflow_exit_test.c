@@ -65,7 +65,7 @@ static void test_chain_tells(void **state) {
   fake_env_run_for(&w->env, 3 * SPE * SLOT_NS);
   assert_int_equal(n->partials_sent, 3 * (NODES - 1));
   assert_int_equal(kept(n), VALIDATORS);
-  w->node[0].leaves = true;
+  w->node[0].beacon.exiting = (1u << VALIDATORS) - 1;
   fake_env_run_for(&w->env, 2 * SPE * SLOT_NS);
   uint32_t sent = n->partials_sent;
   assert_true(sent <= 4 * (NODES - 1));

@@ -25,8 +25,8 @@ static world *acknowledged(void) {
   for (uint32_t i = 1; i < NODES; i++) assert_int_equal(posts(&w->node[i], ATTESTATIONS), 0);
   node_stop(w, 0);
   fake_env_run_for(&w->env, AQ_MILLIS(100)); /* what was on its way from it is over */
-  for (size_t k = 0; k < w->node[0].post_cnt; k++) aq_buf_free(&w->node[0].post[k].body);
-  w->node[0].post_cnt = 0;
+  for (size_t k = 0; k < w->node[0].beacon.post_cnt; k++) aq_buf_free(&w->node[0].beacon.post[k].body);
+  w->node[0].beacon.post_cnt = 0;
   for (uint32_t i = 0; i < 3; i++) w->node[i].mute = false;
   w->node[0].partials_sent = 0;
   return w;
@@ -198,7 +198,7 @@ static void test_refused(void **state) {
     fake_env_run_for(&w->env, AQ_MILLIS(100));
     for (uint32_t i = 0; i < 3; i++) {
       w->node[i].mute = false;
-      w->node[i].refuses = refused;
+      w->node[i].beacon.refuses = refused;
       node_start(w, i, true, AQ_STORE_OK);
     }
     fake_env_run_for(&w->env, AQ_SECONDS(3));

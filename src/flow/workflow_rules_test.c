@@ -78,7 +78,7 @@ static bool valid_block(const world *w, uint32_t v, uint64_t proposer) {
   aq_buf value = AQ_BUF(BYTES_MAX), out = AQ_BUF(BYTES_MAX);
   assert_int_equal(aq_ssz_default(&value, t), AQ_OK);
   aq_le64_put(le, proposer);
-  set_field(&value, t, "block.proposer_index", aq_bytes_of(le, 8));
+  fake_set_field(&value, t, "block.proposer_index", le, 8);
   aq_unsigned_data u = {.duty = AQ_DUTY_PROPOSER, .fork = AQ_ELECTRA, .type = t, .value = aq_buf_bytes(&value)};
   assert_int_equal(aq_unsigned_encode(&out, &u), AQ_OK);
   aq_unsigned item = {.data = aq_buf_bytes(&out)};
@@ -140,8 +140,8 @@ static void test_records(void **state) {
 
 static size_t attestations(const node *n) {
   size_t cnt = 0;
-  for (size_t k = 0; k < n->post_cnt; k++) {
-    yyjson_doc *doc = yyjson_read((const char *)n->post[k].body.ptr, n->post[k].body.len, 0);
+  for (size_t k = 0; k < n->beacon.post_cnt; k++) {
+    yyjson_doc *doc = yyjson_read((const char *)n->beacon.post[k].body.ptr, n->beacon.post[k].body.len, 0);
     cnt += yyjson_arr_size(yyjson_doc_get_root(doc));
     yyjson_doc_free(doc);
   }
@@ -299,10 +299,10 @@ static const char *submit_made_up(world *w, aq_duty duty, aq_status *st) {
   if (duty.type == AQ_DUTY_PROPOSER) {
     assert_int_equal(aq_ssz_default(&value, t), AQ_OK);
     aq_le64_put(le, PROPOSE_SLOT);
-    set_field(&value, t, "block.slot", aq_bytes_of(le, 8));
+    fake_set_field(&value, t, "block.slot", le, 8);
     aq_le64_put(le, FIRST_INDEX + 1);
-    set_field(&value, t, "block.proposer_index", aq_bytes_of(le, 8));
-    set_field(&value, t, "block.parent_root", aq_bytes_of(parent, 32));
+    fake_set_field(&value, t, "block.proposer_index", le, 8);
+    fake_set_field(&value, t, "block.parent_root", parent, 32);
     u.type = t, u.value = aq_buf_bytes(&value);
   }
   aq_arena a;
@@ -422,7 +422,7 @@ static void test_forgotten_fee(void **state) {
   world *w = forgotten(true, 0xa2);
   for (uint32_t i = 0; i < NODES; i++) {
     assert_int_equal(posts(&w->node[i], BLOCKS), 1);
-    aq_bytes block = aq_buf_bytes(&w->node[i].post[0].body);
+    aq_bytes block = aq_buf_bytes(&w->node[i].beacon.post[0].body);
     aq_bytes paid = aq_ssz_get(aq_t_proposal(AQ_ELECTRA, false, true), block,
                                "signed_block.message.body.execution_payload.fee_recipient");
     assert_bytes(paid, aq_bytes_of(w->node[i].tell, 20));

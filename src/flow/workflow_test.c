@@ -50,11 +50,11 @@ static void test_attester(void **state) {
       assert_true(n->call[v].answer.called && n->call[v].answer.item[0] == AQ_OK);
     assert_true(posts(n, ATTESTATIONS) >= 1);
     size_t sent = 0;
-    for (size_t k = 0; k < n->post_cnt; k++) {
-      yyjson_doc *doc = yyjson_read((const char *)n->post[k].body.ptr, n->post[k].body.len, 0);
+    for (size_t k = 0; k < n->beacon.post_cnt; k++) {
+      yyjson_doc *doc = yyjson_read((const char *)n->beacon.post[k].body.ptr, n->beacon.post[k].body.len, 0);
       size_t cnt = yyjson_arr_size(yyjson_doc_get_root(doc));
       yyjson_doc_free(doc);
-      check_attestations(w, &n->post[k].body, cnt);
+      check_attestations(w, &n->beacon.post[k].body, cnt);
       sent += cnt;
     }
     assert_int_equal(sent, VALIDATORS);
@@ -107,8 +107,8 @@ static void test_proposer(void **state) {
   for (uint32_t i = 0; i < NODES; i++) {
     node *n = &w->node[i];
     assert_int_equal(posts(n, BLOCKS), 1);
-    check_block(w, &n->post[0].body);
-    assert_bytes(aq_buf_bytes(&n->post[0].body), aq_buf_bytes(&w->node[0].post[0].body));
+    check_block(w, &n->beacon.post[0].body);
+    assert_bytes(aq_buf_bytes(&n->beacon.post[0].body), aq_buf_bytes(&w->node[0].beacon.post[0].body));
   }
   assert_int_equal(verdicts(w, "proposer", "ok"), NODES);
   assert_int_equal(verdicts(w, "randao", "ok"), NODES);
@@ -142,9 +142,9 @@ static void test_canary(void **state) {
   assert_true(posts(&w->node[0], ATTESTATIONS) >= 1);
   vc_propose(w, NODES);
   assert_int_equal(posts(&w->node[0], BLOCKS), 1);
-  check_block(w, &w->node[0].post[w->node[0].post_cnt - 1].body);
+  check_block(w, &w->node[0].beacon.post[w->node[0].beacon.post_cnt - 1].body);
   assert_int_equal(verdicts(w, "proposer", "ok"), NODES);
-  for (uint32_t i = 1; i < NODES; i++) assert_int_equal(w->node[i].post_cnt, 0);
+  for (uint32_t i = 1; i < NODES; i++) assert_int_equal(w->node[i].beacon.post_cnt, 0);
   run_to(w, PROPOSE_SLOT + 2, 0);
   for (size_t i = 0; i < w->line_cnt; i++) { /* who makes no RANDAO does not wait for it */
     bool fetch = strstr(w->line[i], "\"msg\":\"fetch\"") != NULL;
@@ -169,7 +169,7 @@ static void test_no_own_signature(void **state) {
   assert_int_equal(verdicts(w, "attester", "ok"), NODES);
   vc_propose(w, 3);
   assert_int_equal(posts(&w->node[3], BLOCKS), 1);
-  check_block(w, &w->node[3].post[w->node[3].post_cnt - 1].body);
+  check_block(w, &w->node[3].beacon.post[w->node[3].beacon.post_cnt - 1].body);
   world_free(w);
 }
 
@@ -312,7 +312,7 @@ static void test_sync_message(void **state) {
     const node *n = &w->node[i];
     assert_true(r[i].called && r[i].item[0] == AQ_OK);
     assert_int_equal(posts(n, "/eth/v1/beacon/pool/sync_committees"), 1);
-    yyjson_doc *doc = yyjson_read((const char *)n->post[0].body.ptr, n->post[0].body.len, 0);
+    yyjson_doc *doc = yyjson_read((const char *)n->beacon.post[0].body.ptr, n->beacon.post[0].body.len, 0);
     yyjson_val *m = yyjson_arr_get(yyjson_doc_get_root(doc), 0);
     uint8_t root[32], head[32] = {5};
     aq_buf sig = aq_test_hex_of(m, "signature");

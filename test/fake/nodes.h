@@ -10,23 +10,22 @@
 #include "base/metrics.h"
 #include "codec/pb.h"
 #include "core.pb-c.h"
-#include "fake/http.h"
+#include "fake/bn.h"
 #include "fake/store.h"
 #include "flow/workflow_internal.h"
 
 enum {
   NODES = 4,
   THRESHOLD = 3,
-  VALIDATORS = 2,
-  FIRST_INDEX = 10,
-  SPE = 8,
-  POSTS_MAX = 64,
+  VALIDATORS = FAKE_BN_VALIDATORS,
+  FIRST_INDEX = FAKE_BN_FIRST_INDEX,
+  SPE = FAKE_BN_SPE,
   VERDICTS_MAX = 64,
   LINES_MAX = 256
 };
 #define GENESIS AQ_SECONDS(1700000000)
 #define SLOT_NS AQ_SECONDS(12)
-#define HEAD_ROOT "0x2121212121212121212121212121212121212121212121212121212121212121"
+#define HEAD_ROOT FAKE_BN_ROOT
 
 typedef struct world world;
 
@@ -54,32 +53,18 @@ typedef struct {
   aq_net_handler handler[AQ_PROTO_CNT];
   fake_disk disk;
   fake_store store; /* over it */
-  bool mute;        /* its partial signatures get lost */
+  bool mute; /* its partial signatures get lost */
   fake_http http;
   aq_bn *bn;
   aq_k1_key *key;
   aq_workflow *workflow;
   vc_call call[4];
-  struct {
-    char path[64];
-    aq_buf body;
-  } post[POSTS_MAX];
-  size_t post_cnt;
   uint32_t partials_sent;
-  /* its beacon node */
-  bool silent;
-  bool refuses;     /* what is sent to its pools */
-  bool leaves;      /* all validators do */
-  bool other_votes; /* these instead of what all say */
-  aq_att_data votes;
-  uint8_t known_block[32]; /* one that it has besides */
-  uint64_t known_slot;
-  uint8_t fee_recipient[20]; /* of its blocks */
-  bool tells;                /* asked for preparations, it makes them: `tell` is whom its blocks pay from then on */
+  fake_bn beacon;
+  bool tells; /* asked for preparations, it makes them: `tell` is whom its blocks pay from then on */
   uint8_t tell[20];
   uint32_t forgot; /* how often it was asked */
   aq_timer tell_timer;
-  uint32_t votes_asked, blocks_asked;
 } node;
 
 struct world {
@@ -231,169 +216,13 @@ static inline void net_request(void *ctx, uint32_t peer, aq_net_proto proto, aq_
 
 static inline bool net_connected(void *ctx, uint32_t peer) { return ((node *)ctx)->w->node[peer].up; }
 
-/* ---- beacon node: both validators attest in slot 3 of an epoch, validator 1 proposes slot 5 ---- */
-
-static inline uint64_t number_after(const char *url, const char *name) {
-  const char *at = strstr(url, name);
-  return at ? strtoull(at + strlen(name), NULL, 10) : 0;
-}
-
-static inline void put_key(world *w, aq_buf *out, uint32_t v) {
-  aq_buf_put_str(out, "\"pubkey\":\"0x");
-  aq_buf_put_hex(out, aq_bytes_of(w->validator[v].pubkey, 48));
-  aq_buf_put_str(out, "\"");
-}
-
-static inline void validators_json(world *w, const node *n, aq_buf *out) {
-  aq_buf_put_str(out, "{\"execution_optimistic\":false,\"data\":[");
-  for (uint32_t v = 0; v < VALIDATORS; v++) {
-    aq_buf_printf(out, "%s{\"index\":\"%u\",\"balance\":\"32000000000\",\"status\":\"active_%s\",\"validator\":{",
-                  v ? "," : "", FIRST_INDEX + v, n->leaves ? "exiting" : "ongoing");
-    put_key(w, out, v);
-    aq_buf_put_str(out, ",\"activation_epoch\":\"0\"}}");
-  }
-  aq_buf_put_str(out, "]}");
-}
-
-static inline void attesters_json(world *w, aq_buf *out, uint64_t epoch) {
-  aq_buf_put_str(out, "{\"dependent_root\":\"" HEAD_ROOT "\",\"execution_optimistic\":false,\"data\":[");
-  for (uint32_t v = 0; v < VALIDATORS; v++) {
-    aq_buf_printf(
-        out,
-        "%s{\"slot\":\"%llu\",\"validator_index\":\"%u\",\"committee_index\":\"%u\",\"committee_length\":\"9\","
-        "\"committees_at_slot\":\"4\",\"validator_committee_index\":\"%u\",",
-        v ? "," : "", (unsigned long long)(epoch * SPE + 3), FIRST_INDEX + v, v, v + 1);
-    put_key(w, out, v);
-    aq_buf_put_str(out, "}");
-  }
-  aq_buf_put_str(out, "]}");
-}
-
-static inline void proposers_json(world *w, aq_buf *out, uint64_t epoch) {
-  aq_buf_printf(out,
-                "{\"dependent_root\":\"" HEAD_ROOT
-                "\",\"execution_optimistic\":false,\"data\":[{\"slot\":\"%llu\","
-                "\"validator_index\":\"%u\",",
-                (unsigned long long)(epoch * SPE + 5), FIRST_INDEX + 1);
-  put_key(w, out, 1);
-  aq_buf_put_str(out, "}]}");
-}
-
-static inline void attestation_json(aq_buf *out, uint64_t slot, uint64_t index) {
-  aq_buf_printf(out,
-                "{\"data\":{\"slot\":\"%llu\",\"index\":\"%llu\",\"beacon_block_root\":\"" HEAD_ROOT
-                "\",\"source\":{\"epoch\":\"%llu\",\"root\":\"" HEAD_ROOT
-                "\"},\"target\":{\"epoch\":\"%llu\",\"root\":\"" HEAD_ROOT "\"}}}",
-                (unsigned long long)slot, (unsigned long long)index, (unsigned long long)(slot / SPE - 1),
-                (unsigned long long)(slot / SPE));
-}
-
-static inline void put_root(aq_buf *out, const char *name, const uint8_t root[32]) {
-  aq_buf_printf(out, "\"%s\":\"0x", name);
-  aq_buf_put_hex(out, aq_bytes_of(root, 32));
-  aq_buf_put_str(out, "\"");
-}
-
-static inline void votes_answer(node *n, aq_buf *out, uint64_t slot) {
-  const aq_att_data *d = &n->votes;
-  n->votes_asked++;
-  if (!n->other_votes) {
-    attestation_json(out, slot, 0);
-    return;
-  }
-  aq_buf_printf(out, "{\"data\":{\"slot\":\"%llu\",\"index\":\"0\",\"beacon_block_root\":\"" HEAD_ROOT "\",",
-                (unsigned long long)slot);
-  aq_buf_printf(out, "\"source\":{\"epoch\":\"%llu\",", (unsigned long long)d->source_epoch);
-  put_root(out, "root", d->source_root);
-  aq_buf_printf(out, "},\"target\":{\"epoch\":\"%llu\",", (unsigned long long)(slot / SPE));
-  put_root(out, "root", d->target_root);
-  aq_buf_put_str(out, "}}}");
-}
-
-/* False: it does not have the block. */
-static inline bool header_answer(node *n, aq_buf *out, const char *url) {
-  uint8_t root[32];
-  n->blocks_asked++;
-  const char *hex = strstr(url, "/headers/0x") + 11;
-  if (aq_hex_decode(root, 32, aq_bytes_str(hex), AQ_HEX_BARE) != AQ_OK || memcmp(root, n->known_block, 32) != 0)
-    return false;
-  aq_buf_put_str(out, "{\"data\":{");
-  put_root(out, "root", root);
-  aq_buf_printf(out, ",\"canonical\":true,\"header\":{\"message\":{\"slot\":\"%llu\"}}}}",
-                (unsigned long long)n->known_slot);
-  return true;
-}
-
-static inline void set_field(aq_buf *value, const aq_ssz_type *t, const char *path, aq_bytes field) {
-  aq_buf out = AQ_BUF(8 << 20);
-  assert_int_equal(aq_ssz_with(&out, t, aq_buf_bytes(value), path, field), AQ_OK);
-  aq_buf_free(value);
-  *value = out;
-}
-
-/* An electra block of its own for each beacon node. */
-static inline void block_answer(node *n, fake_ex *ex) {
-  const aq_ssz_type *t = aq_t_proposal(AQ_ELECTRA, false, false);
-  aq_buf value = AQ_BUF(8 << 20);
-  uint8_t le[8], randao[96], parent[32] = {(uint8_t)(n->idx + 1)};
-  const char *hex = strstr(ex->url, "randao_reveal=0x");
-  assert_non_null(hex);
-  assert_int_equal(aq_hex_decode(randao, 96, aq_bytes_of(hex + 16, 192), AQ_HEX_BARE), AQ_OK);
-  assert_int_equal(aq_ssz_default(&value, t), AQ_OK);
-  aq_le64_put(le, number_after(ex->url, "validator/blocks/"));
-  set_field(&value, t, "block.slot", aq_bytes_of(le, 8));
-  aq_le64_put(le, FIRST_INDEX + 1);
-  set_field(&value, t, "block.proposer_index", aq_bytes_of(le, 8));
-  set_field(&value, t, "block.parent_root", aq_bytes_of(parent, 32));
-  set_field(&value, t, "block.body.randao_reveal", aq_bytes_of(randao, 96));
-  set_field(&value, t, "block.body.execution_payload.fee_recipient", aq_bytes_of(n->fee_recipient, 20));
-  fake_http_answer_h(ex, AQ_MILLIS(20), 200, "application/octet-stream", aq_buf_bytes(&value), "Eth-Consensus-Version",
-                     "electra");
-  aq_buf_free(&value);
-}
-
-static inline void keep_post(node *n, const fake_ex *ex) {
-  assert_true(n->post_cnt < POSTS_MAX);
-  snprintf(n->post[n->post_cnt].path, sizeof n->post[0].path, "%.60s", strstr(ex->url, "/eth/"));
-  n->post[n->post_cnt].body = AQ_BUF(8 << 20);
-  aq_buf_put_bytes(&n->post[n->post_cnt++].body, ex->body);
-}
+/* ---- beacon node ---- */
 
 static inline void bn_handle(void *arg, fake_ex *ex) {
   node *n = arg;
-  world *w = n->w;
-  aq_buf out = AQ_BUF(1 << 20);
-  const char *duties = strstr(ex->url, "/validator/duties/");
-  uint64_t epoch = duties ? strtoull(strrchr(duties, '/') + 1, NULL, 10) : 0;
-  int code = 200;
-  if (strstr(ex->url, "/eth/v1/events")) return; /* silence */
-  if (n->silent) return;
-  if (strstr(ex->url, "/validator/blocks/") && strcmp(ex->method, "GET") == 0 && !w->bn_down) {
-    block_answer(n, ex);
-    return;
-  }
-  if (strstr(ex->url, "/states/head/validators"))
-    validators_json(w, n, &out);
-  else if (duties && strstr(duties, "attester"))
-    attesters_json(w, &out, epoch);
-  else if (duties && strstr(duties, "proposer"))
-    proposers_json(w, &out, epoch);
-  else if (duties)
-    aq_buf_put_str(&out, "{\"execution_optimistic\":false,\"data\":[]}");
-  else if (w->bn_down)
-    code = 503;
-  else if (strstr(ex->url, "attestation_data?"))
-    votes_answer(n, &out, number_after(ex->url, "slot="));
-  else if (strstr(ex->url, "/beacon/headers/0x"))
-    code = header_answer(n, &out, ex->url) ? 200 : 404;
-  else if (n->refuses && strstr(ex->url, "/pool/"))
-    code = 400;
-  else if (strstr(ex->url, "/pool/") || strstr(ex->url, "/beacon/blocks"))
-    keep_post(n, ex);
-  else
-    code = 404;
-  fake_http_answer(ex, AQ_MILLIS(5), code, out.len ? aq_buf_cstr(&out) : "{}");
-  aq_buf_free(&out);
+  n->beacon.ill = n->w->bn_down;
+  fake_bn_handle(&n->beacon, ex);
+  assert_true(n->beacon.post_cnt < FAKE_BN_POSTS_MAX);
 }
 
 /* ---- validator client ---- */
@@ -494,7 +323,7 @@ static inline void make_keys(world *w) {
 
 static inline void node_told(void *arg) {
   node *n = arg;
-  memcpy(n->fee_recipient, n->tell, sizeof n->fee_recipient);
+  memcpy(n->beacon.fee_recipient, n->tell, sizeof n->tell);
   aq_workflow_prepared(n->workflow);
 }
 
@@ -519,6 +348,8 @@ static inline void node_start(world *w, uint32_t i, bool tss, aq_store_state sta
                     .connected = net_connected};
   fake_store_open(&n->store, &n->disk, &w->env.env, NULL);
   n->store.port.state = state;
+  n->beacon.validator = w->validator, n->beacon.fork = AQ_ELECTRA, n->beacon.ssz_blocks = true;
+  n->beacon.parent = (uint8_t)(i + 1); /* a block of its own for each */
   fake_http_init(&n->http, &w->env, bn_handle, n);
   n->bn = aq_bn_new(&(aq_bn_cfg){.env = &w->env.env, .http = &n->http.http, .endpoints = urls, .endpoint_cnt = 1});
   n->workflow = aq_workflow_new(&(aq_workflow_cfg){.env = &w->env.env,
@@ -577,7 +408,7 @@ static inline void world_free(world *w) {
   fake_env_run_for(&w->env, AQ_SECONDS(1));
   fake_env_free(&w->env);
   for (uint32_t i = 0; i < NODES; i++) {
-    for (size_t k = 0; k < w->node[i].post_cnt; k++) aq_buf_free(&w->node[i].post[k].body);
+    fake_bn_free(&w->node[i].beacon);
     fake_disk_free(&w->node[i].disk);
     aq_k1_key_free(w->node[i].key);
   }
@@ -612,7 +443,7 @@ static inline size_t verdicts(const world *w, const char *duty, const char *resu
 
 static inline size_t posts(const node *n, const char *path) {
   size_t cnt = 0;
-  for (size_t i = 0; i < n->post_cnt; i++) cnt += strcmp(n->post[i].path, path) == 0;
+  for (size_t i = 0; i < n->beacon.post_cnt; i++) cnt += strcmp(n->beacon.post[i].path, path) == 0;
   return cnt;
 }
 

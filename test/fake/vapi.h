@@ -9,22 +9,19 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "fake/http.h"
-#include "fake/server.h"
+#include "fake/bn.h"
 #include "fake/store.h"
 
 enum {
-  FV_VALIDATORS = 2,
-  FV_FIRST_INDEX = 10,
-  FV_SPE = 8,
+  FV_VALIDATORS = FAKE_BN_VALIDATORS,
+  FV_FIRST_INDEX = FAKE_BN_FIRST_INDEX,
+  FV_SPE = FAKE_BN_SPE,
   FV_ATTEST = FV_SPE + 3, /* duties of epoch 1, where the tests start */
   FV_PROPOSE = FV_SPE + 5,
-  FV_POSTS_MAX = 64,
   FV_LINES_MAX = 64,
   FV_BUF_MAX = 64 << 20
 };
 #define FV_GENESIS AQ_SECONDS(1700000000)
-#define FV_ROOT "0x2121212121212121212121212121212121212121212121212121212121212121"
 
 typedef struct {
   aq_fork fork;
@@ -34,11 +31,6 @@ typedef struct {
   void (*bn)(void *arg, fake_ex *ex); /* NULL: the own beacon node */
   void *arg;
 } fv_cfg;
-
-typedef struct {
-  char path[96], version[16], type[40];
-  aq_buf body;
-} fv_post;
 
 typedef struct {
   fv_cfg cfg;
@@ -56,10 +48,7 @@ typedef struct {
   aq_bn *bn;
   aq_workflow *workflow;
   aq_vapi *vapi;
-  bool bn_down, bn_mute, blinded, blobs;
-  bool moved; /* a reorganisation: the duties are in other slots, committees and places */
-  fv_post post[FV_POSTS_MAX];
-  size_t post_cnt;
+  fake_bn beacon;
   char line[FV_LINES_MAX][2048]; /* api_request lines */
   size_t line_cnt;
 } fv;
@@ -106,178 +95,6 @@ static inline void fv_handle_(void *ctx, aq_net_proto proto, const aq_net_handle
 static inline bool fv_connected_(void *ctx, uint32_t peer) {
   (void)ctx, (void)peer;
   return false;
-}
-
-/* ---- the beacon node ---- */
-
-static inline uint64_t fv_number_(const char *url, const char *name) {
-  const char *at = strstr(url, name);
-  return at ? strtoull(at + strlen(name), NULL, 10) : 0;
-}
-
-static inline void fv_put_hex(aq_buf *out, const void *ptr, size_t len) {
-  aq_buf_put_str(out, "\"0x");
-  aq_buf_put_hex(out, aq_bytes_of(ptr, len));
-  aq_buf_put_u8(out, '"');
-}
-
-static inline void fv_validators_json_(const fv *f, aq_buf *out) {
-  aq_buf_put_str(out, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":[");
-  for (uint32_t v = 0; v < FV_VALIDATORS; v++) {
-    aq_buf_printf(out, "%s{\"index\":\"%u\",\"balance\":\"32000000000\",\"status\":\"%s\",\"validator\":{\"pubkey\":",
-                  v ? "," : "", FV_FIRST_INDEX + v, v ? "active_exiting" : "active_ongoing");
-    fv_put_hex(out, f->validator[v].pubkey, 48);
-    aq_buf_put_str(out, ",\"activation_epoch\":\"0\"}}");
-  }
-  aq_buf_put_str(out, "]}");
-}
-
-static inline void fv_attesters_json_(const fv *f, aq_buf *out, uint64_t epoch) {
-  aq_buf_put_str(out, "{\"dependent_root\":\"" FV_ROOT "\",\"execution_optimistic\":false,\"data\":[");
-  for (uint32_t v = 0; v < FV_VALIDATORS; v++) {
-    aq_buf_printf(
-        out,
-        "%s{\"slot\":\"%llu\",\"validator_index\":\"%u\",\"committee_index\":\"%u\",\"committee_length\":\"9\","
-        "\"committees_at_slot\":\"4\",\"validator_committee_index\":\"%u\",\"pubkey\":",
-        v ? "," : "", (unsigned long long)(epoch * FV_SPE + (f->moved ? 6 : 3)), FV_FIRST_INDEX + v,
-        f->moved ? v + 2 : v, f->moved ? v + 4 : v + 1);
-    fv_put_hex(out, f->validator[v].pubkey, 48);
-    aq_buf_put_u8(out, '}');
-  }
-  aq_buf_put_str(out, "]}");
-}
-
-static inline void fv_proposers_json_(const fv *f, aq_buf *out, uint64_t epoch) {
-  aq_buf_printf(out,
-                "{\"dependent_root\":\"" FV_ROOT
-                "\",\"execution_optimistic\":false,\"data\":[{\"slot\":\"%llu\",\"validator_index\":\"%u\",\"pubkey\":",
-                (unsigned long long)(epoch * FV_SPE + (f->moved ? 7 : 5)), FV_FIRST_INDEX + 1);
-  fv_put_hex(out, f->validator[1].pubkey, 48);
-  aq_buf_put_str(out, "}]}");
-}
-
-/* What every honest node would say: source epoch - 1, target epoch, one root for all. */
-static inline void fv_data(const fv *f, aq_att_data *out, uint64_t slot, uint64_t index) {
-  *out = (aq_att_data){.slot = slot,
-                       .index = f->cfg.fork >= AQ_ELECTRA ? 0 : index,
-                       .source_epoch = slot / FV_SPE - 1,
-                       .target_epoch = slot / FV_SPE};
-  memset(out->beacon_block_root, 0x21, 32);
-  memset(out->source_root, 0x21, 32);
-  memset(out->target_root, 0x21, 32);
-}
-
-static inline void fv_data_json(aq_buf *out, const aq_att_data *d) {
-  uint8_t ssz[128];
-  aq_att_data_put(ssz, d);
-  aq_ssz_to_json(out, &aq_t_attestation_data, aq_bytes_of(ssz, sizeof ssz));
-}
-
-static inline void fv_set(aq_buf *value, const aq_ssz_type *t, const char *path, const void *ptr, size_t len) {
-  aq_buf out = AQ_BUF(FV_BUF_MAX);
-  aq_status st = aq_ssz_with(&out, t, aq_buf_bytes(value), path, aq_bytes_of(ptr, len));
-  AQ_ASSERT(st == AQ_OK);
-  aq_buf_free(value);
-  *value = out;
-}
-
-/* The path of a field of the block inside what travels. */
-static inline const char *fv_path(char out[64], const aq_ssz_type *t, const char *contents, const char *name) {
-  snprintf(out, 64, "%s%s", strcmp(t->field[t->field_cnt - 1].name, "blobs") == 0 ? contents : "", name);
-  return out;
-}
-
-/* One blob beside the block. */
-static inline void fv_blob_(aq_buf *value, const aq_ssz_type *t) {
-  enum { BLOB = 131072 };
-  uint8_t proof[48] = {0xc0}, *blob = calloc(1, BLOB);
-  AQ_ASSERT(blob);
-  blob[5] = 5;
-  fv_set(value, t, "kzg_proofs", proof, sizeof proof);
-  fv_set(value, t, "blobs", blob, BLOB);
-  free(blob);
-}
-
-static inline void fv_block_answer_(fv *f, fake_ex *ex) {
-  const aq_ssz_type *t = aq_t_proposal(f->cfg.fork, f->blinded, false);
-  aq_buf value = AQ_BUF(FV_BUF_MAX);
-  uint8_t le[8], randao[96], parent[32] = {7};
-  char path[64];
-  const char *hex = strstr(ex->url, "randao_reveal=0x");
-  if (!hex || strlen(hex) < 16 + 192 || aq_hex_decode(randao, 96, aq_bytes_of(hex + 16, 192), AQ_HEX_BARE) != AQ_OK) {
-    fake_http_answer(ex, AQ_MILLIS(5), 400, "{\"code\":400,\"message\":\"randao_reveal\"}");
-    return;
-  }
-  AQ_ASSERT(t);
-  aq_status st = aq_ssz_default(&value, t);
-  AQ_ASSERT(st == AQ_OK);
-  aq_le64_put(le, fv_number_(ex->url, "validator/blocks/"));
-  fv_set(&value, t, fv_path(path, t, "block.", "slot"), le, 8);
-  aq_le64_put(le, FV_FIRST_INDEX + 1);
-  fv_set(&value, t, fv_path(path, t, "block.", "proposer_index"), le, 8);
-  fv_set(&value, t, fv_path(path, t, "block.", "parent_root"), parent, 32);
-  fv_set(&value, t, fv_path(path, t, "block.", "body.randao_reveal"), randao, 96);
-  if (f->blobs) fv_blob_(&value, t);
-  aq_buf json = AQ_BUF(FV_BUF_MAX);
-  aq_buf_printf(&json, "{\"version\":\"%s\",\"execution_payload_blinded\":%s,\"data\":", aq_fork_name(f->cfg.fork),
-                f->blinded ? "true" : "false");
-  aq_ssz_to_json(&json, t, aq_buf_bytes(&value));
-  aq_buf_put_u8(&json, '}');
-  fake_http_answer_h(ex, AQ_MILLIS(20), 200, "application/json", aq_buf_bytes(&json), "Eth-Consensus-Version",
-                     aq_fork_name(f->cfg.fork));
-  aq_buf_free(&json);
-  aq_buf_free(&value);
-}
-
-static inline void fv_keep_post_(fv *f, const fake_ex *ex) {
-  if (f->post_cnt == FV_POSTS_MAX) return;
-  fv_post *p = &f->post[f->post_cnt++];
-  const char *path = strstr(ex->url, "/eth/");
-  snprintf(p->path, sizeof p->path, "%.90s", path ? path : "");
-  snprintf(p->version, sizeof p->version, "%.15s", ex->version ? ex->version : "");
-  snprintf(p->type, sizeof p->type, "%.39s", ex->content_type ? ex->content_type : "");
-  p->body = AQ_BUF(FV_BUF_MAX);
-  aq_buf_put_bytes(&p->body, ex->body);
-}
-
-static inline void fv_bn_(void *arg, fake_ex *ex) {
-  fv *f = arg;
-  if (f->bn_mute || strstr(ex->url, "/eth/v1/events") || strstr(ex->url, "/mute")) return;
-  if (f->bn_down) {
-    fake_http_fail(ex, AQ_MILLIS(1), AQ_E_CLOSED);
-    return;
-  }
-  const char *duties = strstr(ex->url, "/validator/duties/");
-  const char *last = strrchr(ex->url, '/');
-  uint64_t epoch = duties && last ? strtoull(last + 1, NULL, 10) : 0;
-  bool get = strcmp(ex->method, "GET") == 0;
-  aq_buf out = AQ_BUF(1 << 20);
-  int code = 200;
-  if (strstr(ex->url, "/validator/blocks/") && strstr(ex->url, "randao_reveal=0x") && get) {
-    fv_block_answer_(f, ex);
-    return;
-  }
-  if (strstr(ex->url, "/states/head/validators"))
-    fv_validators_json_(f, &out);
-  else if (duties && strstr(duties, "attester"))
-    fv_attesters_json_(f, &out, epoch);
-  else if (duties && strstr(duties, "proposer"))
-    fv_proposers_json_(f, &out, epoch);
-  else if (duties)
-    aq_buf_put_str(&out, "{\"execution_optimistic\":false,\"data\":[]}");
-  else if (strstr(ex->url, "attestation_data?")) {
-    aq_att_data d;
-    fv_data(f, &d, fv_number_(ex->url, "slot="), fv_number_(ex->url, "committee_index="));
-    aq_buf_put_str(&out, "{\"data\":");
-    fv_data_json(&out, &d);
-    aq_buf_put_u8(&out, '}');
-  } else if (strstr(ex->url, "/pool/") || strstr(ex->url, "/beacon/b") || strstr(ex->url, "subscriptions"))
-    fv_keep_post_(f, ex);
-  else
-    code = 404;
-  fake_http_answer(ex, AQ_MILLIS(5), code,
-                   out.len ? aq_buf_cstr(&out) : "{\"code\":404,\"message\":\"no such route\"}");
-  aq_buf_free(&out);
 }
 
 /* ---- life ---- */
@@ -345,7 +162,8 @@ static inline fv *fv_new(const fv_cfg *cfg) {
   fake_disk_init(&f->disk);
   f->disk.missing = cfg->store_lost;
   fake_store_open(&f->store, &f->disk, &f->env.env, NULL);
-  fake_http_init(&f->http, &f->env, cfg->bn ? cfg->bn : fv_bn_, cfg->bn ? cfg->arg : f);
+  f->beacon = (fake_bn){.validator = f->validator, .fork = cfg->fork, .parent = 7, .exiting = 1u << 1};
+  fake_http_init(&f->http, &f->env, cfg->bn ? cfg->bn : fake_bn_handle, cfg->bn ? cfg->arg : &f->beacon);
   const aq_lock *lock = cfg->lock ? cfg->lock : &f->lock;
   if (!cfg->no_bn) {
     f->bn = aq_bn_new(&(aq_bn_cfg){.env = &f->env.env, .http = &f->http.http, .endpoints = urls, .endpoint_cnt = 1});
@@ -371,8 +189,8 @@ static inline void fv_free(fv *f) {
   fake_env_run_for(&f->env, AQ_SECONDS(1));
   fake_env_free(&f->env);
   fake_http_free(&f->http);
+  fake_bn_free(&f->beacon);
   fake_disk_free(&f->disk);
-  for (size_t i = 0; i < f->post_cnt; i++) aq_buf_free(&f->post[i].body);
   aq_k1_key_free(f->key);
   aq_log_stop();
   free(f);
@@ -382,8 +200,8 @@ static inline void fv_free(fv *f) {
 
 /* The chain is another from epoch 0 on. answered: and the beacon node has told the duties there. */
 static inline void fv_reorg(fv *f, bool answered) {
-  f->moved = true;
-  f->bn_mute = !answered;
+  f->beacon.moved = true;
+  f->beacon.silent = !answered;
   aq_scheduler_reorg(aq_workflow_scheduler(f->workflow), 0);
   if (answered) fake_env_run_for(&f->env, AQ_MILLIS(50));
 }
@@ -441,12 +259,12 @@ static inline void fv_put_attestation(const fv *f, aq_buf *out, uint32_t v, uint
   } else {
     uint8_t bits[2] = {(uint8_t)(1u << (v + 1)), 2}; /* nine members */
     aq_buf_put_str(out, "{\"aggregation_bits\":");
-    fv_put_hex(out, bits, sizeof bits);
+    fake_put_hex(out, bits, sizeof bits);
   }
   aq_buf_put_str(out, ",\"data\":");
-  fv_data_json(out, d);
+  fake_put_att_data(out, d);
   aq_buf_put_str(out, ",\"signature\":");
-  fv_put_hex(out, sig, sizeof sig);
+  fake_put_hex(out, sig, sizeof sig);
   aq_buf_put_u8(out, '}');
 }
 
