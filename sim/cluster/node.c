@@ -55,11 +55,11 @@ static void end_node(sim_node *n, bool killed) {
   sim_world *w = n->w;
   aq_core_stop(&n->core);
   fake_http_cut(&w->web, aq_vapi_handler(n->core.vapi));
-  w->wires ? sim_wire_stop(n) : sim_link_end(n);
+  w->wires ? sim_wire_stop(n) : fake_link_end(&n->link);
   sim_store_close(&n->store, killed);
   aq_core_end_duties(&n->core);
   aq_core_free(&n->core);
-  w->wires ? sim_wire_end(n) : sim_link_drop(n);
+  w->wires ? sim_wire_end(n) : fake_link_drop(&n->link);
   fake_http_drop(&w->web, &n->proc);
   sim_proc_end(&n->proc);
   aq_timer_cancel(&w->own.env.env, &n->teardown); /* it may have died while it stopped in good order */
@@ -97,7 +97,7 @@ void sim_node_start(sim_node *n) {
   sim_say(w, "node %u starts, life %u", n->idx, n->life);
   sim_store_open(&n->store, &n->disk, &n->proc, n, false);
   fake_http_client(&w->web, &n->http, &n->proc);
-  w->wires ? sim_wire_start(n) : sim_link_init(n);
+  w->wires ? sim_wire_start(n) : fake_link_join(&w->links, &n->link, n->op, n);
   const aq_core_cfg cfg = {.env = &n->proc.env.env,
                            .net = &n->link.net,
                            .store = &n->store.fake.port,

@@ -147,11 +147,11 @@ static sim_world *world_new(const aq_sim_opts *opts, aq_sim_result *out) {
   w->opts = *opts;
   w->out = out;
   fake_time_init(&w->time, 0, opts->seed);
-  aq_list_init(&w->letters);
   aq_list_init(&w->blocks);
   shape(w);
   sim_proc_init(&w->own, w, 999);
   sim_http_init(w);
+  sim_links_init(w);
   make_lock(w);
   if (opts->wire) sim_wire_init(w);
   sim_faults_make(w);
@@ -170,6 +170,7 @@ static void world_free(sim_world *w) {
   aq_relay_free(w->relay);
   free(w->exits);
   fake_http_free(&w->web);
+  fake_links_free(&w->links);
   if (w->wires) sim_wire_free(w);
   sim_proc_end(&w->own);
   for (uint32_t i = 0; i < w->n; i++) aq_k1_key_free(w->key[i]);

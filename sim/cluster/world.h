@@ -12,6 +12,7 @@
 #include "cluster/lock.h"
 #include "exchange/parsigex.h"
 #include "fake/http.h"
+#include "fake/link.h"
 #include "fake/store.h"
 #include "node/core.h"
 #include "p2p/host.h"
@@ -84,16 +85,7 @@ void sim_http_init(sim_world *w); /* a client is a port of w->web, whose owner i
 
 /* ---- network ---- */
 
-typedef struct {
-  aq_net net;
-  aq_net_handler handler[AQ_PROTO_CNT];
-  uint32_t on_way;
-  bool stopped; /* what is sent from now on goes nowhere, without a callback */
-} sim_link;
-
-void sim_link_init(sim_node *n);
-void sim_link_end(sim_node *n);                           /* what is on its way ends with its callbacks */
-void sim_link_drop(sim_node *n);                          /* once nobody is left to call back */
+void sim_links_init(sim_world *w);
 void sim_net_reset(sim_world *w, uint32_t a, uint32_t b); /* what is on its way between two operators is lost */
 
 bool sim_cut(sim_world *w, uint32_t from, uint32_t to);        /* nothing arrives between these operators */
@@ -134,7 +126,7 @@ struct sim_node {
   uint64_t voted_ns;                    /* when it last voted */
   sim_store store, vc_store;
   fake_httpc http, vc_http;
-  sim_link link;
+  fake_link link;
   char bn_url[2][32], node_url[32];
   const char *endpoint[2];
   aq_timer teardown, vc_teardown, restart, vc_restart, replay;
@@ -385,7 +377,7 @@ struct sim_world {
   sim_node *node[SIM_INSTANCES_MAX];
   uint32_t node_cnt;
   fake_http web;
-  aq_list letters;
+  fake_links links;
   struct sim_wires *wires; /* wire mode */
   aq_host_peer peers[SIM_NODES_MAX];
   uint32_t base_ms[SIM_NODES_MAX][SIM_NODES_MAX]; /* region matrix */

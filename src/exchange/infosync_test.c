@@ -122,7 +122,8 @@ static void write_msg(const world *w, aq_buf *out, uint32_t of, aq_duty duty) {
 /* Node `from` asks node 0. */
 static void ask_with(world *w, uint32_t from, aq_bytes msg, got *g) {
   memset(g, 0, sizeof *g);
-  net_request(&w->node[from], 0, AQ_PROTO_PRIORITY, msg, on_got, g);
+  const aq_net *net = &w->node[from].link.net;
+  net->request(net->ctx, 0, AQ_PROTO_PRIORITY, msg, on_got, g);
 }
 
 /* Goal: what is not the asking peer's own, well signed and of a coming last slot gets no answer. Method: messages
@@ -179,7 +180,7 @@ static void vote_for(world *w, uint32_t from, aq_duty duty) {
   aq_buf out = AQ_BUF(1 << 12);
   size_t len = aq_qbft_wire_sign(raw, w->node[from].key, duty, &m);
   aq_qbft_wire_put_msg(&out, aq_bytes_of(raw, len));
-  w->node[0].handler[AQ_PROTO_QBFT].recv(w->node[0].handler[AQ_PROTO_QBFT].arg, from, aq_buf_bytes(&out));
+  w->node[0].link.handler[AQ_PROTO_QBFT].recv(w->node[0].link.handler[AQ_PROTO_QBFT].arg, from, aq_buf_bytes(&out));
   aq_buf_free(&out);
 }
 

@@ -50,13 +50,13 @@ static void check_vote(const node *n, aq_bytes msg) {
   aq_arena_free(&a);
 }
 
-static void send_or_fail(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_done done, void *arg) {
-  node *n = ctx;
-  if (proto == AQ_PROTO_QBFT) check_vote(n, msg);
-  bool up = n->w->node[peer].up;
-  if (refuse(PORT_SEND)) n->w->node[peer].up = false; /* of this one message: the state is put back at once */
-  net_send(ctx, peer, proto, msg, done, arg);
-  n->w->node[peer].up = up;
+static void post_or_fail(void *arg, fake_letter *l, aq_bytes msg) {
+  node *to = &((world *)arg)->node[l->peer];
+  if (l->proto == AQ_PROTO_QBFT) check_vote(l->from->of, msg);
+  bool up = to->up;
+  if (!l->is_request && refuse(PORT_SEND)) to->up = false; /* of this one message: the state is put back at once */
+  on_post(arg, l, msg);
+  to->up = up;
 }
 
 static void http_or_fail(void *arg, fake_ex *ex) {
@@ -73,11 +73,11 @@ static bool run_duty(port which, uint64_t k) {
   t.which = which;
   t.fail_at = k;
   world *w = world_new(ALL, 0);
+  w->links.post = post_or_fail;
   for (uint32_t i = 0; i < NODES; i++) {
     node *n = &w->node[i];
     t.plain = n->store.port;
     n->store.port.vote = vote_or_fail, n->store.port.decided = decided_or_fail, n->store.port.sign = sign_or_fail;
-    n->net.send = send_or_fail;
     n->http.handle = http_or_fail;
   }
   run_to(w, ATTEST_SLOT, 0);

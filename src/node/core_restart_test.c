@@ -68,7 +68,7 @@ static void chain_up(world *w) {
 static void node_up(world *w) {
   static const char *const urls[] = {"http://bn"};
   aq_core_init(&w->core, &(aq_core_cfg){.env = &w->f->env.env,
-                                        .net = &w->f->net,
+                                        .net = &w->f->link.net,
                                         .store = &w->f->store.port,
                                         .http = &w->to_bn.http,
                                         .endpoints = urls,
@@ -86,7 +86,6 @@ static void node_up(world *w) {
   aq_core_start(&w->core);
   fake_env_run_for(&w->f->env, AQ_SECONDS(1));
   assert_true(w->ready);
-  w->f->workflow = w->core.workflow; /* the net may call back */
 }
 
 /* In the middle of the slot: duties are done. */
@@ -129,7 +128,6 @@ static void world_free(world *w) {
   fake_env_run_for(&w->f->env, AQ_SECONDS(1));
   aq_core_stop(&w->core);
   aq_core_end_duties(&w->core);
-  w->f->workflow = NULL;
   aq_core_free(&w->core);
   aq_beacon_free(w->b);
   fake_env_run_for(&w->f->env, AQ_SECONDS(1));

@@ -1,7 +1,7 @@
 /* fake/bn.h - a beacon node by script, behind fake/http.h: what simchain cannot say since it is a chain that goes on,
-   with the same few duties in every epoch and answers that a test chooses. Both validators attest in slot 3 of an epoch,
-   in committees 0 and 1; validator 1 proposes slot 5. It keeps what is posted to it. Whole networks and clients are
-   tested on simchain (fake/chain.h).
+   with the same few duties in every epoch and answers that a test chooses. Both validators attest in slot 3 of an
+   epoch, in committees 0 and 1; validator 1 proposes slot 5. It keeps what is posted to it. Whole networks and clients
+   are tested on simchain (fake/chain.h).
    Limits: two validators, FAKE_BN_POSTS_MAX posts; what comes after them is not kept. */
 #ifndef AQ_FAKE_BN_H
 #define AQ_FAKE_BN_H

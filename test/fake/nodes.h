@@ -12,6 +12,7 @@
 #include "core.pb-c.h"
 #include "fake/bn.h"
 #include "fake/store.h"
+#include "fake/link.h"
 #include "flow/workflow_internal.h"
 
 enum {
@@ -49,8 +50,7 @@ typedef struct {
   world *w;
   uint32_t idx;
   bool up;
-  aq_net net;
-  aq_net_handler handler[AQ_PROTO_CNT];
+  fake_link link;
   fake_disk disk;
   fake_store store; /* over it */
   bool mute; /* its partial signatures get lost */
@@ -69,6 +69,7 @@ typedef struct {
 
 struct world {
   fake_env env;
+  fake_links links;
   aq_chain chain;
   aq_lock lock;
   aq_operator operators[NODES];
@@ -82,39 +83,7 @@ struct world {
   size_t verdict_cnt, line_cnt;
 };
 
-typedef struct {
-  aq_timer timer;
-  world *w;
-  uint32_t from, to;
-  aq_net_proto proto;
-  aq_buf msg;
-  aq_net_done done;
-  void *arg;
-  aq_status st;
-} delivery;
-
-typedef struct {
-  aq_timer timer;
-  world *w;
-  uint32_t from, to;
-  aq_net_proto proto;
-  aq_buf msg; /* the request, then the answer */
-  aq_net_answer fn;
-  void *arg;
-  aq_status st;
-} asked;
-
 /* ---- network ---- */
-
-static inline void deliver(void *arg) {
-  delivery *d = arg;
-  node *to = &d->w->node[d->to];
-  if (d->st == AQ_OK && to->up && to->handler[d->proto].recv)
-    to->handler[d->proto].recv(to->handler[d->proto].arg, d->from, aq_buf_bytes(&d->msg));
-  if (d->done && d->w->node[d->from].up) d->done(d->arg, d->st);
-  aq_buf_free(&d->msg);
-  free(d);
-}
 
 /* contract.md 7.2: the record first. */
 static inline void check_partial(node *n, aq_bytes msg, bool spoil, aq_buf *out) {
@@ -152,69 +121,24 @@ static inline void check_partial(node *n, aq_bytes msg, bool spoil, aq_buf *out)
   aq_arena_free(&a);
 }
 
-static inline void net_send(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_done done, void *arg) {
-  node *n = ctx;
-  world *w = n->w;
-  assert_true(peer < NODES && peer != n->idx);
-  delivery *d = calloc(1, sizeof *d);
-  assert_non_null(d);
-  *d = (delivery){.w = w, .from = n->idx, .to = peer, .proto = proto, .done = done, .arg = arg};
-  d->msg = AQ_BUF(64 << 20);
-  if (proto == AQ_PROTO_PARSIGEX) check_partial(n, msg, w->garbage_from == n->idx, &d->msg);
-  if (d->msg.len == 0) aq_buf_put_bytes(&d->msg, msg);
-  d->st = w->node[peer].up && !(n->mute && proto == AQ_PROTO_PARSIGEX) ? AQ_OK : AQ_E_CLOSED;
-  aq_timer_after(&w->env.env, &d->timer, AQ_MILLIS(10), deliver, d);
-}
-
-static inline void net_handle(void *ctx, aq_net_proto proto, const aq_net_handler *h) {
-  ((node *)ctx)->handler[proto] = *h;
-}
-
-/* Who is down or refuses gives AQ_E_CLOSED. */
-static inline void asked_end(void *arg) {
-  asked *q = arg;
-  q->fn(q->arg, q->st, q->st == AQ_OK ? aq_buf_bytes(&q->msg) : aq_bytes_of(NULL, 0));
-  aq_buf_free(&q->msg);
-  free(q);
-}
-
-static inline void asked_answer(asked *q, aq_status st, aq_bytes answer) {
-  q->st = st;
-  aq_buf_reset(&q->msg);
-  aq_buf_put_bytes(&q->msg, answer);
-  aq_timer_after(&q->w->env.env, &q->timer, AQ_MILLIS(10), asked_end, q);
-}
-
-static inline void net_respond(void *ctx, aq_net_reply *reply, aq_bytes answer) {
-  (void)ctx;
-  asked_answer((asked *)reply, AQ_OK, answer);
-}
-
-static inline void net_refuse(void *ctx, aq_net_reply *reply) {
-  (void)ctx;
-  asked_answer((asked *)reply, AQ_E_CLOSED, aq_bytes_of(NULL, 0));
-}
-
-static inline void asked_serve(void *arg) {
-  asked *q = arg;
-  const node *to = &q->w->node[q->to];
-  if (to->up && to->handler[q->proto].serve)
-    to->handler[q->proto].serve(to->handler[q->proto].arg, q->from, aq_buf_bytes(&q->msg), (aq_net_reply *)q);
+static inline void on_post(void *arg, fake_letter *l, aq_bytes msg) {
+  world *w = arg;
+  node *n = l->from->of;
+  if (n->link.stopped) return;
+  assert_true(l->peer < NODES && l->peer != n->idx);
+  if (l->proto == AQ_PROTO_PARSIGEX) check_partial(n, msg, w->garbage_from == n->idx, &l->data);
+  if (l->data.len == 0) aq_buf_put_bytes(&l->data, msg);
+  l->to = &w->node[l->peer].link;
+  if (w->node[l->peer].up && !(n->mute && l->proto == AQ_PROTO_PARSIGEX))
+    fake_letter_go(l, w->links.delay_ns);
   else
-    asked_answer(q, AQ_E_CLOSED, aq_bytes_of(NULL, 0));
+    fake_letter_tell(l, w->links.delay_ns, AQ_E_CLOSED);
 }
 
-static inline void net_request(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_answer fn,
-                               void *arg) {
-  node *n = ctx;
-  asked *q = calloc(1, sizeof *q);
-  assert_true(q && peer < NODES && peer != n->idx);
-  *q = (asked){.w = n->w, .from = n->idx, .to = peer, .proto = proto, .msg = AQ_BUF(1 << 20), .fn = fn, .arg = arg};
-  aq_buf_put_bytes(&q->msg, msg);
-  aq_timer_after(&n->w->env.env, &q->timer, AQ_MILLIS(10), asked_serve, q);
+static inline bool on_connected(void *arg, fake_link *from, uint32_t peer) {
+  (void)from;
+  return ((world *)arg)->node[peer].up;
 }
-
-static inline bool net_connected(void *ctx, uint32_t peer) { return ((node *)ctx)->w->node[peer].up; }
 
 /* ---- beacon node ---- */
 
@@ -339,13 +263,7 @@ static inline void node_start(world *w, uint32_t i, bool tss, aq_store_state sta
   n->w = w;
   n->idx = i;
   n->up = true;
-  n->net = (aq_net){.ctx = n,
-                    .send = net_send,
-                    .request = net_request,
-                    .respond = net_respond,
-                    .refuse = net_refuse,
-                    .handle = net_handle,
-                    .connected = net_connected};
+  if (n->link.stopped) fake_link_join(&w->links, &n->link, i, n);
   fake_store_open(&n->store, &n->disk, &w->env.env, NULL);
   n->store.port.state = state;
   n->beacon.validator = w->validator, n->beacon.fork = AQ_ELECTRA, n->beacon.ssz_blocks = true;
@@ -353,7 +271,7 @@ static inline void node_start(world *w, uint32_t i, bool tss, aq_store_state sta
   fake_http_init(&n->http, &w->env, bn_handle, n);
   n->bn = aq_bn_new(&(aq_bn_cfg){.env = &w->env.env, .http = &n->http.http, .endpoints = urls, .endpoint_cnt = 1});
   n->workflow = aq_workflow_new(&(aq_workflow_cfg){.env = &w->env.env,
-                                                   .net = &n->net,
+                                                   .net = &n->link.net,
                                                    .store = &n->store.port,
                                                    .bn = n->bn,
                                                    .chain = &w->chain,
@@ -374,8 +292,10 @@ static inline void node_stop(world *w, uint32_t i) {
   node *n = &w->node[i];
   if (!n->up) return;
   aq_timer_cancel(&w->env.env, &n->tell_timer);
+  fake_link_end(&n->link);
   fake_store_close(&n->store, SIZE_MAX, FAKE_CLOSE_ANSWERS); /* as in the product, before its users go */
   aq_workflow_free(n->workflow);
+  fake_link_drop(&n->link);
   aq_bn_free(n->bn);
   fake_http_free(&n->http);
   n->up = false;
@@ -388,6 +308,9 @@ static inline world *world_new(uint32_t up, uint32_t tss) {
   aq_metrics_init();
   aq_log_start(AQ_LOG_INFO, on_line, w);
   fake_env_init(&w->env, GENESIS + SPE * SLOT_NS);
+  fake_links_init(&w->links, &w->env, w);
+  w->links.post = on_post, w->links.connected = on_connected;
+  for (uint32_t i = 0; i < NODES; i++) fake_link_join(&w->links, &w->node[i].link, i, &w->node[i]);
   w->garbage_from = NODES;
   w->chain.clock = (aq_clock){GENESIS, SLOT_NS, SPE};
   for (uint8_t i = 0; i < AQ_FORK_CNT; i++)
@@ -406,6 +329,7 @@ static inline void world_free(world *w) {
     fake_env_drain(&w->env);
   }
   fake_env_run_for(&w->env, AQ_SECONDS(1));
+  fake_links_free(&w->links);
   fake_env_free(&w->env);
   for (uint32_t i = 0; i < NODES; i++) {
     fake_bn_free(&w->node[i].beacon);

@@ -11,6 +11,7 @@
 #include "base/metrics.h"
 #include "fake/bn.h"
 #include "fake/store.h"
+#include "fake/link.h"
 
 enum {
   FV_VALIDATORS = FAKE_BN_VALIDATORS,
@@ -41,7 +42,8 @@ typedef struct {
   aq_dist_validator validator[FV_VALIDATORS];
   uint8_t share[FV_VALIDATORS][1][48], secret[FV_VALIDATORS][32];
   aq_k1_key *key;
-  aq_net net;
+  fake_links links; /* to peers who are not there */
+  fake_link link;
   fake_disk disk;
   fake_store store; /* over it */
   fake_http http;
@@ -52,50 +54,6 @@ typedef struct {
   char line[FV_LINES_MAX][2048]; /* api_request lines */
   size_t line_cnt;
 } fv;
-
-/* ---- net ---- */
-
-typedef struct {
-  aq_timer timer;
-  fv *f;
-  void (*net)(void *arg, aq_status st);
-  aq_net_answer answer;
-  void *arg;
-  aq_status st;
-} fv_later;
-
-static inline void fv_later_run_(void *arg) {
-  fv_later *l = arg;
-  bool up = l->f->workflow != NULL;
-  if (l->net && up) l->net(l->arg, l->st);
-  if (l->answer && up) l->answer(l->arg, l->st, aq_bytes_of("", 0));
-  free(l);
-}
-
-static inline void fv_later_(fv *f, fv_later in) {
-  fv_later *l = malloc(sizeof *l);
-  AQ_ASSERT(l);
-  *l = in;
-  l->f = f;
-  aq_timer_after(&f->env.env, &l->timer, AQ_MILLIS(1), fv_later_run_, l);
-}
-
-static inline void fv_send_(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_done done, void *arg) {
-  (void)peer, (void)proto, (void)msg;
-  if (done) fv_later_(ctx, (fv_later){.net = done, .arg = arg, .st = AQ_E_CLOSED});
-}
-static inline void fv_request_(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_answer fn,
-                               void *arg) {
-  (void)peer, (void)proto, (void)msg;
-  fv_later_(ctx, (fv_later){.answer = fn, .arg = arg, .st = AQ_E_CLOSED});
-}
-static inline void fv_handle_(void *ctx, aq_net_proto proto, const aq_net_handler *h) {
-  (void)ctx, (void)proto, (void)h;
-}
-static inline bool fv_connected_(void *ctx, uint32_t peer) {
-  (void)ctx, (void)peer;
-  return false;
-}
 
 /* ---- life ---- */
 
@@ -127,7 +85,7 @@ static inline void fv_keys_(fv *f) {
 
 static inline void fv_workflow_(fv *f, const aq_lock *lock) {
   f->workflow = aq_workflow_new(&(aq_workflow_cfg){.env = &f->env.env,
-                                                   .net = &f->net,
+                                                   .net = &f->link.net,
                                                    .store = &f->store.port,
                                                    .bn = f->bn,
                                                    .chain = &f->chain,
@@ -157,8 +115,9 @@ static inline fv *fv_new(const fv_cfg *cfg) {
   for (uint8_t i = 0; i < AQ_FORK_CNT; i++)
     f->chain.fork[i] = (aq_fork_at){i <= cfg->fork ? 0 : AQ_FAR_EPOCH, {i, 0, 0, 1}};
   fv_keys_(f);
-  f->net =
-      (aq_net){.ctx = f, .send = fv_send_, .request = fv_request_, .handle = fv_handle_, .connected = fv_connected_};
+  fake_links_init(&f->links, &f->env, f);
+  f->links.delay_ns = AQ_MILLIS(1);
+  fake_link_join(&f->links, &f->link, 0, f);
   fake_disk_init(&f->disk);
   f->disk.missing = cfg->store_lost;
   fake_store_open(&f->store, &f->disk, &f->env.env, NULL);
@@ -181,9 +140,10 @@ static inline fv *fv_new(const fv_cfg *cfg) {
 
 static inline void fv_free(fv *f) {
   fake_env_run_for(&f->env, AQ_MILLIS(1)); /* what the net owes is told while there is somebody to hear it */
+  fake_link_end(&f->link);
   fake_store_close(&f->store, SIZE_MAX, FAKE_CLOSE_ANSWERS); /* as in the product, before its users go */
   if (f->workflow) aq_workflow_free(f->workflow);
-  f->workflow = NULL;
+  fake_link_drop(&f->link);
   aq_vapi_free(f->vapi);
   if (f->bn) aq_bn_free(f->bn);
   fake_env_run_for(&f->env, AQ_SECONDS(1));
