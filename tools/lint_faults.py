@@ -39,6 +39,8 @@ TESTED = {
     "aq_rd_be16": "fuzz targets cut their input with it", "aq_rd_copy": "likewise",
     "aq_sandbox_export": "the filter, for an emulator to read",
     "aq_sqlite_turn": "the store without its thread",
+    **dict.fromkeys(("aq_stream_credit", "aq_stream_fin", "aq_stream_open", "aq_stream_use", "aq_stream_write", "aq_switch_names",
+                     "aq_switch_stranger"), "what ceremonies and a relay take of a switch"),
     "aq_vc_stats_get": "what the client signed, counted from inside",
 }
 

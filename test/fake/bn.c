@@ -1,3 +1,4 @@
+/* The beacon node by script: its answers, and what it is told to do otherwise. */
 #include "fake/bn.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Exchanges in memory: by hand, or handed to a server of the same program. */
 #include "fake/http.h"
 
 #include <stdlib.h>

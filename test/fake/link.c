@@ -1,3 +1,4 @@
+/* Messages between nodes in memory: who hears what, and when. */
 #include "fake/link.h"
 
 #include <stdlib.h>

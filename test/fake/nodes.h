@@ -53,7 +53,7 @@ typedef struct {
   fake_link link;
   fake_disk disk;
   fake_store store; /* over it */
-  bool mute; /* its partial signatures get lost */
+  bool mute;        /* its partial signatures get lost */
   fake_http http;
   aq_bn *bn;
   aq_k1_key *key;

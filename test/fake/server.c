@@ -1,3 +1,4 @@
+/* The server side of HTTP in memory: one request, its answer as it comes. */
 #include "fake/server.h"
 
 #include <stdlib.h>
