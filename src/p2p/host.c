@@ -78,7 +78,7 @@ static void conn_ended(hconn *hc, aq_status st) {
   aq_host *h = hc->h;
   hc->dead = true;
   h->conn_cnt--;
-  if (host_conn_is_up(hc)) conn_not_up(hc);
+  if (hc->counted) conn_not_up(hc);
   aq_list_remove(&hc->of_host);
   aq_list_push(&h->grave, &hc->of_host);
   host_dial_ended(hc);
@@ -187,6 +187,7 @@ static void on_up(void *arg, aq_link *l) {
   aq_host *h = arg;
   hconn *hc = l->user;
   hpeer *p = hc->peer;
+  hc->counted = true;
   h->up_cnt++;
   aq_metric_add(AQ_M_P2P_CONN_OPEN_TOTAL, 1, AQ_NO_LABELS);
   aq_metric_add(AQ_M_P2P_PEER_CONNECTION_TOTAL, 1, AQ_LABELS(host_peer_label(h, p)));

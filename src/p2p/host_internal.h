@@ -48,6 +48,7 @@ typedef struct {
   char remote[AQ_PIPE_ADDR_LEN];
   char from[AQ_GATE_REMOTE_LEN]; /* inbound: the same as the gate knows it */
   bool members, spoke;           /* a member is known there; bytes have come */
+  bool counted;                  /* in up_cnt */
   hpeer *peer;                   /* after the handshake */
   int want;                      /* peer that the address belongs to; < 0: any */
   char host[AQ_BOOK_HOST_LEN];

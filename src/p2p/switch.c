@@ -167,12 +167,13 @@ static void io_up(void *arg) {
   if (r->link_cnt > r->limits->links_max) {
     aq_link_close(AQ_CONTAINER(r->links.prev, aq_link, of_remote), AQ_YAMUX_CODE_NONE);
   }
+  if (l->dead) return;
   aq_sw_identify_ask(l);
   if (r->link_cnt == 1) {
     if (on->joined) on->joined(on->arg, r);
     if (r->limits->pinged) aq_sw_ping_start(r);
   }
-  if (on->up) on->up(on->arg, l);
+  if (on->up && !l->dead) on->up(on->arg, l);
 }
 
 static void io_event(void *arg, const aq_yamux_ev *ev) { aq_sw_event(arg, ev); }

@@ -7,7 +7,8 @@
    Limits: those of a remote are aq_remote_limits. A stranger costs some KiB, 3 KiB for each stream that it opens (64 at
    once, 8 a second), and what its streams of pattern STREAM hold; there are AQ_SWITCH_STRANGERS_MAX.
    Callbacks come from inside aq_link_data, aq_link_writable, aq_link_broken, aq_link_close, aq_link_flush and timers.
-   Any of these may end a link and with it its streams: who holds one hears of it by `ended`, `failed` or `lost`. */
+   Any of these may end a link and with it its streams: who holds one hears of it by `ended`, `failed` or `lost`. Inside
+   any callback everything may be done but aq_switch_stop and aq_switch_free. */
 #ifndef AQ_P2P_SWITCH_H
 #define AQ_P2P_SWITCH_H
 
@@ -109,7 +110,7 @@ typedef struct {
 /* All pointers of cfg are borrowed for its life. */
 aq_switch *aq_switch_new(const aq_switch_cfg *cfg);
 void aq_switch_stop(aq_switch *sw); /* closes all links */
-void aq_switch_free(aq_switch *sw); /* not from inside its callbacks */
+void aq_switch_free(aq_switch *sw);
 const uint8_t *aq_switch_key(const aq_switch *sw);
 const aq_service_names *aq_switch_names(const aq_switch *sw);
 uint64_t aq_switch_bytes(const aq_switch *sw, bool in);
@@ -158,7 +159,7 @@ void aq_switch_count(const aq_service *row, bool tx, const char *result, size_t 
 
 /* ---- own streams, and those of pattern STREAM ---- */
 
-/* All but arg may be NULL. After sent (ONE_WAY), answer, failed and lost the stream is gone. */
+/* All but arg may be NULL. In sent (ONE_WAY), answer, failed and lost the stream is gone already. */
 typedef struct {
   void *arg;
   void (*settled)(void *arg);              /* own STREAM: the other side speaks it, bytes may be written */

@@ -77,6 +77,7 @@ struct aq_switch {
 /* switch_stream.c */
 void aq_sw_event(aq_link *l, const aq_yamux_ev *ev);
 void aq_sw_drop_streams(aq_link *l);
+void aq_sw_stream_free(aq_stream *s); /* the muxer has forgotten it */
 aq_stream *aq_sw_stream_open(aq_link *l, aq_stream_kind kind, aq_status *st);
 void aq_sw_stream_timer(aq_stream *s, uint64_t wait_ns);
 bool aq_sw_may_ask(aq_stream *s, uint64_t cnt); /* false: over its budget; the stream is gone */
@@ -85,8 +86,8 @@ bool aq_sw_may_ask(aq_stream *s, uint64_t cnt); /* false: over its budget; the s
 void aq_sw_own_settled(aq_stream *s);
 void aq_sw_own_sent(aq_stream *s);
 void aq_sw_own_answer(aq_stream *s, aq_bytes msg);
-void aq_sw_tell_failed(aq_stream *s, aq_status st); /* the caller ends the stream */
-void aq_sw_tell_lost(aq_stream *s);
+void aq_sw_fail(aq_stream *s, aq_status st, uint32_t code); /* resets it and tells its user, if it has one */
+void aq_sw_lose(aq_stream *s);                              /* the same for one that is no more, or whose link is */
 
 /* switch_service.c */
 void aq_sw_identify_serve(aq_stream *s);

@@ -5,23 +5,22 @@
 static aq_yamux *mux_of(const aq_stream *s) { return aq_conn_mux(s->link->c); }
 static bool has_aliases(const aq_service *row) { return row->name[1] != NULL; }
 
-/* ---- what the user hears ---- Its callbacks are taken away first: each of these is the last. */
+/* ---- what the user hears ---- It may end any link then, this one too: the stream is gone before. */
 
-void aq_sw_tell_failed(aq_stream *s, aq_status st) {
+void aq_sw_fail(aq_stream *s, aq_status st, uint32_t code) {
   const aq_stream_events on = s->on;
-  s->on = (aq_stream_events){0};
+  aq_stream_reset(s, code);
   if (on.failed) on.failed(on.arg, st);
 }
 
-void aq_sw_tell_lost(aq_stream *s) {
-  if (s->wire && s->wire->len == 0) (void)aq_yamux_reclaim(mux_of(s), s->id, s->wire);
-  if (!s->on.lost) {
-    aq_sw_tell_failed(s, AQ_E_CLOSED);
-    return;
-  }
+void aq_sw_lose(aq_stream *s) {
   const aq_stream_events on = s->on;
-  s->on = (aq_stream_events){0};
-  on.lost(on.arg);
+  if (s->wire && s->wire->len == 0) (void)aq_yamux_reclaim(mux_of(s), s->id, s->wire);
+  aq_sw_stream_free(s);
+  if (on.lost)
+    on.lost(on.arg);
+  else if (on.failed)
+    on.failed(on.arg, AQ_E_CLOSED);
 }
 
 /* ---- messages ---- */

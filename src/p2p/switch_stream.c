@@ -48,8 +48,7 @@ static aq_stream *stream_new(aq_link *l, aq_stream_kind kind, uint32_t id) {
 static void big_next(aq_remote *r);
 static aq_stream *stream_at(aq_link *l, uint32_t id);
 
-/* The muxer has forgotten it. */
-static void stream_free(aq_stream *s) {
+void aq_sw_stream_free(aq_stream *s) {
   aq_remote *r = s->link->remote;
   if (s->counted) --*s->counted;
   aq_timer_cancel(s->link->sw->env, &s->timer);
@@ -68,19 +67,19 @@ static void stream_free(aq_stream *s) {
 
 void aq_stream_reset(aq_stream *s, uint32_t code) {
   aq_yamux_reset(aq_conn_mux(s->link->c), s->id, code);
-  stream_free(s);
+  aq_sw_stream_free(s);
 }
 
 void aq_stream_release(aq_stream *s) {
   aq_yamux_release(aq_conn_mux(s->link->c), s->id);
-  stream_free(s);
+  aq_sw_stream_free(s);
 }
 
 aq_stream *aq_sw_stream_open(aq_link *l, aq_stream_kind kind, aq_status *st) {
   aq_stream *s = stream_new(l, kind, 0);
   *st = aq_yamux_open(aq_conn_mux(l->c), &s->id, s);
   if (*st == AQ_OK) return s;
-  stream_free(s);
+  aq_sw_stream_free(s);
   return NULL;
 }
 
@@ -89,8 +88,7 @@ static void on_timer(void *arg) {
   aq_link *l = s->link;
   if (s->kind == AQ_STREAM_PING) aq_sw_ping_failed(s);
   count_bad(s, "error");
-  aq_sw_tell_failed(s, AQ_E_TIMEOUT);
-  aq_stream_reset(s, s->settled ? AQ_YAMUX_CODE_NONE : AQ_YAMUX_RST_NEGOTIATION);
+  aq_sw_fail(s, AQ_E_TIMEOUT, s->settled ? AQ_YAMUX_CODE_NONE : AQ_YAMUX_RST_NEGOTIATION);
   aq_link_flush(l);
 }
 
@@ -103,10 +101,8 @@ void aq_sw_stream_timer(aq_stream *s, uint64_t wait_ns) {
 void aq_sw_drop_streams(aq_link *l) {
   while (!aq_list_empty(&l->streams)) {
     aq_stream *s = AQ_CONTAINER(l->streams.next, aq_stream, node);
-    aq_list_remove(&s->node);
     if (s->kind == AQ_STREAM_PING) aq_sw_ping_failed(s);
-    aq_sw_tell_lost(s);
-    stream_free(s);
+    aq_sw_lose(s);
   }
 }
 
@@ -172,24 +168,24 @@ static void complain(aq_remote *r, int svc, aq_status st) {
          AQ_UINT("more", line->more), AQ_STR("result", "dropped"));
 }
 
-static void fault(aq_stream *s, aq_status st, uint32_t code) {
+/* Ends it; failed: for its user. */
+static void fault(aq_stream *s, aq_status st, aq_status failed, uint32_t code) {
   aq_remote *r = s->link->remote;
   const aq_switch_events *on = &r->sw->cfg.on;
   complain(r, s->svc, st);
-  aq_stream_reset(s, code);
+  aq_sw_fail(s, failed, code);
   if (on->fault) on->fault(on->arg, r, st);
 }
 
-static void violation(aq_stream *s, aq_status st, uint32_t code) {
-  aq_sw_tell_failed(s, st);
+static void violation(aq_stream *s, aq_status failed, uint32_t code) {
   if (s->kind == AQ_STREAM_IN && s->row) aq_switch_count(s->row, false, "decode_error", 0);
-  fault(s, AQ_E_FORMAT, code);
+  fault(s, AQ_E_FORMAT, failed, code);
 }
 
 static void too_many(aq_stream *s) {
   if (s->svc == AQ_SVC_PING) aq_sw_count_ping(false, "error", 0);
   if (s->row) aq_switch_count(s->row, false, "error", 0);
-  fault(s, AQ_E_LIMIT, AQ_YAMUX_RST_LIMIT);
+  fault(s, AQ_E_LIMIT, AQ_E_LIMIT, AQ_YAMUX_RST_LIMIT);
 }
 
 bool aq_sw_may_ask(aq_stream *s, uint64_t cnt) {
@@ -408,9 +404,8 @@ static void settled_out(aq_stream *s) {
 }
 
 static void negotiation_failed(aq_stream *s) {
-  aq_sw_tell_failed(s, AQ_E_CLOSED);
   if (s->kind == AQ_STREAM_PING) aq_sw_ping_failed(s);
-  aq_stream_reset(s, AQ_YAMUX_RST_NEGOTIATION);
+  aq_sw_fail(s, AQ_E_CLOSED, AQ_YAMUX_RST_NEGOTIATION);
 }
 
 static void settle(aq_stream *s) {
@@ -497,8 +492,7 @@ static void on_fin(aq_stream *s) {
     if (s->on.fin) s->on.fin(s->on.arg);
   } else if (s->kind == AQ_STREAM_MESSAGE || s->kind == AQ_STREAM_RAW) {
     if (s->settled && s->row->pattern == AQ_PATTERN_ONE_WAY) return;
-    aq_sw_tell_failed(s, AQ_E_CLOSED);
-    aq_stream_reset(s, AQ_YAMUX_CODE_NONE);
+    aq_sw_fail(s, AQ_E_CLOSED, AQ_YAMUX_CODE_NONE);
   } else if (s->kind == AQ_STREAM_IDENTIFY || (s->settled && s->svc == AQ_SVC_PUSH)) {
     aq_sw_identify_done(s);
   } else if (s->kind == AQ_STREAM_PING) {
@@ -515,8 +509,7 @@ static void on_fin(aq_stream *s) {
 static void on_reset(aq_stream *s) {
   if (s->kind == AQ_STREAM_PING) aq_sw_ping_failed(s);
   if (!s->raw) count_bad(s, "error");
-  aq_sw_tell_lost(s);
-  stream_free(s);
+  aq_sw_lose(s);
 }
 
 void aq_sw_event(aq_link *l, const aq_yamux_ev *ev) {

@@ -6,22 +6,24 @@
 
 #include "base/bytes.h"
 
+/* A row of p2p/services.c each: names, limits. */
 typedef enum {
-  AQ_PROTO_QBFT,     /* /charon/consensus/qbft/2.0.0      one way, 32 MiB */
-  AQ_PROTO_PARSIGEX, /* /charon/parsigex/2.0.0            one way, 32 MiB */
-  AQ_PROTO_PEERINFO, /* /charon/peerinfo/2.0.0            request and answer, 64 KiB */
-  AQ_PROTO_VOTES,    /* /aequa/votes/1.0.0                 request and answer, 128 KiB; no peer need have it */
-  AQ_PROTO_PRIORITY, /* /charon/priority/2.0.0 (both names) request and answer, 1 MiB */
+  AQ_PROTO_QBFT,     /* one way */
+  AQ_PROTO_PARSIGEX, /* one way */
+  AQ_PROTO_PEERINFO, /* request and answer */
+  AQ_PROTO_VOTES,    /* request and answer; no peer need have it */
+  AQ_PROTO_PRIORITY, /* request and answer */
   AQ_PROTO_CNT
 } aq_net_proto;
 
-/* st: AQ_OK when the message was written and closed, AQ_E_TIMEOUT (7 s), AQ_E_CLOSED, AQ_E_LIMIT. Called exactly
-   once, never from inside send. done may be NULL. */
+/* st: AQ_OK when the message was written and closed, AQ_E_TIMEOUT (its row's limit), AQ_E_CLOSED, AQ_E_LIMIT. Called
+   exactly once, never from inside send. done may be NULL. */
 typedef void (*aq_net_done)(void *arg, aq_status st);
 /* answer: valid during the call; empty unless st is AQ_OK. */
 typedef void (*aq_net_answer)(void *arg, aq_status st, aq_bytes answer);
 
-/* A request that waits for our answer: the host keeps it until respond or refuse was called, or 5 s have passed. */
+/* A request that waits for our answer: the host keeps it until respond or refuse was called, or the
+   limit of its row has passed. */
 typedef struct aq_net_reply aq_net_reply;
 
 typedef struct {

@@ -101,7 +101,12 @@ typedef struct world {
   party p[3];
   end ends[ENDS_MAX];
   uint32_t end_cnt;
+  void (*hook)(void); /* from inside every callback of a switch */
 } world;
+
+static inline void hook(const party *p) {
+  if (p->w->hook) p->w->hook();
+}
 
 static inline aq_remote *on_secured(void *arg, aq_link *l, const uint8_t key[33]) {
   party *p = arg;
@@ -113,22 +118,26 @@ static inline void on_joined(void *arg, aq_remote *r) {
   party *p = arg;
   assert_int_equal(r->link_cnt, 1);
   p->joined++;
+  hook(p);
 }
 static inline void on_up(void *arg, aq_link *l) {
   party *p = arg;
   p->up++;
   p->last = l->remote;
+  hook(p);
 }
 static inline void on_ended(void *arg, aq_link *l, aq_status st) {
   party *p = arg;
   p->ended++;
   if (!l->up) p->refused = st;
+  hook(p);
 }
 static inline void on_fault(void *arg, aq_remote *r, aq_status st) {
   party *p = arg;
   (void)r;
   p->faults++;
   p->fault = st;
+  hook(p);
 }
 
 static inline void on_note(void *arg, aq_remote *from, aq_bytes msg) {
