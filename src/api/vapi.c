@@ -257,42 +257,44 @@ static const char *item_text(const aq_call *c, uint32_t i) {
 
 enum { FAILURE_MAX = 256 }; /* JSON of one refused item: most texts are far shorter */
 
+static void answer_failures(aq_call *c, int code, const char *first) {
+  aq_buf out = AQ_BUF((size_t)AQ_VAPI_ITEMS_MAX * FAILURE_MAX + AQ_VAPI_ERROR_MAX);
+  aq_json_out o = aq_json_out_line(&out);
+  aq_json_out_open(&o, NULL, '{');
+  aq_json_out_u64(&o, "code", (uint64_t)code);
+  aq_json_out_str(&o, "message", first);
+  aq_json_out_open(&o, "failures", '[');
+  for (uint32_t i = 0; i < c->item_cnt; i++) {
+    if (c->item[i] == AQ_OK) continue;
+    aq_json_out_open(&o, NULL, '{');
+    aq_json_out_u64(&o, "index", i);
+    aq_json_out_str(&o, "message", item_text(c, i));
+    aq_json_out_close(&o, '}');
+  }
+  aq_json_out_close(&o, ']');
+  aq_json_out_close(&o, '}');
+  const aq_http_header type = {"Content-Type", "application/json"};
+  aq_call_answer(c, code, &(aq_http_headers){&type, 1}, aq_buf_bytes(&out), first);
+  aq_buf_free(&out);
+}
+
 void aq_call_submitted(aq_call *c) {
   if (c->submits > 0 || c->answered) return;
   if (c->gone) {
     call_free(c);
     return;
   }
-  aq_buf body = AQ_BUF((size_t)AQ_VAPI_ITEMS_MAX * FAILURE_MAX);
-  uint32_t bad = 0;
+  const char *first = NULL;
   bool only_env = true;
   for (uint32_t i = 0; i < c->item_cnt; i++) {
     if (c->item[i] == AQ_OK) continue;
+    if (!first) first = item_text(c, i);
     if (c->item[i] != AQ_E_IO && c->item[i] != AQ_E_CLOSED) only_env = false;
-    aq_buf_printf(&body, "%s{\"index\":%u,\"message\":", bad++ ? "," : "", i);
-    aq_json_put_str(&body, aq_bytes_str(item_text(c, i)));
-    aq_buf_put_u8(&body, '}');
   }
-  if (bad == 0) {
-    aq_buf_free(&body);
+  if (first)
+    answer_failures(c, only_env ? 503 : 400, first);
+  else
     aq_call_empty(c);
-    return;
-  }
-  int code = only_env ? 503 : 400;
-  const char *first = "";
-  for (uint32_t i = c->item_cnt; i-- > 0;) {
-    if (c->item[i] != AQ_OK) first = item_text(c, i);
-  }
-  aq_buf out = AQ_BUF(body.len + AQ_VAPI_ERROR_MAX);
-  aq_buf_printf(&out, "{\"code\":%d,\"message\":", code);
-  aq_json_put_str(&out, aq_bytes_str(first));
-  aq_buf_put_str(&out, ",\"failures\":[");
-  aq_buf_put_bytes(&out, aq_buf_bytes(&body));
-  aq_buf_put_str(&out, "]}");
-  const aq_http_header type = {"Content-Type", "application/json"};
-  aq_call_answer(c, code, &(aq_http_headers){&type, 1}, aq_buf_bytes(&out), first);
-  aq_buf_free(&body);
-  aq_buf_free(&out);
 }
 
 typedef struct {
@@ -397,7 +399,14 @@ static void post_duty(aq_call *c) {
 static void get_version(aq_call *c) {
   aq_buf body = AQ_BUF(AQ_VAPI_OBJECT_MAX);
   /* "charon" in it makes client libraries skip the RANDAO comparison (validator-api.md 12). */
-  aq_buf_printf(&body, "{\"data\":{\"version\":\"aequa/%s/charon-compatible/linux\"}}", c->v->cfg.version);
+  char version[AQ_VAPI_TEXT_MAX];
+  snprintf(version, sizeof version, "aequa/%s/charon-compatible/linux", c->v->cfg.version);
+  aq_json_out o = aq_json_out_line(&body);
+  aq_json_out_open(&o, NULL, '{');
+  aq_json_out_open(&o, "data", '{');
+  aq_json_out_str(&o, "version", version);
+  aq_json_out_close(&o, '}');
+  aq_json_out_close(&o, '}');
   aq_call_json(c, 200, aq_buf_bytes(&body));
   aq_buf_free(&body);
 }

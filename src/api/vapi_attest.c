@@ -43,9 +43,11 @@ static void data_known(void *arg, aq_status st, const aq_unsigned_data *data, co
     return;
   }
   aq_buf body = AQ_BUF(AQ_VAPI_OBJECT_MAX);
-  aq_buf_put_str(&body, "{\"data\":");
+  aq_json_out o = aq_json_out_line(&body);
+  aq_json_out_open(&o, NULL, '{');
+  aq_json_out_value(&o, "data");
   aq_ssz_to_json(&body, &aq_t_attestation_data, data->value);
-  aq_buf_put_u8(&body, '}');
+  aq_json_out_close(&o, '}');
   aq_call_json(c, 200, aq_buf_bytes(&body));
   aq_buf_free(&body);
 }

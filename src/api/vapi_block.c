@@ -27,17 +27,19 @@ static void answer_block(aq_call *c, const aq_unsigned_data *d) {
     return;
   }
   aq_buf body = AQ_BUF(BLOCK_JSON_MAX);
+  aq_json_out o = aq_json_out_line(&body);
+  aq_json_out_open(&o, NULL, '{');
   if (v3) {
-    aq_buf_printf(&body,
-                  "{\"execution_payload_blinded\":%s,\"execution_payload_value\":\"1\",\"consensus_block_value\":\"1\","
-                  "\"version\":\"%s\",\"data\":",
-                  blinded, version);
-  } else {
-    /* Clients of that time want the value of the payload here; it differs by node, so it is the constant 1 as above. */
-    aq_buf_printf(&body, "{\"version\":\"%s\",\"block_value\":\"1\",\"data\":", version);
+    aq_json_out_bool(&o, "execution_payload_blinded", d->blinded);
+    aq_json_out_str(&o, "execution_payload_value", "1");
+    aq_json_out_str(&o, "consensus_block_value", "1");
   }
+  aq_json_out_str(&o, "version", version);
+  /* Clients of that time want the value of the payload here; it differs by node, so it is the constant 1 as above. */
+  if (!v3) aq_json_out_str(&o, "block_value", "1");
+  aq_json_out_value(&o, "data");
   aq_ssz_to_json(&body, d->type, d->value);
-  aq_buf_put_u8(&body, '}');
+  aq_json_out_close(&o, '}');
   if (aq_buf_status(&body) == AQ_OK)
     aq_call_answer(c, 200, &headers, aq_buf_bytes(&body), NULL);
   else

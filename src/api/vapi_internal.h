@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "base/metrics.h"
 #include "codec/json.h"
+#include "codec/json_out.h"
 #include "http/router.h"
 
 enum {

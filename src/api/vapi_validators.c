@@ -29,10 +29,12 @@ static const char *const statuses[] = {
     "withdrawal_done"};
 enum { ANY_STATUS = 1 << 30 /* no filter was given */ };
 
-/* The record of the beacon node with the share key in place of the group key. Quietly nothing when it is not known. */
-static void put_record(aq_buf *out, const aq_vapi *v, uint32_t validator, bool *first) {
+/* The record of the beacon node with the share key in place of the group key. False, and quietly nothing, when it is
+   not known. */
+static bool put_record(aq_json_out *o, const char *name, const aq_vapi *v, uint32_t validator) {
   const aq_validator_state *state = aq_scheduler_validator(aq_workflow_scheduler(v->cfg.workflow), validator);
-  if (!state || !state->known || !state->json) return;
+  if (!state || !state->known || !state->json) return false;
+  bool put = false;
   yyjson_doc *doc = yyjson_read(state->json, strlen(state->json), 0);
   yyjson_mut_doc *copy = doc ? yyjson_doc_mut_copy(doc, NULL) : NULL;
   yyjson_mut_val *inner = yyjson_mut_obj_get(yyjson_mut_doc_get_root(copy), "validator");
@@ -44,14 +46,22 @@ static void put_record(aq_buf *out, const aq_vapi *v, uint32_t validator, bool *
     size_t len = 0;
     char *text = yyjson_mut_write(copy, 0, &len);
     if (text) {
-      if (!*first) aq_buf_put_u8(out, ',');
-      *first = false;
-      aq_buf_put(out, text, len);
+      aq_json_out_value(o, name);
+      aq_buf_put(o->out, text, len);
       free(text);
+      put = true;
     }
   }
   yyjson_mut_doc_free(copy);
   yyjson_doc_free(doc);
+  return put;
+}
+
+/* Head of an answer about validators. */
+static void open_answer(aq_json_out *o) {
+  aq_json_out_open(o, NULL, '{');
+  aq_json_out_bool(o, "execution_optimistic", false);
+  aq_json_out_bool(o, "finalized", false);
 }
 
 /* One id, a share key or an index. Returns false when the request was answered with an error. Unknown ones are left
@@ -187,10 +197,12 @@ static void drop_unwanted(const aq_call *c, id_list *ids, uint32_t filter) {
 
 static void answer_validators(aq_call *c, const id_list *ids) {
   aq_buf body = AQ_BUF(RECORDS_MAX);
-  bool first = true;
-  aq_buf_put_str(&body, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":[");
-  for (uint32_t i = 0; i < ids->cnt; i++) put_record(&body, c->v, ids->validator[i], &first);
-  aq_buf_put_str(&body, "]}");
+  aq_json_out o = aq_json_out_line(&body);
+  open_answer(&o);
+  aq_json_out_open(&o, "data", '[');
+  for (uint32_t i = 0; i < ids->cnt; i++) (void)put_record(&o, NULL, c->v, ids->validator[i]);
+  aq_json_out_close(&o, ']');
+  aq_json_out_close(&o, '}');
   aq_call_json(c, 200, aq_buf_bytes(&body));
   aq_buf_free(&body);
 }
@@ -234,20 +246,16 @@ static void validators_ready(aq_call *c) {
 }
 
 static void one_validator(aq_call *c, const id_list *ids) {
-  aq_buf record = AQ_BUF(RECORD_MAX);
-  bool first = true;
-  if (ids->cnt) put_record(&record, c->v, ids->validator[0], &first);
-  if (record.len == 0) {
-    aq_call_error(c, 404, "NotFound");
-  } else {
-    aq_buf body = AQ_BUF(RECORD_MAX + ENVELOPE_MAX);
-    aq_buf_put_str(&body, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":");
-    aq_buf_put_bytes(&body, aq_buf_bytes(&record));
-    aq_buf_put_u8(&body, '}');
+  aq_buf body = AQ_BUF(RECORD_MAX + ENVELOPE_MAX);
+  aq_json_out o = aq_json_out_line(&body);
+  open_answer(&o);
+  bool known = ids->cnt && put_record(&o, "data", c->v, ids->validator[0]);
+  aq_json_out_close(&o, '}');
+  if (known)
     aq_call_json(c, 200, aq_buf_bytes(&body));
-    aq_buf_free(&body);
-  }
-  aq_buf_free(&record);
+  else
+    aq_call_error(c, 404, "NotFound");
+  aq_buf_free(&body);
 }
 
 static void validator_ready(aq_call *c) {

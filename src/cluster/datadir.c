@@ -285,14 +285,12 @@ aq_status aq_keylock_touch(const char *key_path, const char *command, const char
   if (!key_lock_path(path, key_path)) return AQ_E_LIMIT;
   aq_buf json = AQ_BUF(KEY_LOCK_MAX);
   aq_rfc3339_print(stamp, now_ns, false);
-  aq_buf_put_str(&json, "{\"command\":");
-  aq_json_put_str(&json, aq_bytes_str(command));
-  aq_buf_printf(&json, ",\"timestamp\":\"%s\"", stamp);
-  if (*lock_hash_text) {
-    aq_buf_put_str(&json, ",\"cluster_lock_hash\":");
-    aq_json_put_str(&json, aq_bytes_str(lock_hash_text));
-  }
-  aq_buf_put_str(&json, "}");
+  aq_json_out o = aq_json_out_line(&json);
+  aq_json_out_open(&o, NULL, '{');
+  aq_json_out_str(&o, "command", command);
+  aq_json_out_str(&o, "timestamp", stamp);
+  if (*lock_hash_text) aq_json_out_str(&o, "cluster_lock_hash", lock_hash_text);
+  aq_json_out_close(&o, '}');
   /* Not flushed: it need not survive the machine, only tell other processes on it. */
   aq_status st = aq_buf_status(&json) == AQ_OK ? write_file(path, aq_buf_bytes(&json), 0644, false, NULL) : AQ_E_LIMIT;
   aq_buf_free(&json);

@@ -12,6 +12,10 @@ static void new_line(aq_json_out *o) {
 /* The reference escapes for HTML too. Only inside strings do these characters occur in text that aq_json_put_str
    made. */
 static void put_text(aq_json_out *o, const char *text) {
+  if (o->line) {
+    aq_json_put_str(o->out, aq_bytes_str(text));
+    return;
+  }
   aq_buf plain = AQ_BUF(o->out->max);
   aq_json_put_str(&plain, aq_bytes_str(text));
   for (size_t i = 0; i < plain.len; i++) {
@@ -32,12 +36,12 @@ static void put_text(aq_json_out *o, const char *text) {
 static void begin(aq_json_out *o, const char *name) {
   if (o->depth > 0) {
     if (!o->first) aq_buf_put_u8(o->out, ',');
-    new_line(o);
+    if (!o->line) new_line(o);
   }
   o->first = false;
   if (!name) return;
   put_text(o, name);
-  aq_buf_put_str(o->out, ": ");
+  aq_buf_put_str(o->out, o->line ? ":" : ": ");
 }
 
 void aq_json_out_open(aq_json_out *o, const char *name, char bracket) {
@@ -47,9 +51,11 @@ void aq_json_out_open(aq_json_out *o, const char *name, char bracket) {
   o->first = true;
 }
 
+void aq_json_out_value(aq_json_out *o, const char *name) { begin(o, name); }
+
 void aq_json_out_close(aq_json_out *o, char bracket) {
   o->depth--;
-  if (!o->first) new_line(o);
+  if (!o->first && !o->line) new_line(o);
   o->first = false;
   aq_buf_put_u8(o->out, (uint8_t)bracket);
 }

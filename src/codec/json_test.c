@@ -2,6 +2,7 @@
 #include "aq_test.h"
 
 #include "codec/json.h"
+#include "codec/json_out.h"
 
 static yyjson_doc *parse(const char *text, size_t max, aq_err *err) {
   return aq_json_parse(aq_bytes_str(text), max, err);
@@ -158,8 +159,44 @@ static void strings(void **state) {
   }
 }
 
+/* Goal: the same calls make a file as the reference lays it out, or one line without blanks; strings are escaped as
+   each form wants it, and what the caller puts itself stands in its place.
+   Method: one document of every call, in both forms. */
+static void both_forms(void **state) {
+  (void)state;
+  static const char *const want[] = {
+      "{\n \"s\": \"\\u003c\\n\",\n \"n\": 7,\n \"q\": \"8\",\n \"b\": true,\n \"z\": null,\n \"h\": \"0x0102\",\n"
+      " \"own\": [],\n \"l\": [\n  {\n   \"a\": false\n  },\n  1\n ],\n \"e\": {}\n}",
+      "{\"s\":\"<\\n\",\"n\":7,\"q\":\"8\",\"b\":true,\"z\":null,\"h\":\"0x0102\",\"own\":[],\"l\":[{\"a\":false},1],"
+      "\"e\":{}}"};
+  for (size_t form = 0; form < 2; form++) {
+    aq_buf out = AQ_BUF(1000);
+    aq_json_out o = form ? aq_json_out_line(&out) : aq_json_out_of(&out, 1);
+    aq_json_out_open(&o, NULL, '{');
+    aq_json_out_str(&o, "s", "<\n");
+    aq_json_out_u64(&o, "n", 7);
+    aq_json_out_u64_str(&o, "q", 8);
+    aq_json_out_bool(&o, "b", true);
+    aq_json_out_null(&o, "z");
+    aq_json_out_hex(&o, "h", aq_bytes_of("\1\2", 2));
+    aq_json_out_value(&o, "own");
+    aq_buf_put_str(&out, "[]");
+    aq_json_out_open(&o, "l", '[');
+    aq_json_out_open(&o, NULL, '{');
+    aq_json_out_bool(&o, "a", false);
+    aq_json_out_close(&o, '}');
+    aq_json_out_u64(&o, NULL, 1);
+    aq_json_out_close(&o, ']');
+    aq_json_out_open(&o, "e", '{');
+    aq_json_out_close(&o, '}');
+    aq_json_out_close(&o, '}');
+    assert_string_equal(aq_buf_cstr(&out), want[form]);
+    aq_buf_free(&out);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(limits), cmocka_unit_test(members), cmocka_unit_test(strings),
-                                     cmocka_unit_test(numbers)};
+                                     cmocka_unit_test(numbers), cmocka_unit_test(both_forms)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

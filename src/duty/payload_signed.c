@@ -3,6 +3,7 @@
 #include "base/hex.h"
 #include "codec/base64.h"
 #include "codec/json.h"
+#include "codec/json_out.h"
 #include "crypto/hash.h"
 #include "duty/payload_internal.h"
 #include "eth/block.h"
@@ -49,13 +50,6 @@ static uint64_t own_epoch(const aq_signed_data *d, const aq_clock *c) {
 static void put_value(aq_buf *out, const aq_signed_data *d) { aq_buf_put_bytes(out, d->value); }
 
 /* ---- JSON that several write ---- */
-
-static void put_hex(aq_buf *out, const char *before, const uint8_t *ptr, size_t len) {
-  aq_buf_put_str(out, before);
-  aq_buf_put_str(out, "\"0x");
-  aq_buf_put_hex(out, aq_bytes_of(ptr, len));
-  aq_buf_put_u8(out, '"');
-}
 
 /* ---- proposer ---- */
 
@@ -217,28 +211,33 @@ static aq_status registration_json(aq_signed_data *d, yyjson_val **val) {
 }
 
 /* EIP-55: a letter is upper case where the hash of the lower-case text has a high nibble. */
-static void put_address(aq_buf *out, aq_bytes address) {
-  char text[41];
+static void put_address(aq_json_out *o, const char *name, aq_bytes address) {
+  char text[43] = "0x", *digit = text + 2;
   uint8_t hash[32];
-  aq_hex_encode(text, address);
-  aq_keccak256(hash, aq_bytes_of(text, 40));
+  aq_hex_encode(digit, address);
+  aq_keccak256(hash, aq_bytes_of(digit, 40));
   for (size_t i = 0; i < 40; i++) {
     unsigned nibble = (unsigned)hash[i / 2] >> (i % 2 ? 0 : 4) & 15;
-    if (text[i] >= 'a' && nibble >= 8) text[i] = (char)(text[i] - 'a' + 'A');
+    if (digit[i] >= 'a' && nibble >= 8) digit[i] = (char)(digit[i] - 'a' + 'A');
   }
-  aq_buf_printf(out, "\"0x%s\"", text);
+  aq_json_out_str(o, name, text);
 }
 
 static void put_registration(aq_buf *out, const aq_signed_data *d) {
   const aq_ssz_type *t = d->type;
-  aq_buf_put_str(out, "{\"version\":0,\"registration\":{\"message\":{\"fee_recipient\":");
-  put_address(out, aq_ssz_get(t, d->value, "message.fee_recipient"));
-  aq_buf_printf(out, ",\"gas_limit\":\"%llu\",\"timestamp\":\"%llu\"",
-                (unsigned long long)aq_ssz_get_u64(t, d->value, "message.gas_limit"),
-                (unsigned long long)aq_ssz_get_u64(t, d->value, "message.timestamp"));
-  put_hex(out, ",\"pubkey\":", aq_ssz_get(t, d->value, "message.pubkey").ptr, 48);
-  put_hex(out, "},\"signature\":", d->sig, SIG_LEN);
-  aq_buf_put_str(out, "}}");
+  aq_json_out o = aq_json_out_line(out);
+  aq_json_out_open(&o, NULL, '{');
+  aq_json_out_u64(&o, "version", 0);
+  aq_json_out_open(&o, "registration", '{');
+  aq_json_out_open(&o, "message", '{');
+  put_address(&o, "fee_recipient", aq_ssz_get(t, d->value, "message.fee_recipient"));
+  aq_json_out_u64_str(&o, "gas_limit", aq_ssz_get_u64(t, d->value, "message.gas_limit"));
+  aq_json_out_u64_str(&o, "timestamp", aq_ssz_get_u64(t, d->value, "message.timestamp"));
+  aq_json_out_hex(&o, "pubkey", aq_bytes_of(aq_ssz_get(t, d->value, "message.pubkey").ptr, 48));
+  aq_json_out_close(&o, '}');
+  aq_json_out_hex(&o, "signature", aq_bytes_of(d->sig, SIG_LEN));
+  aq_json_out_close(&o, '}');
+  aq_json_out_close(&o, '}');
 }
 
 /* ---- JSON only: RANDAO, selections, a bare signature ---- */
@@ -249,9 +248,11 @@ static aq_status randao_json(aq_signed_data *d, yyjson_val **val) {
 }
 
 static void randao_put(aq_buf *out, const aq_signed_data *d) {
-  aq_buf_printf(out, "{\"epoch\":\"%llu\"", (unsigned long long)d->epoch);
-  put_hex(out, ",\"signature\":", d->sig, SIG_LEN);
-  aq_buf_put_u8(out, '}');
+  aq_json_out o = aq_json_out_line(out);
+  aq_json_out_open(&o, NULL, '{');
+  aq_json_out_u64_str(&o, "epoch", d->epoch);
+  aq_json_out_hex(&o, "signature", aq_bytes_of(d->sig, SIG_LEN));
+  aq_json_out_close(&o, '}');
 }
 
 static void randao_root(uint8_t out[32], const aq_signed_data *d) { aq_le64_put(out, d->epoch); }
@@ -266,26 +267,18 @@ static aq_status sync_selection_json(aq_signed_data *d, yyjson_val **val) {
   return aq_json_u64(*val, "subcommittee_index", &d->subcommittee) ? selection_json(d, val) : AQ_E_FORMAT;
 }
 
-static void put_selection_head(aq_buf *out, const aq_signed_data *d) {
-  aq_buf_printf(out, "{\"validator_index\":\"%llu\",\"slot\":\"%llu\"", (unsigned long long)d->validator_index,
-                (unsigned long long)d->slot);
+static void put_selection(aq_buf *out, const aq_signed_data *d, bool sync) {
+  aq_json_out o = aq_json_out_line(out);
+  aq_json_out_open(&o, NULL, '{');
+  aq_json_out_u64_str(&o, "validator_index", d->validator_index);
+  aq_json_out_u64_str(&o, "slot", d->slot);
+  if (sync) aq_json_out_u64_str(&o, "subcommittee_index", d->subcommittee);
+  aq_json_out_hex(&o, "selection_proof", aq_bytes_of(d->sig, SIG_LEN));
+  aq_json_out_close(&o, '}');
 }
 
-static void put_selection_proof(aq_buf *out, const aq_signed_data *d) {
-  put_hex(out, ",\"selection_proof\":", d->sig, SIG_LEN);
-  aq_buf_put_u8(out, '}');
-}
-
-static void selection_put(aq_buf *out, const aq_signed_data *d) {
-  put_selection_head(out, d);
-  put_selection_proof(out, d);
-}
-
-static void sync_selection_put(aq_buf *out, const aq_signed_data *d) {
-  put_selection_head(out, d);
-  aq_buf_printf(out, ",\"subcommittee_index\":\"%llu\"", (unsigned long long)d->subcommittee);
-  put_selection_proof(out, d);
-}
+static void selection_put(aq_buf *out, const aq_signed_data *d) { put_selection(out, d, false); }
+static void sync_selection_put(aq_buf *out, const aq_signed_data *d) { put_selection(out, d, true); }
 
 static void selection_root(uint8_t out[32], const aq_signed_data *d) { aq_le64_put(out, d->slot); }
 

@@ -10,6 +10,7 @@
 #include "base/metrics.h"
 #include "beacon/retry.h"
 #include "codec/json.h"
+#include "codec/json_out.h"
 #include "eth/block.h"
 
 enum { TASKS_MAX = 1024, BODY_MAX = 128 << 20, RESENDS_MAX = 4, ANSWER_MAX = 1 << 20 };
@@ -299,13 +300,14 @@ static bool put_single(aq_buf *out, const aq_signed_data *d) {
     set++;
   }
   if (set != 1 || !d->has_index) return false;
-  aq_buf_printf(out,
-                "{\"committee_index\":\"%llu\",\"attester_index\":\"%llu\",\"data\":", (unsigned long long)committee,
-                (unsigned long long)d->validator_index);
+  aq_json_out o = aq_json_out_line(out);
+  aq_json_out_open(&o, NULL, '{');
+  aq_json_out_u64_str(&o, "committee_index", committee);
+  aq_json_out_u64_str(&o, "attester_index", d->validator_index);
+  aq_json_out_value(&o, "data");
   aq_ssz_to_json(out, &aq_t_attestation_data, aq_ssz_get(d->type, d->value, "data"));
-  aq_buf_put_str(out, ",\"signature\":\"0x");
-  aq_buf_put_hex(out, aq_bytes_of(d->sig, 96));
-  aq_buf_put_str(out, "\"}");
+  aq_json_out_hex(&o, "signature", aq_bytes_of(d->sig, 96));
+  aq_json_out_close(&o, '}');
   return true;
 }
 

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "codec/json.h"
+#include "codec/json_out.h"
 
 static const aq_route *row(aq_routes r, size_t i) { return (const aq_route *)((const char *)r.rows + i * r.size); }
 
@@ -29,7 +29,9 @@ void aq_route_allowed(aq_routes r, const char *path, char *out, size_t out_len) 
 }
 
 void aq_http_error_json(aq_buf *out, int code, const char *message) {
-  aq_buf_printf(out, "{\"code\":%d,\"message\":", code);
-  aq_json_put_str(out, aq_bytes_str(message));
-  aq_buf_put_u8(out, '}');
+  aq_json_out o = aq_json_out_line(out);
+  aq_json_out_open(&o, NULL, '{');
+  aq_json_out_u64(&o, "code", (uint64_t)code);
+  aq_json_out_str(&o, "message", message);
+  aq_json_out_close(&o, '}');
 }

@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "codec/json.h"
+#include "codec/json_out.h"
 
 enum { LINE_MAX_LEN = 1 << 16, STATS_MAX = 1 << 20 }; /* far more than a node logs at once, than /sim/stats says */
 
@@ -157,42 +158,56 @@ aq_status aq_report_chain(aq_report *r, aq_bytes json) {
   return ok ? AQ_OK : AQ_E_FORMAT;
 }
 
-static void put_quantiles(aq_buf *out, const aq_samples *s) {
-  aq_buf_printf(out, "{\"p50\":%.3f,\"p99\":%.3f}", aq_samples_quantile(s, 0.5), aq_samples_quantile(s, 0.99));
+static void put_quantiles(aq_json_out *o, const char *name, const aq_samples *s) {
+  aq_json_out_open(o, name, '{');
+  aq_json_out_value(o, "p50");
+  aq_buf_printf(o->out, "%.3f", aq_samples_quantile(s, 0.5));
+  aq_json_out_value(o, "p99");
+  aq_buf_printf(o->out, "%.3f", aq_samples_quantile(s, 0.99));
+  aq_json_out_close(o, '}');
 }
 
-static void put_duty(aq_buf *out, const char *name, const aq_report_duty *d) {
-  aq_buf_printf(out, "\"%s\":{\"scheduled\":%llu,\"ok\":%llu,\"failed\":%llu,\"latency_ms\":", name, (ull)d->scheduled,
-                (ull)d->ok, (ull)d->failed);
-  put_quantiles(out, &d->latency_ms);
-  aq_buf_put_str(out, ",\"steps_ms\":{");
-  for (uint32_t i = 0; i < d->step_cnt; i++) {
-    aq_buf_printf(out, "%s\"%s\":", i ? "," : "", d->step[i].name);
-    put_quantiles(out, &d->step[i].ms);
-  }
-  aq_buf_put_str(out, "}}");
+static void put_duty(aq_json_out *o, const char *name, const aq_report_duty *d) {
+  aq_json_out_open(o, name, '{');
+  aq_json_out_u64(o, "scheduled", d->scheduled);
+  aq_json_out_u64(o, "ok", d->ok);
+  aq_json_out_u64(o, "failed", d->failed);
+  put_quantiles(o, "latency_ms", &d->latency_ms);
+  aq_json_out_open(o, "steps_ms", '{');
+  for (uint32_t i = 0; i < d->step_cnt; i++) put_quantiles(o, d->step[i].name, &d->step[i].ms);
+  aq_json_out_close(o, '}');
+  aq_json_out_close(o, '}');
+}
+
+static void put_node(aq_json_out *o, uint32_t i, const aq_report_node *n) {
+  aq_json_out_open(o, NULL, '{');
+  aq_json_out_u64(o, "index", i);
+  aq_json_out_str(o, "binary", n->binary);
+  aq_json_out_u64(o, "rss_kib_max", n->rss_kib_max);
+  aq_json_out_u64(o, "cpu_ms", n->cpu_ms);
+  aq_json_out_u64(o, "bytes_in", n->bytes_in);
+  aq_json_out_u64(o, "bytes_out", n->bytes_out);
+  aq_json_out_u64(o, "ready_ms", n->ready_ms);
+  aq_json_out_u64(o, "duties_ok", n->duties_ok);
+  aq_json_out_u64(o, "duties_failed", n->duties_failed);
+  aq_json_out_close(o, '}');
 }
 
 void aq_report_write(aq_buf *out, const aq_report *r) {
-  bool first = true;
-  aq_buf_put_str(out, "{\"duties\":{");
+  aq_json_out o = aq_json_out_line(out);
+  aq_json_out_open(&o, NULL, '{');
+  aq_json_out_open(&o, "duties", '{');
   for (int t = 0; t < AQ_DUTY_CNT; t++) {
-    if (r->duty[t].scheduled == 0) continue;
-    if (!first) aq_buf_put_u8(out, ',');
-    first = false;
-    put_duty(out, aq_duty_name((aq_duty_type)t), &r->duty[t]);
+    if (r->duty[t].scheduled) put_duty(&o, aq_duty_name((aq_duty_type)t), &r->duty[t]);
   }
-  aq_buf_printf(out, "},\"first_slot\":%llu,\"slashable\":%llu,\"bad\":%llu,\"late\":%llu,\"nodes\":[",
-                (ull)r->first_slot, (ull)r->slashable, (ull)r->bad, (ull)r->late);
-  for (uint32_t i = 0; i < r->node_cnt; i++) {
-    const aq_report_node *n = &r->node[i];
-    aq_buf_printf(out, "%s{\"index\":%u,\"binary\":", i ? "," : "", i);
-    aq_json_put_str(out, aq_bytes_str(n->binary));
-    aq_buf_printf(out,
-                  ",\"rss_kib_max\":%llu,\"cpu_ms\":%llu,\"bytes_in\":%llu,\"bytes_out\":%llu,\"ready_ms\":%llu,"
-                  "\"duties_ok\":%llu,\"duties_failed\":%llu}",
-                  (ull)n->rss_kib_max, (ull)n->cpu_ms, (ull)n->bytes_in, (ull)n->bytes_out, (ull)n->ready_ms,
-                  (ull)n->duties_ok, (ull)n->duties_failed);
-  }
-  aq_buf_put_str(out, "]}\n");
+  aq_json_out_close(&o, '}');
+  aq_json_out_u64(&o, "first_slot", r->first_slot);
+  aq_json_out_u64(&o, "slashable", r->slashable);
+  aq_json_out_u64(&o, "bad", r->bad);
+  aq_json_out_u64(&o, "late", r->late);
+  aq_json_out_open(&o, "nodes", '[');
+  for (uint32_t i = 0; i < r->node_cnt; i++) put_node(&o, i, &r->node[i]);
+  aq_json_out_close(&o, ']');
+  aq_json_out_close(&o, '}');
+  aq_buf_put_u8(out, '\n');
 }

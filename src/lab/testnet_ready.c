@@ -1,7 +1,10 @@
 /* The start of a test network: how long its processes take depends on the machine, so nothing is counted before all
    of them are up. Genesis is no such moment: it must be known before anybody can be ready for it. */
+#include "codec/json_out.h"
 #include "lab/testnet_internal.h"
 #include "port/store.h"
+
+enum { COUNT_BODY_MAX = 64 }; /* one slot in JSON */
 
 typedef unsigned long long ull;
 
@@ -86,10 +89,15 @@ static void count(aq_testnet *t) {
     begin(t);
     return;
   }
-  char url[sizeof t->beacon_url + sizeof "/sim/count"], body[48];
+  char url[sizeof t->beacon_url + sizeof "/sim/count"];
+  aq_buf body = AQ_BUF(COUNT_BODY_MAX);
+  aq_json_out o = aq_json_out_line(&body);
+  aq_json_out_open(&o, NULL, '{');
+  aq_json_out_u64_str(&o, "slot", t->first_slot);
+  aq_json_out_close(&o, '}');
   snprintf(url, sizeof url, "%s/sim/count", t->beacon_url);
-  snprintf(body, sizeof body, "{\"slot\":\"%llu\"}", (ull)t->first_slot);
-  aq_testnet_ask(t, url, body, chain_counts, 0);
+  aq_testnet_ask(t, url, aq_buf_cstr(&body), chain_counts, 0);
+  aq_buf_free(&body);
 }
 
 static void look(void *arg) {

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/hex.h"
 #include "base/log.h"
+#include "codec/json_out.h"
 
 enum { BODY_MAX = 8 << 20 }; /* some 100 bytes a validator, AQ_VALIDATORS_MAX of them */
 _Static_assert(BODY_MAX >= 200 * AQ_VALIDATORS_MAX, "entries of all validators fit");
@@ -46,17 +47,19 @@ static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
 /* Entries of the validators that the chain knows as active; their number. */
 static uint32_t put_entries(aq_buf *out, const aq_preparer *p) {
   uint32_t cnt = 0;
-  aq_buf_put_u8(out, '[');
+  aq_json_out o = aq_json_out_line(out);
+  aq_json_out_open(&o, NULL, '[');
   for (uint32_t i = 0; i < p->cfg.lock->validator_cnt; i++) {
     const aq_validator_state *v = aq_scheduler_validator(p->cfg.scheduler, i);
     uint8_t address[20];
     if (!v || !v->active || !aq_lock_fee_recipient(address, p->cfg.lock, i)) continue;
-    aq_buf_printf(out, "%s{\"validator_index\":\"%llu\",\"fee_recipient\":\"0x", cnt++ ? "," : "",
-                  (unsigned long long)v->index);
-    aq_buf_put_hex(out, aq_bytes_of(address, sizeof address));
-    aq_buf_put_str(out, "\"}");
+    aq_json_out_open(&o, NULL, '{');
+    aq_json_out_u64_str(&o, "validator_index", v->index);
+    aq_json_out_hex(&o, "fee_recipient", aq_bytes_of(address, sizeof address));
+    aq_json_out_close(&o, '}');
+    cnt++;
   }
-  aq_buf_put_u8(out, ']');
+  aq_json_out_close(&o, ']');
   return cnt;
 }
 

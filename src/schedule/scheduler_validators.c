@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "codec/json.h"
+#include "codec/json_out.h"
 #include "schedule/scheduler_internal.h"
 
 enum { ANSWER_BASE = 1 << 20, ANSWER_EACH = 2048, BODY_BASE = 1024, BODY_EACH = 128 };
@@ -248,13 +249,21 @@ static void answered(void *arg, aq_status st, const aq_bn_answer *ans) {
 /* Servers and gateways take request lines of 8 KiB. */
 _Static_assert(AQ_SCHED_GET_IDS *(sizeof "&id=0x" - 1 + 96) <= 7 << 10, "the ids fit into a request line");
 
-static void put_ids(aq_buf *out, const aq_scheduler *s, uint32_t from, uint32_t cnt, const char *before,
-                    const char *after) {
+/* The key repeated: Lodestar 1.5.1 takes a comma list for one id. */
+static void put_query(aq_buf *out, const aq_scheduler *s, uint32_t from, uint32_t cnt) {
   for (uint32_t i = from; i < from + cnt; i++) {
-    aq_buf_printf(out, "%s0x", i > from ? before : before + 1);
+    aq_buf_put_str(out, i > from ? "&id=0x" : "?id=0x");
     aq_buf_put_hex(out, aq_bytes_of(s->cfg.pubkey[i], 48));
-    aq_buf_put_str(out, after);
   }
+}
+
+static void put_body(aq_buf *out, const aq_scheduler *s) {
+  aq_json_out o = aq_json_out_line(out);
+  aq_json_out_open(&o, NULL, '{');
+  aq_json_out_open(&o, "ids", '[');
+  for (uint32_t i = 0; i < s->cfg.validator_cnt; i++) aq_json_out_hex(&o, NULL, aq_bytes_of(s->cfg.pubkey[i], 48));
+  aq_json_out_close(&o, ']');
+  aq_json_out_close(&o, '}');
 }
 
 static void ask(aq_scheduler *s) {
@@ -266,14 +275,10 @@ static void ask(aq_scheduler *s) {
                    .timeout_ns = cnt > 200 ? AQ_MILLIS(50) * cnt : 0}; /* core.md 6.4 */
   aq_buf_put_str(&path, "/eth/v1/beacon/states/head/validators");
   if (s->use_get) {
-    /* The key repeated: Lodestar 1.5.1 takes a comma list for one id. */
-    aq_buf_put_u8(&path, '?');
-    put_ids(&path, s, s->refresh.at, left < AQ_SCHED_GET_IDS ? left : AQ_SCHED_GET_IDS, "&id=", "");
+    put_query(&path, s, s->refresh.at, left < AQ_SCHED_GET_IDS ? left : AQ_SCHED_GET_IDS);
     req.method = "GET";
   } else {
-    aq_buf_put_str(&body, "{\"ids\":[");
-    put_ids(&body, s, 0, cnt, ",\"", "\"");
-    aq_buf_put_str(&body, "]}");
+    put_body(&body, s);
     req.method = "POST";
     req.body = aq_buf_bytes(&body);
   }

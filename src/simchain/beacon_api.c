@@ -4,37 +4,54 @@
 
 #include "base/assert.h"
 #include "base/hex.h"
+#include "codec/json_out.h"
 #include "http/http.h"
 #include "simchain/beacon_internal.h"
 
 typedef unsigned long long ull;
 
-static void put_hex(aq_buf *out, const void *ptr, size_t len) {
-  aq_buf_put_str(out, "\"0x");
-  aq_buf_put_hex(out, aq_bytes_of(ptr, len));
-  aq_buf_put_u8(out, '"');
+static void put_hex(aq_json_out *o, const char *name, const void *ptr, size_t len) {
+  aq_json_out_hex(o, name, aq_bytes_of(ptr, len));
 }
 
-static void put_epoch(aq_buf *out, uint64_t epoch) { aq_buf_printf(out, "\"%llu\"", (ull)epoch); }
+/* {"data":, with what most answers say of the state that they are about. */
+static aq_json_out open_data(aq_buf *out, char bracket) {
+  aq_json_out o = aq_json_out_line(out);
+  aq_json_out_open(&o, NULL, '{');
+  aq_json_out_open(&o, "data", bracket);
+  return o;
+}
+
+static aq_json_out open_state(aq_buf *out) {
+  aq_json_out o = aq_json_out_line(out);
+  aq_json_out_open(&o, NULL, '{');
+  aq_json_out_bool(&o, "execution_optimistic", false);
+  aq_json_out_bool(&o, "finalized", false);
+  return o;
+}
+
+static void close_data(aq_json_out *o, char bracket) {
+  aq_json_out_close(o, bracket);
+  aq_json_out_close(o, '}');
+}
 
 /* ---- config ---- */
 
 static void get_genesis(aq_sim_call *c) {
   const aq_beacon *b = c->b;
   aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
-  aq_buf_printf(&out, "{\"data\":{\"genesis_time\":\"%llu\",\"genesis_validators_root\":",
-                (ull)(b->cfg.genesis_ns / AQ_NS_PER_SEC));
-  put_hex(&out, b->chain.genesis_validators_root, 32);
-  aq_buf_put_str(&out, ",\"genesis_fork_version\":");
-  put_hex(&out, b->chain.genesis_version, 4);
-  aq_buf_put_str(&out, "}}");
+  aq_json_out o = open_data(&out, '{');
+  aq_json_out_u64_str(&o, "genesis_time", b->cfg.genesis_ns / AQ_NS_PER_SEC);
+  put_hex(&o, "genesis_validators_root", b->chain.genesis_validators_root, 32);
+  put_hex(&o, "genesis_fork_version", b->chain.genesis_version, 4);
+  close_data(&o, '}');
   aq_sim_json(c, &out);
 }
 
 static void get_spec(aq_sim_call *c) {
   static const struct {
     const char *name;
-    uint32_t value;
+    uint8_t value; /* its first byte */
   } domain[] = {{"BEACON_PROPOSER", 0},
                 {"BEACON_ATTESTER", 1},
                 {"RANDAO", 2},
@@ -45,102 +62,163 @@ static void get_spec(aq_sim_call *c) {
                 {"SYNC_COMMITTEE", 7},
                 {"SYNC_COMMITTEE_SELECTION_PROOF", 8},
                 {"CONTRIBUTION_AND_PROOF", 9}};
+  static const struct {
+    const char *name, *value;
+  } constant[] = {{"DOMAIN_APPLICATION_BUILDER", "0x00000001"},
+                  {"EPOCHS_PER_SYNC_COMMITTEE_PERIOD", "256"},
+                  {"SYNC_COMMITTEE_SIZE", "512"},
+                  {"SYNC_COMMITTEE_SUBNET_COUNT", "4"},
+                  {"TARGET_AGGREGATORS_PER_COMMITTEE", "16"},
+                  {"TARGET_AGGREGATORS_PER_SYNC_SUBCOMMITTEE", "16"},
+                  {"MAX_COMMITTEES_PER_SLOT", "64"},
+                  {"DEPOSIT_CHAIN_ID", "1337"},
+                  {"DEPOSIT_NETWORK_ID", "1337"},
+                  {"DEPOSIT_CONTRACT_ADDRESS", "0x0000000000000000000000000000000000000000"}};
+  char name[64];
   const aq_beacon *b = c->b;
   aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
   uint64_t slot_s = (b->cfg.slot_ns + AQ_NS_PER_SEC - 1) / AQ_NS_PER_SEC;
-  aq_buf_printf(&out,
-                "{\"data\":{\"CONFIG_NAME\":\"aequa-sim\",\"PRESET_BASE\":\"mainnet\",\"SECONDS_PER_SLOT\":\"%llu\","
-                "\"SLOT_DURATION_MS\":\"%llu\",\"SLOTS_PER_EPOCH\":\"%llu\"",
-                (ull)slot_s, (ull)(b->cfg.slot_ns / AQ_NS_PER_MS), (ull)b->cfg.slots_per_epoch);
+  aq_json_out o = open_data(&out, '{');
+  aq_json_out_str(&o, "CONFIG_NAME", "aequa-sim");
+  aq_json_out_str(&o, "PRESET_BASE", "mainnet");
+  aq_json_out_u64_str(&o, "SECONDS_PER_SLOT", slot_s);
+  aq_json_out_u64_str(&o, "SLOT_DURATION_MS", b->cfg.slot_ns / AQ_NS_PER_MS);
+  aq_json_out_u64_str(&o, "SLOTS_PER_EPOCH", b->cfg.slots_per_epoch);
   for (aq_fork f = 0; f < AQ_FORK_CNT; f++) {
     const char *key = aq_fork_of(f)->spec_key;
-    aq_buf_printf(&out, ",\"%s_FORK_VERSION\":", key);
-    put_hex(&out, b->chain.fork[f].version, 4);
-    if (!aq_fork_is_first(f)) aq_buf_printf(&out, ",\"%s_FORK_EPOCH\":\"%llu\"", key, (ull)b->chain.fork[f].epoch);
+    snprintf(name, sizeof name, "%s_FORK_VERSION", key);
+    put_hex(&o, name, b->chain.fork[f].version, 4);
+    snprintf(name, sizeof name, "%s_FORK_EPOCH", key);
+    if (!aq_fork_is_first(f)) aq_json_out_u64_str(&o, name, b->chain.fork[f].epoch);
   }
-  for (size_t i = 0; i < AQ_COUNT(domain); i++)
-    aq_buf_printf(&out, ",\"DOMAIN_%s\":\"0x%02x000000\"", domain[i].name, domain[i].value);
-  aq_buf_put_str(&out,
-                 ",\"DOMAIN_APPLICATION_BUILDER\":\"0x00000001\",\"EPOCHS_PER_SYNC_COMMITTEE_PERIOD\":\"256\","
-                 "\"SYNC_COMMITTEE_SIZE\":\"512\",\"SYNC_COMMITTEE_SUBNET_COUNT\":\"4\",\"TARGET_AGGREGATORS_PER_"
-                 "COMMITTEE\":\"16\","
-                 "\"TARGET_AGGREGATORS_PER_SYNC_SUBCOMMITTEE\":\"16\",\"MAX_COMMITTEES_PER_SLOT\":\"64\","
-                 "\"DEPOSIT_CHAIN_ID\":\"1337\",\"DEPOSIT_NETWORK_ID\":\"1337\","
-                 "\"DEPOSIT_CONTRACT_ADDRESS\":\"0x0000000000000000000000000000000000000000\"}}");
+  for (size_t i = 0; i < AQ_COUNT(domain); i++) {
+    snprintf(name, sizeof name, "DOMAIN_%s", domain[i].name);
+    put_hex(&o, name, (const uint8_t[4]){domain[i].value}, 4);
+  }
+  for (size_t i = 0; i < AQ_COUNT(constant); i++) aq_json_out_str(&o, constant[i].name, constant[i].value);
+  close_data(&o, '}');
   aq_sim_json(c, &out);
 }
 
-static void put_fork(aq_buf *out, const aq_beacon *b, int f) {
-  aq_buf_put_str(out, "{\"previous_version\":");
-  put_hex(out, b->chain.fork[f ? f - 1 : 0].version, 4);
-  aq_buf_put_str(out, ",\"current_version\":");
-  put_hex(out, b->chain.fork[f].version, 4);
-  aq_buf_printf(out, ",\"epoch\":\"%llu\"}", (ull)b->chain.fork[f].epoch);
+static void put_fork(aq_json_out *o, const char *name, const aq_beacon *b, int f) {
+  aq_json_out_open(o, name, '{');
+  put_hex(o, "previous_version", b->chain.fork[f ? f - 1 : 0].version, 4);
+  put_hex(o, "current_version", b->chain.fork[f].version, 4);
+  aq_json_out_u64_str(o, "epoch", b->chain.fork[f].epoch);
+  aq_json_out_close(o, '}');
 }
 
 static void get_fork_schedule(aq_sim_call *c) {
   aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
-  aq_buf_put_str(&out, "{\"data\":[");
+  aq_json_out o = open_data(&out, '[');
   for (int f = 0; f < AQ_FORK_CNT; f++) {
-    if (c->b->chain.fork[f].epoch == AQ_FAR_EPOCH) continue;
-    if (f) aq_buf_put_u8(&out, ',');
-    put_fork(&out, c->b, f);
+    if (c->b->chain.fork[f].epoch != AQ_FAR_EPOCH) put_fork(&o, NULL, c->b, f);
   }
-  aq_buf_put_str(&out, "]}");
+  close_data(&o, ']');
   aq_sim_json(c, &out);
 }
 
 static void get_fork(aq_sim_call *c) {
   aq_fork f = aq_chain_fork_at(&c->b->chain, aq_epoch_of(&c->b->chain.clock, aq_sim_now_slot(c->b)));
   aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
-  aq_buf_put_str(&out, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":");
-  put_fork(&out, c->b, (int)f);
-  aq_buf_put_u8(&out, '}');
+  aq_json_out o = open_state(&out);
+  put_fork(&o, "data", c->b, (int)f);
+  aq_json_out_close(&o, '}');
   aq_sim_json(c, &out);
 }
 
-static void fixed(aq_sim_call *c, const char *json) { aq_sim_answer(c, 200, "application/json", aq_bytes_str(json)); }
 static void get_deposit_contract(aq_sim_call *c) {
-  fixed(c, "{\"data\":{\"chain_id\":\"1337\",\"address\":\"0x0000000000000000000000000000000000000000\"}}");
+  aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
+  aq_json_out o = open_data(&out, '{');
+  aq_json_out_str(&o, "chain_id", "1337");
+  aq_json_out_str(&o, "address", "0x0000000000000000000000000000000000000000");
+  close_data(&o, '}');
+  aq_sim_json(c, &out);
 }
-static void get_version(aq_sim_call *c) { fixed(c, "{\"data\":{\"version\":\"aequa-sim/v" AQ_VERSION "\"}}"); }
+
+static void get_version(aq_sim_call *c) {
+  aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
+  aq_json_out o = open_data(&out, '{');
+  aq_json_out_str(&o, "version", "aequa-sim/v" AQ_VERSION);
+  close_data(&o, '}');
+  aq_sim_json(c, &out);
+}
+
 static void get_version2(aq_sim_call *c) {
-  fixed(c, "{\"data\":{\"beacon_node\":{\"code\":\"AQ\",\"name\":\"aequa-sim\",\"version\":\"v" AQ_VERSION
-           "\",\"commit\":\"00000000\"}}}");
+  aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
+  aq_json_out o = open_data(&out, '{');
+  aq_json_out_open(&o, "beacon_node", '{');
+  aq_json_out_str(&o, "code", "AQ");
+  aq_json_out_str(&o, "name", "aequa-sim");
+  aq_json_out_str(&o, "version", "v" AQ_VERSION);
+  aq_json_out_str(&o, "commit", "00000000");
+  aq_json_out_close(&o, '}');
+  close_data(&o, '}');
+  aq_sim_json(c, &out);
 }
+
 static void get_peer_count(aq_sim_call *c) {
-  fixed(c, "{\"data\":{\"disconnected\":\"0\",\"connecting\":\"0\",\"connected\":\"50\",\"disconnecting\":\"0\"}}");
+  aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
+  aq_json_out o = open_data(&out, '{');
+  aq_json_out_str(&o, "disconnected", "0");
+  aq_json_out_str(&o, "connecting", "0");
+  aq_json_out_str(&o, "connected", "50");
+  aq_json_out_str(&o, "disconnecting", "0");
+  close_data(&o, '}');
+  aq_sim_json(c, &out);
 }
+
 static void get_identity(aq_sim_call *c) {
-  fixed(c,
-        "{\"data\":{\"peer_id\":\"sim\",\"enr\":\"\",\"p2p_addresses\":[],\"discovery_addresses\":[],"
-        "\"metadata\":{\"seq_number\":\"0\",\"attnets\":\"0x0000000000000000\",\"syncnets\":\"0x00\"}}}");
+  aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
+  aq_json_out o = open_data(&out, '{');
+  aq_json_out_str(&o, "peer_id", "sim");
+  aq_json_out_str(&o, "enr", "");
+  aq_json_out_open(&o, "p2p_addresses", '[');
+  aq_json_out_close(&o, ']');
+  aq_json_out_open(&o, "discovery_addresses", '[');
+  aq_json_out_close(&o, ']');
+  aq_json_out_open(&o, "metadata", '{');
+  aq_json_out_str(&o, "seq_number", "0");
+  aq_json_out_str(&o, "attnets", "0x0000000000000000");
+  aq_json_out_str(&o, "syncnets", "0x00");
+  aq_json_out_close(&o, '}');
+  close_data(&o, '}');
+  aq_sim_json(c, &out);
 }
+
 static void get_health(aq_sim_call *c) { aq_sim_ok(c); }
 static void ignore(aq_sim_call *c) { aq_sim_ok(c); }
 
 static void get_syncing(aq_sim_call *c) {
   aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
-  aq_buf_printf(
-      &out,
-      "{\"data\":{\"head_slot\":\"%llu\",\"sync_distance\":\"0\",\"is_syncing\":false,\"is_optimistic\":false,"
-      "\"el_offline\":false}}",
-      (ull)aq_sim_now_slot(c->b));
+  aq_json_out o = open_data(&out, '{');
+  aq_json_out_u64_str(&o, "head_slot", aq_sim_now_slot(c->b));
+  aq_json_out_str(&o, "sync_distance", "0");
+  aq_json_out_bool(&o, "is_syncing", false);
+  aq_json_out_bool(&o, "is_optimistic", false);
+  aq_json_out_bool(&o, "el_offline", false);
+  close_data(&o, '}');
   aq_sim_json(c, &out);
 }
 
 /* ---- validators ---- */
 
-static void put_validator(aq_buf *out, const aq_beacon *b, uint64_t i) {
-  aq_buf_printf(out,
-                "{\"index\":\"%llu\",\"balance\":\"32000000000\",\"status\":\"active_%s\",\"validator\":{\"pubkey\":",
-                (ull)i, b->validator[i].leaves ? "exiting" : "ongoing");
-  put_hex(out, b->cfg.pubkey[i], 48);
-  aq_buf_put_str(out,
-                 ",\"withdrawal_credentials\":\"0x0100000000000000000000000000000000000000000000000000000000000000\","
-                 "\"effective_balance\":\"32000000000\",\"slashed\":false,\"activation_eligibility_epoch\":\"0\","
-                 "\"activation_epoch\":\"0\",\"exit_epoch\":\"18446744073709551615\","
-                 "\"withdrawable_epoch\":\"18446744073709551615\"}}");
+static void put_validator(aq_json_out *o, const char *name, const aq_beacon *b, uint64_t i) {
+  aq_json_out_open(o, name, '{');
+  aq_json_out_u64_str(o, "index", i);
+  aq_json_out_str(o, "balance", "32000000000");
+  aq_json_out_str(o, "status", b->validator[i].leaves ? "active_exiting" : "active_ongoing");
+  aq_json_out_open(o, "validator", '{');
+  put_hex(o, "pubkey", b->cfg.pubkey[i], 48);
+  aq_json_out_str(o, "withdrawal_credentials", "0x0100000000000000000000000000000000000000000000000000000000000000");
+  aq_json_out_str(o, "effective_balance", "32000000000");
+  aq_json_out_bool(o, "slashed", false);
+  aq_json_out_str(o, "activation_eligibility_epoch", "0");
+  aq_json_out_str(o, "activation_epoch", "0");
+  aq_json_out_u64_str(o, "exit_epoch", AQ_FAR_EPOCH);
+  aq_json_out_u64_str(o, "withdrawable_epoch", AQ_FAR_EPOCH);
+  aq_json_out_close(o, '}');
+  aq_json_out_close(o, '}');
 }
 
 static int64_t validator_id(const aq_beacon *b, const char *text) {
@@ -155,25 +233,23 @@ static int64_t validator_id(const aq_beacon *b, const char *text) {
   return aq_u64_parse(&index, aq_bytes_str(text)) == AQ_OK && index < b->cfg.validator_cnt ? (int64_t)index : -1;
 }
 
-static void put_listed(aq_buf *out, const aq_beacon *b, const char *id, uint32_t *cnt) {
+static void put_listed(aq_json_out *o, const aq_beacon *b, const char *id) {
   int64_t i = validator_id(b, id);
-  if (i < 0) return;
-  if ((*cnt)++) aq_buf_put_u8(out, ',');
-  put_validator(out, b, (uint64_t)i);
+  if (i >= 0) put_validator(o, NULL, b, (uint64_t)i);
 }
 
-static void ids_of_body(aq_sim_call *c, aq_buf *out, uint32_t *cnt, bool *any) {
+static void ids_of_body(aq_sim_call *c, aq_json_out *o, bool *any) {
   yyjson_doc *doc = aq_json_parse(c->req->body, AQ_SIM_BODY_MAX, NULL);
   yyjson_val *val;
   size_t i, max;
   yyjson_arr_foreach(yyjson_obj_get(yyjson_doc_get_root(doc), "ids"), i, max, val) {
     *any = true;
-    if (yyjson_is_str(val)) put_listed(out, c->b, yyjson_get_str(val), cnt);
+    if (yyjson_is_str(val)) put_listed(o, c->b, yyjson_get_str(val));
   }
   yyjson_doc_free(doc);
 }
 
-static void ids_of_query(aq_sim_call *c, aq_buf *out, uint32_t *cnt, bool *any) {
+static void ids_of_query(aq_sim_call *c, aq_json_out *o, bool *any) {
   size_t max = strlen(c->req->query) + 1;
   char *text = malloc(max);
   AQ_ASSERT(text);
@@ -183,7 +259,7 @@ static void ids_of_query(aq_sim_call *c, aq_buf *out, uint32_t *cnt, bool *any) 
       char *next = p[len] ? p + len + 1 : p + len;
       p[len] = 0;
       *any = true;
-      put_listed(out, c->b, p, cnt);
+      put_listed(o, c->b, p);
       p = next;
     }
   }
@@ -192,16 +268,13 @@ static void ids_of_query(aq_sim_call *c, aq_buf *out, uint32_t *cnt, bool *any) 
 
 static void get_validators(aq_sim_call *c) {
   aq_buf out = AQ_BUF(AQ_SIM_BODY_MAX);
-  uint32_t cnt = 0;
   bool any = false;
-  aq_buf_put_str(&out, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":[");
-  ids_of_query(c, &out, &cnt, &any);
-  if (c->req->body.len) ids_of_body(c, &out, &cnt, &any);
-  for (uint32_t i = 0; !any && i < c->b->cfg.validator_cnt; i++) {
-    if (cnt++) aq_buf_put_u8(&out, ',');
-    put_validator(&out, c->b, i);
-  }
-  aq_buf_put_str(&out, "]}");
+  aq_json_out o = open_state(&out);
+  aq_json_out_open(&o, "data", '[');
+  ids_of_query(c, &o, &any);
+  if (c->req->body.len) ids_of_body(c, &o, &any);
+  for (uint32_t i = 0; !any && i < c->b->cfg.validator_cnt; i++) put_validator(&o, NULL, c->b, i);
+  close_data(&o, ']');
   aq_sim_json(c, &out);
 }
 
@@ -212,18 +285,21 @@ static void get_validator(aq_sim_call *c) {
     return;
   }
   aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
-  aq_buf_put_str(&out, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":");
-  put_validator(&out, c->b, (uint64_t)i);
-  aq_buf_put_u8(&out, '}');
+  aq_json_out o = open_state(&out);
+  put_validator(&o, "data", c->b, (uint64_t)i);
+  aq_json_out_close(&o, '}');
   aq_sim_json(c, &out);
 }
 
 /* ---- duties ---- */
 
-static void put_duties_head(aq_buf *out, const uint8_t dependent[32]) {
-  aq_buf_put_str(out, "{\"dependent_root\":");
-  put_hex(out, dependent, 32);
-  aq_buf_put_str(out, ",\"execution_optimistic\":false,\"data\":[");
+static aq_json_out open_duties(aq_buf *out, const uint8_t dependent[32]) {
+  aq_json_out o = aq_json_out_line(out);
+  aq_json_out_open(&o, NULL, '{');
+  put_hex(&o, "dependent_root", dependent, 32);
+  aq_json_out_bool(&o, "execution_optimistic", false);
+  aq_json_out_open(&o, "data", '[');
+  return o;
 }
 
 static bool epoch_param(aq_sim_call *c, uint64_t *epoch) {
@@ -241,26 +317,24 @@ static void post_attester_duties(aq_sim_call *c) {
   yyjson_doc *doc = aq_json_parse(c->req->body, AQ_SIM_BODY_MAX, NULL);
   yyjson_val *val;
   size_t i, max;
-  uint32_t cnt = 0;
   aq_buf out = AQ_BUF(AQ_SIM_BODY_MAX);
   if (b->cfg.watch && b->cfg.watch->told) b->cfg.watch->told(b->cfg.watch->arg, epoch);
-  put_duties_head(&out, e->root);
+  aq_json_out o = open_duties(&out, e->root);
   yyjson_arr_foreach(yyjson_doc_get_root(doc), i, max, val) {
     if (!aq_json_val_u64(val, &index) || index >= b->cfg.validator_cnt) continue;
     const aq_sim_seat *s = &e->seat[index];
-    if (cnt++) aq_buf_put_u8(&out, ',');
-    uint64_t slot = epoch * b->cfg.slots_per_epoch + s->slot_off;
-    aq_buf_put_str(&out, "{\"pubkey\":");
-    put_hex(&out, b->cfg.pubkey[index], 48);
-    aq_buf_printf(
-        &out,
-        ",\"slot\":\"%llu\",\"validator_index\":\"%llu\",\"committee_index\":\"%u\",\"committee_length\":\"%u\","
-        "\"committees_at_slot\":\"%u\",\"validator_committee_index\":\"%u\"}",
-        (ull)slot, (ull)index, s->committee, aq_sim_committee_size(b, s->slot_off, s->committee), aq_sim_committees(b),
-        s->position);
+    aq_json_out_open(&o, NULL, '{');
+    put_hex(&o, "pubkey", b->cfg.pubkey[index], 48);
+    aq_json_out_u64_str(&o, "slot", epoch * b->cfg.slots_per_epoch + s->slot_off);
+    aq_json_out_u64_str(&o, "validator_index", index);
+    aq_json_out_u64_str(&o, "committee_index", s->committee);
+    aq_json_out_u64_str(&o, "committee_length", aq_sim_committee_size(b, s->slot_off, s->committee));
+    aq_json_out_u64_str(&o, "committees_at_slot", aq_sim_committees(b));
+    aq_json_out_u64_str(&o, "validator_committee_index", s->position);
+    aq_json_out_close(&o, '}');
   }
   yyjson_doc_free(doc);
-  aq_buf_put_str(&out, "]}");
+  close_data(&o, ']');
   aq_sim_json(c, &out);
 }
 
@@ -271,19 +345,29 @@ static void get_proposer_duties(aq_sim_call *c) {
   bool v2 = c->route->flags & AQ_SIM_V2;
   aq_buf out = AQ_BUF(AQ_SIM_BODY_MAX);
   if (b->cfg.watch && b->cfg.watch->told) b->cfg.watch->told(b->cfg.watch->arg, epoch);
-  put_duties_head(&out, v2 ? aq_sim_proposer_root(b, epoch) : aq_sim_proposer_root_v1(b, epoch));
+  aq_json_out o = open_duties(&out, v2 ? aq_sim_proposer_root(b, epoch) : aq_sim_proposer_root_v1(b, epoch));
   uint64_t first = epoch * b->cfg.slots_per_epoch;
   for (uint64_t slot = first ? first : 1; slot < first + b->cfg.slots_per_epoch; slot++) {
     uint64_t who = aq_sim_proposer(b, slot);
-    aq_buf_put_str(&out, slot == (first ? first : 1) ? "{\"pubkey\":" : ",{\"pubkey\":");
-    put_hex(&out, b->cfg.pubkey[who], 48);
-    aq_buf_printf(&out, ",\"slot\":\"%llu\",\"validator_index\":\"%llu\"}", (ull)slot, (ull)who);
+    aq_json_out_open(&o, NULL, '{');
+    put_hex(&o, "pubkey", b->cfg.pubkey[who], 48);
+    aq_json_out_u64_str(&o, "slot", slot);
+    aq_json_out_u64_str(&o, "validator_index", who);
+    aq_json_out_close(&o, '}');
   }
-  aq_buf_put_str(&out, "]}");
+  close_data(&o, ']');
   aq_sim_json(c, &out);
 }
 
-static void post_sync_duties(aq_sim_call *c) { fixed(c, "{\"execution_optimistic\":false,\"data\":[]}"); }
+static void post_sync_duties(aq_sim_call *c) {
+  aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
+  aq_json_out o = aq_json_out_line(&out);
+  aq_json_out_open(&o, NULL, '{');
+  aq_json_out_bool(&o, "execution_optimistic", false);
+  aq_json_out_open(&o, "data", '[');
+  close_data(&o, ']');
+  aq_sim_json(c, &out);
+}
 
 static void post_preparations(aq_sim_call *c) {
   yyjson_doc *doc = aq_json_parse(c->req->body, AQ_SIM_BODY_MAX, NULL);
@@ -320,9 +404,11 @@ static void get_attestation_data(aq_sim_call *c) {
   aq_sim_att_data(c->b, slot, aq_fork_of(fork)->committee_bits ? 0 : index, &data);
   aq_att_data_put(ssz, &data);
   aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
-  aq_buf_put_str(&out, "{\"data\":");
+  aq_json_out o = aq_json_out_line(&out);
+  aq_json_out_open(&o, NULL, '{');
+  aq_json_out_value(&o, "data");
   aq_ssz_to_json(&out, &aq_t_attestation_data, aq_bytes_of(ssz, sizeof ssz));
-  aq_buf_put_u8(&out, '}');
+  aq_json_out_close(&o, '}');
   aq_sim_json(c, &out);
 }
 
@@ -336,15 +422,17 @@ static void answer_block(aq_sim_call *c, aq_fork fork, bool blinded, aq_bytes va
                               {"Eth-Consensus-Block-Value", "1"}};
   aq_buf out = AQ_BUF(AQ_SIM_BODY_MAX);
   if (!ssz) {
-    aq_buf_printf(&out, "{\"version\":\"%s\"", aq_fork_name(fork));
-    if (v3)
-      aq_buf_printf(&out,
-                    ",\"execution_payload_blinded\":%s,\"execution_payload_value\":\"1\","
-                    "\"consensus_block_value\":\"1\"",
-                    blinded ? "true" : "false");
-    aq_buf_put_str(&out, ",\"data\":");
+    aq_json_out o = aq_json_out_line(&out);
+    aq_json_out_open(&o, NULL, '{');
+    aq_json_out_str(&o, "version", aq_fork_name(fork));
+    if (v3) {
+      aq_json_out_bool(&o, "execution_payload_blinded", blinded);
+      aq_json_out_str(&o, "execution_payload_value", "1");
+      aq_json_out_str(&o, "consensus_block_value", "1");
+    }
+    aq_json_out_value(&o, "data");
     aq_ssz_to_json(&out, aq_t_proposal(fork, blinded, false), value);
-    aq_buf_put_u8(&out, '}');
+    aq_json_out_close(&o, '}');
   }
   c->vt->respond(c->res, 200, &(aq_http_headers){h, 5}, ssz ? value : aq_buf_bytes(&out));
   aq_buf_free(&out);
@@ -431,9 +519,10 @@ static void get_block_root(aq_sim_call *c) {
     return;
   }
   aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
-  aq_buf_put_str(&out, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":{\"root\":");
-  put_hex(&out, block ? block->root : c->b->genesis_root, 32);
-  aq_buf_put_str(&out, "}}");
+  aq_json_out o = open_state(&out);
+  aq_json_out_open(&o, "data", '{');
+  put_hex(&o, "root", block ? block->root : c->b->genesis_root, 32);
+  close_data(&o, '}');
   aq_sim_json(c, &out);
 }
 
@@ -444,10 +533,14 @@ static void get_block(aq_sim_call *c) {
     return;
   }
   aq_buf out = AQ_BUF(AQ_SIM_BODY_MAX);
-  aq_buf_printf(&out, "{\"version\":\"%s\",\"execution_optimistic\":false,\"finalized\":false,\"data\":",
-                aq_fork_name(block->fork));
+  aq_json_out o = aq_json_out_line(&out);
+  aq_json_out_open(&o, NULL, '{');
+  aq_json_out_str(&o, "version", aq_fork_name(block->fork));
+  aq_json_out_bool(&o, "execution_optimistic", false);
+  aq_json_out_bool(&o, "finalized", false);
+  aq_json_out_value(&o, "data");
   aq_ssz_to_json(&out, aq_t_signed_block(block->fork), aq_buf_bytes(&block->ssz));
-  aq_buf_put_u8(&out, '}');
+  aq_json_out_close(&o, '}');
   aq_sim_json(c, &out);
 }
 
@@ -466,20 +559,21 @@ static void get_header(aq_sim_call *c) {
     return;
   }
   aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
-  aq_buf_put_str(&out, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":{\"root\":");
-  put_hex(&out, block ? block->root : b->genesis_root, 32);
-  aq_buf_printf(&out, ",\"canonical\":%s,\"header\":{\"message\":{\"slot\":\"%llu\",\"proposer_index\":\"%llu\",",
-                !block || block == aq_sim_block_at(b, block->slot) ? "true" : "false", (ull)(block ? block->slot : 0),
-                (ull)(block ? block->proposer : 0));
-  aq_buf_put_str(&out, "\"parent_root\":");
-  put_hex(&out, block ? block->parent : zero, 32);
-  aq_buf_put_str(&out, ",\"state_root\":");
-  put_hex(&out, zero, 32);
-  aq_buf_put_str(&out, ",\"body_root\":");
-  put_hex(&out, zero, 32);
-  aq_buf_put_str(&out, "},\"signature\":");
-  put_hex(&out, zero, 96);
-  aq_buf_put_str(&out, "}}}");
+  aq_json_out o = open_state(&out);
+  aq_json_out_open(&o, "data", '{');
+  put_hex(&o, "root", block ? block->root : b->genesis_root, 32);
+  aq_json_out_bool(&o, "canonical", !block || block == aq_sim_block_at(b, block->slot));
+  aq_json_out_open(&o, "header", '{');
+  aq_json_out_open(&o, "message", '{');
+  aq_json_out_u64_str(&o, "slot", block ? block->slot : 0);
+  aq_json_out_u64_str(&o, "proposer_index", block ? block->proposer : 0);
+  put_hex(&o, "parent_root", block ? block->parent : zero, 32);
+  put_hex(&o, "state_root", zero, 32);
+  put_hex(&o, "body_root", zero, 32);
+  aq_json_out_close(&o, '}');
+  put_hex(&o, "signature", zero, 96);
+  aq_json_out_close(&o, '}');
+  close_data(&o, '}');
   aq_sim_json(c, &out);
 }
 
@@ -489,16 +583,16 @@ static void get_finality(aq_sim_call *c) {
   uint64_t epoch = aq_beacon_justified(b, now) + 1;
   static const char *const name[] = {"previous_justified", "current_justified", "finalized"};
   aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
-  aq_buf_put_str(&out, "{\"execution_optimistic\":false,\"finalized\":false,\"data\":{");
+  aq_json_out o = open_state(&out);
+  aq_json_out_open(&o, "data", '{');
   for (int i = 0; i < 3; i++) {
     uint64_t e = epoch > back[i] ? epoch - back[i] : 0;
-    aq_buf_printf(&out, "%s\"%s\":{\"epoch\":", i ? "," : "", name[i]);
-    put_epoch(&out, e);
-    aq_buf_put_str(&out, ",\"root\":");
-    put_hex(&out, aq_sim_root_at(b, e * b->cfg.slots_per_epoch), 32);
-    aq_buf_put_u8(&out, '}');
+    aq_json_out_open(&o, name[i], '{');
+    aq_json_out_u64_str(&o, "epoch", e);
+    put_hex(&o, "root", aq_sim_root_at(b, e * b->cfg.slots_per_epoch), 32);
+    aq_json_out_close(&o, '}');
   }
-  aq_buf_put_str(&out, "}}");
+  close_data(&o, '}');
   aq_sim_json(c, &out);
 }
 
@@ -593,27 +687,36 @@ static void post_count(aq_sim_call *c) {
     aq_sim_ok(c);
 }
 
-static void put_slots(aq_buf *out, const char *name, const uint64_t *slot, uint32_t cnt) {
-  aq_buf_printf(out, ",\"%s\":[", name);
-  for (uint32_t i = 0; i < cnt; i++) aq_buf_printf(out, "%s%llu", i ? "," : "", (ull)slot[i]);
-  aq_buf_put_u8(out, ']');
+static void put_slots(aq_json_out *o, const char *name, const uint64_t *slot, uint32_t cnt) {
+  aq_json_out_open(o, name, '[');
+  for (uint32_t i = 0; i < cnt; i++) aq_json_out_u64(o, NULL, slot[i]);
+  aq_json_out_close(o, ']');
 }
 
 static void get_stats(aq_sim_call *c) {
   const aq_beacon *b = c->b;
   const aq_beacon_stats *s = &b->stats;
   aq_buf out = AQ_BUF(AQ_SIM_SMALL_MAX);
-  aq_buf_printf(&out,
-                "{\"slot\":%llu,\"attestations\":{\"ok\":%llu,\"missed\":%llu,\"late\":%llu},\"blocks\":{\"ok\":%llu,"
-                "\"missed\":%llu},"
-                "\"bad\":%llu,\"slashable\":%llu,\"duplicates\":%llu,\"exits\":%llu,\"last_bad\":",
-                (ull)aq_sim_now_slot(b), (ull)s->attestations_ok, (ull)s->attestations_missed,
-                (ull)s->attestations_late, (ull)s->blocks_ok, (ull)s->blocks_missed, (ull)s->bad, (ull)s->slashable,
-                (ull)s->duplicates, (ull)s->exits);
-  aq_json_put_str(&out, aq_bytes_str(b->last_bad));
-  put_slots(&out, "missed_attestation_slots", b->missed_att, b->missed_att_cnt);
-  put_slots(&out, "missed_block_slots", b->missed_block, b->missed_block_cnt);
-  aq_buf_put_u8(&out, '}');
+  aq_json_out o = aq_json_out_line(&out);
+  aq_json_out_open(&o, NULL, '{');
+  aq_json_out_u64(&o, "slot", aq_sim_now_slot(b));
+  aq_json_out_open(&o, "attestations", '{');
+  aq_json_out_u64(&o, "ok", s->attestations_ok);
+  aq_json_out_u64(&o, "missed", s->attestations_missed);
+  aq_json_out_u64(&o, "late", s->attestations_late);
+  aq_json_out_close(&o, '}');
+  aq_json_out_open(&o, "blocks", '{');
+  aq_json_out_u64(&o, "ok", s->blocks_ok);
+  aq_json_out_u64(&o, "missed", s->blocks_missed);
+  aq_json_out_close(&o, '}');
+  aq_json_out_u64(&o, "bad", s->bad);
+  aq_json_out_u64(&o, "slashable", s->slashable);
+  aq_json_out_u64(&o, "duplicates", s->duplicates);
+  aq_json_out_u64(&o, "exits", s->exits);
+  aq_json_out_str(&o, "last_bad", b->last_bad);
+  put_slots(&o, "missed_attestation_slots", b->missed_att, b->missed_att_cnt);
+  put_slots(&o, "missed_block_slots", b->missed_block, b->missed_block_cnt);
+  aq_json_out_close(&o, '}');
   aq_sim_json(c, &out);
 }
 

@@ -4,7 +4,10 @@
 
 #include "base/assert.h"
 #include "base/hex.h"
+#include "codec/json_out.h"
 #include "simchain/beacon_internal.h"
+
+enum { EVENT_MAX = 1024 }; /* four roots, some numbers */
 
 uint64_t aq_sim_now_slot(const aq_beacon *b) { return aq_slot_at(&b->chain.clock, aq_now_ns(b->cfg.env)); }
 
@@ -205,34 +208,55 @@ static void drop_block(aq_beacon *b, uint64_t slot) {
   while (b->head_slot > 0 && !b->block[b->head_slot]) b->head_slot--;
 }
 
+static void put_root(aq_json_out *o, const char *name, const uint8_t root[32]) {
+  aq_json_out_hex(o, name, aq_bytes_of(root, 32));
+}
+
+static void event_end(aq_beacon *b, const char *name, aq_json_out *o) {
+  aq_json_out_bool(o, "execution_optimistic", false);
+  aq_json_out_close(o, '}');
+  aq_sim_event(b, name, aq_buf_cstr(o->out));
+  aq_buf_free(o->out);
+}
+
 /* Of the newest block, which is not always the one that came. */
 static void tell_head(aq_beacon *b) {
   const aq_sim_block *head = aq_sim_block_at(b, b->head_slot);
   uint64_t epoch = b->head_slot / b->cfg.slots_per_epoch;
-  char json[640], root[65], state[65], previous[65], current[65];
-  aq_hex_encode(root, aq_bytes_of(head ? head->root : b->genesis_root, 32));
-  aq_hex_encode(state, aq_bytes_of(head ? head->parent : b->genesis_root, 32));
-  aq_hex_encode(previous, aq_bytes_of(root_before(b, epoch ? epoch - 1 : 0), 32));
-  aq_hex_encode(current, aq_bytes_of(root_before(b, epoch), 32));
-  snprintf(json, sizeof json,
-           "{\"slot\":\"%llu\",\"block\":\"0x%s\",\"state\":\"0x%s\",\"epoch_transition\":false,"
-           "\"previous_duty_dependent_root\":\"0x%s\",\"current_duty_dependent_root\":\"0x%s\","
-           "\"execution_optimistic\":false}",
-           (unsigned long long)b->head_slot, root, state, previous, current);
-  aq_sim_event(b, "head", json);
+  aq_buf out = AQ_BUF(EVENT_MAX);
+  aq_json_out o = aq_json_out_line(&out);
+  aq_json_out_open(&o, NULL, '{');
+  aq_json_out_u64_str(&o, "slot", b->head_slot);
+  put_root(&o, "block", head ? head->root : b->genesis_root);
+  put_root(&o, "state", head ? head->parent : b->genesis_root);
+  aq_json_out_bool(&o, "epoch_transition", false);
+  put_root(&o, "previous_duty_dependent_root", root_before(b, epoch ? epoch - 1 : 0));
+  put_root(&o, "current_duty_dependent_root", root_before(b, epoch));
+  event_end(b, "head", &o);
 }
 
 /* At the slot, to so many slots below the head. */
 static void tell_reorg(aq_beacon *b, uint64_t slot, uint64_t depth, const uint8_t from[32], const uint8_t to[32]) {
-  char json[512], old[65], new[65];
-  aq_hex_encode(old, aq_bytes_of(from, 32));
-  aq_hex_encode(new, aq_bytes_of(to, 32));
-  snprintf(json, sizeof json,
-           "{\"slot\":\"%llu\",\"depth\":\"%llu\",\"old_head_block\":\"0x%s\",\"new_head_block\":\"0x%s\","
-           "\"old_head_state\":\"0x%s\",\"new_head_state\":\"0x%s\",\"epoch\":\"%llu\",\"execution_optimistic\":false}",
-           (unsigned long long)aq_sim_now_slot(b), (unsigned long long)depth, old, new, old, new,
-           (unsigned long long)aq_epoch_of(&b->chain.clock, slot));
-  aq_sim_event(b, "chain_reorg", json);
+  aq_buf out = AQ_BUF(EVENT_MAX);
+  aq_json_out o = aq_json_out_line(&out);
+  aq_json_out_open(&o, NULL, '{');
+  aq_json_out_u64_str(&o, "slot", aq_sim_now_slot(b));
+  aq_json_out_u64_str(&o, "depth", depth);
+  put_root(&o, "old_head_block", from);
+  put_root(&o, "new_head_block", to);
+  put_root(&o, "old_head_state", from);
+  put_root(&o, "new_head_state", to);
+  aq_json_out_u64_str(&o, "epoch", aq_epoch_of(&b->chain.clock, slot));
+  event_end(b, "chain_reorg", &o);
+}
+
+static void tell_block(aq_beacon *b, const aq_beacon_block *in) {
+  aq_buf out = AQ_BUF(EVENT_MAX);
+  aq_json_out o = aq_json_out_line(&out);
+  aq_json_out_open(&o, NULL, '{');
+  aq_json_out_u64_str(&o, "slot", in->slot);
+  put_root(&o, "block", in->root);
+  event_end(b, "block", &o);
 }
 
 void aq_sim_add_block(aq_beacon *b, const aq_beacon_block *in) {
@@ -254,11 +278,7 @@ void aq_sim_add_block(aq_beacon *b, const aq_beacon_block *in) {
   b->block[in->slot] = block;
   bool below = in->slot < b->head_slot; /* which was not built on it */
   if (!below) b->head_slot = in->slot;
-  char root[65], json[512];
-  aq_hex_encode(root, aq_bytes_of(in->root, 32));
-  snprintf(json, sizeof json, "{\"slot\":\"%llu\",\"block\":\"0x%s\",\"execution_optimistic\":false}",
-           (unsigned long long)in->slot, root);
-  aq_sim_event(b, "block", json);
+  tell_block(b, in);
   if (below) tell_reorg(b, in->slot, b->head_slot - in->slot + 1, in->parent, in->root);
   tell_head(b);
 }

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/hex.h"
 #include "base/log.h"
+#include "codec/json_out.h"
 
 enum { BODY_MAX = 8 << 20 }; /* entries or ids of all keys that a cluster may have */
 
@@ -114,14 +115,12 @@ static aq_vc_epoch *still_wanted(const epoch_call *call) {
 }
 
 static void put_index_list(aq_buf *out, const aq_vc *v) {
-  bool first = true;
-  aq_buf_put_u8(out, '[');
+  aq_json_out o = aq_json_out_line(out);
+  aq_json_out_open(&o, NULL, '[');
   for (uint32_t i = 0; i < v->cfg.key_cnt; i++) {
-    if (!v->key[i].known) continue;
-    aq_buf_printf(out, "%s\"%llu\"", first ? "" : ",", (unsigned long long)v->key[i].index);
-    first = false;
+    if (v->key[i].known) aq_json_out_u64_str(&o, NULL, v->key[i].index);
   }
-  aq_buf_put_u8(out, ']');
+  aq_json_out_close(&o, ']');
 }
 
 static void subscribed(void *arg, aq_status st, const aq_bn_answer *ans) { (void)arg, (void)st, (void)ans; }
@@ -131,20 +130,24 @@ static void subscribe(aq_vc *v, yyjson_val *list) {
   aq_buf body = AQ_BUF(BODY_MAX);
   size_t i, max, cnt = 0;
   yyjson_val *val;
-  aq_buf_put_u8(&body, '[');
+  aq_json_out o = aq_json_out_line(&body);
+  aq_json_out_open(&o, NULL, '[');
   yyjson_arr_foreach(list, i, max, val) {
     uint64_t index, committee, committees, slot;
     if (!aq_json_u64(val, "validator_index", &index) || !aq_json_u64(val, "committee_index", &committee) ||
         !aq_json_u64(val, "committees_at_slot", &committees) || !aq_json_u64(val, "slot", &slot)) {
       continue;
     }
-    aq_buf_printf(&body,
-                  "%s{\"validator_index\":\"%llu\",\"committee_index\":\"%llu\",\"committees_at_slot\":\"%llu\","
-                  "\"slot\":\"%llu\",\"is_aggregator\":false}",
-                  cnt++ ? "," : "", (unsigned long long)index, (unsigned long long)committee,
-                  (unsigned long long)committees, (unsigned long long)slot);
+    aq_json_out_open(&o, NULL, '{');
+    aq_json_out_u64_str(&o, "validator_index", index);
+    aq_json_out_u64_str(&o, "committee_index", committee);
+    aq_json_out_u64_str(&o, "committees_at_slot", committees);
+    aq_json_out_u64_str(&o, "slot", slot);
+    aq_json_out_bool(&o, "is_aggregator", false);
+    aq_json_out_close(&o, '}');
+    cnt++;
   }
-  aq_buf_put_u8(&body, ']');
+  aq_json_out_close(&o, ']');
   const aq_bn_req req = {.endpoint = "submit_beacon_committee_subscriptions",
                          .method = "POST",
                          .path = "/eth/v1/validator/beacon_committee_subscriptions",
@@ -377,13 +380,12 @@ static void ask_keys(void *arg) {
   aq_vc *v = arg;
   if (v->keys_call) return;
   aq_buf body = AQ_BUF(BODY_MAX);
-  aq_buf_put_str(&body, "{\"ids\":[");
-  for (uint32_t i = 0; i < v->cfg.key_cnt; i++) {
-    aq_buf_put_str(&body, i ? ",\"0x" : "\"0x");
-    aq_buf_put_hex(&body, aq_bytes_of(v->key[i].pubkey, 48));
-    aq_buf_put_u8(&body, '"');
-  }
-  aq_buf_put_str(&body, "]}");
+  aq_json_out o = aq_json_out_line(&body);
+  aq_json_out_open(&o, NULL, '{');
+  aq_json_out_open(&o, "ids", '[');
+  for (uint32_t i = 0; i < v->cfg.key_cnt; i++) aq_json_out_hex(&o, NULL, aq_bytes_of(v->key[i].pubkey, 48));
+  aq_json_out_close(&o, ']');
+  aq_json_out_close(&o, '}');
   const aq_bn_req req = {.endpoint = "validators",
                          .method = "POST",
                          .path = "/eth/v1/beacon/states/head/validators",

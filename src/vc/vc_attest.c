@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/hex.h"
 #include "base/log.h"
+#include "codec/json_out.h"
 #include "vc/vc_internal.h"
 
 enum {
@@ -47,42 +48,47 @@ static void posted(void *arg, aq_status st, const aq_bn_answer *ans) {
   batch_free(b);
 }
 
-static void put_phase0(aq_buf *out, const signer *s, const char *data) {
+static void put_phase0(aq_json_out *o, const signer *s, const char *data) {
   aq_buf bits = AQ_BUF(OBJECT_MAX);
   uint8_t *p = aq_buf_extend(&bits, s->duty.committee_length / 8 + 1);
   if (p && s->duty.position < s->duty.committee_length) {
     p[s->duty.position / 8] |= (uint8_t)(1u << (s->duty.position % 8));
     p[s->duty.committee_length / 8] |= (uint8_t)(1u << (s->duty.committee_length % 8)); /* the list's delimiter */
   }
-  aq_buf_put_str(out, "{\"aggregation_bits\":\"0x");
-  aq_buf_put_hex(out, aq_buf_bytes(&bits));
-  aq_buf_printf(out, "\",\"data\":%s,\"signature\":\"0x", data);
-  aq_buf_put_hex(out, aq_bytes_of(s->sig, 96));
-  aq_buf_put_str(out, "\"}");
+  aq_json_out_open(o, NULL, '{');
+  aq_json_out_hex(o, "aggregation_bits", aq_buf_bytes(&bits));
+  aq_json_out_value(o, "data");
+  aq_buf_put_str(o->out, data);
+  aq_json_out_hex(o, "signature", aq_bytes_of(s->sig, 96));
+  aq_json_out_close(o, '}');
   aq_buf_free(&bits);
 }
 
-static void put_single(aq_buf *out, const signer *s, const char *data) {
-  aq_buf_printf(out, "{\"committee_index\":\"%llu\",\"attester_index\":\"%llu\",\"data\":%s,\"signature\":\"0x",
-                (unsigned long long)s->duty.committee_index, (unsigned long long)s->validator_index, data);
-  aq_buf_put_hex(out, aq_bytes_of(s->sig, 96));
-  aq_buf_put_str(out, "\"}");
+static void put_single(aq_json_out *o, const signer *s, const char *data) {
+  aq_json_out_open(o, NULL, '{');
+  aq_json_out_u64_str(o, "committee_index", s->duty.committee_index);
+  aq_json_out_u64_str(o, "attester_index", s->validator_index);
+  aq_json_out_value(o, "data");
+  aq_buf_put_str(o->out, data);
+  aq_json_out_hex(o, "signature", aq_bytes_of(s->sig, 96));
+  aq_json_out_close(o, '}');
 }
 
 static void submit(batch *b) {
   aq_buf body = AQ_BUF(SUBMISSION_MAX), data = AQ_BUF(OBJECT_MAX);
   aq_ssz_to_json(&data, &aq_t_attestation_data, aq_bytes_of(b->data, sizeof b->data));
   b->left = 0;
-  aq_buf_put_u8(&body, '[');
+  aq_json_out o = aq_json_out_line(&body);
+  aq_json_out_open(&o, NULL, '[');
   for (uint32_t i = 0; i < b->cnt; i++) {
     if (!b->s[i].journalled) continue;
-    if (b->left++) aq_buf_put_u8(&body, ',');
+    b->left++;
     if (aq_fork_of(b->fork)->committee_bits)
-      put_single(&body, &b->s[i], aq_buf_cstr(&data));
+      put_single(&o, &b->s[i], aq_buf_cstr(&data));
     else
-      put_phase0(&body, &b->s[i], aq_buf_cstr(&data));
+      put_phase0(&o, &b->s[i], aq_buf_cstr(&data));
   }
-  aq_buf_put_u8(&body, ']');
+  aq_json_out_close(&o, ']');
   const aq_bn_req req = {.endpoint = "submit_attestations",
                          .method = "POST",
                          .path = "/eth/v2/beacon/pool/attestations",

@@ -27,6 +27,8 @@ CASES = [
     ("src/a/a.c", "  aq_buf b = AQ_BUF(1024);\n  aq_arena_init(&a, 2 * len + (1 << 20));\n",
      ["1: a size without a name and its reason", "2: a size without a name and its reason"]),
     ("src/a/a.c", "  aq_buf b = AQ_BUF(2 * len + 16), c = AQ_BUF(A_MAX);\n  doc = aq_json_parse(body, B1024_MAX, NULL);\n", []),
+    ("src/a/a.c", '  aq_buf_put_str(&b, "}");\n  aq_buf_printf(&b, "{\\"slot\\":%u}",\n    slot);\n', ["2: JSON by hand: codec/json_out.h"]),
+    ("src/a/a.c", '  printf("want {\\"slot\\":\\"3\\"}");\n  aq_buf_put_str(&b, "\\"0x");\n', []),
     ("src/a/a_int.h", "", ["1: a folder's own header is x_internal.h"]),
     ("test/support/internal.h", "", ["1: a folder's own header is x_internal.h"]),
     ("src/a/a.c", '\n#include "b/b_internal.h"\n#include "a/a_internal.h"\n', ["2: b keeps that header for itself"]),
