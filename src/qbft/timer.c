@@ -23,11 +23,17 @@ static uint64_t saturating_add(uint64_t a, uint64_t b) {
   return __builtin_add_overflow(a, b, &sum) ? AQ_NEVER - 1 : sum;
 }
 
+/* length * slot / full. The rest is taken in microseconds, so that no product leaves 64 bits: slots here have less than
+   2^33 ns, a rest less than 2^23 us. */
+static uint64_t scale_ns(uint64_t length_ns, uint64_t slot_ns, uint64_t full_ns) {
+  uint64_t whole = length_ns / full_ns, rest_us = length_ns % full_ns / 1000;
+  return whole * slot_ns + rest_us * slot_ns / (full_ns / 1000);
+}
+
 /* In short slots twice the share that it has on mainnet: three rounds fit into a proposer's slot. */
 static uint64_t of_slot(uint64_t length_ns, const aq_clock *clock) {
   if (!aq_clock_is_short(clock)) return length_ns;
-  return length_ns / AQ_SECONDS(6) * clock->slot_ns +
-         length_ns % AQ_SECONDS(6) / 1000 * clock->slot_ns / (AQ_SECONDS(6) / 1000);
+  return scale_ns(length_ns, clock->slot_ns, AQ_SECONDS(6));
 }
 
 uint64_t aq_round_deadline_ns(const aq_timer_flags *f, const aq_chain *chain, aq_duty duty, int64_t round, bool again,
