@@ -6,7 +6,10 @@
 
 #include "base/assert.h"
 
-enum { ATTESTATION_MAX = 1024 }; /* SSZ, with the bits of the largest committee of phase0 */
+enum {
+  ATTESTATION_MAX = 1024, /* SSZ, with the bits of the largest committee of phase0 */
+  COMMITTEES_MAX = 64     /* a slot */
+};
 
 static aq_duty duty_of(uint64_t slot) { return (aq_duty){slot, AQ_DUTY_ATTESTER}; }
 
@@ -97,43 +100,45 @@ static const char *take_validator(const aq_call *c, item *it, aq_dutydb_entry du
   return NULL;
 }
 
-/* A SingleAttestation becomes an Electra attestation with an empty bit list and one committee bit (core.md 4.2). */
+/* An Electra attestation with an empty bit list and one committee bit (core.md 4.2). */
+static const char *make_electra(aq_call *c, item *it, aq_fork fork, uint64_t committee, aq_bytes data, aq_bytes sig) {
+  static const uint8_t no_bits = 1;
+  uint8_t bits[COMMITTEES_MAX / 8] = {0};
+  if (committee >= COMMITTEES_MAX) return "the agreed duty is of no committee";
+  bits[committee / 8] = (uint8_t)(1u << (committee % 8));
+  aq_buf value = AQ_BUF(ATTESTATION_MAX);
+  const aq_bytes part[] = {aq_bytes_of(&no_bits, 1), data, sig, aq_bytes_of(bits, sizeof bits)};
+  aq_status st = aq_ssz_pack(&value, &aq_t_attestation_electra, part, AQ_COUNT(part));
+  it->partial.data = (aq_signed_data){.duty = duty_of(it->slot).type,
+                                      .fork = fork,
+                                      .has_index = true,
+                                      .slot = it->slot,
+                                      .type = &aq_t_attestation_electra,
+                                      .value = aq_arena_copy(&c->arena, aq_buf_bytes(&value))};
+  memcpy(it->partial.data.sig, sig.ptr, 96);
+  aq_buf_free(&value);
+  return st == AQ_OK ? NULL : "cannot be encoded";
+}
+
 static const char *from_single(aq_call *c, item *it, aq_fork fork, yyjson_val *val) {
   aq_buf ssz = AQ_BUF(ATTESTATION_MAX);
-  const char *bad = NULL;
   if (aq_ssz_from_json(&ssz, &aq_t_single_attestation, val, NULL) != AQ_OK) {
     aq_buf_free(&ssz);
     return "not a SingleAttestation";
   }
-  aq_bytes in = aq_buf_bytes(&ssz);
+  aq_bytes in = aq_buf_bytes(&ssz), data = aq_ssz_get(&aq_t_single_attestation, in, "data");
   uint64_t committee = aq_ssz_get_u64(&aq_t_single_attestation, in, "committee_index");
   uint64_t attester = aq_ssz_get_u64(&aq_t_single_attestation, in, "attester_index");
-  aq_bytes data = aq_ssz_get(&aq_t_single_attestation, in, "data");
-  aq_bytes sig = aq_ssz_get(&aq_t_single_attestation, in, "signature");
   it->slot = aq_ssz_get_u64(&aq_t_attestation_data, data, "slot");
-  uint8_t bits[8] = {0};
   aq_dutydb_entry duty = {NULL, NULL};
-  bad = committee >= 64 ? "committee_index is not below 64" : wrong_fork(c, it->slot, fork);
+  const char *bad = committee >= COMMITTEES_MAX ? "committee_index is not below 64" : wrong_fork(c, it->slot, fork);
   if (!bad) duty = aq_dutydb_attester(aq_workflow_dutydb(c->v->cfg.workflow), it->slot, committee, attester);
   if (!bad) bad = take_validator(c, it, duty, "no validator of this cluster has that attester duty" UNDECIDED);
-  if (!bad) {
-    /* Clients may submit under index 0 (validator-api.md 6), beacon nodes want the real one. */
-    committee = duty.data->attester.committee_index % 64;
-    bits[committee / 8] = (uint8_t)(1u << (committee % 8));
-    static const uint8_t no_bits = 1;
-    aq_buf value = AQ_BUF(ATTESTATION_MAX);
-    const aq_bytes part[] = {aq_bytes_of(&no_bits, 1), data, sig, aq_bytes_of(bits, 8)};
-    if (aq_ssz_pack(&value, &aq_t_attestation_electra, part, 4) != AQ_OK) bad = "cannot be encoded";
-    it->partial.data = (aq_signed_data){.duty = duty_of(it->slot).type,
-                                        .fork = fork,
-                                        .has_index = true,
-                                        .validator_index = attester,
-                                        .slot = it->slot,
-                                        .type = &aq_t_attestation_electra,
-                                        .value = aq_arena_copy(&c->arena, aq_buf_bytes(&value))};
-    memcpy(it->partial.data.sig, sig.ptr, 96);
-    aq_buf_free(&value);
-  }
+  /* Clients may submit under index 0 (validator-api.md 6), beacon nodes want the real one. */
+  if (!bad)
+    bad = make_electra(c, it, fork, duty.data->attester.committee_index, data,
+                       aq_ssz_get(&aq_t_single_attestation, in, "signature"));
+  if (!bad) it->partial.data.validator_index = attester;
   aq_buf_free(&ssz);
   return bad;
 }
