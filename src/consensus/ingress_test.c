@@ -53,7 +53,7 @@ static void put(world *g, uint32_t peer, uint32_t signer, aq_duty duty, aq_qbft_
   size_t len = aq_qbft_wire_sign(raw, g->w->node[signer].key, duty, &m);
   aq_qbft_wire_put_msg(&out, aq_bytes_of(raw, len));
   fake_node *n = &g->w->node[0];
-  n->handler.recv(n->handler.arg, peer, aq_buf_bytes(&out));
+  n->link.handler[AQ_PROTO_QBFT].recv(n->link.handler[AQ_PROTO_QBFT].arg, peer, aq_buf_bytes(&out));
   aq_buf_free(&out);
 }
 
@@ -169,7 +169,7 @@ static void weight(void **state) {
     aq_qbft_wire_put_msg(&out, aq_bytes_of(raw, aq_qbft_wire_sign(raw, g->w->node[1].key, g->duty, &m))); /* forged */
     aq_qbft_wire_put_value(&out, g->duty.type, aq_bytes_of(junk, LEN));
     fake_node *n = &g->w->node[0];
-    n->handler.recv(n->handler.arg, 2, aq_buf_bytes(&out));
+    n->link.handler[AQ_PROTO_QBFT].recv(n->link.handler[AQ_PROTO_QBFT].arg, 2, aq_buf_bytes(&out));
     aq_buf_free(&out);
     if (i % 2 == 1) run_jobs(g);
     taken++;
@@ -208,7 +208,7 @@ static void forged(void **state) {
   aq_qbft_wire_put_msg(&out, aq_bytes_of(raw, len));
   aq_qbft_wire_put_just(&out, g->w->node[1].key, g->duty, &other);
   fake_node *n = &g->w->node[0];
-  n->handler.recv(n->handler.arg, 2, aq_buf_bytes(&out));
+  n->link.handler[AQ_PROTO_QBFT].recv(n->link.handler[AQ_PROTO_QBFT].arg, 2, aq_buf_bytes(&out));
   run_jobs(g);
   assert_true(counted("sig_invalid") == 3);
   put(g, 3, 2, g->duty, m); /* takes a worker: not learnt beside the forged one */

@@ -147,8 +147,9 @@ static void a_sound_store_goes_on(void **state) {
 static aq_buf lie;
 
 static void tell_lies(void *arg, uint32_t from, aq_bytes msg, aq_net_reply *reply) {
+  const aq_net *net = &((fake_node *)arg)->link.net;
   (void)from, (void)msg;
-  fake_respond(arg, reply, aq_buf_bytes(&lie));
+  net->respond(net->ctx, reply, aq_buf_bytes(&lie));
 }
 
 /* Goal: nobody makes a node abstain with votes that it did not sign, nor stop with a hello that is not from its key, or
@@ -168,7 +169,7 @@ static void lies_change_nothing(void **state) {
     aq_votes_put_answer(&lie, which ? &h : NULL, which ? 0 : 1);
     if (which == 0) aq_votes_put_vote(&lie, aq_bytes_of(raw, aq_qbft_wire_sign(raw, liar->key, duty, &m)));
     liar->mute = false;
-    liar->votes = (aq_net_handler){.arg = liar, .serve = tell_lies};
+    liar->link.handler[AQ_PROTO_VOTES] = (aq_net_handler){.arg = liar, .serve = tell_lies};
     n->c->double_told = false;
     run_ms(w, 40000);
     assert_false(n->c->double_told);
@@ -199,7 +200,7 @@ static void the_journal_is_asked(void **state) {
     aq_votes_put_answer(&lie, NULL, 1);
     aq_votes_put_vote(&lie, aq_bytes_of(raw, aq_qbft_wire_sign(raw, n->key, duty, &m)));
     peer->mute = false;
-    peer->votes = (aq_net_handler){.arg = peer, .serve = tell_lies};
+    peer->link.handler[AQ_PROTO_VOTES] = (aq_net_handler){.arg = peer, .serve = tell_lies};
     aq_instance_close(aq_instance_find(n->c, duty));
     run_ms(w, 12500);
     assert_int_equal(aq_consensus_unproven_until_ns(n->c) != 0, other);
@@ -222,15 +223,16 @@ static void on_double(void *arg, const char *why) {
    of sees it. */
 static bool other_says_hello(fake_cluster *w, aq_votes_hello *h) {
   fake_node *n = &w->node[0], *peer = &w->node[1];
-  fake_event reply = {.bytes = AQ_BUF(AQ_QBFT_MSG_MAX)};
+  fake_letter reply = {.data = AQ_BUF(AQ_QBFT_MSG_MAX)};
   aq_buf msg = AQ_BUF(AQ_VOTES_REQUEST_LEN);
   aq_votes_answer a;
   aq_votes_hello_sign(h, n->key, peer->c->votes.cluster);
   aq_votes_put_request(&msg, h, false);
-  peer->votes.serve(peer->votes.arg, 0, aq_buf_bytes(&msg), (aq_net_reply *)(void *)&reply);
-  assert_int_equal(aq_votes_read_answer(&a, aq_buf_bytes(&reply.bytes)), AQ_OK);
+  peer->link.handler[AQ_PROTO_VOTES].serve(peer->link.handler[AQ_PROTO_VOTES].arg, 0, aq_buf_bytes(&msg),
+                                           (aq_net_reply *)(void *)&reply);
+  assert_int_equal(aq_votes_read_answer(&a, aq_buf_bytes(&reply.data)), AQ_OK);
   if (a.has_other) memcpy(h->sees, a.other.id, sizeof h->sees);
-  aq_buf_free(&reply.bytes), aq_buf_free(&msg);
+  aq_buf_free(&reply.data), aq_buf_free(&msg);
   return a.has_other && memcmp(a.other.sees, h->id, sizeof h->id) == 0;
 }
 
@@ -249,7 +251,7 @@ static void an_old_hello_hides_nobody(void **state) {
     aq_votes_hello_sign(&old, n->key, n->c->votes.cluster);
     lie = AQ_BUF(AQ_VOTES_ANSWER_MAX);
     aq_votes_put_answer(&lie, &old, 0);
-    liar->votes = (aq_net_handler){.arg = liar, .serve = tell_lies};
+    liar->link.handler[AQ_PROTO_VOTES] = (aq_net_handler){.arg = liar, .serve = tell_lies};
     w->delay_ns[0][slow] = AQ_SECONDS(1);
     uint32_t seen = 0;
     for (int slot = 0; slot < 10; slot++) {
@@ -331,15 +333,16 @@ static void answers_are_rationed(void **state) {
   aq_votes_put_request(&msg, &h, true);
   for (int i = 0; i < AQ_VOTES_GIVEN_MAX + 3; i++) {
     bool broken = i == AQ_VOTES_GIVEN_MAX + 2;
-    fake_event reply = {.bytes = AQ_BUF(AQ_QBFT_MSG_MAX), .st = AQ_E_CLOSED};
+    fake_letter reply = {.data = AQ_BUF(AQ_QBFT_MSG_MAX), .st = AQ_E_CLOSED};
     if (i == AQ_VOTES_GIVEN_MAX + 1) run_ms(w, AQ_VOTES_WINDOW_S * 1000);
     if (broken) msg.len--;
-    n->votes.serve(n->votes.arg, 0, aq_buf_bytes(&msg), (aq_net_reply *)(void *)&reply);
+    n->link.handler[AQ_PROTO_VOTES].serve(n->link.handler[AQ_PROTO_VOTES].arg, 0, aq_buf_bytes(&msg),
+                                          (aq_net_reply *)(void *)&reply);
     aq_votes_answer a;
     assert_int_equal(reply.st, broken ? AQ_E_CLOSED : AQ_OK);
-    if (!broken) assert_int_equal(aq_votes_read_answer(&a, aq_buf_bytes(&reply.bytes)), AQ_OK);
+    if (!broken) assert_int_equal(aq_votes_read_answer(&a, aq_buf_bytes(&reply.data)), AQ_OK);
     if (!broken) assert_int_equal(a.cnt > 0, i != AQ_VOTES_GIVEN_MAX);
-    aq_buf_free(&reply.bytes);
+    aq_buf_free(&reply.data);
   }
   aq_buf_free(&msg);
   fake_cluster_free(w);

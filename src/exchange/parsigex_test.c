@@ -6,7 +6,7 @@
 #include "cluster/pubkeys.h"
 #include "codec/pb.h"
 #include "core.pb-c.h"
-#include "fake/env.h"
+#include "fake/link.h"
 
 enum { SELF = 0, N = 4, SENT_MAX = 16 };
 #define GENESIS AQ_SECONDS(1742213400)
@@ -18,13 +18,12 @@ typedef struct {
   aq_lock lock;
   aq_dist_validator validator[2];
   aq_operator operators[N];
-  aq_net net;
-  aq_net_handler handler;
+  fake_links links;
+  fake_link link;
   struct {
     uint32_t peer;
     aq_buf msg;
-    aq_net_done done;
-    void *arg;
+    fake_letter *letter; /* until it is told */
   } sent[SENT_MAX];
   uint32_t sent_cnt, received, items;
   aq_parsigex_item last;
@@ -38,25 +37,26 @@ typedef struct {
 
 static uint32_t g_lines;
 
-static void net_send(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_done done, void *arg) {
-  fixture *f = ctx;
-  assert_true(proto == AQ_PROTO_PARSIGEX && f->sent_cnt < SENT_MAX);
-  f->sent[f->sent_cnt].done = done, f->sent[f->sent_cnt].arg = arg;
-  f->sent[f->sent_cnt].peer = peer;
+static void on_post(void *arg, fake_letter *l, aq_bytes msg) {
+  fixture *f = arg;
+  assert_true(l->proto == AQ_PROTO_PARSIGEX && f->sent_cnt < SENT_MAX);
+  f->sent[f->sent_cnt].letter = l;
+  f->sent[f->sent_cnt].peer = l->peer;
   f->sent[f->sent_cnt].msg = AQ_BUF(1 << 20);
   aq_buf_put_bytes(&f->sent[f->sent_cnt++].msg, msg);
 }
 
-static void net_handle(void *ctx, aq_net_proto proto, const aq_net_handler *h) {
-  assert_int_equal(proto, AQ_PROTO_PARSIGEX);
-  ((fixture *)ctx)->handler = *h;
-}
-
-static void net_fault(void *ctx, uint32_t peer, aq_net_proto proto, aq_status st) {
-  fixture *f = ctx;
+static void on_fault(void *arg, fake_link *from, uint32_t peer, aq_net_proto proto, aq_status st) {
+  fixture *f = arg;
+  (void)from;
   assert_true(proto == AQ_PROTO_PARSIGEX && peer < N);
   f->faults++;
   f->fault = st;
+}
+
+static void hear(fixture *f, uint32_t from, aq_bytes msg) {
+  const aq_net_handler *h = &f->link.handler[AQ_PROTO_PARSIGEX];
+  h->recv(h->arg, from, msg);
 }
 
 static void on_received(void *arg, const aq_parsigex_set *set) {
@@ -95,14 +95,17 @@ static void open_px(fixture *f, yyjson_val *vectors) {
   aq_buf key = aq_test_hex_of(vectors, "validator_public_key");
   memcpy(f->validator[1].pubkey, key.ptr, 48);
   aq_buf_free(&key);
-  f->net = (aq_net){.ctx = f, .send = net_send, .handle = net_handle, .fault = net_fault};
-  f->cfg = (aq_parsigex_cfg){&f->env.env, &f->net, &f->chain, &f->lock, SELF, f, on_received};
+  fake_links_init(&f->links, &f->env, f);
+  f->links.post = on_post, f->links.fault = on_fault;
+  fake_link_join(&f->links, &f->link, SELF, f);
+  f->cfg = (aq_parsigex_cfg){&f->env.env, &f->link.net, &f->chain, &f->lock, SELF, f, on_received};
   f->px = aq_parsigex_new(&f->cfg);
   assert_int_equal(aq_pubkeys_init(&f->keys, &f->env.env, &f->lock), AQ_OK);
 }
 
 static void close_px(fixture *f) {
   aq_parsigex_free(f->px);
+  fake_link_drop(&f->link);
   aq_map_free(&f->keys);
   fake_env_free(&f->env);
   for (uint32_t i = 0; i < f->sent_cnt; i++) aq_buf_free(&f->sent[i].msg);
@@ -154,7 +157,7 @@ static void test_vectors(void **state) {
     assert_bytes(aq_bytes_of(item.root, 32), aq_buf_bytes(&root));
     assert_bytes(aq_bytes_of(item.sig, 96), aq_buf_bytes(&sig));
     assert_int_equal(aq_bls_verify(share.ptr, item.root, item.sig), AQ_OK);
-    f.handler.recv(f.handler.arg, 1, aq_buf_bytes(&msg));
+    hear(&f, 1, aq_buf_bytes(&msg));
     assert_int_equal(f.received, i + 1);
     assert_int_equal(f.duty.type, aq_test_u64(m, "duty_type"));
     exits += f.duty.type == AQ_DUTY_EXIT;
@@ -179,7 +182,7 @@ static yyjson_val *by_name(yyjson_val *all, const char *name) {
 /* A message of which `want` is to come; what is somebody's fault is told to the host. */
 static void hand_over(fixture *f, uint32_t from, aq_bytes msg, aq_status want) {
   uint32_t before = f->received, faults = f->faults;
-  f->handler.recv(f->handler.arg, from, msg);
+  hear(f, from, msg);
   assert_int_equal(f->received - before, want == AQ_OK);
   bool told = want != AQ_OK && want != AQ_E_STALE;
   assert_int_equal(f->faults - faults, told);
@@ -292,7 +295,10 @@ static void test_broadcast(void **state) {
   yyjson_doc_free(doc);
 }
 
-static void end_send(fixture *f, uint32_t at, aq_status st) { f->sent[at].done(f->sent[at].arg, st); }
+static void end_send(fixture *f, uint32_t at, aq_status st) {
+  fake_letter_tell(f->sent[at].letter, 0, st);
+  fake_env_drain(&f->env);
+}
 
 /* Goal: who did not get our partial signatures, or comes back, gets the same bytes again while the duty lives, so often
    and not at once; nobody else does, and nothing is sent of a duty that is over. Method: one send of three fails, then
@@ -442,17 +448,17 @@ static void test_limit(void **state) {
   aq_buf msg = message_of(v);
   at_slot(&f, aq_test_u64(v, "duty_slot"));
   g_lines = 0;
-  for (int i = 0; i < 2000; i++) f.handler.recv(f.handler.arg, 1, aq_buf_bytes(&msg));
+  for (int i = 0; i < 2000; i++) hear(&f, 1, aq_buf_bytes(&msg));
   assert_int_equal(f.received, (8 * 2 + 512) / 2);
-  f.handler.recv(f.handler.arg, 1, aq_bytes_str("junk"));
+  hear(&f, 1, aq_bytes_str("junk"));
   assert_int_equal(f.fault, AQ_E_LIMIT);
   assert_int_equal(f.faults, 2001 - f.received);
   assert_int_equal(g_lines, 1);
   fake_env_hold(&f.env, SLOT_NS / 2);
-  for (int i = 0; i < 100; i++) f.handler.recv(f.handler.arg, 1, aq_buf_bytes(&msg));
+  for (int i = 0; i < 100; i++) hear(&f, 1, aq_buf_bytes(&msg));
   assert_int_equal(f.received, (8 * 2 + 512 + 32) / 2);
   fake_env_hold(&f.env, SLOT_NS);
-  for (int i = 0; i < 50; i++) f.handler.recv(f.handler.arg, 1, aq_bytes_str("junk"));
+  for (int i = 0; i < 50; i++) hear(&f, 1, aq_bytes_str("junk"));
   assert_int_equal(f.fault, AQ_E_FORMAT);
   assert_int_equal(g_lines, 2);
   aq_buf_free(&msg);

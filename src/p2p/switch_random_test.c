@@ -27,7 +27,7 @@ static struct {
   size_t read, wrote;
 } g;
 
-static uint32_t pick(uint32_t n) { return (uint32_t)(fake_rng(&g.rng) % n); }
+static uint32_t pick(uint32_t n) { return (uint32_t)(fake_splitmix(&g.rng) % n); }
 
 static point *point_new(aq_stream *s, bool settled) {
   for (uint32_t i = 0; i < POINTS_MAX; i++) {

@@ -11,11 +11,11 @@
 #include "base/assert.h"
 #include "base/time.h"
 #include "consensus/consensus.h"
-#include "fake/env.h"
+#include "fake/link.h"
 #include "fake/store.h"
 #include "qbft/qbft_wire.h"
 
-enum { FAKE_NODES_MAX = 10, FAKE_EVENTS_MAX = 8192, FAKE_SHOWN_MAX = 4096 };
+enum { FAKE_NODES_MAX = 10, FAKE_SHOWN_MAX = 4096 };
 
 typedef struct fake_cluster fake_cluster;
 
@@ -31,13 +31,12 @@ typedef struct {
   uint32_t idx, life;
   bool up;
   fake_env env; /* of the cluster's time; jobs run at once and are told of next */
-  aq_net net;
+  fake_link link;
   fake_disk disk;
   fake_store store;  /* over it */
   bool foreign_rows; /* a test wrote its journal: the guard may have something to refuse */
   bool brought;      /* the set that is written has bytes that were not there */
-  aq_net_handler handler, votes;
-  bool mute; /* does not answer for votes, as peers of another make do not */
+  bool mute;         /* does not answer for votes, as peers of another make do not */
   aq_consensus *c;
   aq_k1_key *key;
   bool always_reject, always_waits, trusts_prepared, doubts;
@@ -51,30 +50,16 @@ typedef struct {
 
 typedef enum { FAKE_PASS, FAKE_DROP, FAKE_REPLACE, FAKE_ERROR } fake_verdict;
 
-typedef struct {
-  aq_list node;
-  fake_cluster *w;
-  aq_timer timer;
-  int kind; /* 1 message, 2 network answer, 5 request, 6 answer to it */
-  uint32_t from, to, life;
-  aq_buf bytes;
-  void (*done)(void *arg, aq_status st);
-  aq_net_answer answer;
-  void *arg;
-  aq_status st;
-} fake_event;
-
 struct fake_cluster {
   uint32_t n;
   fake_time time;
   fake_env between; /* what is on its way */
+  fake_links links;
   uint64_t commit_ns;
   uint64_t delay_ns[FAKE_NODES_MAX][FAKE_NODES_MAX];
   fake_node node[FAKE_NODES_MAX];
   uint8_t pubkey[FAKE_NODES_MAX][33];
   aq_chain chain;
-  aq_list events; /* under way, in the order of their making */
-  size_t event_cnt;
   fake_verdict (*filter)(fake_cluster *w, uint32_t from, uint32_t to, const aq_qbft_wire *m, aq_buf *out,
                          uint64_t *extra_ns);
   struct {
@@ -88,29 +73,6 @@ struct fake_cluster {
 };
 
 static inline uint64_t fake_cluster_now(const fake_cluster *w) { return fake_env_now(&w->between); }
-
-static inline void fake_event_due(void *arg);
-
-static inline fake_event *fake_event_add(fake_cluster *w, int kind, uint64_t after_ns) {
-  fake_event *e = calloc(1, sizeof *e);
-  AQ_ASSERT(e && w->event_cnt < FAKE_EVENTS_MAX);
-  e->w = w, e->kind = kind;
-  aq_list_push(&w->events, &e->node);
-  w->event_cnt++;
-  aq_timer_after(&w->between.env, &e->timer, after_ns, fake_event_due, e);
-  return e;
-}
-
-static inline void fake_event_take(fake_event *e) {
-  aq_timer_cancel(&e->w->between.env, &e->timer);
-  aq_list_remove(&e->node);
-  e->w->event_cnt--;
-}
-
-static inline void fake_event_free(fake_event *e) {
-  aq_buf_free(&e->bytes);
-  free(e);
-}
 
 /* ---- net ---- */
 
@@ -139,71 +101,52 @@ static inline void fake_check_send(fake_node *n, const aq_qbft_wire *m) {
   w->shown[w->shown_cnt++].m = m->msg;
 }
 
-static inline void fake_send(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_done done, void *arg) {
-  fake_node *n = ctx;
-  fake_cluster *w = n->w;
-  AQ_ASSERT(proto == AQ_PROTO_QBFT && peer < w->n && peer != n->idx);
+/* Requests are not filtered. */
+static inline void fake_on_post(void *arg, fake_letter *l, aq_bytes msg) {
+  fake_cluster *w = arg;
+  fake_node *n = l->from->of;
+  uint64_t extra = 0, delay = w->delay_ns[n->idx][l->peer];
+  if (n->link.stopped) return;
+  AQ_ASSERT(l->proto == (l->is_request ? AQ_PROTO_VOTES : AQ_PROTO_QBFT) && l->peer < w->n && l->peer != n->idx);
+  l->to = &w->node[l->peer].link;
+  if (l->is_request) {
+    aq_buf_put_bytes(&l->data, msg);
+    fake_letter_go(l, delay);
+    return;
+  }
   aq_qbft_wire_ctx wc = {w->n, &w->chain, fake_cluster_now(w)};
   aq_qbft_wire m;
   aq_arena_reset(&w->arena);
   AQ_ASSERT(aq_qbft_wire_decode(&m, &w->arena, &wc, msg) == AQ_QBFT_WIRE_OK);
   fake_check_send(n, &m);
   n->sends++;
-  uint64_t extra = 0, delay = w->delay_ns[n->idx][peer];
-  aq_buf changed = AQ_BUF(AQ_QBFT_MSG_MAX);
-  fake_verdict v = w->filter ? w->filter(w, n->idx, peer, &m, &changed, &extra) : FAKE_PASS;
-  if (!w->node[peer].up) v = FAKE_ERROR;
-  if (v == FAKE_PASS || v == FAKE_REPLACE) {
-    fake_event *e = fake_event_add(w, 1, delay + extra);
-    e->from = n->idx, e->to = peer;
-    e->bytes = AQ_BUF(AQ_QBFT_MSG_MAX);
-    aq_buf_put_bytes(&e->bytes, v == FAKE_REPLACE ? aq_buf_bytes(&changed) : msg);
+  fake_verdict v = w->filter ? w->filter(w, n->idx, l->peer, &m, &l->data, &extra) : FAKE_PASS;
+  if (!w->node[l->peer].up) v = FAKE_ERROR;
+  if (v == FAKE_PASS) {
+    aq_buf_reset(&l->data);
+    aq_buf_put_bytes(&l->data, msg);
   }
-  aq_buf_free(&changed);
-  fake_event *e = fake_event_add(w, 2, delay + extra);
-  e->from = n->idx, e->life = n->life, e->done = done, e->arg = arg, e->st = v == FAKE_ERROR ? AQ_E_CLOSED : AQ_OK;
+  if (v == FAKE_PASS || v == FAKE_REPLACE)
+    fake_letter_go(l, delay + extra);
+  else
+    fake_letter_tell(l, delay + extra, v == FAKE_ERROR ? AQ_E_CLOSED : AQ_OK);
 }
 
-static inline void fake_handle(void *ctx, aq_net_proto proto, const aq_net_handler *h) {
-  AQ_ASSERT(proto == AQ_PROTO_QBFT || proto == AQ_PROTO_VOTES);
-  *(proto == AQ_PROTO_QBFT ? &((fake_node *)ctx)->handler : &((fake_node *)ctx)->votes) = *h;
+static inline bool fake_there(void *arg, const fake_letter *l) {
+  const fake_node *to = l->to->of;
+  (void)arg;
+  return to && to->up && !(l->is_request && to->mute);
 }
 
-static inline void fake_request(void *ctx, uint32_t peer, aq_net_proto proto, aq_bytes msg, aq_net_answer fn,
-                                void *arg) {
-  fake_node *n = ctx;
-  AQ_ASSERT(proto == AQ_PROTO_VOTES && peer < n->w->n && peer != n->idx);
-  fake_event *e = fake_event_add(n->w, 5, n->w->delay_ns[n->idx][peer]);
-  e->from = n->idx, e->to = peer, e->life = n->life, e->answer = fn, e->arg = arg, e->st = AQ_E_CLOSED;
-  e->bytes = AQ_BUF(AQ_QBFT_MSG_MAX);
-  aq_buf_put_bytes(&e->bytes, msg);
+static inline uint64_t fake_way_ns(void *arg, fake_letter *l) {
+  const fake_node *from = l->from->of;
+  return ((fake_cluster *)arg)->delay_ns[l->peer][from->idx];
 }
 
-/* The reply is the request's event; what stands in it then is the answer. */
-static inline void fake_respond(void *ctx, aq_net_reply *reply, aq_bytes answer) {
-  fake_event *e = (fake_event *)(void *)reply;
-  (void)ctx;
-  e->st = AQ_OK;
-  aq_buf_reset(&e->bytes);
-  aq_buf_put_bytes(&e->bytes, answer);
+static inline bool fake_connected(void *arg, fake_link *from, uint32_t peer) {
+  (void)from;
+  return ((fake_cluster *)arg)->node[peer].up;
 }
-
-static inline void fake_refuse(void *ctx, aq_net_reply *reply) { (void)ctx, (void)reply; }
-
-static inline void fake_serve(fake_cluster *w, fake_event *e) {
-  fake_node *to = &w->node[e->to];
-  aq_buf in = e->bytes;
-  e->bytes = AQ_BUF(AQ_QBFT_MSG_MAX);
-  if (to->up && !to->mute && to->votes.serve)
-    to->votes.serve(to->votes.arg, e->from, aq_buf_bytes(&in), (aq_net_reply *)(void *)e);
-  aq_buf_free(&in);
-  fake_event *back = fake_event_add(w, 6, w->delay_ns[e->to][e->from]);
-  back->from = e->from, back->to = e->to, back->life = e->life, back->answer = e->answer, back->arg = e->arg;
-  back->st = e->st, back->bytes = e->bytes;
-  e->bytes = AQ_BUF(0);
-}
-
-static inline bool fake_connected(void *ctx, uint32_t peer) { return ((fake_node *)ctx)->w->node[peer].up; }
 
 /* ---- store ---- */
 
@@ -281,19 +224,13 @@ static inline void fake_on_failed(void *arg, aq_duty duty, const char *why) {
 static inline void fake_boot(fake_cluster *w, uint32_t i, aq_store_state state) {
   fake_node *n = &w->node[i];
   n->up = true;
-  n->net = (aq_net){.ctx = n,
-                    .send = fake_send,
-                    .request = fake_request,
-                    .respond = fake_respond,
-                    .refuse = fake_refuse,
-                    .handle = fake_handle,
-                    .connected = fake_connected};
+  fake_link_join(&w->links, &n->link, i, n);
   fake_store_open(
       &n->store, &n->disk, &n->env.env,
       &(fake_store_hooks){.arg = n, .delay_ns = fake_commit_ns, .wrote = fake_wrote, .applied = fake_applied});
   n->store.port.state = state;
   aq_consensus_cfg cfg = {.env = &n->env.env,
-                          .net = &n->net,
+                          .net = &n->link.net,
                           .store = &n->store.port,
                           .chain = &w->chain,
                           .key = n->key,
@@ -316,14 +253,12 @@ static inline void fake_boot(fake_cluster *w, uint32_t i, aq_store_state state) 
 static inline void fake_kill(fake_cluster *w, uint32_t i) {
   fake_node *n = &w->node[i];
   if (!n->c) return;
+  fake_link_end(&n->link); /* as a host that stops */
   aq_consensus_free(n->c);
   fake_store_close(&n->store, 0, FAKE_CLOSE_SILENT);
   n->c = NULL;
+  fake_link_drop(&n->link);
   AQ_ASSERT(n->env.timers.cnt == fake_env_untold(&n->env)); /* another one would run on freed memory */
-  AQ_LIST_EACH(&w->events, e, fake_event, node) {           /* as a host that stops */
-    if (e->answer && e->from == i) e->answer(e->arg, AQ_E_CLOSED, aq_bytes_of(NULL, 0));
-    if (e->from == i) e->answer = NULL;
-  }
   n->up = false;
   n->life++;
 }
@@ -346,7 +281,10 @@ static inline fake_cluster *fake_cluster_new(uint32_t n, aq_fork fork) {
   for (int f = 0; f < AQ_FORK_CNT; f++) w->chain.fork[f].epoch = f <= (int)fork ? 0 : AQ_FAR_EPOCH;
   fake_time_init(&w->time, w->chain.clock.genesis_ns, 1);
   fake_env_join(&w->between, &w->time, 0);
-  aq_list_init(&w->events);
+  fake_links_init(&w->links, &w->between, w);
+  w->links.post = fake_on_post, w->links.there = fake_there;
+  w->links.way_ns = fake_way_ns, w->links.connected = fake_connected, w->links.slow_refusals = true;
+  w->links.limit_ns = AQ_NEVER;
   aq_arena_init(&w->arena, 8 << 20);
   for (uint32_t i = 0; i < n; i++) {
     uint8_t secret[32];
@@ -370,33 +308,13 @@ static inline void fake_cluster_free(fake_cluster *w) {
     fake_env_free(&w->node[i].env);
     aq_k1_key_free(w->node[i].key);
   }
-  AQ_LIST_EACH(&w->events, e, fake_event, node) {
-    fake_event_take(e);
-    fake_event_free(e);
-  }
+  fake_links_free(&w->links);
   fake_env_free(&w->between);
   aq_arena_free(&w->arena);
   free(w);
 }
 
 /* ---- time ---- */
-
-static inline void fake_event_due(void *arg) {
-  fake_event *e = arg;
-  fake_cluster *w = e->w;
-  fake_event_take(e);
-  if (e->kind == 1) {
-    fake_node *n = &w->node[e->to];
-    if (n->up) n->handler.recv(n->handler.arg, e->from, aq_buf_bytes(&e->bytes));
-  } else if (e->kind == 2) {
-    if (w->node[e->from].life == e->life && e->done) e->done(e->arg, e->st);
-  } else if (e->kind == 5) {
-    fake_serve(w, e);
-  } else if (e->answer) {
-    e->answer(e->arg, e->st, aq_buf_bytes(&e->bytes));
-  }
-  fake_event_free(e);
-}
 
 static inline void fake_run_until(fake_cluster *w, uint64_t until_ns) { fake_env_run_until(&w->between, until_ns); }
 
@@ -414,7 +332,7 @@ static inline void fake_jobs_end(fake_cluster *w) {
 /* A message by hand: no time passes, its signatures are known afterwards. */
 static inline void fake_hand_over(fake_cluster *w, uint32_t to, uint32_t from, aq_bytes msg) {
   fake_node *n = &w->node[to];
-  n->handler.recv(n->handler.arg, from, msg);
+  n->link.handler[AQ_PROTO_QBFT].recv(n->link.handler[AQ_PROTO_QBFT].arg, from, msg);
   fake_jobs_end(w);
 }
 

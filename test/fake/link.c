@@ -65,10 +65,17 @@ void fake_letter_deliver(fake_letter *l) {
   if (h->recv) h->recv(h->arg, l->from->self, aq_buf_bytes(&l->data));
 }
 
+static uint64_t way_back_ns(fake_letter *l) {
+  return l->all->way_ns ? l->all->way_ns(l->all->arg, l) : l->all->delay_ns;
+}
+
 static void serve(fake_letter *l) {
   const aq_net_handler *h = l->to ? &l->to->handler[l->proto] : NULL;
   if (!h || !there(l) || !h->serve) {
-    settle(l, AQ_E_CLOSED);
+    if (l->all->slow_refusals)
+      fake_letter_tell(l, way_back_ns(l), AQ_E_CLOSED);
+    else
+      settle(l, AQ_E_CLOSED);
     return;
   }
   if (l->all->serve) l->all->serve(l->all->arg, l);
@@ -94,7 +101,8 @@ static void arrive(void *arg) {
 
 void fake_letter_go(fake_letter *l, uint64_t after_ns) {
   aq_timer_after(&l->all->env->env, &l->timer, after_ns, arrive, l);
-  if (l->is_request) aq_timer_after(&l->all->env->env, &l->limit, FAKE_LINK_LIMIT_NS, unanswered, l);
+  if (l->is_request && l->all->limit_ns != AQ_NEVER)
+    aq_timer_after(&l->all->env->env, &l->limit, l->all->limit_ns, unanswered, l);
 }
 
 void fake_letter_tell(fake_letter *l, uint64_t after_ns, aq_status st) {
@@ -170,7 +178,7 @@ static void net_respond(void *ctx, aq_net_reply *reply, aq_bytes answer) {
   aq_buf_put_bytes(&l->data, answer);
   l->st = AQ_OK;
   if (!all) return;
-  uint64_t ns = all->way_ns ? all->way_ns(all->arg, l) : all->delay_ns;
+  uint64_t ns = way_back_ns(l);
   if (ns != AQ_NEVER) aq_timer_after(&all->env->env, &l->timer, ns, answered, l); /* else the limit ends it */
 }
 
@@ -205,7 +213,7 @@ static void net_fault(void *ctx, uint32_t peer, aq_net_proto proto, aq_status st
 /* ---- life ---- */
 
 void fake_links_init(fake_links *all, fake_env *env, void *arg) {
-  *all = (fake_links){.env = env, .arg = arg, .delay_ns = AQ_MILLIS(10)};
+  *all = (fake_links){.env = env, .arg = arg, .delay_ns = AQ_MILLIS(10), .limit_ns = FAKE_LINK_LIMIT_NS};
   aq_list_init(&all->letters);
   aq_list_init(&all->nodes);
 }

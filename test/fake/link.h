@@ -1,6 +1,6 @@
 /* fake/link.h - the messages of port/net.h between nodes in memory and virtual time, whole: what lies below (sockets,
    Noise, streams) is fake/net.h's. Each message or request is a letter, which arrives after a time; its sender is told
-   then, or when it fails. A request has the limit of hosts, FAKE_LINK_LIMIT_NS.
+   then, or when it fails. A request has a limit, by default that of hosts, FAKE_LINK_LIMIT_NS.
    Faults are hooks: what is sent may be changed, lost, late, doubled, go to another instance or fail in any way; and a
    node may stop, with its callbacks (end) or without (drop). Without hooks every node that is up gets everything after
    delay_ns, and what is for others fails with AQ_E_CLOSED.
@@ -51,12 +51,14 @@ struct fake_links {
   fake_env *env;
   void *arg;
   uint64_t delay_ns;
+  uint64_t limit_ns; /* of a request; AQ_NEVER: none */
   /* Sent: fill data, then fake_letter_go, fake_letter_tell, or neither: it is lost, and ends with its sender. */
   void (*post)(void *arg, fake_letter *l, aq_bytes msg);
   bool (*there)(void *arg, const fake_letter *l); /* does `to` get what arrives? */
   void (*arrive)(void *arg, fake_letter *l);      /* a message: fake_letter_deliver as often as it is to be */
   void (*serve)(void *arg, fake_letter *l);       /* a request is about to be served */
   uint64_t (*way_ns)(void *arg, fake_letter *l);  /* of an answer; AQ_NEVER: lost */
+  bool slow_refusals;                             /* who is not there is known after the way back, else at once */
   bool (*connected)(void *arg, fake_link *from, uint32_t peer);
   void (*fault)(void *arg, fake_link *from, uint32_t peer, aq_net_proto proto, aq_status st);
   aq_list letters; /* to read: under way, in the order of sending */
