@@ -6,6 +6,7 @@
 #include "bench.h"
 #include "crypto/aead.h"
 #include "fake/net.h"
+#include "p2p/host.h"
 #include "p2p/conn.h"
 
 enum { PLAIN_LEN = AQ_NOISE_PLAIN_MAX, BULK_LEN = 1 << 20, VOTE_LEN = 600, HANDSHAKE_MAX = 1024 };

@@ -24,19 +24,19 @@ static wire *wire_of(const sim_node *n) { return n->w->wires->of[n->idx]; }
 
 /* ---- sockets of a process ---- */
 
-static void tcp_events(void *ctx, const aq_tcp_events *ev) { fake_tcp_events(socket_of(ctx), ev); }
+static void tcp_events(void *ctx, const aq_tcp_events *ev) { socket_of(ctx)->tcp.events(socket_of(ctx), ev); }
 
 static uint64_t tcp_dial(void *ctx, const char *host, uint16_t port) {
-  return fake_tcp_dial(socket_of(ctx), host, port);
+  return socket_of(ctx)->tcp.dial(socket_of(ctx), host, port);
 }
 
 static size_t tcp_write(void *ctx, uint64_t conn, aq_bytes out) {
   sim_node *n = ctx;
   if (!sim_effect(&n->proc)) return out.len;
-  return fake_tcp_write(socket_of(n), conn, out);
+  return socket_of(n)->tcp.write(socket_of(n), conn, out);
 }
 
-static void tcp_close(void *ctx, uint64_t conn) { fake_tcp_close(socket_of(ctx), conn); }
+static void tcp_close(void *ctx, uint64_t conn) { socket_of(ctx)->tcp.close(socket_of(ctx), conn); }
 
 /* ---- messages: the host's port, with our eyes and lies in between ---- */
 
@@ -94,7 +94,7 @@ void sim_wire_faults(sim_world *w) {
   for (uint32_t i = 0; i < w->node_cnt; i++) {
     for (uint32_t k = 0; k < w->node_cnt; k++) net->cut[i][k] = sim_cut(w, w->node[i]->op, w->node[k]->op);
   }
-  AQ_LIST_EACH(&net->ends, e, fake_end, node) fake_end_expect(e);
+  fake_net_changed(net);
 }
 
 void sim_wire_reset(sim_world *w, uint32_t a, uint32_t b) {
