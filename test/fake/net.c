@@ -1,3 +1,4 @@
+/* Sockets in memory: dials, pipes of two directions, and what is lost. */
 #include "fake/net.h"
 
 #include <stdio.h>
