@@ -14,7 +14,6 @@ exports      A function of a header is called by the product, the simulator or a
 import re
 
 TESTS = re.compile(r"(_test|_fuzz)\.c$|^test/(?!support/)")
-LATER = re.compile(r"src/adapter/sqlite|src/p2p/|src/journal/|sim/cluster/(store|env|http|net)\.c$")  # under other work: they follow
 
 # What an assertion may call: nothing of it has an effect, or costs more than a look.
 LOOKS = set("""AQ_COUNT UINT64_C __builtin_popcount memcmp strchr strcmp strlen strncmp sizeof
@@ -191,7 +190,7 @@ def initialisers(texts):
         if path.endswith(".h"):
             common.update(structs(text))
     for path, text in texts:
-        if TESTS.search(path) or LATER.match(path):
+        if TESTS.search(path):
             continue
         own = {**common, **structs(text)}
         for m in re.finditer(r"\((?:const )?(?:struct )?(\w+)\)\{|\b(?:struct )?(\w+) \w+ = \{", text):
@@ -224,11 +223,10 @@ def check(texts):
     plain = [(path, blank(text)) for path, text in texts]
     for path, text in texts:
         bad += names(path, text) + json(path, text)
-        if path.endswith(".c") and not LATER.match(path):
+        if path.endswith(".c"):
             bad += opening(path, text)
     for path, text in plain:
-        if not LATER.match(path):
-            bad += assertions(path, text)
-            if not TESTS.search(path):
-                bad += frees(path, text) + sizes(path, text)
+        bad += assertions(path, text)
+        if not TESTS.search(path):
+            bad += frees(path, text) + sizes(path, text)
     return bad + initialisers(plain) + exports(plain)

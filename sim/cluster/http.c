@@ -63,7 +63,7 @@ static bool faulty(sim_world *w, fake_ex *ex) {
       sim_count_fault(w, SIM_BN_GARBAGE);
       c->spoilt = true;
     }
-    aq_buf out = AQ_BUF(4096);
+    aq_buf out = AQ_BUF(SIM_SCRATCH);
     if (sim_fault_of(w, SIM_BN_LIE, c->op) && sim_chain_answer(w, c->op, ex->res->req, &out)) {
       sim_count_fault(w, SIM_BN_LIE);
       answer(ex, 200, aq_buf_bytes(&out));

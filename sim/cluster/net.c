@@ -42,7 +42,7 @@ static void say_vote(const fake_letter *l) {
   size_t end;
   if (!w->opts.trace || l->proto != AQ_PROTO_QBFT || !sim_first_vote(&raw, &end, aq_buf_bytes(&l->data))) return;
   aq_arena a;
-  aq_arena_init(&a, 1 << 20);
+  aq_arena_init(&a, SIM_SCRATCH);
   if (aq_qbft_wire_read(&m, &cnt, 1, &duty, &a, w->n, raw, false) == AQ_OK) {
     static const char *const name[] = {"?", "PRE-PREPARE", "PREPARE", "COMMIT", "ROUND-CHANGE", "DECIDED"};
     const char *type = (size_t)m.type < AQ_COUNT(name) ? name[m.type] : "?";

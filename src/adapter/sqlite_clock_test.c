@@ -1,3 +1,4 @@
+/* The store and the clock: pruning by one that is ahead, looking up what is queued, the mark of its beginning. */
 #include "fake/store_dir.h"
 
 /* What the store does about clocks, on a thread of ours: pruning, marks, and the question what was recorded. */

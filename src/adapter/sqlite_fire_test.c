@@ -1,3 +1,4 @@
+/* The store on a disk that fails, against a world in plain arrays (test/support/store). */
 #include "adapter/sqlite_db.h"
 #include "aq_test.h"
 #include "store_fire.h"

@@ -1,3 +1,4 @@
+/* Finds, checks, restores and makes the database file: what a start trusts, and what it says of the rest. */
 #include "adapter/sqlite_db.h"
 #include "base/assert.h"
 #include "base/log.h"

@@ -1,3 +1,4 @@
+/* Partial signatures that a client was told are taken: kept, found again, gone in time. */
 #include "fake/store_dir.h"
 
 /* The bytes of partial signatures: on the disk with their record, as long as they may be of use. */

@@ -1,3 +1,4 @@
+/* Older copies of the database, and what the stamp beside it knows of them. */
 #include "aq_test.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+/* The store port over SQLite: a queue, one thread that commits it, answers on the loop in order. */
 #include "adapter/sqlite_db.h"
 #include "base/assert.h"
 #include "base/log.h"
@@ -445,7 +446,8 @@ static aq_status start_thread(aq_sqlite *s) {
   pthread_attr_t attr;
   sigset_t all, old;
   sigfillset(&all);
-  AQ_ASSERT(pthread_attr_init(&attr) == 0 && pthread_attr_setstacksize(&attr, THREAD_STACK) == 0);
+  AQ_MUST(pthread_attr_init(&attr) == 0);
+  AQ_MUST(pthread_attr_setstacksize(&attr, THREAD_STACK) == 0);
   pthread_sigmask(SIG_SETMASK, &all, &old);
   int rc = pthread_create(&s->thread, &attr, store_main, s);
   pthread_sigmask(SIG_SETMASK, &old, NULL);

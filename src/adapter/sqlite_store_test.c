@@ -1,3 +1,4 @@
+/* The rules of port/store.h through the port, over restarts. */
 #include "adapter/sqlite_db.h"
 #include "aq_test.h"
 #include "base/log.h"

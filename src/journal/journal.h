@@ -11,7 +11,7 @@
 typedef struct {
   int64_t source, target, block_slot;
 } aq_journal_mark;
-#define AQ_JOURNAL_NO_MARK ((aq_journal_mark){-1, -1, -1})
+#define AQ_JOURNAL_NO_MARK ((aq_journal_mark){.source = -1, .target = -1, .block_slot = -1})
 
 /* What a rule is told of one record. */
 typedef void (*aq_journal_vote_fn)(void *arg, const aq_store_vote *v);

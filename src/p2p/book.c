@@ -1,3 +1,4 @@
+/* Addresses of one peer with a back-off each; which one is next. */
 #include "p2p/book.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* When addresses are tried, which are kept, and by whom they may be replaced. */
 #include "p2p/book.h"
 
 #include "aq_test.h"

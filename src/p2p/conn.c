@@ -1,3 +1,4 @@
+/* One connection as a row of stages: security by name, Noise, muxer by name, yamux. */
 #include "p2p/conn.h"
 
 #include <stdlib.h>
@@ -239,7 +240,7 @@ static void start_muxer(aq_conn *c) {
     return;
   }
   c->state = MUXER;
-  aq_buf out = AQ_BUF(256);
+  aq_buf out = AQ_BUF(AQ_MS_TOKEN_MAX);
   if (c->initiator) {
     aq_ms_propose(&c->propose, muxer_offer, 1, &out);
   } else {

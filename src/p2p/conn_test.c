@@ -1,3 +1,4 @@
+/* Two connections over bytes in memory, cut anywhere, and others that break every rule on the way. */
 #include "p2p/conn.h"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* A message after its length, from pieces of any size. */
 #include "p2p/delimited.h"
 
 #include "codec/pb.h"

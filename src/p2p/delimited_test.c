@@ -1,3 +1,4 @@
+/* Messages cut anywhere, lengths that lie, and what they may cost. */
 #include "p2p/delimited.h"
 
 #include "aq_test.h"

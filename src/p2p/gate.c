@@ -1,3 +1,4 @@
+/* Rates, scores and caps of remotes; the table forgets who was quiet for longest. */
 #include "p2p/gate.h"
 
 #include <arpa/inet.h>
@@ -48,8 +49,10 @@ static aq_gate_remote *remote_of(aq_gate *g, const char *key) {
 }
 
 aq_gate_verdict aq_gate_accept(aq_gate *g, const char *key, bool members, uint64_t now_ns) {
-  static const aq_bucket_size built_in = {AQ_GATE_STRANGER_BURST, AQ_GATE_STRANGER_RATE, AQ_NS_PER_SEC};
-  const aq_bucket_size asked = {g->rate_limit, g->rate_limit, AQ_NS_PER_SEC}; /* a burst of one second's allowance */
+  static const aq_bucket_size built_in = {
+      .full = AQ_GATE_STRANGER_BURST, .rate = AQ_GATE_STRANGER_RATE, .per_ns = AQ_NS_PER_SEC};
+  /* A burst of one second's allowance. */
+  const aq_bucket_size asked = {.full = g->rate_limit, .rate = g->rate_limit, .per_ns = AQ_NS_PER_SEC};
   aq_gate_remote *r = remote_of(g, key);
   r->used_ns = now_ns;
   if (g->rate_limit && !aq_bucket_take(&r->asked, &asked, now_ns, 1)) return AQ_GATE_LIMITED;

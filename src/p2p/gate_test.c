@@ -1,3 +1,4 @@
+/* Allowances of remotes, scores, and who counts as one. */
 #include "p2p/gate.h"
 
 #include "aq_test.h"

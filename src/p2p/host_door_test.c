@@ -1,3 +1,4 @@
+/* Strangers at the door of a host: rates, caps, silence. */
 #include "base/log.h"
 #include "crypto/aead.h"
 #include "fake/hosts.h"

@@ -1,3 +1,4 @@
+/* Hosts over sockets in memory: they find one another, talk, lose one another. */
 #include "base/log.h"
 #include "crypto/aead.h"
 #include "fake/hosts.h"

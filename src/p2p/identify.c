@@ -1,3 +1,4 @@
+/* The identify message as protocol buffers, with what is believed of one. */
 #include "p2p/identify.h"
 
 #include <stdio.h>

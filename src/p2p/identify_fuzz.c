@@ -1,3 +1,4 @@
+/* Identify messages of strangers: what is read holds its limits and can be written again. */
 #include "p2p/identify.h"
 
 #include "base/assert.h"

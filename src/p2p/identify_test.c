@@ -1,3 +1,4 @@
+/* Recorded identify messages of other programs, and hostile ones. */
 #include "p2p/identify.h"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* Proposals and answers of multistream-select, line by line. */
 #include "p2p/multistream.h"
 
 #include "base/assert.h"

@@ -1,3 +1,4 @@
+/* Both sides of a negotiation against bytes of a stranger. */
 #include "p2p/multistream.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

@@ -1,3 +1,4 @@
+/* Recorded negotiations, cut anywhere, and what no honest side says. */
 #include "p2p/multistream.h"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* The XX handshake with its signed payload, then records. */
 #include "p2p/noise.h"
 
 #include "base/assert.h"

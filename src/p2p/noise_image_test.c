@@ -1,3 +1,4 @@
+/* What a handshake leaves in the process's memory. */
 #include "aq_test.h"
 
 #include "crypto/aead.h"

@@ -1,3 +1,4 @@
+/* The handshake against vectors, recorded peers and changed bytes. */
 #include "p2p/noise.h"
 
 #include "aq_test.h"

@@ -1,3 +1,4 @@
+/* Asks each peer once a minute what it runs, answers the same, and says what does not fit. */
 #include "p2p/peerinfo.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* A peer's peerinfo messages and answers. */
 #include "p2p/peerinfo.h"
 
 #include "base/log.h"

@@ -1,3 +1,4 @@
+/* Questions and answers about versions, clocks and locks, in virtual time. */
 #include "p2p/peerinfo.h"
 
 #include "aq_test.h"

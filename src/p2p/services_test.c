@@ -1,3 +1,4 @@
+/* The table of protocols. */
 #include "p2p/services.h"
 
 #include "aq_test.h"

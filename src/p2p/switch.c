@@ -1,3 +1,4 @@
+/* Remotes and their links: who is at the other end, which link is used, when one ends. */
 #include "p2p/switch.h"
 
 #include <stdlib.h>

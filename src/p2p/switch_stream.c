@@ -10,7 +10,8 @@
 
 /* Per remote. Honest ones ask for peerinfo once a minute, for priorities once an epoch, for identify once a link; they
    ping about once a second. */
-static const aq_bucket_size ask_size = {64, 4, AQ_NS_PER_SEC}, ping_size = {256, 32, AQ_NS_PER_SEC};
+static const aq_bucket_size ask_size = {.full = 64, .rate = 4, .per_ns = AQ_NS_PER_SEC};
+static const aq_bucket_size ping_size = {.full = 256, .rate = 32, .per_ns = AQ_NS_PER_SEC};
 
 static void count(const char *topic, bool tx, const char *result, size_t bytes) {
   const char *direction = tx ? "tx" : "rx";
@@ -417,7 +418,7 @@ static void settle(aq_stream *s) {
 /* One step over s->neg. AQ_OK: payload may follow. AQ_E_AGAIN. Else the stream is gone. */
 static aq_status negotiate(aq_stream *s) {
   aq_yamux *y = aq_conn_mux(s->link->c);
-  aq_buf out = AQ_BUF(AQ_SW_NEG_MAX + 1024);
+  aq_buf out = AQ_BUF(AQ_SW_NEG_MAX + AQ_MS_TOKEN_MAX);
   size_t used;
   aq_status st = s->kind == AQ_STREAM_IN ? aq_ms_respond(&s->respond, &s->svc, &used, aq_buf_bytes(&s->neg), &out,
                                                          find_service, s->link->sw)

@@ -1,3 +1,4 @@
+/* Frames, streams and windows of a multiplexer, both ways, without sockets. */
 #include "p2p/yamux.h"
 
 #include <stdlib.h>

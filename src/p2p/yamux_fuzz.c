@@ -1,3 +1,4 @@
+/* Frames of a stranger in any order: streams, windows and memory hold their limits. */
 #include "p2p/yamux.h"
 
 #include "base/assert.h"

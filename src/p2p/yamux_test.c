@@ -1,3 +1,4 @@
+/* The multiplexer against recorded frames, itself, and sides that break its rules. */
 #include "p2p/yamux.h"
 
 #include "aq_test.h"
