@@ -172,7 +172,8 @@ static aq_remote *on_secured(void *arg, aq_link *l, const uint8_t key[33]) {
   }
   hc->peer = p;
   if (hc->inbound) host_door_secured(hc);
-  return hc->inbound || host_dial_secured(hc, p) ? p->remote : NULL;
+  bool stays = hc->inbound || host_dial_secured(hc, p);
+  return stays && p ? p->remote : NULL;
 }
 
 static void on_joined(void *arg, aq_remote *r) {

@@ -57,13 +57,14 @@ static void put_validators(const fake_bn *bn, aq_buf *out) {
 
 static void put_attesters(const fake_bn *bn, aq_buf *out, uint64_t epoch) {
   aq_buf_put_str(out, "{\"dependent_root\":\"" FAKE_BN_ROOT "\",\"execution_optimistic\":false,\"data\":[");
+  uint64_t slot = epoch * FAKE_BN_SPE + (bn->moved ? 6 : 3);
   for (uint32_t v = 0; v < FAKE_BN_VALIDATORS; v++) {
     aq_buf_printf(
         out,
         "%s{\"slot\":\"%llu\",\"validator_index\":\"%u\",\"committee_index\":\"%u\",\"committee_length\":\"9\","
         "\"committees_at_slot\":\"4\",\"validator_committee_index\":\"%u\",\"pubkey\":",
-        v ? "," : "", (unsigned long long)(epoch * FAKE_BN_SPE + (bn->moved ? 6 : 3)), FAKE_BN_FIRST_INDEX + v,
-        bn->moved ? v + 2 : v, bn->moved ? v + 4 : v + 1);
+        v ? "," : "", (unsigned long long)slot, FAKE_BN_FIRST_INDEX + v, bn->moved ? v + 2 : v,
+        bn->moved ? v + 4 : v + 1);
     fake_put_hex(out, bn->validator[v].pubkey, 48);
     aq_buf_put_u8(out, '}');
   }
@@ -71,10 +72,11 @@ static void put_attesters(const fake_bn *bn, aq_buf *out, uint64_t epoch) {
 }
 
 static void put_proposers(const fake_bn *bn, aq_buf *out, uint64_t epoch) {
+  uint64_t slot = epoch * FAKE_BN_SPE + (bn->moved ? 7 : 5);
   aq_buf_printf(out,
                 "{\"dependent_root\":\"" FAKE_BN_ROOT
                 "\",\"execution_optimistic\":false,\"data\":[{\"slot\":\"%llu\",\"validator_index\":\"%u\",\"pubkey\":",
-                (unsigned long long)(epoch * FAKE_BN_SPE + (bn->moved ? 7 : 5)), FAKE_BN_FIRST_INDEX + 1);
+                (unsigned long long)slot, FAKE_BN_FIRST_INDEX + 1);
   fake_put_hex(out, bn->validator[1].pubkey, 48);
   aq_buf_put_str(out, "}]}");
 }

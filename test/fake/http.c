@@ -290,6 +290,7 @@ void fake_http_refuse(fake_ex *ex) { finish(ex, AQ_E_CLOSED); }
 
 /* Each callback may change what is open: every time from the beginning. */
 static fake_ex *next_of(const fake_http *h, const aq_http_handler *server, const void *who) {
+  /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed has left the list, which is not followed there */
   AQ_LIST_EACH((aq_list *)(uintptr_t)&h->open, ex, fake_ex, node) {
     if (server ? ex->server == server && !ex->res->ended : ex->from->who == who) return ex;
   }
