@@ -9,7 +9,6 @@ static bool commit(void *arg, bool *fails) {
   *fails = !s->client && sim_fault_of(w, SIM_DISK_FULL, s->node->op) != NULL;
   if (*fails) sim_count_fault(w, SIM_DISK_FULL);
   if (!*fails && broken && sim_chance(w, (uint32_t)broken->p)) *fails = true, sim_count_fault(w, SIM_WRITE_ERROR);
-  s->failed = *fails;
   return sim_effect(s->proc); /* dies before the write */
 }
 
@@ -43,7 +42,7 @@ static void refused(const sim_store *s, const aq_list *rows) {
 static void applied(void *arg, fake_store_op op, const aq_list *rows, aq_status st) {
   const sim_store *s = arg;
   if (st == AQ_E_SLASH && !s->client) refused(s, rows);
-  sim_trace(s->proc->w, s->failed ? "write_err" : "write", s->proc->id, (uint64_t)op, aq_bytes_of(&st, sizeof st));
+  sim_trace(s->proc->w, st == AQ_E_IO ? "write_err" : "write", s->proc->id, (uint64_t)op, aq_bytes_of(&st, sizeof st));
 }
 
 /* ---- what is seen before it is queued ---- */

@@ -72,7 +72,6 @@ typedef struct {
   sim_proc *proc;
   sim_node *node;
   bool client; /* of a validator client */
-  bool failed; /* the commit under way */
 } sim_store;
 
 void sim_store_open(sim_store *s, fake_disk *d, sim_proc *proc, sim_node *node, bool client);

@@ -14,11 +14,11 @@
 static const aq_remote_limits member = {.links_max = AQ_REMOTE_LINKS_MAX,
                                         .big_max = 2,
                                         .rx_max = AQ_REMOTE_RX_MAX,
-                                        .opens = {16384, 2048, AQ_NS_PER_SEC},
+                                        .opens = {.full = 16384, .rate = 2048, .per_ns = AQ_NS_PER_SEC},
                                         .pinged = true};
 /* What identify, a reservation and some circuits take. */
 static const aq_remote_limits stranger = {
-    .links_max = 2, .big_max = 0, .rx_max = 1024 * 1024, .opens = {64, 8, AQ_NS_PER_SEC}};
+    .links_max = 2, .big_max = 0, .rx_max = 1024 * 1024, .opens = {.full = 64, .rate = 8, .per_ns = AQ_NS_PER_SEC}};
 
 static uint64_t now_ns(const aq_switch *sw) { return aq_mono_ns(sw->env); } /* no deadline here is one of the chain */
 

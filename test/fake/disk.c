@@ -174,12 +174,16 @@ const aq_store_blob *fake_disk_blob(const fake_disk *d, aq_duty duty, const uint
   return NULL;
 }
 
+static bool is_sign_of(const fake_row *r, aq_duty duty, const uint8_t pubkey[48]) {
+  const aq_store_sign *s = &r->u.sign;
+  return r->kind == FAKE_SIGN && aq_duty_eq(s->duty, duty) && memcmp(s->pubkey, pubkey, 48) == 0;
+}
+
 const aq_store_sign *fake_disk_sign(const fake_disk *d, aq_sign_kind kind, aq_duty duty, const uint8_t pubkey[48],
                                     const uint8_t *root) {
   EACH_OF(d, duty.slot, r) {
     const aq_store_sign *s = &r->u.sign;
-    bool same = r->kind == FAKE_SIGN && s->kind == kind && aq_duty_eq(s->duty, duty);
-    if (same && memcmp(s->pubkey, pubkey, 48) == 0 && (!root || memcmp(s->root, root, 32) == 0)) return s;
+    if (is_sign_of(r, duty, pubkey) && s->kind == kind && (!root || memcmp(s->root, root, 32) == 0)) return s;
   }
   return NULL;
 }
@@ -193,9 +197,7 @@ bool fake_disk_has_vote(const fake_disk *d, aq_duty duty, aq_bytes msg) {
 
 bool fake_disk_has_partial(const fake_disk *d, aq_duty duty, const uint8_t pubkey[48]) {
   EACH_OF(d, duty.slot, r) {
-    const aq_store_sign *s = &r->u.sign;
-    bool same = r->kind == FAKE_SIGN && aq_duty_eq(s->duty, duty) && memcmp(s->pubkey, pubkey, 48) == 0;
-    if (same && s->partial.len > 0) return true;
+    if (is_sign_of(r, duty, pubkey) && r->u.sign.partial.len > 0) return true;
   }
   return false;
 }
@@ -348,8 +350,6 @@ void fake_disk_prune(fake_disk *d, uint64_t before_slot) {
 
 void fake_disk_over(fake_disk *d, const uint8_t pubkey[48], aq_duty duty) {
   EACH_OF(d, duty.slot, r) {
-    aq_store_sign *s = &r->u.sign;
-    bool same = r->kind == FAKE_SIGN && aq_duty_eq(s->duty, duty) && memcmp(s->pubkey, pubkey, 48) == 0;
-    if (same) s->partial.len = 0;
+    if (is_sign_of(r, duty, pubkey)) r->u.sign.partial.len = 0;
   }
 }
